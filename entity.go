@@ -3,6 +3,7 @@ package passfort
 // EntityData is what is known about a person or a company: the collected data of a profile, its
 // verified data, and the output of many checks (sheet 3.3). It has the members of individuals and
 // of companies side by side, as they are on the wire; EntityType tells which apply.
+//
 // Writing collected data replaces all of it, so change what you read and send the whole: whatever
 // this package does not model comes along in Unknown, here and in every nested object.
 type EntityData struct {
