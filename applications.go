@@ -2,6 +2,33 @@ package passfort
 
 import "encoding/json"
 
+// Application is a profile's application for a product (sheet 3.4).
+type Application struct {
+	ID      string   `json:"id"`
+	Product *Product `json:"product"`
+	// AssociatedRole is given for associates of a company.
+	AssociatedRole AssociatedRole    `json:"associated_role"`
+	Status         ApplicationStatus `json:"status"`
+	// Flag may be missing in old data.
+	Flag          ApplicationFlag           `json:"flag"`
+	RequiredTasks []RequiredTask            `json:"required_tasks"`
+	History       []ApplicationStatusChange `json:"history"`
+	FlagHistory   []ApplicationFlagChange   `json:"flag_history"`
+	// ApprovalBlockers say what is missing for an approval.
+	ApprovalBlockers []ApprovalBlocker `json:"approval_blockers"`
+	// Assignments has a shape the API does not describe, and is kept as it came.
+	Assignments json.RawMessage `json:"assignments"`
+	// Hidden is true for an application that a revert replaced.
+	Hidden *bool `json:"hidden"`
+	// WillExpireAt is a date-time. Newer than 2019.
+	WillExpireAt string `json:"will_expire_at"`
+	// Risk of this application. Newer than 2019.
+	Risk *ApplicationRisk `json:"risk"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
 // ApplicationStatus is where a product application stands (sheet 2.7). Applied leads to Approved
 // or Rejected, Approved to InReview or Cancelled, InReview to Approved or Cancelled; Rejected and
 // Cancelled are final but for a revert.
@@ -77,33 +104,6 @@ func (a ApplicationFlag) Known() bool {
 		return true
 	}
 	return false
-}
-
-// Application is a profile's application for a product (sheet 3.4).
-type Application struct {
-	ID      string   `json:"id"`
-	Product *Product `json:"product"`
-	// AssociatedRole is given for associates of a company.
-	AssociatedRole AssociatedRole    `json:"associated_role"`
-	Status         ApplicationStatus `json:"status"`
-	// Flag may be missing in old data.
-	Flag          ApplicationFlag           `json:"flag"`
-	RequiredTasks []RequiredTask            `json:"required_tasks"`
-	History       []ApplicationStatusChange `json:"history"`
-	FlagHistory   []ApplicationFlagChange   `json:"flag_history"`
-	// ApprovalBlockers say what is missing for an approval.
-	ApprovalBlockers []ApprovalBlocker `json:"approval_blockers"`
-	// Assignments has a shape the API does not describe, and is kept as it came.
-	Assignments json.RawMessage `json:"assignments"`
-	// Hidden is true for an application that a revert replaced.
-	Hidden *bool `json:"hidden"`
-	// WillExpireAt is a date-time. Newer than 2019.
-	WillExpireAt string `json:"will_expire_at"`
-	// Risk of this application. Newer than 2019.
-	Risk *ApplicationRisk `json:"risk"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }
 
 // Product is a product that profiles apply for.

@@ -2,6 +2,29 @@ package passfort
 
 import "encoding/json"
 
+// AuditItem is an entry of a profile's audit log (sheet 2.15).
+type AuditItem struct {
+	ID string `json:"id"`
+	// ProfileID is the only member of the API in camel case.
+	ProfileID string      `json:"profileID"`
+	Action    AuditAction `json:"action"`
+	// User is nil when no person acted.
+	User *User `json:"user"`
+	// APIKey is nil when no key was used.
+	APIKey *APIKeyRef `json:"apikey"`
+	// Timestamp is in Unix seconds.
+	Timestamp *float64 `json:"timestamp"`
+	Message   string   `json:"message"`
+	// RefData depends on the action and is kept as it came.
+	RefData   json.RawMessage `json:"ref_data"`
+	Filename  string          `json:"filename"`
+	Filehash  string          `json:"filehash"`
+	Signature string          `json:"signature"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
 // AuditAction is what an audit item records (sheet 2.15).
 type AuditAction string
 
@@ -103,27 +126,4 @@ func (a AuditAction) Known() bool {
 		return true
 	}
 	return false
-}
-
-// AuditItem is an entry of a profile's audit log (sheet 2.15).
-type AuditItem struct {
-	ID string `json:"id"`
-	// ProfileID is the only member of the API in camel case.
-	ProfileID string      `json:"profileID"`
-	Action    AuditAction `json:"action"`
-	// User is nil when no person acted.
-	User *User `json:"user"`
-	// APIKey is nil when no key was used.
-	APIKey *APIKeyRef `json:"apikey"`
-	// Timestamp is in Unix seconds.
-	Timestamp *float64 `json:"timestamp"`
-	Message   string   `json:"message"`
-	// RefData depends on the action and is kept as it came.
-	RefData   json.RawMessage `json:"ref_data"`
-	Filename  string          `json:"filename"`
-	Filehash  string          `json:"filehash"`
-	Signature string          `json:"signature"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }

@@ -2,6 +2,82 @@ package passfort
 
 import "encoding/json"
 
+// Check is one check of a profile (sheet 3.5). A check never changes after it was run, but for its
+// tasks; approving, rejecting or running again makes a new one.
+type Check struct {
+	ID   string    `json:"id"`
+	Type CheckType `json:"check_type"`
+	// Variant is which of the configured variants of the check was run.
+	Variant *VariantRef `json:"variant"`
+	State   CheckState  `json:"state"`
+	// Result and Decision are absent until the check is complete.
+	Result   CheckResult `json:"result"`
+	Decision Decision    `json:"decision"`
+	// PerformedOn and the three below are date-times. See ParseDateTime.
+	PerformedOn  string `json:"performed_on"`
+	InstructedOn string `json:"instructed_on"`
+	StartedOn    string `json:"started_on"`
+	CompletedOn  string `json:"completed_on"`
+	// Errors are what went wrong while the check ran. A check with errors is a complete check, not
+	// a failed call.
+	Errors  []ErrorDetail `json:"errors"`
+	TaskIDs []string      `json:"task_ids"`
+	// InstructedExternally says that the result was produced elsewhere and given to Passfort.
+	InstructedExternally *bool           `json:"instructed_externally"`
+	Providers            []CheckProvider `json:"providers"`
+	// InputData is what the server took from the collected data, as it came. It is an EntityData.
+	InputData json.RawMessage `json:"input_data"`
+	// OutputData is the output, as it came. Its shape depends on Type.
+	OutputData json.RawMessage `json:"output_data"`
+	// DocumentID and the fields below repeat what the check was run with.
+	DocumentID string              `json:"document_id"`
+	Source     DocumentFetchSource `json:"source"`
+	// Reference is the provider's reference of a DOCUMENT_FETCH check.
+	Reference string `json:"reference"`
+	// SourceID is the filing of a COMPANY_FILING_PURCHASE check.
+	SourceID string `json:"source_id"`
+	// FormID is the form of a manual form check.
+	FormID           string            `json:"form_id"`
+	DeviceMetadata   *DeviceMetadata   `json:"device_metadata"`
+	DocumentMetadata *DocumentMetadata `json:"document_metadata"`
+	Category         DocumentCategory  `json:"category"`
+	// DisableInitialScreen makes a screening check only monitor.
+	DisableInitialScreen *bool `json:"disable_initial_screen"`
+	DisableMonitoring    *bool `json:"disable_monitoring"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Done reports whether the check is complete. States this package does not know are not done.
+func (v *Check) Done() bool { return v.State == CheckStateComplete }
+
+// VariantRef names a configured variant of a check. Either ID or Alias is enough to send.
+type VariantRef struct {
+	ID    string `json:"id"`
+	Alias string `json:"alias"`
+	// Name is set by the server.
+	Name string `json:"name"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CheckProvider is a data provider that took part in a check.
+type CheckProvider struct {
+	ProviderName string `json:"provider_name"`
+	// IsMonitored says that the provider keeps watching for changes.
+	IsMonitored *bool `json:"is_monitored"`
+	// VariantName and the two below are newer than 2019.
+	VariantName string `json:"variant_name"`
+	// InstructedOn is a date-time.
+	InstructedOn string `json:"instructed_on"`
+	Primary      *bool  `json:"primary"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
 // CheckType is the kind of a check. It decides the inputs, the results and the output (sheet 3.5).
 type CheckType string
 
@@ -203,80 +279,4 @@ func (d DocumentFetchSource) Known() bool {
 		return true
 	}
 	return false
-}
-
-// Check is one check of a profile (sheet 3.5). A check never changes after it was run, but for its
-// tasks; approving, rejecting or running again makes a new one.
-type Check struct {
-	ID   string    `json:"id"`
-	Type CheckType `json:"check_type"`
-	// Variant is which of the configured variants of the check was run.
-	Variant *VariantRef `json:"variant"`
-	State   CheckState  `json:"state"`
-	// Result and Decision are absent until the check is complete.
-	Result   CheckResult `json:"result"`
-	Decision Decision    `json:"decision"`
-	// PerformedOn and the three below are date-times. See ParseDateTime.
-	PerformedOn  string `json:"performed_on"`
-	InstructedOn string `json:"instructed_on"`
-	StartedOn    string `json:"started_on"`
-	CompletedOn  string `json:"completed_on"`
-	// Errors are what went wrong while the check ran. A check with errors is a complete check, not
-	// a failed call.
-	Errors  []ErrorDetail `json:"errors"`
-	TaskIDs []string      `json:"task_ids"`
-	// InstructedExternally says that the result was produced elsewhere and given to Passfort.
-	InstructedExternally *bool           `json:"instructed_externally"`
-	Providers            []CheckProvider `json:"providers"`
-	// InputData is what the server took from the collected data, as it came. It is an EntityData.
-	InputData json.RawMessage `json:"input_data"`
-	// OutputData is the output, as it came. Its shape depends on Type.
-	OutputData json.RawMessage `json:"output_data"`
-	// DocumentID and the fields below repeat what the check was run with.
-	DocumentID string              `json:"document_id"`
-	Source     DocumentFetchSource `json:"source"`
-	// Reference is the provider's reference of a DOCUMENT_FETCH check.
-	Reference string `json:"reference"`
-	// SourceID is the filing of a COMPANY_FILING_PURCHASE check.
-	SourceID string `json:"source_id"`
-	// FormID is the form of a manual form check.
-	FormID           string            `json:"form_id"`
-	DeviceMetadata   *DeviceMetadata   `json:"device_metadata"`
-	DocumentMetadata *DocumentMetadata `json:"document_metadata"`
-	Category         DocumentCategory  `json:"category"`
-	// DisableInitialScreen makes a screening check only monitor.
-	DisableInitialScreen *bool `json:"disable_initial_screen"`
-	DisableMonitoring    *bool `json:"disable_monitoring"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// Done reports whether the check is complete. States this package does not know are not done.
-func (v *Check) Done() bool { return v.State == CheckStateComplete }
-
-// VariantRef names a configured variant of a check. Either ID or Alias is enough to send.
-type VariantRef struct {
-	ID    string `json:"id"`
-	Alias string `json:"alias"`
-	// Name is set by the server.
-	Name string `json:"name"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// CheckProvider is a data provider that took part in a check.
-type CheckProvider struct {
-	ProviderName string `json:"provider_name"`
-	// IsMonitored says that the provider keeps watching for changes.
-	IsMonitored *bool `json:"is_monitored"`
-	// VariantName and the two below are newer than 2019.
-	VariantName string `json:"variant_name"`
-	// InstructedOn is a date-time.
-	InstructedOn string `json:"instructed_on"`
-	Primary      *bool  `json:"primary"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }

@@ -12,6 +12,26 @@ type CollectKey struct {
 	Unknown Unknown `json:"-"`
 }
 
+// CollectionStep is data the customer is asked for (sheet 2.14). It vanishes when the data
+// arrives. While a profile has collection steps, its checks stay pending.
+type CollectionStep struct {
+	CollectionType CollectionType `json:"collection_type"`
+	// Precision belongs to CollectionTypeDOB.
+	Precision DatePrecision `json:"precision"`
+	// ID and the three below belong to CollectionTypeDocument; ID also to
+	// CollectionTypeDocumentForTask.
+	ID           string           `json:"id"`
+	Category     DocumentCategory `json:"category"`
+	AllowedTypes []DocumentType   `json:"allowed_types"`
+	// FacialSimilarity asks for a selfie too. The default is false.
+	FacialSimilarity *bool `json:"facial_similarity"`
+	// TaskID belongs to CollectionTypeDocumentForTask.
+	TaskID string `json:"task_id"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
 // CollectionType is the data a collection step asks for (sheet 2.14).
 type CollectionType string
 
@@ -64,24 +84,4 @@ func (d DatePrecision) Known() bool {
 		return true
 	}
 	return false
-}
-
-// CollectionStep is data the customer is asked for (sheet 2.14). It vanishes when the data
-// arrives. While a profile has collection steps, its checks stay pending.
-type CollectionStep struct {
-	CollectionType CollectionType `json:"collection_type"`
-	// Precision belongs to CollectionTypeDOB.
-	Precision DatePrecision `json:"precision"`
-	// ID and the three below belong to CollectionTypeDocument; ID also to
-	// CollectionTypeDocumentForTask.
-	ID           string           `json:"id"`
-	Category     DocumentCategory `json:"category"`
-	AllowedTypes []DocumentType   `json:"allowed_types"`
-	// FacialSimilarity asks for a selfie too. The default is false.
-	FacialSimilarity *bool `json:"facial_similarity"`
-	// TaskID belongs to CollectionTypeDocumentForTask.
-	TaskID string `json:"task_id"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }

@@ -1,66 +1,5 @@
 package passfort
 
-// EventType is the kind of a finding (sheet 3.7).
-type EventType string
-
-// Values of EventType. Others may appear at any time (sheet 1.11).
-const (
-	EventTypePEPFlag          EventType = "PEP_FLAG"
-	EventTypeSanctionFlag     EventType = "SANCTION_FLAG"
-	EventTypeDocumentExpiry   EventType = "DOCUMENT_EXPIRY"
-	EventTypeTransactionAlert EventType = "TRANSACTION_ALERT"
-	EventTypeReviewNeeded     EventType = "REVIEW_NEEDED"
-	EventTypeAdverseMediaFlag EventType = "ADVERSE_MEDIA_FLAG"
-	EventTypeReferFlag        EventType = "REFER_FLAG"
-	// EventTypeCheckExpiry means new matches from Creditsafe monitoring, despite its name. Newer
-	// than 2019.
-	EventTypeCheckExpiry EventType = "CHECK_EXPIRY"
-	// EventTypeFraudFlag means a merchant fraud match. Newer than 2019.
-	EventTypeFraudFlag EventType = "FRAUD_FLAG"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (e EventType) Known() bool {
-	switch e {
-	case EventTypePEPFlag,
-		EventTypeSanctionFlag,
-		EventTypeDocumentExpiry,
-		EventTypeTransactionAlert,
-		EventTypeReviewNeeded,
-		EventTypeAdverseMediaFlag,
-		EventTypeReferFlag,
-		EventTypeCheckExpiry,
-		EventTypeFraudFlag:
-		return true
-	}
-	return false
-}
-
-// EventResolution is what was decided about a finding (sheet 2.10).
-type EventResolution string
-
-// Values of EventResolution. Others may appear at any time (sheet 1.11).
-const (
-	EventResolutionUnresolved  EventResolution = "UNRESOLVED"
-	EventResolutionMismatch    EventResolution = "MISMATCH"
-	EventResolutionMatch       EventResolution = "MATCH"
-	EventResolutionIgnore      EventResolution = "IGNORE"
-	EventResolutionCreatedTask EventResolution = "CREATED_TASK"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (e EventResolution) Known() bool {
-	switch e {
-	case EventResolutionUnresolved,
-		EventResolutionMismatch,
-		EventResolutionMatch,
-		EventResolutionIgnore,
-		EventResolutionCreatedTask:
-		return true
-	}
-	return false
-}
-
 // Event is a finding on a profile, such as a sanction or adverse media (sheet 3.7). Resolve it by
 // setting Resolution.
 type Event struct {
@@ -125,4 +64,65 @@ type EventData struct {
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
+}
+
+// EventType is the kind of a finding (sheet 3.7).
+type EventType string
+
+// Values of EventType. Others may appear at any time (sheet 1.11).
+const (
+	EventTypePEPFlag          EventType = "PEP_FLAG"
+	EventTypeSanctionFlag     EventType = "SANCTION_FLAG"
+	EventTypeDocumentExpiry   EventType = "DOCUMENT_EXPIRY"
+	EventTypeTransactionAlert EventType = "TRANSACTION_ALERT"
+	EventTypeReviewNeeded     EventType = "REVIEW_NEEDED"
+	EventTypeAdverseMediaFlag EventType = "ADVERSE_MEDIA_FLAG"
+	EventTypeReferFlag        EventType = "REFER_FLAG"
+	// EventTypeCheckExpiry means new matches from Creditsafe monitoring, despite its name. Newer
+	// than 2019.
+	EventTypeCheckExpiry EventType = "CHECK_EXPIRY"
+	// EventTypeFraudFlag means a merchant fraud match. Newer than 2019.
+	EventTypeFraudFlag EventType = "FRAUD_FLAG"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventType) Known() bool {
+	switch e {
+	case EventTypePEPFlag,
+		EventTypeSanctionFlag,
+		EventTypeDocumentExpiry,
+		EventTypeTransactionAlert,
+		EventTypeReviewNeeded,
+		EventTypeAdverseMediaFlag,
+		EventTypeReferFlag,
+		EventTypeCheckExpiry,
+		EventTypeFraudFlag:
+		return true
+	}
+	return false
+}
+
+// EventResolution is what was decided about a finding (sheet 2.10).
+type EventResolution string
+
+// Values of EventResolution. Others may appear at any time (sheet 1.11).
+const (
+	EventResolutionUnresolved  EventResolution = "UNRESOLVED"
+	EventResolutionMismatch    EventResolution = "MISMATCH"
+	EventResolutionMatch       EventResolution = "MATCH"
+	EventResolutionIgnore      EventResolution = "IGNORE"
+	EventResolutionCreatedTask EventResolution = "CREATED_TASK"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventResolution) Known() bool {
+	switch e {
+	case EventResolutionUnresolved,
+		EventResolutionMismatch,
+		EventResolutionMatch,
+		EventResolutionIgnore,
+		EventResolutionCreatedTask:
+		return true
+	}
+	return false
 }

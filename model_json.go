@@ -299,6 +299,12 @@ func (v DocumentMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v
 func (v *DocumentMetadata) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v DocumentOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *DocumentOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.

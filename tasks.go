@@ -1,5 +1,73 @@
 package passfort
 
+// Task is a piece of due diligence on a profile (sheet 3.8). Where several tasks share a variant,
+// the current one has IsExpired false.
+type Task struct {
+	// ID is the task's own id, not that of its variant.
+	ID      string       `json:"id"`
+	Type    TaskType     `json:"type"`
+	Variant *TaskVariant `json:"variant"`
+	State   TaskState    `json:"state"`
+	// IsComplete is the older form of State.
+	IsComplete *bool `json:"is_complete"`
+	// IsExpired says that this is an older version of the task.
+	IsExpired *bool `json:"is_expired"`
+	IsSkipped *bool `json:"is_skipped"`
+	IsDeleted *bool `json:"is_deleted"`
+	// CreationDate and ExpiryDate are date-times, like ExpiredAt and WillExpireAt.
+	CreationDate    string           `json:"creation_date"`
+	ExpiryDate      string           `json:"expiry_date"`
+	CheckIDs        []string         `json:"check_ids"`
+	FormInstanceIDs []string         `json:"form_instance_ids"`
+	ExpiredAt       string           `json:"expired_at"`
+	WillExpireAt    string           `json:"will_expire_at"`
+	ExpiryReason    TaskExpiryReason `json:"expiry_reason"`
+	// NeedsCheckAutomation says that the task waits for automatic checks.
+	NeedsCheckAutomation *bool `json:"needs_check_automation"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// TaskVariant is a configured flavour of a task type.
+type TaskVariant struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Alias is the stable name to write into code.
+	Alias       string   `json:"alias"`
+	Description string   `json:"description"`
+	TaskType    TaskType `json:"task_type"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Note is a note on a task (sheet 2.9). A deleted note stays in the audit log.
+type Note struct {
+	ID          string           `json:"id"`
+	Text        string           `json:"text"`
+	Attachments []NoteAttachment `json:"attachments"`
+	// CreatedOn is a date-time.
+	CreatedOn string `json:"created_on"`
+	// AuthorName is the name of the author or the API key, or a custom one.
+	AuthorName           string `json:"author_name"`
+	AuthorNameCustomised *bool  `json:"author_name_customised"`
+	// Author is probably nil when an API key wrote the note.
+	Author *User `json:"author"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// NoteAttachment is a file that was uploaded and attached to a note.
+type NoteAttachment struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
 // TaskType is what a task establishes (sheet 3.8).
 type TaskType string
 
@@ -126,72 +194,4 @@ func (t TaskExpiryReason) Known() bool {
 		return true
 	}
 	return false
-}
-
-// Task is a piece of due diligence on a profile (sheet 3.8). Where several tasks share a variant,
-// the current one has IsExpired false.
-type Task struct {
-	// ID is the task's own id, not that of its variant.
-	ID      string       `json:"id"`
-	Type    TaskType     `json:"type"`
-	Variant *TaskVariant `json:"variant"`
-	State   TaskState    `json:"state"`
-	// IsComplete is the older form of State.
-	IsComplete *bool `json:"is_complete"`
-	// IsExpired says that this is an older version of the task.
-	IsExpired *bool `json:"is_expired"`
-	IsSkipped *bool `json:"is_skipped"`
-	IsDeleted *bool `json:"is_deleted"`
-	// CreationDate and ExpiryDate are date-times, like ExpiredAt and WillExpireAt.
-	CreationDate    string           `json:"creation_date"`
-	ExpiryDate      string           `json:"expiry_date"`
-	CheckIDs        []string         `json:"check_ids"`
-	FormInstanceIDs []string         `json:"form_instance_ids"`
-	ExpiredAt       string           `json:"expired_at"`
-	WillExpireAt    string           `json:"will_expire_at"`
-	ExpiryReason    TaskExpiryReason `json:"expiry_reason"`
-	// NeedsCheckAutomation says that the task waits for automatic checks.
-	NeedsCheckAutomation *bool `json:"needs_check_automation"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// TaskVariant is a configured flavour of a task type.
-type TaskVariant struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	// Alias is the stable name to write into code.
-	Alias       string   `json:"alias"`
-	Description string   `json:"description"`
-	TaskType    TaskType `json:"task_type"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// Note is a note on a task (sheet 2.9). A deleted note stays in the audit log.
-type Note struct {
-	ID          string           `json:"id"`
-	Text        string           `json:"text"`
-	Attachments []NoteAttachment `json:"attachments"`
-	// CreatedOn is a date-time.
-	CreatedOn string `json:"created_on"`
-	// AuthorName is the name of the author or the API key, or a custom one.
-	AuthorName           string `json:"author_name"`
-	AuthorNameCustomised *bool  `json:"author_name_customised"`
-	// Author is probably nil when an API key wrote the note.
-	Author *User `json:"author"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// NoteAttachment is a file that was uploaded and attached to a note.
-type NoteAttachment struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }
