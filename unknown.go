@@ -9,6 +9,8 @@ import (
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
+//go:generate go run ./internal/modelgen
+
 // Unknown holds the members of one JSON object that this package does not
 // model, so that they go back to the API exactly as they came. It also keeps
 // what the typed fields of the object cannot tell from absent (an explicit

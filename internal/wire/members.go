@@ -92,3 +92,30 @@ func All(m *Members) iter.Seq2[string, json.RawMessage] {
 		}
 	}
 }
+
+// wholeValue stands for the field index of a struct that was decoded from
+// something other than an object.
+const wholeValue = -1
+
+// kept is the text of a member whose typed value does not spell it.
+type kept struct {
+	field int // index in codec.fields, or wholeValue
+	raw   []byte
+}
+
+// hold returns the content for the decoder to fill.
+func (m *Members) hold() *held {
+	if m.held == nil {
+		m.held = &held{}
+	}
+	return m.held
+}
+
+func (h *held) keptFor(field int) []byte {
+	for i := range h.kept {
+		if h.kept[i].field == field {
+			return h.kept[i].raw
+		}
+	}
+	return nil
+}

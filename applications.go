@@ -1,0 +1,259 @@
+package passfort
+
+import "encoding/json"
+
+// ApplicationStatus is where a product application stands (sheet 2.7). Applied leads to Approved
+// or Rejected, Approved to InReview or Cancelled, InReview to Approved or Cancelled; Rejected and
+// Cancelled are final but for a revert.
+type ApplicationStatus string
+
+// Values of ApplicationStatus. Others may appear at any time (sheet 1.11).
+const (
+	ApplicationStatusApplied   ApplicationStatus = "APPLIED"
+	ApplicationStatusApproved  ApplicationStatus = "APPROVED"
+	ApplicationStatusInReview  ApplicationStatus = "IN_REVIEW"
+	ApplicationStatusRejected  ApplicationStatus = "REJECTED"
+	ApplicationStatusCancelled ApplicationStatus = "CANCELLED"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (a ApplicationStatus) Known() bool {
+	switch a {
+	case ApplicationStatusApplied,
+		ApplicationStatusApproved,
+		ApplicationStatusInReview,
+		ApplicationStatusRejected,
+		ApplicationStatusCancelled:
+		return true
+	}
+	return false
+}
+
+// ApplicationFlag says what an application is waiting for; the portal calls it the badge (sheet
+// 2.7). There is one at a time.
+type ApplicationFlag string
+
+// Values of ApplicationFlag. Others may appear at any time (sheet 1.11).
+const (
+	// ApplicationFlagAutomating: automation is running.
+	ApplicationFlagAutomating ApplicationFlag = "AUTOMATING"
+	// ApplicationFlagDecided: approved, rejected or cancelled, nothing to do.
+	ApplicationFlagDecided ApplicationFlag = "DECIDED"
+	// ApplicationFlagRequiresRiskScore: the risk cannot be computed yet.
+	ApplicationFlagRequiresRiskScore ApplicationFlag = "REQUIRES_RISK_SCORE"
+	// ApplicationFlagRecalculatingRisk: the risk is being computed again.
+	ApplicationFlagRecalculatingRisk ApplicationFlag = "RECALCULATING_RISK"
+	// ApplicationFlagWaitingOnCollectionSteps: the customer has to give data.
+	ApplicationFlagWaitingOnCollectionSteps ApplicationFlag = "WAITING_ON_COLLECTION_STEPS"
+	// ApplicationFlagWaitingOnChecks: checks are running.
+	ApplicationFlagWaitingOnChecks ApplicationFlag = "WAITING_ON_CHECKS"
+	// ApplicationFlagRequiresManualTaskCompletion: a task needs a person.
+	ApplicationFlagRequiresManualTaskCompletion ApplicationFlag = "REQUIRES_MANUAL_TASK_COMPLETION"
+	// ApplicationFlagReadyForDecision: approve or reject.
+	ApplicationFlagReadyForDecision ApplicationFlag = "READY_FOR_DECISION"
+	// ApplicationFlagRequiresData: the smart policy lacks data to reach an outcome. Newer than
+	// 2019, like the two below.
+	ApplicationFlagRequiresData ApplicationFlag = "REQUIRES_DATA"
+	// ApplicationFlagNearingExpiry is not explained by the API.
+	ApplicationFlagNearingExpiry ApplicationFlag = "NEARING_EXPIRY"
+	// ApplicationFlagWaitingOnEscalation is not explained by the API.
+	ApplicationFlagWaitingOnEscalation ApplicationFlag = "WAITING_ON_ESCALATION"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (a ApplicationFlag) Known() bool {
+	switch a {
+	case ApplicationFlagAutomating,
+		ApplicationFlagDecided,
+		ApplicationFlagRequiresRiskScore,
+		ApplicationFlagRecalculatingRisk,
+		ApplicationFlagWaitingOnCollectionSteps,
+		ApplicationFlagWaitingOnChecks,
+		ApplicationFlagRequiresManualTaskCompletion,
+		ApplicationFlagReadyForDecision,
+		ApplicationFlagRequiresData,
+		ApplicationFlagNearingExpiry,
+		ApplicationFlagWaitingOnEscalation:
+		return true
+	}
+	return false
+}
+
+// Application is a profile's application for a product (sheet 3.4).
+type Application struct {
+	ID      string   `json:"id"`
+	Product *Product `json:"product"`
+	// AssociatedRole is given for associates of a company.
+	AssociatedRole AssociatedRole    `json:"associated_role"`
+	Status         ApplicationStatus `json:"status"`
+	// Flag may be missing in old data.
+	Flag          ApplicationFlag           `json:"flag"`
+	RequiredTasks []RequiredTask            `json:"required_tasks"`
+	History       []ApplicationStatusChange `json:"history"`
+	FlagHistory   []ApplicationFlagChange   `json:"flag_history"`
+	// ApprovalBlockers say what is missing for an approval.
+	ApprovalBlockers []ApprovalBlocker `json:"approval_blockers"`
+	// Assignments has a shape the API does not describe, and is kept as it came.
+	Assignments json.RawMessage `json:"assignments"`
+	// Hidden is true for an application that a revert replaced.
+	Hidden *bool `json:"hidden"`
+	// WillExpireAt is a date-time. Newer than 2019.
+	WillExpireAt string `json:"will_expire_at"`
+	// Risk of this application. Newer than 2019.
+	Risk *ApplicationRisk `json:"risk"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Product is a product that profiles apply for.
+type Product struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Alias is the stable name to write into code.
+	Alias string `json:"alias"`
+	// AutomaticallyApply says that new profiles apply for it when they name no product.
+	AutomaticallyApply   *bool `json:"automatically_apply"`
+	AutomaticallyApprove *bool `json:"automatically_approve"`
+	IsDeleted            *bool `json:"is_deleted"`
+	// IsDeletable and RiskModels are newer than 2019.
+	IsDeletable *bool              `json:"is_deletable"`
+	RiskModels  *ProductRiskModels `json:"risk_models"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ProductRiskModels holds the ids of a product's risk models by entity type.
+type ProductRiskModels struct {
+	Individual string `json:"INDIVIDUAL"`
+	Company    string `json:"COMPANY"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// RequiredTask is a task that an application needs (sheet 3.4).
+type RequiredTask struct {
+	// ID is the id of a task or of a task variant: the sources disagree. Match it with Task.ID
+	// first, then with Task.Variant.ID.
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	TaskType    TaskType `json:"task_type"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ApplicationStatusChange is an entry of an application's history.
+type ApplicationStatusChange struct {
+	Status ApplicationStatus `json:"status"`
+	// Date is a date-time.
+	Date string `json:"date"`
+	// Decisioner is who decided, nil when no person did.
+	Decisioner *User  `json:"decisioner"`
+	Comment    string `json:"comment"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ApplicationFlagChange is an entry of an application's flag history.
+type ApplicationFlagChange struct {
+	Status ApplicationStatus `json:"status"`
+	Flag   ApplicationFlag   `json:"flag"`
+	// Date is a date-time.
+	Date string `json:"date"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// BlockerType says why an application cannot be approved (sheet 3.4).
+type BlockerType string
+
+// Values of BlockerType. Others may appear at any time (sheet 1.11).
+const (
+	// BlockerTypeIncompleteTask comes with TaskType and TaskVariant.
+	BlockerTypeIncompleteTask BlockerType = "INCOMPLETE_TASK"
+	// BlockerTypeUnresolvedEvent comes with EventID.
+	BlockerTypeUnresolvedEvent  BlockerType = "UNRESOLVED_EVENT"
+	BlockerTypeSuspendedProfile BlockerType = "SUSPENDED_PROFILE"
+	BlockerTypeUndeterminedRisk BlockerType = "UNDETERMINED_RISK"
+	// BlockerTypeRiskScore and the three below are newer than 2019.
+	BlockerTypeRiskScore           BlockerType = "RISK_SCORE"
+	BlockerTypeUndeterminedOutcome BlockerType = "UNDETERMINED_OUTCOME"
+	BlockerTypeRejectionOutcome    BlockerType = "REJECTION_OUTCOME"
+	BlockerTypeWaitingOnEscalation BlockerType = "WAITING_ON_ESCALATION"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (b BlockerType) Known() bool {
+	switch b {
+	case BlockerTypeIncompleteTask,
+		BlockerTypeUnresolvedEvent,
+		BlockerTypeSuspendedProfile,
+		BlockerTypeUndeterminedRisk,
+		BlockerTypeRiskScore,
+		BlockerTypeUndeterminedOutcome,
+		BlockerTypeRejectionOutcome,
+		BlockerTypeWaitingOnEscalation:
+		return true
+	}
+	return false
+}
+
+// ApprovalBlocker is one thing that keeps an application from being approved.
+type ApprovalBlocker struct {
+	BlockerType BlockerType `json:"blocker_type"`
+	TaskType    TaskType    `json:"task_type"`
+	// TaskVariant may be missing.
+	TaskVariant *TaskVariant `json:"task_variant"`
+	EventID     string       `json:"event_id"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ApplicationRisk is the risk of one product application (sheet 3.4, newer than 2019).
+type ApplicationRisk struct {
+	RiskModel *RiskModel `json:"risk_model"`
+	// IsPending says that the score is stale.
+	IsPending *bool                 `json:"is_pending"`
+	Overall   *ApplicationRiskScore `json:"overall"`
+	// Expiry is YYYY-MM-DD.
+	Expiry     string          `json:"expiry"`
+	Thresholds *RiskThresholds `json:"thresholds"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// RiskModel names a version of a risk model.
+type RiskModel struct {
+	ID string `json:"id"`
+	// Version is a date-time.
+	Version string `json:"version"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ApplicationRiskScore is the overall risk of an application.
+type ApplicationRiskScore struct {
+	Score *float64     `json:"score"`
+	Level RiskCategory `json:"level"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// RiskThresholds are the scores between low, medium and high risk.
+type RiskThresholds struct {
+	LowMedium  *float64 `json:"low_medium"`
+	MediumHigh *float64 `json:"medium_high"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}

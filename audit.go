@@ -1,0 +1,129 @@
+package passfort
+
+import "encoding/json"
+
+// AuditAction is what an audit item records (sheet 2.15).
+type AuditAction string
+
+// Values of AuditAction. Others may appear at any time (sheet 1.11).
+const (
+	AuditActionAddedATag                       AuditAction = "added-a-tag"
+	AuditActionAddedATask                      AuditAction = "added-a-task"
+	AuditActionAddedProduct                    AuditAction = "added-product"
+	AuditActionAttachFile                      AuditAction = "attach-file"
+	AuditActionAutoDecision                    AuditAction = "auto-decision"
+	AuditActionRiskAutoRejectApplication       AuditAction = "risk-auto-reject-application"
+	AuditActionComment                         AuditAction = "comment"
+	AuditActionCompletedATask                  AuditAction = "completed-a-task"
+	AuditActionCompletedStage                  AuditAction = "completed-stage"
+	AuditActionCreatedProfile                  AuditAction = "created-profile"
+	AuditActionDownloadAuditFile               AuditAction = "download-audit-file"
+	AuditActionDownloadAuditReport             AuditAction = "download-audit-report"
+	AuditActionDownloadedADocument             AuditAction = "downloaded-a-document"
+	AuditActionEventResolution                 AuditAction = "event-resolution"
+	AuditActionInstructedCheck                 AuditAction = "instructed-check"
+	AuditActionLinkedProfile                   AuditAction = "linked-profile"
+	AuditActionManualDecision                  AuditAction = "manual-decision"
+	AuditActionProfileApplicationStatusChanged AuditAction = "profile-application-status-changed"
+	AuditActionRemovedATag                     AuditAction = "removed-a-tag"
+	AuditActionReplaceCollectedData            AuditAction = "replace-collected-data"
+	AuditActionRequestedData                   AuditAction = "requested-data"
+	AuditActionRevertDecision                  AuditAction = "revert-decision"
+	AuditActionSanctionsFalsePositive          AuditAction = "sanctions-false-positive"
+	AuditActionSubmittedData                   AuditAction = "submitted-data"
+	AuditActionUncompletedATask                AuditAction = "uncompleted-a-task"
+	AuditActionUnlinkedProfile                 AuditAction = "unlinked-profile"
+	AuditActionUpdatedCheck                    AuditAction = "updated-check"
+	AuditActionUploadedADocument               AuditAction = "uploaded-a-document"
+	AuditActionView                            AuditAction = "view"
+	AuditActionViewedProfile                   AuditAction = "viewed-profile"
+	AuditActionEventBulkResolution             AuditAction = "event-bulk-resolution"
+	AuditActionAddedATaskNote                  AuditAction = "added-a-task-note"
+	AuditActionDeletedATaskNote                AuditAction = "deleted-a-task-note"
+	AuditActionAddedAFile                      AuditAction = "added-a-file"
+	AuditActionApplicationAssignmentCreated    AuditAction = "application-assignment-created"
+	AuditActionApplicationAssignmentDeleted    AuditAction = "application-assignment-deleted"
+	AuditActionApplicationAssignmentReassigned AuditAction = "application-assignment-reassigned"
+	AuditActionCommentDeleted                  AuditAction = "comment-deleted"
+	AuditActionAddedEvent                      AuditAction = "added-event"
+	AuditActionProfileStatusChanged            AuditAction = "profile-status-changed"
+	AuditActionSanctionsWhitelist              AuditAction = "sanctions-whitelist"
+	AuditActionOriginProfileChanged            AuditAction = "origin-profile-changed"
+	AuditActionAffiliateAdded                  AuditAction = "affiliate-added"
+	AuditActionAffiliateRemoved                AuditAction = "affiliate-removed"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (a AuditAction) Known() bool {
+	switch a {
+	case AuditActionAddedATag,
+		AuditActionAddedATask,
+		AuditActionAddedProduct,
+		AuditActionAttachFile,
+		AuditActionAutoDecision,
+		AuditActionRiskAutoRejectApplication,
+		AuditActionComment,
+		AuditActionCompletedATask,
+		AuditActionCompletedStage,
+		AuditActionCreatedProfile,
+		AuditActionDownloadAuditFile,
+		AuditActionDownloadAuditReport,
+		AuditActionDownloadedADocument,
+		AuditActionEventResolution,
+		AuditActionInstructedCheck,
+		AuditActionLinkedProfile,
+		AuditActionManualDecision,
+		AuditActionProfileApplicationStatusChanged,
+		AuditActionRemovedATag,
+		AuditActionReplaceCollectedData,
+		AuditActionRequestedData,
+		AuditActionRevertDecision,
+		AuditActionSanctionsFalsePositive,
+		AuditActionSubmittedData,
+		AuditActionUncompletedATask,
+		AuditActionUnlinkedProfile,
+		AuditActionUpdatedCheck,
+		AuditActionUploadedADocument,
+		AuditActionView,
+		AuditActionViewedProfile,
+		AuditActionEventBulkResolution,
+		AuditActionAddedATaskNote,
+		AuditActionDeletedATaskNote,
+		AuditActionAddedAFile,
+		AuditActionApplicationAssignmentCreated,
+		AuditActionApplicationAssignmentDeleted,
+		AuditActionApplicationAssignmentReassigned,
+		AuditActionCommentDeleted,
+		AuditActionAddedEvent,
+		AuditActionProfileStatusChanged,
+		AuditActionSanctionsWhitelist,
+		AuditActionOriginProfileChanged,
+		AuditActionAffiliateAdded,
+		AuditActionAffiliateRemoved:
+		return true
+	}
+	return false
+}
+
+// AuditItem is an entry of a profile's audit log (sheet 2.15).
+type AuditItem struct {
+	ID string `json:"id"`
+	// ProfileID is the only member of the API in camel case.
+	ProfileID string      `json:"profileID"`
+	Action    AuditAction `json:"action"`
+	// User is nil when no person acted.
+	User *User `json:"user"`
+	// APIKey is nil when no key was used.
+	APIKey *APIKeyRef `json:"apikey"`
+	// Timestamp is in Unix seconds.
+	Timestamp *float64 `json:"timestamp"`
+	Message   string   `json:"message"`
+	// RefData depends on the action and is kept as it came.
+	RefData   json.RawMessage `json:"ref_data"`
+	Filename  string          `json:"filename"`
+	Filehash  string          `json:"filehash"`
+	Signature string          `json:"signature"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}

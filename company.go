@@ -1,0 +1,355 @@
+package passfort
+
+// CompanyMetadata is what a register knows about a company (sheet 3.3). Its canonical identity is
+// the country of incorporation together with the number.
+type CompanyMetadata struct {
+	// Number is the register number. Its format depends on country and provider.
+	Number string `json:"number"`
+	// Name is the legal name.
+	Name string `json:"name"`
+	// BVDID and BVD9 are Bureau van Dijk identifiers.
+	BVDID                     string           `json:"bvd_id"`
+	BVD9                      string           `json:"bvd9"`
+	ISIN                      string           `json:"isin"`
+	LEI                       string           `json:"lei"`
+	UKCharityCommissionNumber string           `json:"uk_charity_commission_number"`
+	TaxIDs                    []TaxID          `json:"tax_ids"`
+	PreviousNames             []PreviousName   `json:"previous_names"`
+	Addresses                 []CompanyAddress `json:"addresses"`
+	// CountryOfIncorporation is an alpha-3 code.
+	CountryOfIncorporation string `json:"country_of_incorporation"`
+	// StateOfIncorporation is needed for USA and Canada.
+	StateOfIncorporation string           `json:"state_of_incorporation"`
+	Jurisdiction         string           `json:"jurisdiction"`
+	AreasOfActivity      []AreaOfActivity `json:"areas_of_activity"`
+	Description          string           `json:"description"`
+	// TradeDescription was seen on the data provider side.
+	TradeDescription  string   `json:"trade_description"`
+	NumberOfEmployees *float64 `json:"number_of_employees"`
+	Registry          string   `json:"registry"`
+	// SICCodes is the older form of IndustryClassifications.
+	SICCodes []SICCode `json:"sic_codes"`
+	// IndustryClassifications was seen on the data provider side, in place of SICCodes.
+	IndustryClassifications []IndustryClassification `json:"industry_classifications"`
+	IsActive                *bool                    `json:"is_active"`
+	// IsActiveDetails was seen on the data provider side.
+	IsActiveDetails string                 `json:"is_active_details"`
+	ContactDetails  *CompanyContactDetails `json:"contact_details"`
+	// ContactInformation is the name of ContactDetails on the data provider side.
+	ContactInformation *CompanyContactDetails `json:"contact_information"`
+	// IncorporationDate is YYYY-MM-DD.
+	IncorporationDate string `json:"incorporation_date"`
+	// CompanyType is the provider's code.
+	CompanyType            string                 `json:"company_type"`
+	CompanyTypeDescription string                 `json:"company_type_description"`
+	StructuredCompanyType  *StructuredCompanyType `json:"structured_company_type"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// TaxIDType is the kind of a tax number.
+type TaxIDType string
+
+// Values of TaxIDType. Others may appear at any time (sheet 1.11).
+const (
+	TaxIDTypeEuroVAT TaxIDType = "EUROVAT"
+	TaxIDTypeVAT     TaxIDType = "VAT"
+	TaxIDTypeEIN     TaxIDType = "EIN"
+	// TaxIDTypeOther was seen on the data provider side; the name is in TaxIDName.
+	TaxIDTypeOther TaxIDType = "OTHER"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (t TaxIDType) Known() bool {
+	switch t {
+	case TaxIDTypeEuroVAT,
+		TaxIDTypeVAT,
+		TaxIDTypeEIN,
+		TaxIDTypeOther:
+		return true
+	}
+	return false
+}
+
+// TaxID is a company's tax number.
+type TaxID struct {
+	TaxIDType TaxIDType `json:"tax_id_type"`
+	Value     string    `json:"value"`
+	// TaxIDName was seen on the data provider side.
+	TaxIDName string `json:"tax_id_name"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// PreviousName is a name a company had from Start to End (YYYY-MM-DD).
+type PreviousName struct {
+	Name  string `json:"name"`
+	Start string `json:"start"`
+	End   string `json:"end"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CompanyAddressType is what a company uses an address for. Its values are in lower case, unlike
+// all others.
+type CompanyAddressType string
+
+// Values of CompanyAddressType. Others may appear at any time (sheet 1.11).
+const (
+	CompanyAddressTypeRegisteredAddress CompanyAddressType = "registered_address"
+	CompanyAddressTypeBranchAddress     CompanyAddressType = "branch_address"
+	CompanyAddressTypeHeadOfficeAddress CompanyAddressType = "head_office_address"
+	CompanyAddressTypeContactAddress    CompanyAddressType = "contact_address"
+	// CompanyAddressTypeTradingAddress was seen on the data provider side.
+	CompanyAddressTypeTradingAddress CompanyAddressType = "trading_address"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CompanyAddressType) Known() bool {
+	switch c {
+	case CompanyAddressTypeRegisteredAddress,
+		CompanyAddressTypeBranchAddress,
+		CompanyAddressTypeHeadOfficeAddress,
+		CompanyAddressTypeContactAddress,
+		CompanyAddressTypeTradingAddress:
+		return true
+	}
+	return false
+}
+
+// CompanyAddress is an address of a company. Type may be missing.
+type CompanyAddress struct {
+	Type    CompanyAddressType `json:"type"`
+	Address *Address           `json:"address"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// AreaOfActivity is a place where a company is active.
+type AreaOfActivity struct {
+	Location string `json:"location"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// SICCode is a standard industrial classification of a company.
+type SICCode struct {
+	Code        string `json:"code"`
+	Description string `json:"description"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ClassificationType is the scheme of an IndustryClassification.
+type ClassificationType string
+
+// Values of ClassificationType. Others may appear at any time (sheet 1.11).
+const (
+	ClassificationTypeSIC   ClassificationType = "SIC"
+	ClassificationTypeNACE  ClassificationType = "NACE"
+	ClassificationTypeNAICS ClassificationType = "NAICS"
+	ClassificationTypeOther ClassificationType = "OTHER"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (c ClassificationType) Known() bool {
+	switch c {
+	case ClassificationTypeSIC,
+		ClassificationTypeNACE,
+		ClassificationTypeNAICS,
+		ClassificationTypeOther:
+		return true
+	}
+	return false
+}
+
+// IndustryClassification says what a company does, in a named scheme (sheet 3.3, data provider
+// side).
+type IndustryClassification struct {
+	ClassificationType    ClassificationType `json:"classification_type"`
+	Code                  string             `json:"code"`
+	ClassificationVersion string             `json:"classification_version"`
+	Description           string             `json:"description"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CompanyContactDetails are a company's phone number, web site and email address.
+type CompanyContactDetails struct {
+	PhoneNumber string `json:"phone_number"`
+	URL         string `json:"url"`
+	Email       string `json:"email"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// OwnershipType is the broad legal form of a company.
+type OwnershipType string
+
+// Values of OwnershipType. Others may appear at any time (sheet 1.11).
+const (
+	OwnershipTypePartnership        OwnershipType = "PARTNERSHIP"
+	OwnershipTypeCompany            OwnershipType = "COMPANY"
+	OwnershipTypeSoleProprietorship OwnershipType = "SOLE_PROPRIETORSHIP"
+	OwnershipTypeAssociation        OwnershipType = "ASSOCIATION"
+	OwnershipTypeTrust              OwnershipType = "TRUST"
+	OwnershipTypeOther              OwnershipType = "OTHER"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (o OwnershipType) Known() bool {
+	switch o {
+	case OwnershipTypePartnership,
+		OwnershipTypeCompany,
+		OwnershipTypeSoleProprietorship,
+		OwnershipTypeAssociation,
+		OwnershipTypeTrust,
+		OwnershipTypeOther:
+		return true
+	}
+	return false
+}
+
+// StructuredCompanyType describes a company's legal form independently of the country.
+type StructuredCompanyType struct {
+	IsPublic      *bool         `json:"is_public"`
+	IsLimited     *bool         `json:"is_limited"`
+	OwnershipType OwnershipType `json:"ownership_type"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// OwnershipStructure holds who owns a company.
+type OwnershipStructure struct {
+	Shareholders []AssociatedEntity `json:"shareholders"`
+	ShareClasses []ShareClass       `json:"share_classes"`
+	// BeneficialOwners own more than 25 % or control the company otherwise.
+	BeneficialOwners []AssociatedEntity `json:"beneficial_owners"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ShareClass is a kind of share a company has issued.
+type ShareClass struct {
+	Name string `json:"name"`
+	// Currency is an ISO 4217 code.
+	Currency string   `json:"currency"`
+	Value    *float64 `json:"value"`
+	Votes    *float64 `json:"votes"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Officers holds a company's officers by function.
+type Officers struct {
+	Directors   []AssociatedEntity `json:"directors"`
+	Secretaries []AssociatedEntity `json:"secretaries"`
+	Partners    []AssociatedEntity `json:"partners"`
+	Resigned    []AssociatedEntity `json:"resigned"`
+	Trustees    []AssociatedEntity `json:"trustees"`
+	Other       []AssociatedEntity `json:"other"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CompanyFiling is a document at the register. It has a Document, or a Price for which a
+// COMPANY_FILING_PURCHASE check buys it (sheet 3.3).
+type CompanyFiling struct {
+	Document *Document    `json:"document"`
+	Type     DocumentType `json:"type"`
+	// SourceID names the filing in a purchase check.
+	SourceID string `json:"source_id"`
+	// DateOfFiling is YYYY-MM-DD.
+	DateOfFiling string `json:"date_of_filing"`
+	Description  string `json:"description"`
+	// ResolutionDescriptions belongs to filings of type RESOLUTION.
+	ResolutionDescriptions []string     `json:"resolution_descriptions"`
+	Source                 string       `json:"source"`
+	Error                  *ErrorDetail `json:"error"`
+	// Price has a unit that the API does not state.
+	Price *int `json:"price"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CharityData is what a charities register knows.
+type CharityData struct {
+	Activities         []string `json:"activities"`
+	Beneficiaries      []string `json:"beneficiaries"`
+	Purposes           []string `json:"purposes"`
+	NumberOfVolunteers *float64 `json:"number_of_volunteers"`
+	// RegistrationDate is YYYY-MM-DD.
+	RegistrationDate string `json:"registration_date"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CompanyField names what a CompanyFieldCheck compares.
+type CompanyField string
+
+// Values of CompanyField. Others may appear at any time (sheet 1.11).
+const (
+	CompanyFieldName                   CompanyField = "NAME"
+	CompanyFieldNumber                 CompanyField = "NUMBER"
+	CompanyFieldIsActive               CompanyField = "IS_ACTIVE"
+	CompanyFieldLEI                    CompanyField = "LEI"
+	CompanyFieldCountryOfIncorporation CompanyField = "COUNTRY_OF_INCORPORATION"
+	CompanyFieldAddress                CompanyField = "ADDRESS"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CompanyField) Known() bool {
+	switch c {
+	case CompanyFieldName,
+		CompanyFieldNumber,
+		CompanyFieldIsActive,
+		CompanyFieldLEI,
+		CompanyFieldCountryOfIncorporation,
+		CompanyFieldAddress:
+		return true
+	}
+	return false
+}
+
+// CompanyFieldResult is the outcome of a CompanyFieldCheck.
+type CompanyFieldResult string
+
+// Values of CompanyFieldResult. Others may appear at any time (sheet 1.11).
+const (
+	CompanyFieldResultMatch    CompanyFieldResult = "MATCH"
+	CompanyFieldResultMismatch CompanyFieldResult = "MISMATCH"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CompanyFieldResult) Known() bool {
+	switch c {
+	case CompanyFieldResultMatch,
+		CompanyFieldResultMismatch:
+		return true
+	}
+	return false
+}
+
+// CompanyFieldCheck says whether a field of the collected data agrees with the register (sheet
+// 3.3, data provider side).
+type CompanyFieldCheck struct {
+	Field  CompanyField       `json:"field"`
+	Result CompanyFieldResult `json:"result"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}

@@ -1,0 +1,181 @@
+package passfort
+
+// EntityType says whether collected data describes a person or a company (sheet 3.1).
+type EntityType string
+
+// Values of EntityType. Others may appear at any time (sheet 1.11).
+const (
+	EntityTypeIndividual EntityType = "INDIVIDUAL"
+	EntityTypeCompany    EntityType = "COMPANY"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EntityType) Known() bool {
+	switch e {
+	case EntityTypeIndividual,
+		EntityTypeCompany:
+		return true
+	}
+	return false
+}
+
+// Role says what a profile is: a customer, or an associate of a company customer (sheet 3.1). It
+// is set on creation and never changes.
+type Role string
+
+// Values of Role. Others may appear at any time (sheet 1.11).
+const (
+	RoleIndividualCustomer   Role = "INDIVIDUAL_CUSTOMER"
+	RoleIndividualAssociated Role = "INDIVIDUAL_ASSOCIATED"
+	RoleCompanyCustomer      Role = "COMPANY_CUSTOMER"
+	RoleCompanyAssociated    Role = "COMPANY_ASSOCIATED"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (r Role) Known() bool {
+	switch r {
+	case RoleIndividualCustomer,
+		RoleIndividualAssociated,
+		RoleCompanyCustomer,
+		RoleCompanyAssociated:
+		return true
+	}
+	return false
+}
+
+// EntityData is what is known about a person or a company: the collected data of a profile, its
+// verified data, and the output of many checks (sheet 3.3). It has the members of individuals and
+// of companies side by side, as they are on the wire; EntityType tells which apply.
+// Writing collected data replaces all of it, so change what you read and send the whole: whatever
+// this package does not model comes along in Unknown, here and in every nested object.
+type EntityData struct {
+	// EntityType must always be sent. NewIndividual and NewCompany set it.
+	EntityType EntityType `json:"entity_type"`
+	// CustomerRef is your own reference for the customer. Webhooks repeat it.
+	CustomerRef string `json:"customer_ref"`
+	// Documents are the documents of the profile. Add one with Documents.Create, which needs no
+	// ETag.
+	Documents []Document `json:"documents"`
+	// ExternalRefs are references of the customer at data providers.
+	ExternalRefs *ExternalRefs `json:"external_refs"`
+	// CustomFieldsData holds the account's own fields by name; values are numbers, strings or
+	// booleans. Newer than 2019.
+	CustomFieldsData map[string]any `json:"custom_fields_data"`
+	// FraudDetection is the outcome of a search in a fraud database. Newer than 2019.
+	FraudDetection *FraudDetection `json:"fraud_detection"`
+	// PersonalDetails and the fields up to BankAccountValidations belong to individuals.
+	PersonalDetails *PersonalDetails `json:"personal_details"`
+	// AddressHistory is ordered by start, then end; an undated address is current.
+	AddressHistory []DatedAddress `json:"address_history"`
+	// ContactDetails of a person. A company's are in Metadata.
+	ContactDetails *ContactDetails `json:"contact_details"`
+	// IPLocation holds the IP address you send and the location the server found for it.
+	IPLocation *IPLocation `json:"ip_location"`
+	// BankingDetails holds the person's own bank accounts. Newer than 2019.
+	BankingDetails *BankingDetails `json:"banking_details"`
+	// DocumentsMetadata describes identity documents by number, without an image. Newer than 2019.
+	DocumentsMetadata []DocumentMetadata `json:"documents_metadata"`
+	// ElectronicIDCheck appears in check outputs only, like the fields up to
+	// BankAccountValidations.
+	ElectronicIDCheck *ElectronicIDCheck `json:"electronic_id_check"`
+	// CreditRef maps a credit reference category, such as "ccj_exact", to its matches (sheet 3.5).
+	CreditRef map[string]MatchResult `json:"credit_ref"`
+	// DBMatches maps "<source>_<kind>", such as "electoral_exact_dob", to its matches (sheet 3.5).
+	DBMatches                map[string]MatchResult    `json:"db_matches"`
+	SanctionsResults         []SanctionsResult         `json:"sanctions_results"`
+	BankAccountVerifications []BankAccountVerification `json:"bank_account_verifications"`
+	// BankAccountValidations is newer than 2019.
+	BankAccountValidations []BankAccountVerification `json:"bank_account_validations"`
+	// Metadata and the fields below belong to companies.
+	Metadata          *CompanyMetadata   `json:"metadata"`
+	AuthorizedPersons []AssociatedEntity `json:"authorized_persons"`
+	// UnauthorizedPersons are no longer authorised to act for the company.
+	UnauthorizedPersons []AssociatedEntity  `json:"unauthorized_persons"`
+	OwnershipStructure  *OwnershipStructure `json:"ownership_structure"`
+	Officers            *Officers           `json:"officers"`
+	Filings             []CompanyFiling     `json:"filings"`
+	CharityData         *CharityData        `json:"charity_data"`
+	// AssociatedEntities is the newer, single list of everybody related to the company. It was
+	// seen on the data provider side (sheet 3.3).
+	AssociatedEntities []AssociatedEntity `json:"associated_entities"`
+	// FieldChecks compares given with registered data. It was seen in newer check outputs.
+	FieldChecks []CompanyFieldCheck `json:"field_checks"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// NewIndividual returns collected data of a person, as small as the API accepts it.
+func NewIndividual() *EntityData { return &EntityData{EntityType: EntityTypeIndividual} }
+
+// NewCompany returns collected data of a company, as small as the API accepts it.
+func NewCompany() *EntityData { return &EntityData{EntityType: EntityTypeCompany} }
+
+// ExternalRefs holds references of a customer at data providers (sheet 3.3).
+type ExternalRefs struct {
+	// JumioNetverify lists Jumio Netverify references (UUIDs).
+	JumioNetverify []string `json:"jumio_netverify"`
+	// Generic is newer than 2019.
+	Generic string `json:"generic"`
+	// Provider was seen on the data provider side.
+	Provider []ProviderReference `json:"provider"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ProviderReference is the reference of an entity at a data provider, with the label it is shown
+// under.
+type ProviderReference struct {
+	Reference string `json:"reference"`
+	Label     string `json:"label"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// FraudDatabase names a fraud database.
+type FraudDatabase string
+
+// Values of FraudDatabase. Others may appear at any time (sheet 1.11).
+const (
+	FraudDatabaseCIFAS FraudDatabase = "CIFAS"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (f FraudDatabase) Known() bool {
+	switch f {
+	case FraudDatabaseCIFAS:
+		return true
+	}
+	return false
+}
+
+// FraudDetection is the outcome of a search in a fraud database (sheet 3.3, newer than 2019).
+type FraudDetection struct {
+	DatabaseType    FraudDatabase `json:"database_type"`
+	SearchReference string        `json:"search_reference"`
+	MatchCount      *int          `json:"match_count"`
+	Matches         []FraudMatch  `json:"matches"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// FraudMatch is one case found in a fraud database.
+type FraudMatch struct {
+	DatabaseType     FraudDatabase `json:"database_type"`
+	ID               string        `json:"id"`
+	ReportingCompany string        `json:"reporting_company"`
+	CaseType         string        `json:"case_type"`
+	Product          string        `json:"product"`
+	DoNotFilter      *bool         `json:"do_not_filter"`
+	// SupplyDate is YYYY-MM-DD, like the other dates of the match.
+	SupplyDate      string   `json:"supply_date"`
+	ApplicationDate string   `json:"application_date"`
+	ClaimDate       string   `json:"claim_date"`
+	FilingReason    []string `json:"filing_reason"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}

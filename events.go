@@ -1,0 +1,128 @@
+package passfort
+
+// EventType is the kind of a finding (sheet 3.7).
+type EventType string
+
+// Values of EventType. Others may appear at any time (sheet 1.11).
+const (
+	EventTypePEPFlag          EventType = "PEP_FLAG"
+	EventTypeSanctionFlag     EventType = "SANCTION_FLAG"
+	EventTypeDocumentExpiry   EventType = "DOCUMENT_EXPIRY"
+	EventTypeTransactionAlert EventType = "TRANSACTION_ALERT"
+	EventTypeReviewNeeded     EventType = "REVIEW_NEEDED"
+	EventTypeAdverseMediaFlag EventType = "ADVERSE_MEDIA_FLAG"
+	EventTypeReferFlag        EventType = "REFER_FLAG"
+	// EventTypeCheckExpiry means new matches from Creditsafe monitoring, despite its name. Newer
+	// than 2019.
+	EventTypeCheckExpiry EventType = "CHECK_EXPIRY"
+	// EventTypeFraudFlag means a merchant fraud match. Newer than 2019.
+	EventTypeFraudFlag EventType = "FRAUD_FLAG"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventType) Known() bool {
+	switch e {
+	case EventTypePEPFlag,
+		EventTypeSanctionFlag,
+		EventTypeDocumentExpiry,
+		EventTypeTransactionAlert,
+		EventTypeReviewNeeded,
+		EventTypeAdverseMediaFlag,
+		EventTypeReferFlag,
+		EventTypeCheckExpiry,
+		EventTypeFraudFlag:
+		return true
+	}
+	return false
+}
+
+// EventResolution is what was decided about a finding (sheet 2.10).
+type EventResolution string
+
+// Values of EventResolution. Others may appear at any time (sheet 1.11).
+const (
+	EventResolutionUnresolved  EventResolution = "UNRESOLVED"
+	EventResolutionMismatch    EventResolution = "MISMATCH"
+	EventResolutionMatch       EventResolution = "MATCH"
+	EventResolutionIgnore      EventResolution = "IGNORE"
+	EventResolutionCreatedTask EventResolution = "CREATED_TASK"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventResolution) Known() bool {
+	switch e {
+	case EventResolutionUnresolved,
+		EventResolutionMismatch,
+		EventResolutionMatch,
+		EventResolutionIgnore,
+		EventResolutionCreatedTask:
+		return true
+	}
+	return false
+}
+
+// Event is a finding on a profile, such as a sanction or adverse media (sheet 3.7). Resolve it by
+// setting Resolution.
+type Event struct {
+	ID string `json:"id"`
+	// CreationDate is a date-time, set by the server.
+	CreationDate     string          `json:"creation_date"`
+	Resolution       EventResolution `json:"resolution"`
+	ResolutionReason string          `json:"resolution_reason"`
+	// ResolutionDate is a date-time, set by the server.
+	ResolutionDate    string     `json:"resolution_date"`
+	ResolutionTaskIDs []string   `json:"resolution_task_ids"`
+	Data              *EventData `json:"data"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// EventData is what a finding is about (sheet 3.7). The API describes it for the flags PEP,
+// SANCTION, ADVERSE_MEDIA and REFER; other types keep their members in Unknown.
+type EventData struct {
+	EventType EventType `json:"event_type"`
+	MatchID   string    `json:"match_id"`
+	// ModifiedDate is a date-time.
+	ModifiedDate string `json:"modified_date"`
+	ProviderName string `json:"provider_name"`
+	MatchName    string `json:"match_name"`
+	// MatchDates are partial dates.
+	MatchDates []string `json:"match_dates"`
+	// MatchCountries are country codes or free strings.
+	MatchCountries []string `json:"match_countries"`
+	// Score is between 0 and 1.
+	Score           *float64                  `json:"score"`
+	Aliases         []string                  `json:"aliases"`
+	PreviousNames   []string                  `json:"previous_names"`
+	Associates      []ScreeningAssociate      `json:"associates"`
+	ProfileNotes    string                    `json:"profile_notes"`
+	Details         []ScreeningDetail         `json:"details"`
+	Riskography     string                    `json:"riskography"`
+	Locations       []ScreeningLocation       `json:"locations"`
+	Identifications []ScreeningIdentification `json:"identifications"`
+	Remarks         []string                  `json:"remarks"`
+	Sources         []ScreeningSource         `json:"sources"`
+	Gender          string                    `json:"gender"`
+	// DeceasedDates are partial dates.
+	DeceasedDates []string   `json:"deceased_dates"`
+	Documents     []Document `json:"documents"`
+	// PEP and PEPRating belong to EventTypePEPFlag.
+	PEP       *PEP   `json:"pep"`
+	PEPRating string `json:"pep_rating"`
+	// Sanctions belongs to EventTypeSanctionFlag.
+	Sanctions []Sanction `json:"sanctions"`
+	// Media belongs to EventTypeAdverseMediaFlag.
+	Media []MediaArticle `json:"media"`
+	// BrandText and the fields below are newer than 2019.
+	BrandText        string      `json:"brand_text"`
+	Deceased         *bool       `json:"deceased"`
+	MatchCustomLabel string      `json:"match_custom_label"`
+	MatchDatesData   []MatchDate `json:"match_dates_data"`
+	// MatchCountriesAddress are alpha-3 codes.
+	MatchCountriesAddress []string       `json:"match_countries_address"`
+	MatchCountriesData    []MatchCountry `json:"match_countries_data"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}

@@ -1,0 +1,132 @@
+package passfort
+
+// Gender of a person (sheet 3.1). Leave it out when it is neither.
+type Gender string
+
+// Values of Gender. Others may appear at any time (sheet 1.11).
+const (
+	GenderMale   Gender = "M"
+	GenderFemale Gender = "F"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (g Gender) Known() bool {
+	switch g {
+	case GenderMale,
+		GenderFemale:
+		return true
+	}
+	return false
+}
+
+// PersonalDetails is who a person is (sheet 3.3).
+type PersonalDetails struct {
+	Name *FullName `json:"name"`
+	// DOB is a partial date: YYYY, YYYY-MM or YYYY-MM-DD. See ParsePartialDate.
+	DOB string `json:"dob"`
+	// Nationality is an ISO 3166-1 alpha-3 code or one of the additional ICAO codes (sheet 1.8).
+	Nationality string `json:"nationality"`
+	Gender      Gender `json:"gender"`
+	// NationalIdentityNumber maps an alpha-3 country code to the number issued there.
+	NationalIdentityNumber map[string]string `json:"national_identity_number"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// FullName is the name of a person (sheet 3.3). Title and AltFamilyNames can be set only through
+// the API, not in the portal.
+type FullName struct {
+	Title string `json:"title"`
+	// GivenNames are the first and middle names. The server splits them at white space and trims
+	// them.
+	GivenNames []string `json:"given_names"`
+	FamilyName string   `json:"family_name"`
+	// AltFamilyNames are other family names, for example a maiden name.
+	AltFamilyNames []string `json:"alt_family_names"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ContactDetails are a person's phone number and email address (sheet 3.3).
+type ContactDetails struct {
+	PhoneNumber string `json:"phone_number"`
+	Email       string `json:"email"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Continent is the two-letter code of a continent.
+type Continent string
+
+// Values of Continent. Others may appear at any time (sheet 1.11).
+const (
+	ContinentAfrica       Continent = "AF"
+	ContinentAntarctica   Continent = "AN"
+	ContinentAsia         Continent = "AS"
+	ContinentEurope       Continent = "EU"
+	ContinentNorthAmerica Continent = "NA"
+	ContinentOceania      Continent = "OC"
+	ContinentSouthAmerica Continent = "SA"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (c Continent) Known() bool {
+	switch c {
+	case ContinentAfrica,
+		ContinentAntarctica,
+		ContinentAsia,
+		ContinentEurope,
+		ContinentNorthAmerica,
+		ContinentOceania,
+		ContinentSouthAmerica:
+		return true
+	}
+	return false
+}
+
+// ProxyType is the kind of proxy an IP address belongs to.
+type ProxyType string
+
+// Values of ProxyType. Others may appear at any time (sheet 1.11).
+const (
+	ProxyTypeAnonymous ProxyType = "ANONYMOUS"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (p ProxyType) Known() bool {
+	switch p {
+	case ProxyTypeAnonymous:
+		return true
+	}
+	return false
+}
+
+// IPLocation is an IP address and where the server located it (sheet 3.3). Only IPAddress is yours
+// to send.
+type IPLocation struct {
+	IPAddress string `json:"ip_address"`
+	// Country is an alpha-3 code.
+	Country   string    `json:"country"`
+	Continent Continent `json:"continent"`
+	// Region and the fields below are newer than 2019.
+	Region      string       `json:"region"`
+	City        string       `json:"city"`
+	Coordinates *Coordinates `json:"coordinates"`
+	Proxy       ProxyType    `json:"proxy"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Coordinates is a point in degrees, with an optional name.
+type Coordinates struct {
+	Longitude *float64 `json:"longitude"`
+	Latitude  *float64 `json:"latitude"`
+	Name      string   `json:"name"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}

@@ -1,0 +1,55 @@
+package transport
+
+import (
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// askedWait is how long a refusal asks to wait, 0 if it does not say so in a
+// usable way. Retry-After comes first because it is the standard's. The rate
+// limit headers also stand on answers that refuse nothing, so they count on a
+// 429 alone: first the time until one call is allowed, then the time until the
+// bucket is full.
+func askedWait(status int, h http.Header, now time.Time) time.Duration {
+	if !slices.Contains(transient, status) {
+		return 0
+	}
+	if wait := retryAfter(h.Get("Retry-After"), now); wait > 0 {
+		return wait
+	}
+	if status != http.StatusTooManyRequests {
+		return 0
+	}
+	for _, name := range []string{"X-RateLimit-Retry-Secs", "X-RateLimit-Reset-Secs"} {
+		if wait := seconds(h.Get(name)); wait > 0 {
+			return wait
+		}
+	}
+	return 0
+}
+
+func retryAfter(value string, now time.Time) time.Duration {
+	if wait := seconds(value); wait > 0 {
+		return wait
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return at.Sub(now)
+	}
+	return 0
+}
+
+// seconds reads a number of seconds, whole or not.
+func seconds(value string) time.Duration {
+	f, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || f <= 0 {
+		return 0
+	}
+	if f > float64(math.MaxInt64/int64(time.Second)) {
+		return math.MaxInt64
+	}
+	return time.Duration(f * float64(time.Second))
+}

@@ -1,0 +1,192 @@
+// Package transport sends one call of the API, which may take several
+// attempts. It sets go-retryablehttp up once, so that nothing else in the
+// module has to know how that library is kept from repeating writes,
+// following redirects with a key in the header, or printing addresses.
+//
+// Each call is an exchange of its own, which is at once the transport below
+// go-retryablehttp and the policy above it: what an attempt found out (whether
+// it was sent, what it was answered) is there when the decision about the next
+// one is made. An attempt reads its answer to the end, so that a broken answer
+// is a failed attempt.
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// Class says when a call may be sent again.
+type Class uint8
+
+// The replay classes.
+const (
+	Once        Class = iota // only if it provably never left, or the server said it did nothing
+	Safe                     // a read: whenever it failed
+	Conditional              // a write with If-Match: whenever it failed; a repeat is refused by the server
+	Idempotent               // a write that leaves the same state when repeated
+)
+
+// String returns the class as the operations reference prints it.
+func (c Class) String() string {
+	return [...]string{"once", "safe", "conditional", "idempotent"}[c]
+}
+
+// Policy bounds the attempts of a call.
+type Policy struct {
+	MaxAttempts            int           // the first one counts
+	MinBackoff, MaxBackoff time.Duration // our own waits; a wait that the server asks for may be longer
+	MaxElapsed             time.Duration // no attempt starts later than this after the call began
+}
+
+// Body is a request body. Open is called before each attempt, and the reader
+// it gives may be closed before it was read to the end.
+type Body struct {
+	Open       func() (io.ReadCloser, error)
+	Length     int64       // -1: unknown, sent in chunks
+	Replayable func() bool // whether Open still gives the whole body; nil: always
+}
+
+// Call is what Do sends.
+type Call struct {
+	Class   Class
+	Method  string
+	URL     string
+	Header  http.Header
+	Body    *Body
+	Limit   time.Duration                                      // of one attempt, 0: none
+	MaxBody int64                                              // of an answer that is read whole
+	Admit   func(context.Context) error                        // asked before each attempt; may be nil
+	Consume func(status int, h http.Header, r io.Reader) error // reads the body of a 2xx in a stream; may be nil
+	Done    func(Attempt)                                      // told of each attempt; may be nil
+}
+
+// Attempt is one try that has ended.
+type Attempt struct {
+	Number   int
+	Status   int // 0: no answer
+	Header   http.Header
+	Duration time.Duration
+	Err      error
+}
+
+// Sent says what is known of a request's way to the server.
+type Sent uint8
+
+// What can be known.
+const (
+	No    Sent = iota // it never left
+	Maybe             // it may have been handled, and no answer tells
+	Yes               // there is an answer
+)
+
+// Result is how a call ended.
+type Result struct {
+	Status   int // of the last answer, 0: none
+	Header   http.Header
+	Body     []byte // of the last answer, unless Consume read it
+	Attempts int
+	Sent     Sent          // of the last attempt
+	Lost     bool          // an earlier attempt may have been handled although no answer came
+	Asked    time.Duration // the wait that the last answer asked for
+	Err      error         // nil: there is an answer; without any address in its text
+}
+
+// The reasons for a failed attempt that the transport itself finds.
+var (
+	ErrAttemptTimeout = errors.New("the attempt took longer than its limit")
+	ErrBodyTooLarge   = errors.New("the response body is larger than the limit")
+)
+
+// Client sends calls. It is safe for concurrent use.
+type Client struct {
+	http   http.Client
+	base   http.RoundTripper
+	policy Policy
+}
+
+// New returns a Client that sends through a copy of hc, or through a
+// transport of its own if hc is nil.
+func New(hc *http.Client, policy Policy) *Client {
+	c := &Client{policy: policy}
+	if hc != nil {
+		c.http = *hc
+	}
+	c.base = c.http.Transport
+	if c.base == nil {
+		c.base = defaultTransport()
+	}
+	return c
+}
+
+// defaultTransport is the standard transport with connections that count what
+// is written to them, more of them kept for the one host that a client talks
+// to, and a larger buffer for images.
+func defaultTransport() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &countingConn{Conn: conn}, nil
+	}
+	t.MaxIdleConns = 0
+	t.MaxIdleConnsPerHost = 128
+	t.WriteBufferSize = 64 << 10
+	return t
+}
+
+// Do sends the call and returns how it ended. It returns as soon as ctx ends.
+func (c *Client) Do(ctx context.Context, call *Call) *Result {
+	if err := ctx.Err(); err != nil {
+		return &Result{Err: err}
+	}
+	x := &exchange{base: c.base, policy: c.policy, call: call, began: time.Now()}
+	req, err := x.request(ctx)
+	if err != nil {
+		return &Result{Err: WithoutAddress(err)}
+	}
+	hc := c.http
+	hc.Transport, hc.CheckRedirect = x, x.checkRedirect
+	retrying := retryablehttp.Client{
+		HTTPClient:   &hc,
+		RetryMax:     max(c.policy.MaxAttempts-1, 0),
+		CheckRetry:   x.checkRetry,
+		Backoff:      x.backoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	resp, err := retrying.Do(req)
+	if resp != nil {
+		_ = resp.Body.Close() // the exchange has read it
+	}
+	if ctx.Err() != nil && err != nil {
+		x.result.Err = ctx.Err()
+	} else if err != nil && x.result.Err == nil {
+		x.result.Err = WithoutAddress(err)
+	}
+	return &x.result
+}
+
+// WithoutAddress returns err without the wrapping of net/http that prints the
+// whole URL, path and query included.
+func WithoutAddress(err error) error {
+	for {
+		var located *url.Error
+		if !errors.As(err, &located) {
+			return err
+		}
+		err = located.Err
+	}
+}

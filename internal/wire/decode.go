@@ -1,0 +1,447 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The errors of Unmarshal. Their texts never hold a part of the input.
+var (
+	ErrSyntax = errors.New("not valid JSON")
+	ErrShape  = errors.New("JSON of another shape than expected")
+)
+
+// DriftKind says how a document differs from the model.
+type DriftKind int
+
+// The kinds of drift.
+const (
+	UnknownMember DriftKind = iota + 1 // a member without a typed field
+	UnknownValue                       // an enum value that is not in the list
+	TypeChanged                        // a value of another JSON type than the field's
+)
+
+// Drift is one difference between a document and the model. The pointer names
+// members of the model only: list indexes and map keys are written as "*".
+type Drift struct {
+	Pointer string
+	Kind    DriftKind
+}
+
+// Unmarshal replaces what v points to by the document in data. A member whose
+// type is not the field's never fails the document: the field stays at its
+// zero value and the member is kept. Only data that is not JSON (ErrSyntax),
+// or whose outermost type does not fit (ErrShape), is an error.
+func Unmarshal(data []byte, v any) error { return UnmarshalReporting(data, v, nil) }
+
+// UnmarshalReporting is Unmarshal that tells report, if it is not nil, of
+// every difference between the document and the model.
+func UnmarshalReporting(data []byte, v any, report func(Drift)) error {
+	if !jsontext.Value(data).IsValid() {
+		return ErrSyntax
+	}
+	target := reflect.ValueOf(v).Elem()
+	target.SetZero()
+	d := decoder{data: data, report: report}
+	c := codecOf(target.Type())
+	d.space()
+	if c.kind == kindStruct && d.data[d.pos] != '{' {
+		return ErrShape
+	}
+	if d.value(c, target) == misfit {
+		return ErrShape
+	}
+	return nil
+}
+
+// fit says how well a typed value stands for the JSON it was decoded from.
+type fit uint8
+
+const (
+	exact  fit = iota // encoding the value gives the JSON back
+	near              // the value is right, but its JSON was spelled differently
+	misfit            // the value is zero: null, or another type
+)
+
+// decoder walks over data that is known to be valid JSON.
+type decoder struct {
+	data   []byte
+	pos    int
+	report func(Drift)
+	path   []byte // of the current value, kept only for report
+}
+
+// value decodes the value at pos into v, which is settable and zero, and moves
+// pos behind it.
+func (d *decoder) value(c *codec, v reflect.Value) fit {
+	switch c.kind {
+	case kindString:
+		if d.data[d.pos] != '"' {
+			return d.skipMisfit()
+		}
+		v.SetString(d.stringValue())
+		if d.report != nil && c.isEnum && !v.Interface().(interface{ Known() bool }).Known() {
+			d.drift(UnknownValue)
+		}
+		return exact
+	case kindBool:
+		switch d.data[d.pos] {
+		case 't':
+			v.SetBool(true)
+		case 'f':
+		default:
+			return d.skipMisfit()
+		}
+		d.skip()
+		return exact
+	case kindInt, kindFloat:
+		return d.number(c, v)
+	case kindPointer:
+		if d.data[d.pos] == 'n' {
+			return d.skipMisfit()
+		}
+		target := reflect.New(c.elem.typ)
+		if c.elem.kind == kindStruct && d.data[d.pos] != '{' {
+			return d.skipMisfit()
+		}
+		got := d.value(c.elem, target.Elem())
+		if got != misfit {
+			v.Set(target)
+		}
+		return got
+	case kindSlice:
+		return d.slice(c, v)
+	case kindMap:
+		return d.mapValue(c, v)
+	case kindStruct:
+		return d.structValue(c, v)
+	case kindAny:
+		value, got := d.anyValue()
+		if value != nil {
+			v.Set(reflect.ValueOf(value))
+		}
+		return got
+	case kindRaw:
+		v.SetBytes(bytes.Clone(d.raw()))
+		return exact
+	default: // kindCustom
+		if v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(d.raw()) != nil {
+			v.SetZero()
+			d.drift(TypeChanged)
+			return misfit
+		}
+		return exact
+	}
+}
+
+func (d *decoder) number(c *codec, v reflect.Value) fit {
+	if first := d.data[d.pos]; first != '-' && (first < '0' || first > '9') {
+		return d.skipMisfit()
+	}
+	literal := d.raw()
+	f, err := strconv.ParseFloat(string(literal), 64)
+	if err != nil {
+		d.drift(TypeChanged)
+		return misfit
+	}
+	var scratch [32]byte
+	var again []byte
+	if c.kind == kindInt {
+		n, err := strconv.ParseInt(string(literal), 10, 64)
+		if err != nil {
+			if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+				d.drift(TypeChanged)
+				return misfit
+			}
+			n = int64(f)
+		}
+		v.SetInt(n)
+		again = strconv.AppendInt(scratch[:0], n, 10)
+	} else {
+		v.SetFloat(f)
+		again = appendFloat(scratch[:0], f)
+	}
+	if !bytes.Equal(again, literal) {
+		return near
+	}
+	return exact
+}
+
+func (d *decoder) slice(c *codec, v reflect.Value) fit {
+	if d.data[d.pos] != '[' {
+		return d.skipMisfit()
+	}
+	v.Set(reflect.MakeSlice(c.typ, 0, 0))
+	got := exact
+	depth := d.enter("*")
+	for n := 0; d.next(']'); n++ {
+		v.Grow(1)
+		v.SetLen(n + 1)
+		if d.value(c.elem, v.Index(n)) != exact {
+			got = near
+		}
+	}
+	d.leave(depth)
+	return got
+}
+
+func (d *decoder) mapValue(c *codec, v reflect.Value) fit {
+	if d.data[d.pos] != '{' {
+		return d.skipMisfit()
+	}
+	v.Set(reflect.MakeMap(c.typ))
+	got := exact
+	depth := d.enter("*")
+	for d.next('}') {
+		key := reflect.ValueOf(d.name()).Convert(c.typ.Key())
+		elem := reflect.New(c.elem.typ).Elem()
+		if d.value(c.elem, elem) != exact {
+			got = near
+		}
+		v.SetMapIndex(key, elem)
+	}
+	d.leave(depth)
+	return got
+}
+
+// structValue decodes an object. Anything else is kept whole in the struct's
+// own Members, so that an odd element of a list stays with its element.
+func (d *decoder) structValue(c *codec, v reflect.Value) fit {
+	m := c.membersOf(v)
+	if d.data[d.pos] != '{' {
+		if d.data[d.pos] != 'n' {
+			d.drift(TypeChanged)
+		}
+		raw := d.raw()
+		if m == nil {
+			return misfit
+		}
+		m.held = &held{kept: []kept{{wholeValue, bytes.Clone(raw)}}}
+		return exact
+	}
+	for d.next('}') {
+		name, quotedAs := d.nameBytes()
+		at, known := c.byName[string(name)]
+		if !known {
+			if d.report != nil {
+				depth := d.enter(string(name))
+				d.drift(UnknownMember)
+				d.leave(depth)
+			}
+			raw := d.raw()
+			if m != nil {
+				if quotedAs != nil {
+					name = quotedAs
+				}
+				m.hold().unknown = append(m.held.unknown, member{string(name), bytes.Clone(raw)})
+			}
+			continue
+		}
+		f := &c.fields[at]
+		depth := d.enter(f.name)
+		start := d.pos
+		fv := v.Field(f.index)
+		if got := d.value(f.codec, fv); m != nil && (got != exact || fv.IsZero()) {
+			m.hold().kept = append(m.held.kept, kept{at, bytes.Clone(d.data[start:d.pos])})
+		}
+		d.leave(depth)
+	}
+	return exact
+}
+
+// anyValue decodes any JSON into nil, bool, string, float64, []any and
+// map[string]any. A number that float64 would change is a json.Number.
+func (d *decoder) anyValue() (any, fit) {
+	switch d.data[d.pos] {
+	case 'n':
+		d.skip()
+		return nil, exact
+	case 't', 'f':
+		return d.raw()[0] == 't', exact
+	case '"':
+		return d.stringValue(), exact
+	case '[':
+		list, got := []any{}, exact
+		for d.next(']') {
+			elem, fits := d.anyValue()
+			if fits != exact {
+				got = near
+			}
+			list = append(list, elem)
+		}
+		return list, got
+	case '{':
+		object, got := map[string]any{}, exact
+		for d.next('}') {
+			name := d.name()
+			elem, fits := d.anyValue()
+			if fits != exact {
+				got = near
+			}
+			object[name] = elem
+		}
+		return object, got
+	default:
+		literal := string(d.raw())
+		f, err := strconv.ParseFloat(literal, 64)
+		if err != nil {
+			return json.Number(literal), exact
+		}
+		again := string(appendFloat(nil, f))
+		switch {
+		case again == literal:
+			return f, exact
+		case sameNumber(again, literal):
+			return f, near
+		default:
+			return json.Number(literal), exact
+		}
+	}
+}
+
+// next moves to the next element of the array or object at pos and reports
+// whether there is one. At the closing byte it moves behind it.
+func (d *decoder) next(closing byte) bool {
+	d.space()
+	switch d.data[d.pos] {
+	case '[', '{', ',':
+		d.pos++
+		d.space()
+	}
+	if d.data[d.pos] == closing {
+		d.pos++
+		return false
+	}
+	return true
+}
+
+// nameBytes reads a member's name and its colon. If the name has escapes,
+// the second result is the name without them, which the first then also is.
+func (d *decoder) nameBytes() (name, unquoted []byte) {
+	raw := d.raw()
+	d.space()
+	d.pos++ // the colon
+	d.space()
+	name = raw[1 : len(raw)-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		unquoted, _ = jsontext.AppendUnquote(nil, raw)
+		return unquoted, unquoted
+	}
+	return name, nil
+}
+
+func (d *decoder) name() string {
+	name, _ := d.nameBytes()
+	return string(name)
+}
+
+func (d *decoder) stringValue() string {
+	raw := d.raw()
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	unquoted, _ := jsontext.AppendUnquote(nil, raw)
+	return string(unquoted)
+}
+
+// raw returns the text of the value at pos and moves behind it.
+func (d *decoder) raw() []byte {
+	start := d.pos
+	d.skip()
+	return d.data[start:d.pos]
+}
+
+// skipMisfit passes over a value that the target cannot hold. A null is
+// nothing to report: it is how the API spells absent.
+func (d *decoder) skipMisfit() fit {
+	if d.data[d.pos] != 'n' {
+		d.drift(TypeChanged)
+	}
+	d.skip()
+	return misfit
+}
+
+func (d *decoder) space() {
+	for d.pos < len(d.data) {
+		switch d.data[d.pos] {
+		case ' ', '\t', '\n', '\r':
+			d.pos++
+		default:
+			return
+		}
+	}
+}
+
+func (d *decoder) skip() {
+	switch d.data[d.pos] {
+	case '"':
+		d.skipString()
+	case '{', '[':
+		for depth := 0; ; {
+			switch d.data[d.pos] {
+			case '"':
+				d.skipString()
+				continue
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
+			d.pos++
+			if depth == 0 {
+				return
+			}
+		}
+	default: // a literal or a number: up to the next delimiter
+		for d.pos < len(d.data) {
+			switch d.data[d.pos] {
+			case ',', ']', '}', ' ', '\t', '\n', '\r':
+				return
+			}
+			d.pos++
+		}
+	}
+}
+
+func (d *decoder) skipString() {
+	d.pos++
+	for {
+		end := bytes.IndexByte(d.data[d.pos:], '"') + d.pos
+		backslashes := 0
+		for end-backslashes > d.pos && d.data[end-1-backslashes] == '\\' {
+			backslashes++
+		}
+		d.pos = end + 1
+		if backslashes%2 == 0 {
+			return
+		}
+	}
+}
+
+// enter appends a step to the path of reported drift and returns the length
+// that leave goes back to.
+func (d *decoder) enter(step string) int {
+	depth := len(d.path)
+	if d.report != nil {
+		d.path = jsontextPointer(d.path, step)
+	}
+	return depth
+}
+
+func (d *decoder) leave(depth int) { d.path = d.path[:depth] }
+
+func (d *decoder) drift(k DriftKind) {
+	if d.report != nil {
+		d.report(Drift{string(d.path), k})
+	}
+}
+
+func jsontextPointer(path []byte, step string) []byte {
+	return append(path, jsontext.Pointer("").AppendToken(step)...)
+}

@@ -1,0 +1,142 @@
+package passfort
+
+// RiskCategory is a risk in words (sheet 3.8).
+type RiskCategory string
+
+// Values of RiskCategory. Others may appear at any time (sheet 1.11).
+const (
+	RiskCategoryLow          RiskCategory = "LOW"
+	RiskCategoryMedium       RiskCategory = "MEDIUM"
+	RiskCategoryHigh         RiskCategory = "HIGH"
+	RiskCategoryUndetermined RiskCategory = "UNDETERMINED"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (r RiskCategory) Known() bool {
+	switch r {
+	case RiskCategoryLow,
+		RiskCategoryMedium,
+		RiskCategoryHigh,
+		RiskCategoryUndetermined:
+		return true
+	}
+	return false
+}
+
+// RiskOverview is the risk of a profile (sheet 3.8). It may be empty; newer accounts have
+// ApplicationRisk instead.
+type RiskOverview struct {
+	OverallRisk *RiskLevel      `json:"overall_risk"`
+	Components  []ComponentRisk `json:"components"`
+	// MissingRequiredComponents names what is needed before the risk can be computed.
+	MissingRequiredComponents []string `json:"missing_required_components"`
+	// IsPending says that the score is stale.
+	IsPending *bool          `json:"is_pending"`
+	Inherited *InheritedRisk `json:"inherited"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// RiskLevel is a risk as a number and in words.
+type RiskLevel struct {
+	Score    *float64     `json:"score"`
+	Category RiskCategory `json:"category"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// InheritedRisk names the profile at the top from which a risk was inherited.
+type InheritedRisk struct {
+	TopParentName string `json:"top_parent_name"`
+	TopParentID   string `json:"top_parent_id"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ComponentRisk is the risk of one component of a RiskOverview.
+type ComponentRisk struct {
+	Name       string     `json:"name"`
+	RiskLevel  *RiskLevel `json:"risk_level"`
+	InputValue string     `json:"input_value"`
+	RawValue   string     `json:"raw_value"`
+	Required   *bool      `json:"required"`
+	// MinOverallScore is unused, according to the API.
+	MinOverallScore *float64      `json:"min_overall_score"`
+	Errors          []ErrorDetail `json:"errors"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// RiskComponent is a component of the newer risk model (sheet 3.8). No known operation returns it.
+type RiskComponent struct {
+	Name       string                 `json:"name"`
+	Category   *RiskComponentCategory `json:"category"`
+	CategoryID string                 `json:"category_id"`
+	Score      *float64               `json:"score"`
+	Required   *bool                  `json:"required"`
+	// Expiry is YYYY-MM-DD.
+	Expiry          string `json:"expiry"`
+	InputValue      string `json:"input_value"`
+	RawValue        string `json:"raw_value"`
+	MatchedRuleName string `json:"matched_rule_name"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// RiskComponentCategory is what a RiskComponent looks at.
+type RiskComponentCategory struct {
+	Type            string `json:"type"`
+	CustomFieldName string `json:"custom_field_name"`
+	OverrideName    string `json:"override_name"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CategoryGroupOperator is how a CategoryGroup combines scores.
+type CategoryGroupOperator string
+
+// Values of CategoryGroupOperator. Others may appear at any time (sheet 1.11).
+const (
+	CategoryGroupOperatorMax  CategoryGroupOperator = "MAX"
+	CategoryGroupOperatorMin  CategoryGroupOperator = "MIN"
+	CategoryGroupOperatorMean CategoryGroupOperator = "MEAN"
+	CategoryGroupOperatorSum  CategoryGroupOperator = "SUM"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CategoryGroupOperator) Known() bool {
+	switch c {
+	case CategoryGroupOperatorMax,
+		CategoryGroupOperatorMin,
+		CategoryGroupOperatorMean,
+		CategoryGroupOperatorSum:
+		return true
+	}
+	return false
+}
+
+// CategoryGroup combines categories of the newer risk model (sheet 3.8). No known operation
+// returns it.
+type CategoryGroup struct {
+	CategoryIDs []string              `json:"category_ids"`
+	Name        string                `json:"name"`
+	Operator    CategoryGroupOperator `json:"operator"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CategoryGroupOutput is the combined score of a CategoryGroup.
+type CategoryGroupOutput struct {
+	GroupConfig   *CategoryGroup `json:"group_config"`
+	CombinedScore *float64       `json:"combined_score"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
