@@ -208,7 +208,7 @@ func (p *parser) value(name string) (*node, error) {
 	case '"':
 		n.setText(p.seed, tok.String())
 	case '0':
-		n.kind, n.text = number, decimal(tok.String())
+		n.kind, n.text = number, exactNumber(tok.String())
 		n.hash = maphash.String(p.seed, "0"+n.text)
 	case '{':
 		err = p.object(n)
@@ -326,41 +326,6 @@ func (p *parser) splitNames(n *node) {
 		}
 	}
 	n.elems, n.resplit = names, resplit
-}
-
-// decimal brings a JSON number to one spelling of its exact value: digits
-// without outer zeros and a power of ten. A number whose exponent has more than
-// 18 digits keeps its spelling, unless it is zero.
-func decimal(s string) string {
-	mantissa, exponent := s, ""
-	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		mantissa, exponent = s[:i], s[i+1:]
-	}
-	sign := ""
-	if rest, ok := strings.CutPrefix(mantissa, "-"); ok {
-		sign, mantissa = "-", rest
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := strings.TrimLeft(whole+fraction, "0")
-	if digits == "" {
-		return "0"
-	}
-	negative := strings.HasPrefix(exponent, "-")
-	exponent = strings.TrimLeft(strings.TrimLeft(exponent, "+-"), "0")
-	if len(exponent) > 18 {
-		return s
-	}
-	var power int64
-	if exponent != "" {
-		power, _ = strconv.ParseInt(exponent, 10, 64)
-	}
-	if negative {
-		power = -power
-	}
-	power -= int64(len(fraction))
-	short := strings.TrimRight(digits, "0")
-	power += int64(len(digits) - len(short))
-	return sign + short + "e" + strconv.FormatInt(power, 10)
 }
 
 // same reports whether a and b mean the same.
