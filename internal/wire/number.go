@@ -1,51 +1,45 @@
 package wire
 
 import (
+	"strconv"
 	"strings"
 )
 
 // sameNumber reports whether two JSON number literals have the same decimal
-// value. It compares digits and exponents as text, so no literal is too long
-// or too large for it.
-func sameNumber(a, b string) bool { return normalize(a) == normalize(b) }
+// value. It works on the digits as text, so no literal is too long for it.
+func sameNumber(a, b string) bool { return exactNumber(a) == exactNumber(b) }
 
-// decimal is a number as 0.digits x 10^exponent, digits without zeros at
-// either end. The exponent is kept as text where it is beyond any use.
-type decimal struct {
-	negative bool
-	digits   string
-	exponent int
-	huge     string
-}
-
-func normalize(literal string) decimal {
-	var d decimal
-	rest, negative := strings.CutPrefix(literal, "-")
-	mantissa, exponent := rest, ""
-	if at := strings.IndexAny(rest, "eE"); at >= 0 {
-		mantissa, exponent = rest[:at], strings.TrimPrefix(rest[at+1:], "+")
+// exactNumber brings a JSON number to one spelling of its exact value: digits
+// without outer zeros and a power of ten. A number whose exponent has more than
+// 18 digits keeps its spelling, unless it is zero.
+func exactNumber(s string) string {
+	mantissa, exponent := s, ""
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		mantissa, exponent = s[:i], s[i+1:]
+	}
+	sign := ""
+	if rest, ok := strings.CutPrefix(mantissa, "-"); ok {
+		sign, mantissa = "-", rest
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits := strings.TrimLeft(whole+fraction, "0")
-	leading := len(whole+fraction) - len(digits)
-	d.digits = strings.TrimRight(digits, "0")
-	if d.digits == "" {
-		return decimal{}
+	if digits == "" {
+		return "0"
 	}
-	d.negative = negative
-	sign := 1
-	magnitude, minus := strings.CutPrefix(exponent, "-")
-	if minus {
-		sign = -1
+	negative := strings.HasPrefix(exponent, "-")
+	exponent = strings.TrimLeft(strings.TrimLeft(exponent, "+-"), "0")
+	if len(exponent) > 18 {
+		return s
 	}
-	magnitude = strings.TrimLeft(magnitude, "0")
-	if len(magnitude) > 9 {
-		d.huge = exponent
-		return d
+	var power int64
+	if exponent != "" {
+		power, _ = strconv.ParseInt(exponent, 10, 64)
 	}
-	for _, digit := range magnitude {
-		d.exponent = d.exponent*10 + int(digit-'0')
+	if negative {
+		power = -power
 	}
-	d.exponent = sign*d.exponent + len(whole) - leading
-	return d
+	power -= int64(len(fraction))
+	short := strings.TrimRight(digits, "0")
+	power += int64(len(digits) - len(short))
+	return sign + short + "e" + strconv.FormatInt(power, 10)
 }
