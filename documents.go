@@ -2,6 +2,9 @@ package passfort
 
 import "encoding/json"
 
+// DocumentsService keeps documents.
+type DocumentsService struct{ road *road }
+
 // Document is a document of a profile, made of images that were uploaded before (sheet 2.6, 3.10).
 type Document struct {
 	// ID is what a document check is run with.

@@ -215,7 +215,7 @@ type Error struct {
 
 	problem string // what went wrong, in words that hold no data
 	cause   error
-	body    *[]byte // behind a pointer, so that no verb prints it
+	answer  *answer // behind a pointer, so that no verb prints it
 }
 
 // Error describes the failure without any data.
@@ -330,10 +330,16 @@ func (e *Error) Transient() bool {
 // Body returns what the server sent with a refusal, at most 1 MiB of it. It
 // may hold personal data.
 func (e *Error) Body() []byte {
-	if e.body == nil {
+	if e.answer == nil {
 		return nil
 	}
-	return slices.Clone(*e.body)
+	return slices.Clone(e.answer.body[:min(len(e.answer.body), 1<<20)])
+}
+
+// jsonText encodes the text of an error as a JSON string.
+func jsonText(err error) []byte {
+	text, _ := json.Marshal(err.Error())
+	return text
 }
 
 // inputError is an argument that was refused before anything was sent.

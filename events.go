@@ -1,5 +1,83 @@
 package passfort
 
+import "context"
+
+// EventsService reads and resolves events: findings on a profile, such as a
+// match in a sanctions list (sheet 2.10).
+type EventsService struct{ road *road }
+
+// List reads all events of a profile.
+func (s *EventsService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Event, error) {
+	return list[Event](ctx, s.road, opEventsList, call{args: []string{profileID}, opts: opts})
+}
+
+// Get reads one event.
+func (s *EventsService) Get(ctx context.Context, profileID, eventID string, opts ...CallOption) (*Event, error) {
+	return result[Event](ctx, s.road, opEventsGet, call{args: []string{profileID, eventID}, opts: opts})
+}
+
+// Create adds an event, without an id. It is sent once: after ErrOutcomeUnknown
+// look with List before you repeat it.
+func (s *EventsService) Create(ctx context.Context, profileID string, event *Event, opts ...CallOption) (*Event, error) {
+	problem := nilEvent(event)
+	if problem == "" && (event.Data == nil || event.Data.EventType == "") {
+		problem = "the event has no type"
+	}
+	return result[Event](ctx, s.road, opEventsCreate, call{args: []string{profileID}, problem: problem, body: event, opts: opts})
+}
+
+// Update sends a whole event, for example one that was read and changed. It
+// may be repeated.
+func (s *EventsService) Update(ctx context.Context, profileID, eventID string, event *Event, opts ...CallOption) (*Event, error) {
+	return result[Event](ctx, s.road, opEventsUpdate, call{args: []string{profileID, eventID}, problem: nilEvent(event), body: event, opts: opts})
+}
+
+// Resolve says what an event turned out to be. The reason may be empty. Only
+// these two members are sent; whether the API wants the whole event is not
+// documented, and Update sends that. It may be repeated. If an answer was lost,
+// the event is read to find out.
+func (s *EventsService) Resolve(ctx context.Context, profileID, eventID string, resolution EventResolution, reason string, opts ...CallOption) (*Event, error) {
+	out, err := result[Event](ctx, s.road, opEventsUpdate, call{
+		args: []string{profileID, eventID}, problem: missing("resolution", string(resolution)),
+		body: &Event{Resolution: resolution, ResolutionReason: reason}, opts: opts,
+	})
+	return settle(out, err, func() (*Event, error) { return s.Get(ctx, profileID, eventID) },
+		func(e *Event) bool { return e.Resolution == resolution && e.ResolutionReason == reason })
+}
+
+// BulkUpdate updates several events, each with its id. It may be repeated.
+func (s *EventsService) BulkUpdate(ctx context.Context, profileID string, events []Event, opts ...CallOption) ([]Event, error) {
+	problem := ""
+	if len(events) == 0 {
+		problem = "there are no events"
+	}
+	for i := range events {
+		if events[i].ID == "" {
+			problem = "an event has no id"
+		}
+	}
+	return list[Event](ctx, s.road, opEventsBulkUpdate, call{args: []string{profileID}, problem: problem, body: &events, opts: opts})
+}
+
+// BulkResolve resolves several events alike. It may be repeated.
+func (s *EventsService) BulkResolve(ctx context.Context, profileID string, eventIDs []string, resolution EventResolution, reason string, opts ...CallOption) ([]Event, error) {
+	if resolution == "" {
+		return nil, s.road.refuse(opEventsBulkUpdate, missing("resolution", ""))
+	}
+	events := make([]Event, len(eventIDs))
+	for i, id := range eventIDs {
+		events[i] = Event{ID: id, Resolution: resolution, ResolutionReason: reason}
+	}
+	return s.BulkUpdate(ctx, profileID, events, opts...)
+}
+
+func nilEvent(event *Event) string {
+	if event == nil {
+		return "the event is nil"
+	}
+	return ""
+}
+
 // Event is a finding on a profile, such as a sanction or adverse media (sheet 3.7). Resolve it by
 // setting Resolution.
 type Event struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -58,9 +59,8 @@ type call struct {
 
 // answer is what came back, beside the decoded value.
 type answer struct {
-	header  http.Header
-	body    []byte
-	elapsed time.Duration // from the call's begin to its end
+	header http.Header
+	body   []byte
 }
 
 // do makes one call. Every error it returns is an *Error.
@@ -92,11 +92,10 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 		*settings.capture = Response{StatusCode: res.Status, Header: res.Header, Attempts: res.Attempts}
 	}
 	r.ended(ctx, info, res, time.Since(began), err)
-	out := &answer{header: res.Header, body: res.Body, elapsed: time.Since(began)}
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	return out, nil
+	return &answer{header: res.Header, body: res.Body}, nil
 }
 
 // attempt builds the request and gives it to the transport.
@@ -202,8 +201,26 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 	if err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name)); err != nil {
 		return unreadable(info, op, res, describe(err))
 	}
+	if made, ok := c.out.(identified); ok && op.class == transport.Once && made.identity() == "" {
+		return unreadable(info, op, res, "the answer has no id")
+	}
 	return nil
 }
+
+// identified is a resource that the API gives an id when it is made. Without
+// it nothing can be done with the resource.
+type identified interface{ identity() string }
+
+func (v *Profile) identity() string       { return v.ID }
+func (v *Application) identity() string   { return v.ID }
+func (v *Check) identity() string         { return v.ID }
+func (v *Task) identity() string          { return v.ID }
+func (v *Note) identity() string          { return v.ID }
+func (v *Event) identity() string         { return v.ID }
+func (v *Tag) identity() string           { return v.ID }
+func (v *File) identity() string          { return v.ID }
+func (v *Document) identity() string      { return v.ID }
+func (v *DocumentImage) identity() string { return v.ID }
 
 // failure returns the error of a call that did not end in a 2xx answer.
 func failure(info CallInfo, op operation, res *transport.Result) *Error {
@@ -264,10 +281,7 @@ func newError(info CallInfo, res *transport.Result) *Error {
 		Attempts:   res.Attempts,
 		RetryAfter: res.Asked,
 	}
-	if len(res.Body) > 0 {
-		body := res.Body[:min(len(res.Body), 1<<20)]
-		err.body = &body
-	}
+	err.answer = &answer{header: res.Header, body: res.Body}
 	return err
 }
 
@@ -387,4 +401,49 @@ func queryOf(options any) (url.Values, error) {
 	default:
 		return query.Values(options)
 	}
+}
+
+// result is do for an operation that answers with one value.
+func result[T any](ctx context.Context, r *road, id operationID, c call) (*T, error) {
+	out := new(T)
+	c.out = out
+	if _, err := r.do(ctx, id, c); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// list is do for an operation that answers with a bare list.
+func list[T any](ctx context.Context, r *road, id operationID, c call) ([]T, error) {
+	out, err := result[[]T](ctx, r, id, c)
+	if err != nil {
+		return nil, err
+	}
+	return *out, nil
+}
+
+// settle ends a write that sets something. If its outcome is unknown, it reads
+// what is there and takes it for the result if it is what was to be set.
+func settle[T any](out *T, err error, read func() (*T, error), isSet func(*T) bool) (*T, error) {
+	if !errors.Is(err, ErrOutcomeUnknown) {
+		return out, err
+	}
+	if now, readErr := read(); readErr == nil && isSet(now) {
+		return now, nil
+	}
+	return nil, err
+}
+
+// refuse returns the error for bad input to an operation that is not called.
+func (r *road) refuse(id operationID, problem string) error {
+	op := operations[id]
+	return failure(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, op, &transport.Result{Err: inputError(problem)})
+}
+
+// missing returns the problem of an empty required argument.
+func missing(what, value string) string {
+	if value == "" {
+		return "the " + what + " is empty"
+	}
+	return ""
 }
