@@ -243,6 +243,9 @@ func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessa
 		name := token.String()
 		kind := r.dec.PeekKind()
 		start := r.dec.InputOffset()
+		if name == "secret" && (kind == '{' || kind == '[') {
+			m.secret = secretWrong
+		}
 		switch {
 		case name == "data" && kind == '{':
 			err = r.data(&m.event)
@@ -250,9 +253,6 @@ func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessa
 			err = onList()
 		case kind == '{' || kind == '[':
 			_, err = r.dec.ReadValue()
-			if name == "secret" {
-				m.secret = secretWrong
-			}
 		default:
 			if token, err = r.dec.ReadToken(); err != nil {
 				return m, false, err
