@@ -790,8 +790,9 @@ func TestWebhookShutdown(t *testing.T) {
 			})
 			codes := map[string]chan int{}
 			for _, id := range []string{"obedient", "stubborn"} {
-				codes[id] = make(chan int, 1)
-				go func() { codes[id] <- send(h, delivery(t.Context(), batch(id, "behind "+id))).Code }()
+				code := make(chan int, 1)
+				codes[id] = code
+				go func() { code <- send(h, delivery(t.Context(), batch(id, "behind "+id))).Code }()
 			}
 			synctest.Wait()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
