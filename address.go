@@ -11,28 +11,6 @@ type DatedAddress struct {
 	Unknown Unknown `json:"-"`
 }
 
-// AddressType tells the two forms of an address apart.
-type AddressType string
-
-// Values of AddressType. Others may appear at any time (sheet 1.11).
-const (
-	// AddressTypeFreeform needs Country and Text. The server turns it into a structured address
-	// and keeps the text in OriginalFreeformAddress.
-	AddressTypeFreeform AddressType = "FREEFORM"
-	// AddressTypeStructured has the address in parts.
-	AddressTypeStructured AddressType = "STRUCTURED"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (a AddressType) Known() bool {
-	switch a {
-	case AddressTypeFreeform,
-		AddressTypeStructured:
-		return true
-	}
-	return false
-}
-
 // Address is a postal address in one of two forms, told apart by Type (sheet 3.3).
 type Address struct {
 	Type AddressType `json:"type"`
@@ -71,4 +49,26 @@ type Address struct {
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
+}
+
+// AddressType tells the two forms of an address apart.
+type AddressType string
+
+// Values of AddressType. Others may appear at any time (sheet 1.11).
+const (
+	// AddressTypeFreeform needs Country and Text. The server turns it into a structured address
+	// and keeps the text in OriginalFreeformAddress.
+	AddressTypeFreeform AddressType = "FREEFORM"
+	// AddressTypeStructured has the address in parts.
+	AddressTypeStructured AddressType = "STRUCTURED"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (a AddressType) Known() bool {
+	switch a {
+	case AddressTypeFreeform,
+		AddressTypeStructured:
+		return true
+	}
+	return false
 }

@@ -1,6 +1,145 @@
 package passfort
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/passfort-go/passfort/internal/poll"
+)
+
+// ApplicationsService adds product applications to profiles, follows them and
+// decides them (guide: applications, sheet 2.7).
+type ApplicationsService struct{ road *road }
+
+// Create applies for a product on behalf of a profile. It is sent once: after
+// ErrOutcomeUnknown look with List before you repeat it.
+func (s *ApplicationsService) Create(ctx context.Context, profileID string, req *ApplicationRequest, opts ...CallOption) (*Application, error) {
+	return result[Application](ctx, s.road, opApplicationsCreate, call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
+}
+
+// Get reads one application of a profile.
+func (s *ApplicationsService) Get(ctx context.Context, profileID, applicationID string, opts ...CallOption) (*Application, error) {
+	return result[Application](ctx, s.road, opApplicationsGet, call{args: []string{profileID, applicationID}, opts: opts})
+}
+
+// List reads all applications of a profile.
+func (s *ApplicationsService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Application, error) {
+	return list[Application](ctx, s.road, opApplicationsList, call{args: []string{profileID}, opts: opts})
+}
+
+// SetStatus decides an application: approve, reject, review or cancel it. The
+// API accepts APPLIED to APPROVED or REJECTED, APPROVED to IN_REVIEW or
+// CANCELLED, and IN_REVIEW to APPROVED or CANCELLED. Approval needs every
+// required task passed; the application's ApprovalBlockers say what is
+// missing. A decision for a company does not decide for its associates.
+//
+// It may be repeated. If an answer was lost, the application is read to find
+// out, and returned if it has the status.
+func (s *ApplicationsService) SetStatus(ctx context.Context, profileID, applicationID string, status ApplicationStatus, opts ...CallOption) (*Application, error) {
+	body := struct {
+		Status ApplicationStatus `json:"status"`
+	}{status}
+	out, err := result[Application](ctx, s.road, opApplicationsSetStatus, call{
+		args: []string{profileID, applicationID}, problem: missing("status", string(status)), body: &body, opts: opts,
+	})
+	return settle(out, err, func() (*Application, error) { return s.Get(ctx, profileID, applicationID) },
+		func(a *Application) bool { return a.Status == status })
+}
+
+// RevertDecision takes back the rejection or cancellation of an application.
+// The comment may be empty. Use the id of the result from then on: the API may
+// hide the old application and make a new one (sheet 2.7). It is sent once.
+func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, applicationID, comment string, opts ...CallOption) (*Application, error) {
+	body := struct {
+		Comment string `json:"comment"`
+	}{comment}
+	return result[Application](ctx, s.road, opApplicationsRevertDecision, call{args: []string{profileID, applicationID}, body: &body, opts: opts})
+}
+
+// Wait reads the application until the function is content with it, for
+// example with its Flag or Status. Nil options wait with growing pauses from
+// half a second to 30 seconds. There is no time limit but the context's. When
+// the wait ends without success, the error is a *WaitError with the last
+// application seen, which is also returned.
+func (s *ApplicationsService) Wait(ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions, opts ...CallOption) (*Application, error) {
+	if until == nil {
+		return nil, s.road.refuse(opApplicationsGet, "the condition to wait for is nil")
+	}
+	var last *Application
+	polls := 0
+	err := poll.Until(ctx, options.pace(), nil, func() (bool, error) {
+		polls++
+		options.polled(polls)
+		app, err := s.Get(ctx, profileID, applicationID, opts...)
+		if err != nil {
+			return false, keepWaiting(ctx, err)
+		}
+		last = app
+		return until(app), nil
+	})
+	if err != nil {
+		return last, &WaitError{Application: last, Polls: polls, cause: err, waitedFor: "application"}
+	}
+	return last, nil
+}
+
+// ApplicationRequest asks for a product.
+type ApplicationRequest struct {
+	// Product is required, by alias or id.
+	Product ProductRef `json:"product"`
+	// AssociatedRole is the role of a company's associate; only for the
+	// application of an associate's profile.
+	AssociatedRole AssociatedRole `json:"associated_role"`
+
+	// Unknown holds members to send that this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+func (v *ApplicationRequest) problem() string {
+	switch {
+	case v == nil:
+		return "the application request is nil"
+	case v.Product.Alias == "" && v.Product.ID == "":
+		return "the product has neither alias nor id"
+	}
+	return ""
+}
+
+// ProductRef names a product by alias, which is recommended, or by id.
+type ProductRef struct {
+	Alias string `json:"alias"`
+	ID    string `json:"id"`
+
+	// Unknown holds members to send that this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Application is a profile's application for a product (sheet 3.4).
+type Application struct {
+	ID      string   `json:"id"`
+	Product *Product `json:"product"`
+	// AssociatedRole is given for associates of a company.
+	AssociatedRole AssociatedRole    `json:"associated_role"`
+	Status         ApplicationStatus `json:"status"`
+	// Flag may be missing in old data.
+	Flag          ApplicationFlag           `json:"flag"`
+	RequiredTasks []RequiredTask            `json:"required_tasks"`
+	History       []ApplicationStatusChange `json:"history"`
+	FlagHistory   []ApplicationFlagChange   `json:"flag_history"`
+	// ApprovalBlockers say what is missing for an approval.
+	ApprovalBlockers []ApprovalBlocker `json:"approval_blockers"`
+	// Assignments has a shape the API does not describe, and is kept as it came.
+	Assignments json.RawMessage `json:"assignments"`
+	// Hidden is true for an application that a revert replaced.
+	Hidden *bool `json:"hidden"`
+	// WillExpireAt is a date-time. Newer than 2019.
+	WillExpireAt string `json:"will_expire_at"`
+	// Risk of this application. Newer than 2019.
+	Risk *ApplicationRisk `json:"risk"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
 
 // ApplicationStatus is where a product application stands (sheet 2.7). Applied leads to Approved
 // or Rejected, Approved to InReview or Cancelled, InReview to Approved or Cancelled; Rejected and
@@ -77,33 +216,6 @@ func (a ApplicationFlag) Known() bool {
 		return true
 	}
 	return false
-}
-
-// Application is a profile's application for a product (sheet 3.4).
-type Application struct {
-	ID      string   `json:"id"`
-	Product *Product `json:"product"`
-	// AssociatedRole is given for associates of a company.
-	AssociatedRole AssociatedRole    `json:"associated_role"`
-	Status         ApplicationStatus `json:"status"`
-	// Flag may be missing in old data.
-	Flag          ApplicationFlag           `json:"flag"`
-	RequiredTasks []RequiredTask            `json:"required_tasks"`
-	History       []ApplicationStatusChange `json:"history"`
-	FlagHistory   []ApplicationFlagChange   `json:"flag_history"`
-	// ApprovalBlockers say what is missing for an approval.
-	ApprovalBlockers []ApprovalBlocker `json:"approval_blockers"`
-	// Assignments has a shape the API does not describe, and is kept as it came.
-	Assignments json.RawMessage `json:"assignments"`
-	// Hidden is true for an application that a revert replaced.
-	Hidden *bool `json:"hidden"`
-	// WillExpireAt is a date-time. Newer than 2019.
-	WillExpireAt string `json:"will_expire_at"`
-	// Risk of this application. Newer than 2019.
-	Risk *ApplicationRisk `json:"risk"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }
 
 // Product is a product that profiles apply for.

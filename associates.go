@@ -1,48 +1,5 @@
 package passfort
 
-// AssociatedRole is what an associate is to a company (sheet 2.7, 3.1).
-type AssociatedRole string
-
-// Values of AssociatedRole. Others may appear at any time (sheet 1.11).
-const (
-	AssociatedRoleAuthorizedPerson   AssociatedRole = "AUTHORIZED_PERSON"
-	AssociatedRoleUnauthorizedPerson AssociatedRole = "UNAUTHORIZED_PERSON"
-	AssociatedRoleDirector           AssociatedRole = "DIRECTOR"
-	AssociatedRoleCompanySecretary   AssociatedRole = "COMPANY_SECRETARY"
-	AssociatedRoleShareholder        AssociatedRole = "SHAREHOLDER"
-	AssociatedRolePartner            AssociatedRole = "PARTNER"
-	AssociatedRoleTrustee            AssociatedRole = "TRUSTEE"
-	AssociatedRoleBeneficialOwner    AssociatedRole = "BENEFICIAL_OWNER"
-	AssociatedRoleResignedOfficer    AssociatedRole = "RESIGNED_OFFICER"
-	AssociatedRoleOther              AssociatedRole = "OTHER"
-	// AssociatedRoleGlobalUltimateOwner and the two roles below were seen on the data provider
-	// side.
-	AssociatedRoleGlobalUltimateOwner        AssociatedRole = "GLOBAL_ULTIMATE_OWNER"
-	AssociatedRoleControllingShareholder     AssociatedRole = "CONTROLLING_SHAREHOLDER"
-	AssociatedRolePersonOfSignificantControl AssociatedRole = "PERSON_OF_SIGNIFICANT_CONTROL"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (a AssociatedRole) Known() bool {
-	switch a {
-	case AssociatedRoleAuthorizedPerson,
-		AssociatedRoleUnauthorizedPerson,
-		AssociatedRoleDirector,
-		AssociatedRoleCompanySecretary,
-		AssociatedRoleShareholder,
-		AssociatedRolePartner,
-		AssociatedRoleTrustee,
-		AssociatedRoleBeneficialOwner,
-		AssociatedRoleResignedOfficer,
-		AssociatedRoleOther,
-		AssociatedRoleGlobalUltimateOwner,
-		AssociatedRoleControllingShareholder,
-		AssociatedRolePersonOfSignificantControl:
-		return true
-	}
-	return false
-}
-
 // AssociatedEntity is a person or company related to a company (sheet 3.3). It comes in two forms
 // of 2019, with the data inline (ImmediateData) or in a profile of its own (LinkedProfile), and in
 // a newer one with AssociateID and Relationships. Which of the other fields apply depends on the
@@ -86,6 +43,49 @@ type AssociatedEntity struct {
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
+}
+
+// AssociatedRole is what an associate is to a company (sheet 2.7, 3.1).
+type AssociatedRole string
+
+// Values of AssociatedRole. Others may appear at any time (sheet 1.11).
+const (
+	AssociatedRoleAuthorizedPerson   AssociatedRole = "AUTHORIZED_PERSON"
+	AssociatedRoleUnauthorizedPerson AssociatedRole = "UNAUTHORIZED_PERSON"
+	AssociatedRoleDirector           AssociatedRole = "DIRECTOR"
+	AssociatedRoleCompanySecretary   AssociatedRole = "COMPANY_SECRETARY"
+	AssociatedRoleShareholder        AssociatedRole = "SHAREHOLDER"
+	AssociatedRolePartner            AssociatedRole = "PARTNER"
+	AssociatedRoleTrustee            AssociatedRole = "TRUSTEE"
+	AssociatedRoleBeneficialOwner    AssociatedRole = "BENEFICIAL_OWNER"
+	AssociatedRoleResignedOfficer    AssociatedRole = "RESIGNED_OFFICER"
+	AssociatedRoleOther              AssociatedRole = "OTHER"
+	// AssociatedRoleGlobalUltimateOwner and the two roles below were seen on the data provider
+	// side.
+	AssociatedRoleGlobalUltimateOwner        AssociatedRole = "GLOBAL_ULTIMATE_OWNER"
+	AssociatedRoleControllingShareholder     AssociatedRole = "CONTROLLING_SHAREHOLDER"
+	AssociatedRolePersonOfSignificantControl AssociatedRole = "PERSON_OF_SIGNIFICANT_CONTROL"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (a AssociatedRole) Known() bool {
+	switch a {
+	case AssociatedRoleAuthorizedPerson,
+		AssociatedRoleUnauthorizedPerson,
+		AssociatedRoleDirector,
+		AssociatedRoleCompanySecretary,
+		AssociatedRoleShareholder,
+		AssociatedRolePartner,
+		AssociatedRoleTrustee,
+		AssociatedRoleBeneficialOwner,
+		AssociatedRoleResignedOfficer,
+		AssociatedRoleOther,
+		AssociatedRoleGlobalUltimateOwner,
+		AssociatedRoleControllingShareholder,
+		AssociatedRolePersonOfSignificantControl:
+		return true
+	}
+	return false
 }
 
 // Shareholding is a number of shares of one class.

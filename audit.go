@@ -1,6 +1,74 @@
 package passfort
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"github.com/passfort-go/passfort/internal/transport"
+)
+
+// AuditService reads the audit trail of a profile (sheet 2.15).
+type AuditService struct{ road *road }
+
+// Items reads all audit items of a profile.
+func (s *AuditService) Items(ctx context.Context, profileID string, opts ...CallOption) ([]AuditItem, error) {
+	return list[AuditItem](ctx, s.road, opAuditItems, call{args: []string{profileID}, opts: opts})
+}
+
+// PDFReport streams the audit report of a profile into w. The API allows 0.75
+// of these a second. Only the route is documented, so the media type is
+// whatever the server says. Once something was written to w the call is not
+// repeated: after an error discard what w holds.
+func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Writer, opts ...CallOption) (*AuditReport, error) {
+	var out AuditReport
+	problem := ""
+	if w == nil {
+		problem = "the writer is nil"
+	}
+	consume := func(_ int, h http.Header, r io.Reader) error {
+		n, err := io.Copy(w, r)
+		out = AuditReport{ContentType: h.Get("Content-Type"), Size: n}
+		if err != nil && n > 0 {
+			return transport.Final(err)
+		}
+		return err
+	}
+	if _, err := s.road.do(ctx, opAuditPDFReport, call{args: []string{profileID}, problem: problem, consume: consume, opts: opts}); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// AuditReport describes a report that PDFReport has written.
+type AuditReport struct {
+	ContentType string
+	Size        int64 // in bytes
+}
+
+// AuditItem is an entry of a profile's audit log (sheet 2.15).
+type AuditItem struct {
+	ID string `json:"id"`
+	// ProfileID is the only member of the API in camel case.
+	ProfileID string      `json:"profileID"`
+	Action    AuditAction `json:"action"`
+	// User is nil when no person acted.
+	User *User `json:"user"`
+	// APIKey is nil when no key was used.
+	APIKey *APIKeyRef `json:"apikey"`
+	// Timestamp is in Unix seconds.
+	Timestamp *float64 `json:"timestamp"`
+	Message   string   `json:"message"`
+	// RefData depends on the action and is kept as it came.
+	RefData   json.RawMessage `json:"ref_data"`
+	Filename  string          `json:"filename"`
+	Filehash  string          `json:"filehash"`
+	Signature string          `json:"signature"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
 
 // AuditAction is what an audit item records (sheet 2.15).
 type AuditAction string
@@ -103,27 +171,4 @@ func (a AuditAction) Known() bool {
 		return true
 	}
 	return false
-}
-
-// AuditItem is an entry of a profile's audit log (sheet 2.15).
-type AuditItem struct {
-	ID string `json:"id"`
-	// ProfileID is the only member of the API in camel case.
-	ProfileID string      `json:"profileID"`
-	Action    AuditAction `json:"action"`
-	// User is nil when no person acted.
-	User *User `json:"user"`
-	// APIKey is nil when no key was used.
-	APIKey *APIKeyRef `json:"apikey"`
-	// Timestamp is in Unix seconds.
-	Timestamp *float64 `json:"timestamp"`
-	Message   string   `json:"message"`
-	// RefData depends on the action and is kept as it came.
-	RefData   json.RawMessage `json:"ref_data"`
-	Filename  string          `json:"filename"`
-	Filehash  string          `json:"filehash"`
-	Signature string          `json:"signature"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }

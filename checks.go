@@ -1,6 +1,312 @@
 package passfort
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/passfort-go/passfort/internal/poll"
+)
+
+// ChecksService runs checks on a profile and gets their results (guide:
+// checks, sheet 2.8 and 5.3).
+type ChecksService struct{ road *road }
+
+// Run runs a check. On a live account it may be charged.
+//
+// Without a mode, identity checks answer with the finished check and all
+// others at once with a check that is not Done. Even in CheckModeSync the API
+// gives up waiting after 120 s and answers with an unfinished check: always be
+// ready to Wait, or use RunAndWait. A finished check may have Errors; that is
+// a result, not an error of Run.
+//
+// The request is sent once. If the answer is lost, the checks of the profile
+// are listed: a single one of the same type, variant and tasks, instructed
+// since the call by the server's clock, is the one, and is returned. Otherwise
+// the error is ErrOutcomeUnknown: look before you run it again.
+func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckRequest, opts ...CallOption) (*Check, error) {
+	c := call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts}
+	if req != nil {
+		c.query = struct {
+			Mode CheckMode `url:"mode,omitempty"`
+		}{req.Mode}
+	}
+	began := time.Now()
+	check, err := result[Check](ctx, s.road, opChecksRun, c)
+	if !errors.Is(err, ErrOutcomeUnknown) {
+		return check, err
+	}
+	if lost := s.find(ctx, profileID, req, began); lost != nil {
+		return lost, nil
+	}
+	return nil, err
+}
+
+// Get reads one check.
+func (s *ChecksService) Get(ctx context.Context, profileID, checkID string, opts ...CallOption) (*Check, error) {
+	return result[Check](ctx, s.road, opChecksGet, call{args: []string{profileID, checkID}, opts: opts})
+}
+
+// List reads all checks of a profile.
+func (s *ChecksService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Check, error) {
+	return list[Check](ctx, s.road, opChecksList, call{args: []string{profileID}, opts: opts})
+}
+
+// SetTasks sets which tasks a check is for: the only thing about a check that
+// can be changed. It may be repeated. If an answer was lost, the check is read
+// to find out.
+func (s *ChecksService) SetTasks(ctx context.Context, profileID, checkID string, taskIDs []string, opts ...CallOption) (*Check, error) {
+	body := struct {
+		TaskIDs []string `json:"task_ids"`
+	}{append([]string{}, taskIDs...)}
+	out, err := result[Check](ctx, s.road, opChecksSetTasks, call{args: []string{profileID, checkID}, body: &body, opts: opts})
+	return settle(out, err, func() (*Check, error) { return s.Get(ctx, profileID, checkID) },
+		func(c *Check) bool { return sameSet(c.TaskIDs, taskIDs) })
+}
+
+// Approve approves the result of a check by hand. The API makes a new check of
+// it and does not say which: List the checks to find it. It is sent once.
+func (s *ChecksService) Approve(ctx context.Context, profileID, checkID string, opts ...CallOption) error {
+	_, err := s.road.do(ctx, opChecksApprove, call{args: []string{profileID, checkID}, opts: opts})
+	return err
+}
+
+// Reject rejects the result of a check by hand. Like Approve it makes a new
+// check and is sent once.
+func (s *ChecksService) Reject(ctx context.Context, profileID, checkID string, opts ...CallOption) error {
+	_, err := s.road.do(ctx, opChecksReject, call{args: []string{profileID, checkID}, opts: opts})
+	return err
+}
+
+// Wait reads the check until it is Done. Nil options ask with growing pauses
+// from half a second to 30 seconds; with an Inbox a webhook ends the pause.
+// There is no time limit but the context's: some data providers have people
+// look at documents, and checks stay PENDING while a profile has collection
+// steps. When the wait ends without the result, the error is a *WaitError with
+// the last check seen, which is also returned.
+func (s *ChecksService) Wait(ctx context.Context, profileID, checkID string, options *WaitOptions, opts ...CallOption) (*Check, error) {
+	var inbox *CheckInbox
+	if options != nil {
+		inbox = options.Inbox
+	}
+	wake, stop := inbox.subscribe(checkID)
+	defer stop()
+	var last *Check
+	polls := 0
+	err := poll.Until(ctx, options.pace(), wake, func() (bool, error) {
+		polls++
+		options.polled(polls)
+		check, err := s.Get(ctx, profileID, checkID, opts...)
+		if err != nil {
+			return false, keepWaiting(ctx, err)
+		}
+		last = check
+		return check.Done(), nil
+	})
+	if err != nil {
+		return last, &WaitError{Check: last, Polls: polls, waitedFor: "check", cause: err}
+	}
+	return last, nil
+}
+
+// RunAndWait is Run and, unless the check is Done then, Wait. When the wait
+// fails, the *WaitError holds the check as Run returned it or as it was last
+// seen: it goes on at Passfort, so Wait for it again rather than run another.
+func (s *ChecksService) RunAndWait(ctx context.Context, profileID string, req *CheckRequest, options *WaitOptions, opts ...CallOption) (*Check, error) {
+	check, err := s.Run(ctx, profileID, req, opts...)
+	if err != nil || check.Done() {
+		return check, err
+	}
+	last, err := s.Wait(ctx, profileID, check.ID, options, opts...)
+	var ended *WaitError
+	if errors.As(err, &ended) && last == nil {
+		ended.Check = check
+		return check, err
+	}
+	return last, err
+}
+
+// find looks for the check of a Run whose answer was lost. The check may show
+// up only after a moment.
+func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRequest, began time.Time) *Check {
+	for _, pause := range []time.Duration{0, 300 * time.Millisecond, time.Second} {
+		if _, err := poll.Pause(ctx, pause, nil); err != nil {
+			return nil
+		}
+		var seen Response
+		checks, err := s.List(ctx, profileID, CaptureResponse(&seen))
+		if err != nil {
+			return nil
+		}
+		now, err := http.ParseTime(seen.Header.Get("Date"))
+		if err != nil {
+			return nil
+		}
+		// Both clocks of the server count whole seconds.
+		since := now.Add(-time.Since(began)).Truncate(time.Second)
+		fits := slices.DeleteFunc(checks, func(c Check) bool { return !req.fits(&c, since) })
+		switch len(fits) {
+		case 0:
+		case 1:
+			return &fits[0]
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// CheckRequest says which check to run. Type is required; which of the other
+// fields are depends on it (sheet 2.8).
+type CheckRequest struct {
+	Type CheckType `json:"check_type"`
+	// Mode says whether to wait for the result; empty leaves it to the server.
+	Mode CheckMode `json:"-"`
+	// TaskIDs are the tasks the check is for. The server fills them in if there
+	// are none.
+	TaskIDs []string `json:"task_ids"`
+	// Variant is one of the configured variants, by id or alias.
+	Variant *VariantRef `json:"variant"`
+	// DocumentID is required for DOCUMENT_VERIFICATION and
+	// COMPANY_DOCUMENT_VERIFICATION.
+	DocumentID string `json:"document_id"`
+	// Source, Reference and Category are for DOCUMENT_FETCH.
+	Source    DocumentFetchSource `json:"source"`
+	Reference string              `json:"reference"`
+	Category  DocumentCategory    `json:"category"`
+	// SourceID is the filing to buy with COMPANY_FILING_PURCHASE.
+	SourceID string `json:"source_id"`
+	// FormID is for INDIVIDUAL_MANUAL_FORM and COMPANY_MANUAL_FORM.
+	FormID string `json:"form_id"`
+	// DeviceMetadata is required for DEVICE_FRAUD_DETECTION.
+	DeviceMetadata *DeviceMetadata `json:"device_metadata"`
+	// DocumentMetadata is required for VISA_CHECK.
+	DocumentMetadata *DocumentMetadata `json:"document_metadata"`
+	// DisableInitialScreen and DisableMonitoring are for PEPS_AND_SANCTIONS_SCREEN.
+	DisableInitialScreen *bool `json:"disable_initial_screen"`
+	DisableMonitoring    *bool `json:"disable_monitoring"`
+	// InstructedExternally says that OutputData and Result hold what was
+	// produced elsewhere.
+	InstructedExternally *bool           `json:"instructed_externally"`
+	OutputData           json.RawMessage `json:"output_data"`
+	Result               CheckResult     `json:"result"`
+
+	// Unknown holds members to send that this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+func (v *CheckRequest) problem() string {
+	switch {
+	case v == nil:
+		return "the check request is nil"
+	case v.Type == "":
+		return "the check type is empty"
+	}
+	return ""
+}
+
+// fits reports whether c may be the check that the request ran at or after
+// since.
+func (v *CheckRequest) fits(c *Check, since time.Time) bool {
+	if c.Type != v.Type || len(v.TaskIDs) > 0 && !sameSet(c.TaskIDs, v.TaskIDs) {
+		return false
+	}
+	if want := v.Variant; want != nil {
+		got := c.Variant
+		if got == nil || want.ID != "" && got.ID != want.ID || want.Alias != "" && got.Alias != want.Alias {
+			return false
+		}
+	}
+	for _, at := range []string{c.InstructedOn, c.PerformedOn, c.StartedOn} {
+		if instructed, err := ParseDateTime(at); err == nil {
+			return !instructed.Before(since)
+		}
+	}
+	return false
+}
+
+func sameSet(a, b []string) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
+}
+
+// Check is one check of a profile (sheet 3.5). A check never changes after it was run, but for its
+// tasks; approving, rejecting or running again makes a new one.
+type Check struct {
+	ID   string    `json:"id"`
+	Type CheckType `json:"check_type"`
+	// Variant is which of the configured variants of the check was run.
+	Variant *VariantRef `json:"variant"`
+	State   CheckState  `json:"state"`
+	// Result and Decision are absent until the check is complete.
+	Result   CheckResult `json:"result"`
+	Decision Decision    `json:"decision"`
+	// PerformedOn and the three below are date-times. See ParseDateTime.
+	PerformedOn  string `json:"performed_on"`
+	InstructedOn string `json:"instructed_on"`
+	StartedOn    string `json:"started_on"`
+	CompletedOn  string `json:"completed_on"`
+	// Errors are what went wrong while the check ran. A check with errors is a complete check, not
+	// a failed call.
+	Errors  []ErrorDetail `json:"errors"`
+	TaskIDs []string      `json:"task_ids"`
+	// InstructedExternally says that the result was produced elsewhere and given to Passfort.
+	InstructedExternally *bool           `json:"instructed_externally"`
+	Providers            []CheckProvider `json:"providers"`
+	// InputData is what the server took from the collected data, as it came. It is an EntityData.
+	InputData json.RawMessage `json:"input_data"`
+	// OutputData is the output, as it came. Its shape depends on Type.
+	OutputData json.RawMessage `json:"output_data"`
+	// DocumentID and the fields below repeat what the check was run with.
+	DocumentID string              `json:"document_id"`
+	Source     DocumentFetchSource `json:"source"`
+	// Reference is the provider's reference of a DOCUMENT_FETCH check.
+	Reference string `json:"reference"`
+	// SourceID is the filing of a COMPANY_FILING_PURCHASE check.
+	SourceID string `json:"source_id"`
+	// FormID is the form of a manual form check.
+	FormID           string            `json:"form_id"`
+	DeviceMetadata   *DeviceMetadata   `json:"device_metadata"`
+	DocumentMetadata *DocumentMetadata `json:"document_metadata"`
+	Category         DocumentCategory  `json:"category"`
+	// DisableInitialScreen makes a screening check only monitor.
+	DisableInitialScreen *bool `json:"disable_initial_screen"`
+	DisableMonitoring    *bool `json:"disable_monitoring"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Done reports whether the check is complete. States this package does not know are not done.
+func (v *Check) Done() bool { return v.State == CheckStateComplete }
+
+// VariantRef names a configured variant of a check. Either ID or Alias is enough to send.
+type VariantRef struct {
+	ID    string `json:"id"`
+	Alias string `json:"alias"`
+	// Name is set by the server.
+	Name string `json:"name"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CheckProvider is a data provider that took part in a check.
+type CheckProvider struct {
+	ProviderName string `json:"provider_name"`
+	// IsMonitored says that the provider keeps watching for changes.
+	IsMonitored *bool `json:"is_monitored"`
+	// VariantName and the two below are newer than 2019.
+	VariantName string `json:"variant_name"`
+	// InstructedOn is a date-time.
+	InstructedOn string `json:"instructed_on"`
+	Primary      *bool  `json:"primary"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
 
 // CheckType is the kind of a check. It decides the inputs, the results and the output (sheet 3.5).
 type CheckType string
@@ -203,80 +509,4 @@ func (d DocumentFetchSource) Known() bool {
 		return true
 	}
 	return false
-}
-
-// Check is one check of a profile (sheet 3.5). A check never changes after it was run, but for its
-// tasks; approving, rejecting or running again makes a new one.
-type Check struct {
-	ID   string    `json:"id"`
-	Type CheckType `json:"check_type"`
-	// Variant is which of the configured variants of the check was run.
-	Variant *VariantRef `json:"variant"`
-	State   CheckState  `json:"state"`
-	// Result and Decision are absent until the check is complete.
-	Result   CheckResult `json:"result"`
-	Decision Decision    `json:"decision"`
-	// PerformedOn and the three below are date-times. See ParseDateTime.
-	PerformedOn  string `json:"performed_on"`
-	InstructedOn string `json:"instructed_on"`
-	StartedOn    string `json:"started_on"`
-	CompletedOn  string `json:"completed_on"`
-	// Errors are what went wrong while the check ran. A check with errors is a complete check, not
-	// a failed call.
-	Errors  []ErrorDetail `json:"errors"`
-	TaskIDs []string      `json:"task_ids"`
-	// InstructedExternally says that the result was produced elsewhere and given to Passfort.
-	InstructedExternally *bool           `json:"instructed_externally"`
-	Providers            []CheckProvider `json:"providers"`
-	// InputData is what the server took from the collected data, as it came. It is an EntityData.
-	InputData json.RawMessage `json:"input_data"`
-	// OutputData is the output, as it came. Its shape depends on Type.
-	OutputData json.RawMessage `json:"output_data"`
-	// DocumentID and the fields below repeat what the check was run with.
-	DocumentID string              `json:"document_id"`
-	Source     DocumentFetchSource `json:"source"`
-	// Reference is the provider's reference of a DOCUMENT_FETCH check.
-	Reference string `json:"reference"`
-	// SourceID is the filing of a COMPANY_FILING_PURCHASE check.
-	SourceID string `json:"source_id"`
-	// FormID is the form of a manual form check.
-	FormID           string            `json:"form_id"`
-	DeviceMetadata   *DeviceMetadata   `json:"device_metadata"`
-	DocumentMetadata *DocumentMetadata `json:"document_metadata"`
-	Category         DocumentCategory  `json:"category"`
-	// DisableInitialScreen makes a screening check only monitor.
-	DisableInitialScreen *bool `json:"disable_initial_screen"`
-	DisableMonitoring    *bool `json:"disable_monitoring"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// Done reports whether the check is complete. States this package does not know are not done.
-func (v *Check) Done() bool { return v.State == CheckStateComplete }
-
-// VariantRef names a configured variant of a check. Either ID or Alias is enough to send.
-type VariantRef struct {
-	ID    string `json:"id"`
-	Alias string `json:"alias"`
-	// Name is set by the server.
-	Name string `json:"name"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// CheckProvider is a data provider that took part in a check.
-type CheckProvider struct {
-	ProviderName string `json:"provider_name"`
-	// IsMonitored says that the provider keeps watching for changes.
-	IsMonitored *bool `json:"is_monitored"`
-	// VariantName and the two below are newer than 2019.
-	VariantName string `json:"variant_name"`
-	// InstructedOn is a date-time.
-	InstructedOn string `json:"instructed_on"`
-	Primary      *bool  `json:"primary"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }

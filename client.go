@@ -1,23 +1,296 @@
 package passfort
 
-import "net/http"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
 
-// Client talks to the Passfort API.
-type Client struct{}
+	"github.com/passfort-go/passfort/internal/transport"
+)
 
-// Option configures a Client.
+// Version is the version of this module. It is part of the User-Agent header.
+const Version = "0.1.0"
+
+// DefaultBaseURL is the API's address in the EU, version included. The
+// addresses of the other regions are not public (sheet 1.1).
+const DefaultBaseURL = "https://api.passfort.com/4.0"
+
+// Client is the entry to the API: one field for each part of it. Make it with
+// New. A Client is safe for concurrent use and never changes; make one for
+// each API key and keep it.
+type Client struct {
+	Profiles      *ProfilesService
+	CollectedData *CollectedDataService
+	Files         *FilesService
+	Documents     *DocumentsService
+	Applications  *ApplicationsService
+	Checks        *ChecksService
+	Tasks         *TasksService
+	Events        *EventsService
+	Tags          *TagsService
+	Forms         *FormsService
+	Collect       *CollectService
+	Search        *SearchService
+	Audit         *AuditService
+
+	road *road
+}
+
+// New returns a Client that calls the API with the given key. It does not
+// connect; WhoAmI tests key and connection. The error is an ErrInvalidInput:
+// an empty or unreadable key, a base URL that is not one, or plain http to
+// another host than this machine, which would send the key in the clear.
+func New(apiKey string, opts ...Option) (*Client, error) {
+	s := settings{baseURL: DefaultBaseURL}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&s)
+		}
+	}
+	base, err := checkBaseURL(s.baseURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKey(apiKey); err != nil {
+		return nil, err
+	}
+	userAgent := fmt.Sprintf("passfort-go/%s (%s)", Version, runtime.Version())
+	if s.product != "" {
+		userAgent = s.product + " " + userAgent
+	}
+	if !isHeaderText(userAgent) {
+		return nil, inputError("the user agent has characters that a header cannot hold")
+	}
+	r := &road{
+		base:      base,
+		transport: transport.New(s.http, s.retry.withDefaults()),
+		header: func() http.Header {
+			return http.Header{"Apikey": {apiKey}, "User-Agent": {userAgent}, "Accept": {"application/json"}}
+		},
+		logger:   s.logger,
+		observer: s.observer,
+		limiter:  s.limiter,
+		drift:    newDriftFilter(s.drift),
+		settings: s.calls,
+	}
+	return &Client{
+		Profiles:      &ProfilesService{r},
+		CollectedData: &CollectedDataService{r},
+		Files:         &FilesService{r},
+		Documents:     &DocumentsService{r},
+		Applications:  &ApplicationsService{r},
+		Checks:        &ChecksService{r},
+		Tasks:         &TasksService{r},
+		Events:        &EventsService{r},
+		Tags:          &TagsService{r},
+		Forms:         &FormsService{r},
+		Collect:       &CollectService{r},
+		Search:        &SearchService{r},
+		Audit:         &AuditService{r},
+		road:          r,
+	}, nil
+}
+
+// Option configures a Client in New. A later option overrides an earlier one.
 type Option func(*settings)
 
 type settings struct {
-	baseURL string
-	http    *http.Client
+	baseURL  string
+	http     *http.Client
+	logger   *slog.Logger
+	retry    RetryPolicy
+	product  string
+	observer Observer
+	limiter  Limiter
+	drift    func(Drift)
+	calls    clientSettings
 }
 
-// New returns a Client.
-func New(apiKey string, opts ...Option) (*Client, error) { return &Client{}, nil }
+// clientSettings change how some operations are sent.
+type clientSettings struct {
+	imageLimit    int64
+	filesReadPOST bool
+}
 
-// WithBaseURL sets the base URL.
+// WithBaseURL sets the API's address, version included, such as
+// "https://api.passfort.com/4.0", the default. Plain http is accepted only for
+// this machine.
 func WithBaseURL(u string) Option { return func(s *settings) { s.baseURL = u } }
 
-// WithHTTPClient sets the HTTP client.
+// WithHTTPClient sets the HTTP client to send with: for a proxy, a TLS
+// configuration, a test. It is copied, never altered. Its Timeout, if any,
+// bounds each attempt; sync checks need 130 s. Redirects are handled here.
 func WithHTTPClient(hc *http.Client) Option { return func(s *settings) { s.http = hc } }
+
+// WithLogger makes the client log each attempt and each call at level Debug,
+// and each failed call at level Warn. It logs operation, route template,
+// status, duration and request id, never a key, an id, a query or a body. The
+// default is silence.
+func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l } }
+
+// WithRetry bounds how calls are repeated. Whether a call may be repeated at
+// all depends on its operation, not on this.
+func WithRetry(p RetryPolicy) Option { return func(s *settings) { s.retry = p } }
+
+// WithUserAgent puts the name of your product, such as "acme-onboarding/2.1",
+// before the SDK's own in the User-Agent header.
+func WithUserAgent(product string) Option { return func(s *settings) { s.product = product } }
+
+// WithObserver sets who is told of every attempt and call, for metrics and
+// tracing.
+func WithObserver(o Observer) Option { return func(s *settings) { s.observer = o } }
+
+// WithLimiter sets who is asked before each attempt of an operation that the
+// API limits (sheet 1.9): Profiles.Create, CollectedData.Replace and
+// Audit.PDFReport. The default is to send, and to wait when the API answers 429.
+func WithLimiter(l Limiter) Option { return func(s *settings) { s.limiter = l } }
+
+// RetryPolicy bounds how a call is repeated. Zero fields have defaults.
+type RetryPolicy struct {
+	// MaxAttempts counts the first try. The default is 4; 1 means no repeat.
+	MaxAttempts int
+	// MinBackoff is the wait before the first repeat, about; the wait doubles
+	// with each. The default is 250 ms.
+	MinBackoff time.Duration
+	// MaxBackoff bounds the wait. A wait that the server asks for may be
+	// longer. The default is 8 s.
+	MaxBackoff time.Duration
+	// MaxElapsed is how long after the call began the last repeat may start. A
+	// wait that would end later is not begun: the call returns its error, with
+	// the wait that the server asked for in RetryAfter. The default is 2 min.
+	MaxElapsed time.Duration
+}
+
+func (p RetryPolicy) withDefaults() transport.Policy {
+	out := transport.Policy{MaxAttempts: 4, MinBackoff: 250 * time.Millisecond, MaxBackoff: 8 * time.Second, MaxElapsed: 2 * time.Minute}
+	if p.MaxAttempts > 0 {
+		out.MaxAttempts = p.MaxAttempts
+	}
+	if p.MinBackoff > 0 {
+		out.MinBackoff = p.MinBackoff
+	}
+	if p.MaxBackoff > 0 {
+		out.MaxBackoff = p.MaxBackoff
+	}
+	if p.MaxElapsed > 0 {
+		out.MaxElapsed = p.MaxElapsed
+	}
+	out.MinBackoff = min(out.MinBackoff, out.MaxBackoff)
+	return out
+}
+
+// Limiter spreads the calls of operations that have a quota. It is asked
+// before each attempt, with the name of the operation.
+type Limiter interface {
+	// Wait returns when the attempt may be made, or with an error if it may
+	// not or ctx has ended: the call then ends with that error, not sent.
+	Wait(ctx context.Context, operation string) error
+}
+
+// Observer is told of calls and attempts as they happen. Its methods are
+// called from the goroutine of the call and must be safe for concurrent use.
+// What they are told holds no id, query, header or body.
+type Observer interface {
+	// CallStarted is told of a call before its first attempt. The context it
+	// returns is the one the rest of the call uses, so it may carry a span.
+	CallStarted(ctx context.Context, call CallInfo) context.Context
+	// AttemptEnded is told of each attempt.
+	AttemptEnded(ctx context.Context, attempt AttemptInfo)
+	// CallEnded is told how the call ended.
+	CallEnded(ctx context.Context, result CallResult)
+}
+
+// CallInfo names what is called.
+type CallInfo struct {
+	Operation string // such as "Profiles.Get"
+	Method    string // the HTTP method
+	Route     string // the path with names in place of ids
+}
+
+// AttemptInfo is one try of a call.
+type AttemptInfo struct {
+	CallInfo
+	Attempt    int // from 1
+	StatusCode int // 0: no answer
+	RequestID  string
+	Duration   time.Duration
+	Problem    string // what went wrong without an answer, in words without data
+}
+
+// CallResult is how a call ended.
+type CallResult struct {
+	CallInfo
+	Attempts   int
+	StatusCode int // of the last answer, 0: none
+	RequestID  string
+	Duration   time.Duration
+	Err        *Error // nil: it succeeded
+}
+
+// CallOption changes one call.
+type CallOption func(*callSettings)
+
+type callSettings struct {
+	capture   *Response
+	overwrite bool
+	full      bool
+}
+
+// Response is what CaptureResponse captures.
+type Response struct {
+	StatusCode int // 0: no answer
+	Header     http.Header
+	Attempts   int
+}
+
+// CaptureResponse fills dst with status, header and number of attempts of the
+// last attempt, whether the call succeeds or fails.
+func CaptureResponse(dst *Response) CallOption {
+	return func(s *callSettings) { s.capture = dst }
+}
+
+func checkKey(key string) error {
+	if key == "" {
+		return inputError("the API key is empty")
+	}
+	for _, r := range key {
+		if r <= ' ' || r > '~' {
+			return inputError("the API key has characters that no key has (a space, a line end, a non-ASCII letter)")
+		}
+	}
+	return nil
+}
+
+func isHeaderText(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// checkBaseURL returns the URL without a slash at its end.
+func checkBaseURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return "", inputError("the base URL cannot be parsed")
+	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return "", inputError("the base URL needs https:// and a host")
+	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		return "", inputError("the base URL has more than scheme, host and path")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return "", inputError("the base URL is plain http to another machine, which would show the key to everybody on the way")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+var errNoContext = errors.New("passfort: nil context")

@@ -1,5 +1,54 @@
 package passfort
 
+import "context"
+
+// CollectService makes narrow keys that let a customer's own device give data,
+// and keeps the steps that ask for it (sheet 2.14). Customer requests, see
+// FormsService, are the newer way.
+type CollectService struct{ road *road }
+
+// CreateKey makes a key for several profiles. It is sent once; a key whose
+// answer was lost expires by itself.
+func (s *CollectService) CreateKey(ctx context.Context, profileIDs []string, opts ...CallOption) (*CollectKey, error) {
+	problem := ""
+	if len(profileIDs) == 0 {
+		problem = "there are no profile ids"
+	}
+	for _, id := range profileIDs {
+		if problem == "" {
+			problem = checkSegment("profile_id", id)
+		}
+	}
+	body := struct {
+		ProfileIDs []string `json:"profile_ids"`
+	}{profileIDs}
+	return result[CollectKey](ctx, s.road, opCollectCreateKey, call{problem: problem, body: &body, opts: opts})
+}
+
+// CreateProfileKey makes a key for one profile. It is sent once.
+func (s *CollectService) CreateProfileKey(ctx context.Context, profileID string, opts ...CallOption) (*CollectKey, error) {
+	return result[CollectKey](ctx, s.road, opCollectCreateProfileKey, call{args: []string{profileID}, opts: opts})
+}
+
+// Steps reads what is still to be collected. While there are steps, every
+// check of the profile stays PENDING.
+func (s *CollectService) Steps(ctx context.Context, profileID string, opts ...CallOption) ([]CollectionStep, error) {
+	return list[CollectionStep](ctx, s.road, opCollectSteps, call{args: []string{profileID}, opts: opts})
+}
+
+// SetSteps replaces all steps and returns those that are there then; an empty
+// list removes them. It may be repeated.
+func (s *CollectService) SetSteps(ctx context.Context, profileID string, steps []CollectionStep, opts ...CallOption) ([]CollectionStep, error) {
+	problem := ""
+	for i := range steps {
+		if steps[i].CollectionType == "" {
+			problem = "a collection step has no type"
+		}
+	}
+	body := append([]CollectionStep{}, steps...)
+	return list[CollectionStep](ctx, s.road, opCollectSetSteps, call{args: []string{profileID}, problem: problem, body: &body, opts: opts})
+}
+
 // CollectKey is a narrow API key that lets a customer give data for one or several profiles (sheet
 // 2.14).
 type CollectKey struct {
@@ -7,6 +56,26 @@ type CollectKey struct {
 	Key  Secret `json:"key"`
 	// Expiry is a date-time.
 	Expiry string `json:"expiry"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// CollectionStep is data the customer is asked for (sheet 2.14). It vanishes when the data
+// arrives. While a profile has collection steps, its checks stay pending.
+type CollectionStep struct {
+	CollectionType CollectionType `json:"collection_type"`
+	// Precision belongs to CollectionTypeDOB.
+	Precision DatePrecision `json:"precision"`
+	// ID and the three below belong to CollectionTypeDocument; ID also to
+	// CollectionTypeDocumentForTask.
+	ID           string           `json:"id"`
+	Category     DocumentCategory `json:"category"`
+	AllowedTypes []DocumentType   `json:"allowed_types"`
+	// FacialSimilarity asks for a selfie too. The default is false.
+	FacialSimilarity *bool `json:"facial_similarity"`
+	// TaskID belongs to CollectionTypeDocumentForTask.
+	TaskID string `json:"task_id"`
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
@@ -64,24 +133,4 @@ func (d DatePrecision) Known() bool {
 		return true
 	}
 	return false
-}
-
-// CollectionStep is data the customer is asked for (sheet 2.14). It vanishes when the data
-// arrives. While a profile has collection steps, its checks stay pending.
-type CollectionStep struct {
-	CollectionType CollectionType `json:"collection_type"`
-	// Precision belongs to CollectionTypeDOB.
-	Precision DatePrecision `json:"precision"`
-	// ID and the three below belong to CollectionTypeDocument; ID also to
-	// CollectionTypeDocumentForTask.
-	ID           string           `json:"id"`
-	Category     DocumentCategory `json:"category"`
-	AllowedTypes []DocumentType   `json:"allowed_types"`
-	// FacialSimilarity asks for a selfie too. The default is false.
-	FacialSimilarity *bool `json:"facial_similarity"`
-	// TaskID belongs to CollectionTypeDocumentForTask.
-	TaskID string `json:"task_id"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
 }

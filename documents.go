@@ -2,6 +2,52 @@ package passfort
 
 import "encoding/json"
 
+// DocumentsService keeps documents.
+type DocumentsService struct{ road *road }
+
+// Document is a document of a profile, made of images that were uploaded before (sheet 2.6, 3.10).
+type Document struct {
+	// ID is what a document check is run with.
+	ID       string           `json:"id"`
+	Category DocumentCategory `json:"category"`
+	Type     DocumentType     `json:"document_type"`
+	// Images need only their IDs when you write.
+	Images []DocumentImage `json:"images"`
+	// ExtractedData is what was read from the document.
+	ExtractedData      *DocumentData   `json:"extracted_data"`
+	VerificationResult *DocumentResult `json:"verification_result"`
+	// Files are files that a check added, such as a liveness video. Newer than 2019.
+	Files []DocumentFile `json:"files"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentImage is an uploaded image (sheet 2.5). The portal shows it once a document refers to
+// it.
+type DocumentImage struct {
+	ID   string    `json:"id"`
+	Type ImageType `json:"image_type"`
+	// UploadDate is a date-time.
+	UploadDate       string           `json:"upload_date"`
+	DocumentType     DocumentType     `json:"document_type"`
+	DocumentCategory DocumentCategory `json:"document_category"`
+	// Data is Base64 or a data URI. It is only ever sent; Documents.UploadImage streams it
+	// instead.
+	Data string `json:"data"`
+	// EncryptedData is opaque.
+	EncryptedData json.RawMessage `json:"encrypted_data"`
+	// DecryptedData is a data URI, present only where the API makes images readable (sheet 5.4).
+	// Documents.DownloadImage streams it instead.
+	DecryptedData string `json:"decrypted_data"`
+	// ProviderReference and FileID are newer than 2019.
+	ProviderReference string `json:"provider_reference"`
+	FileID            string `json:"file_id"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
 // DocumentCategory is what a document proves, and so how a provider treats it (sheet 3.10).
 type DocumentCategory string
 
@@ -145,44 +191,11 @@ func (i ImageType) Known() bool {
 	return false
 }
 
-// Document is a document of a profile, made of images that were uploaded before (sheet 2.6, 3.10).
-type Document struct {
-	// ID is what a document check is run with.
-	ID       string           `json:"id"`
-	Category DocumentCategory `json:"category"`
-	Type     DocumentType     `json:"document_type"`
-	// Images need only their IDs when you write.
-	Images []DocumentImage `json:"images"`
-	// ExtractedData is what was read from the document.
-	ExtractedData      *DocumentData   `json:"extracted_data"`
-	VerificationResult *DocumentResult `json:"verification_result"`
-	// Files are files that a check added, such as a liveness video. Newer than 2019.
-	Files []DocumentFile `json:"files"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// DocumentImage is an uploaded image (sheet 2.5). The portal shows it once a document refers to
-// it.
-type DocumentImage struct {
-	ID   string    `json:"id"`
-	Type ImageType `json:"image_type"`
-	// UploadDate is a date-time.
-	UploadDate       string           `json:"upload_date"`
-	DocumentType     DocumentType     `json:"document_type"`
-	DocumentCategory DocumentCategory `json:"document_category"`
-	// Data is Base64 or a data URI. It is only ever sent; Documents.UploadImage streams it
-	// instead.
-	Data string `json:"data"`
-	// EncryptedData is opaque.
-	EncryptedData json.RawMessage `json:"encrypted_data"`
-	// DecryptedData is a data URI, present only where the API makes images readable (sheet 5.4).
-	// Documents.DownloadImage streams it instead.
-	DecryptedData string `json:"decrypted_data"`
-	// ProviderReference and FileID are newer than 2019.
-	ProviderReference string `json:"provider_reference"`
-	FileID            string `json:"file_id"`
+// DocumentOutput is the output of DOCUMENT_VERIFICATION, DOCUMENT_FETCH and
+// COMPANY_DOCUMENT_VERIFICATION checks (sheet 3.5).
+type DocumentOutput struct {
+	EntityType EntityType `json:"entity_type"`
+	Documents  []Document `json:"documents"`
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`

@@ -1,51 +1,9 @@
 package passfort
 
-// EntityType says whether collected data describes a person or a company (sheet 3.1).
-type EntityType string
-
-// Values of EntityType. Others may appear at any time (sheet 1.11).
-const (
-	EntityTypeIndividual EntityType = "INDIVIDUAL"
-	EntityTypeCompany    EntityType = "COMPANY"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (e EntityType) Known() bool {
-	switch e {
-	case EntityTypeIndividual,
-		EntityTypeCompany:
-		return true
-	}
-	return false
-}
-
-// Role says what a profile is: a customer, or an associate of a company customer (sheet 3.1). It
-// is set on creation and never changes.
-type Role string
-
-// Values of Role. Others may appear at any time (sheet 1.11).
-const (
-	RoleIndividualCustomer   Role = "INDIVIDUAL_CUSTOMER"
-	RoleIndividualAssociated Role = "INDIVIDUAL_ASSOCIATED"
-	RoleCompanyCustomer      Role = "COMPANY_CUSTOMER"
-	RoleCompanyAssociated    Role = "COMPANY_ASSOCIATED"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (r Role) Known() bool {
-	switch r {
-	case RoleIndividualCustomer,
-		RoleIndividualAssociated,
-		RoleCompanyCustomer,
-		RoleCompanyAssociated:
-		return true
-	}
-	return false
-}
-
 // EntityData is what is known about a person or a company: the collected data of a profile, its
 // verified data, and the output of many checks (sheet 3.3). It has the members of individuals and
 // of companies side by side, as they are on the wire; EntityType tells which apply.
+//
 // Writing collected data replaces all of it, so change what you read and send the whole: whatever
 // this package does not model comes along in Unknown, here and in every nested object.
 type EntityData struct {
@@ -110,6 +68,49 @@ func NewIndividual() *EntityData { return &EntityData{EntityType: EntityTypeIndi
 
 // NewCompany returns collected data of a company, as small as the API accepts it.
 func NewCompany() *EntityData { return &EntityData{EntityType: EntityTypeCompany} }
+
+// EntityType says whether collected data describes a person or a company (sheet 3.1).
+type EntityType string
+
+// Values of EntityType. Others may appear at any time (sheet 1.11).
+const (
+	EntityTypeIndividual EntityType = "INDIVIDUAL"
+	EntityTypeCompany    EntityType = "COMPANY"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EntityType) Known() bool {
+	switch e {
+	case EntityTypeIndividual,
+		EntityTypeCompany:
+		return true
+	}
+	return false
+}
+
+// Role says what a profile is: a customer, or an associate of a company customer (sheet 3.1). It
+// is set on creation and never changes.
+type Role string
+
+// Values of Role. Others may appear at any time (sheet 1.11).
+const (
+	RoleIndividualCustomer   Role = "INDIVIDUAL_CUSTOMER"
+	RoleIndividualAssociated Role = "INDIVIDUAL_ASSOCIATED"
+	RoleCompanyCustomer      Role = "COMPANY_CUSTOMER"
+	RoleCompanyAssociated    Role = "COMPANY_ASSOCIATED"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (r Role) Known() bool {
+	switch r {
+	case RoleIndividualCustomer,
+		RoleIndividualAssociated,
+		RoleCompanyCustomer,
+		RoleCompanyAssociated:
+		return true
+	}
+	return false
+}
 
 // ExternalRefs holds references of a customer at data providers (sheet 3.3).
 type ExternalRefs struct {

@@ -1,64 +1,81 @@
 package passfort
 
-// EventType is the kind of a finding (sheet 3.7).
-type EventType string
+import "context"
 
-// Values of EventType. Others may appear at any time (sheet 1.11).
-const (
-	EventTypePEPFlag          EventType = "PEP_FLAG"
-	EventTypeSanctionFlag     EventType = "SANCTION_FLAG"
-	EventTypeDocumentExpiry   EventType = "DOCUMENT_EXPIRY"
-	EventTypeTransactionAlert EventType = "TRANSACTION_ALERT"
-	EventTypeReviewNeeded     EventType = "REVIEW_NEEDED"
-	EventTypeAdverseMediaFlag EventType = "ADVERSE_MEDIA_FLAG"
-	EventTypeReferFlag        EventType = "REFER_FLAG"
-	// EventTypeCheckExpiry means new matches from Creditsafe monitoring, despite its name. Newer
-	// than 2019.
-	EventTypeCheckExpiry EventType = "CHECK_EXPIRY"
-	// EventTypeFraudFlag means a merchant fraud match. Newer than 2019.
-	EventTypeFraudFlag EventType = "FRAUD_FLAG"
-)
+// EventsService reads and resolves events: findings on a profile, such as a
+// match in a sanctions list (sheet 2.10).
+type EventsService struct{ road *road }
 
-// Known reports whether this version of the package has a constant for the value.
-func (e EventType) Known() bool {
-	switch e {
-	case EventTypePEPFlag,
-		EventTypeSanctionFlag,
-		EventTypeDocumentExpiry,
-		EventTypeTransactionAlert,
-		EventTypeReviewNeeded,
-		EventTypeAdverseMediaFlag,
-		EventTypeReferFlag,
-		EventTypeCheckExpiry,
-		EventTypeFraudFlag:
-		return true
-	}
-	return false
+// List reads all events of a profile.
+func (s *EventsService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Event, error) {
+	return list[Event](ctx, s.road, opEventsList, call{args: []string{profileID}, opts: opts})
 }
 
-// EventResolution is what was decided about a finding (sheet 2.10).
-type EventResolution string
+// Get reads one event.
+func (s *EventsService) Get(ctx context.Context, profileID, eventID string, opts ...CallOption) (*Event, error) {
+	return result[Event](ctx, s.road, opEventsGet, call{args: []string{profileID, eventID}, opts: opts})
+}
 
-// Values of EventResolution. Others may appear at any time (sheet 1.11).
-const (
-	EventResolutionUnresolved  EventResolution = "UNRESOLVED"
-	EventResolutionMismatch    EventResolution = "MISMATCH"
-	EventResolutionMatch       EventResolution = "MATCH"
-	EventResolutionIgnore      EventResolution = "IGNORE"
-	EventResolutionCreatedTask EventResolution = "CREATED_TASK"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (e EventResolution) Known() bool {
-	switch e {
-	case EventResolutionUnresolved,
-		EventResolutionMismatch,
-		EventResolutionMatch,
-		EventResolutionIgnore,
-		EventResolutionCreatedTask:
-		return true
+// Create adds an event, without an id. It is sent once: after ErrOutcomeUnknown
+// look with List before you repeat it.
+func (s *EventsService) Create(ctx context.Context, profileID string, event *Event, opts ...CallOption) (*Event, error) {
+	problem := nilEvent(event)
+	if problem == "" && (event.Data == nil || event.Data.EventType == "") {
+		problem = "the event has no type"
 	}
-	return false
+	return result[Event](ctx, s.road, opEventsCreate, call{args: []string{profileID}, problem: problem, body: event, opts: opts})
+}
+
+// Update sends a whole event, for example one that was read and changed. It
+// may be repeated.
+func (s *EventsService) Update(ctx context.Context, profileID, eventID string, event *Event, opts ...CallOption) (*Event, error) {
+	return result[Event](ctx, s.road, opEventsUpdate, call{args: []string{profileID, eventID}, problem: nilEvent(event), body: event, opts: opts})
+}
+
+// Resolve says what an event turned out to be. The reason may be empty. Only
+// these two members are sent; whether the API wants the whole event is not
+// documented, and Update sends that. It may be repeated. If an answer was lost,
+// the event is read to find out.
+func (s *EventsService) Resolve(ctx context.Context, profileID, eventID string, resolution EventResolution, reason string, opts ...CallOption) (*Event, error) {
+	out, err := result[Event](ctx, s.road, opEventsUpdate, call{
+		args: []string{profileID, eventID}, problem: missing("resolution", string(resolution)),
+		body: &Event{Resolution: resolution, ResolutionReason: reason}, opts: opts,
+	})
+	return settle(out, err, func() (*Event, error) { return s.Get(ctx, profileID, eventID) },
+		func(e *Event) bool { return e.Resolution == resolution && e.ResolutionReason == reason })
+}
+
+// BulkUpdate updates several events, each with its id. It may be repeated.
+func (s *EventsService) BulkUpdate(ctx context.Context, profileID string, events []Event, opts ...CallOption) ([]Event, error) {
+	problem := ""
+	if len(events) == 0 {
+		problem = "there are no events"
+	}
+	for i := range events {
+		if events[i].ID == "" {
+			problem = "an event has no id"
+		}
+	}
+	return list[Event](ctx, s.road, opEventsBulkUpdate, call{args: []string{profileID}, problem: problem, body: &events, opts: opts})
+}
+
+// BulkResolve resolves several events alike. It may be repeated.
+func (s *EventsService) BulkResolve(ctx context.Context, profileID string, eventIDs []string, resolution EventResolution, reason string, opts ...CallOption) ([]Event, error) {
+	if resolution == "" {
+		return nil, s.road.refuse(opEventsBulkUpdate, missing("resolution", ""))
+	}
+	events := make([]Event, len(eventIDs))
+	for i, id := range eventIDs {
+		events[i] = Event{ID: id, Resolution: resolution, ResolutionReason: reason}
+	}
+	return s.BulkUpdate(ctx, profileID, events, opts...)
+}
+
+func nilEvent(event *Event) string {
+	if event == nil {
+		return "the event is nil"
+	}
+	return ""
 }
 
 // Event is a finding on a profile, such as a sanction or adverse media (sheet 3.7). Resolve it by
@@ -125,4 +142,65 @@ type EventData struct {
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
+}
+
+// EventType is the kind of a finding (sheet 3.7).
+type EventType string
+
+// Values of EventType. Others may appear at any time (sheet 1.11).
+const (
+	EventTypePEPFlag          EventType = "PEP_FLAG"
+	EventTypeSanctionFlag     EventType = "SANCTION_FLAG"
+	EventTypeDocumentExpiry   EventType = "DOCUMENT_EXPIRY"
+	EventTypeTransactionAlert EventType = "TRANSACTION_ALERT"
+	EventTypeReviewNeeded     EventType = "REVIEW_NEEDED"
+	EventTypeAdverseMediaFlag EventType = "ADVERSE_MEDIA_FLAG"
+	EventTypeReferFlag        EventType = "REFER_FLAG"
+	// EventTypeCheckExpiry means new matches from Creditsafe monitoring, despite its name. Newer
+	// than 2019.
+	EventTypeCheckExpiry EventType = "CHECK_EXPIRY"
+	// EventTypeFraudFlag means a merchant fraud match. Newer than 2019.
+	EventTypeFraudFlag EventType = "FRAUD_FLAG"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventType) Known() bool {
+	switch e {
+	case EventTypePEPFlag,
+		EventTypeSanctionFlag,
+		EventTypeDocumentExpiry,
+		EventTypeTransactionAlert,
+		EventTypeReviewNeeded,
+		EventTypeAdverseMediaFlag,
+		EventTypeReferFlag,
+		EventTypeCheckExpiry,
+		EventTypeFraudFlag:
+		return true
+	}
+	return false
+}
+
+// EventResolution is what was decided about a finding (sheet 2.10).
+type EventResolution string
+
+// Values of EventResolution. Others may appear at any time (sheet 1.11).
+const (
+	EventResolutionUnresolved  EventResolution = "UNRESOLVED"
+	EventResolutionMismatch    EventResolution = "MISMATCH"
+	EventResolutionMatch       EventResolution = "MATCH"
+	EventResolutionIgnore      EventResolution = "IGNORE"
+	EventResolutionCreatedTask EventResolution = "CREATED_TASK"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventResolution) Known() bool {
+	switch e {
+	case EventResolutionUnresolved,
+		EventResolutionMismatch,
+		EventResolutionMatch,
+		EventResolutionIgnore,
+		EventResolutionCreatedTask:
+		return true
+	}
+	return false
 }

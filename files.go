@@ -2,6 +2,9 @@ package passfort
 
 import "encoding/json"
 
+// FilesService keeps files.
+type FilesService struct{ road *road }
+
 // File is an uploaded file (sheet 2.4). Files attach to task notes or form answers; checks cannot
 // use them.
 type File struct {

@@ -1,24 +1,5 @@
 package passfort
 
-// Gender of a person (sheet 3.1). Leave it out when it is neither.
-type Gender string
-
-// Values of Gender. Others may appear at any time (sheet 1.11).
-const (
-	GenderMale   Gender = "M"
-	GenderFemale Gender = "F"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (g Gender) Known() bool {
-	switch g {
-	case GenderMale,
-		GenderFemale:
-		return true
-	}
-	return false
-}
-
 // PersonalDetails is who a person is (sheet 3.3).
 type PersonalDetails struct {
 	Name *FullName `json:"name"`
@@ -47,6 +28,25 @@ type FullName struct {
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
+}
+
+// Gender of a person (sheet 3.1). Leave it out when it is neither.
+type Gender string
+
+// Values of Gender. Others may appear at any time (sheet 1.11).
+const (
+	GenderMale   Gender = "M"
+	GenderFemale Gender = "F"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (g Gender) Known() bool {
+	switch g {
+	case GenderMale,
+		GenderFemale:
+		return true
+	}
+	return false
 }
 
 // ContactDetails are a person's phone number and email address (sheet 3.3).

@@ -41,6 +41,12 @@ func (v ApplicationFlagChange) MarshalJSON() ([]byte, error) { return wire.Marsh
 func (v *ApplicationFlagChange) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v ApplicationRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *ApplicationRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
@@ -153,6 +159,12 @@ func (v CheckProvider) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CheckProvider) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v CheckRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *CheckRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectKey) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -315,6 +327,12 @@ func (v DocumentMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentMetadata) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v DocumentOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *DocumentOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -521,6 +539,12 @@ func (v NoteAttachment) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 func (v *NoteAttachment) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v NoteRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *NoteRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Officers) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
@@ -563,6 +587,12 @@ func (v Product) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 func (v *Product) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v ProductRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *ProductRef) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProductRiskModels) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
@@ -585,6 +615,12 @@ func (v ProfilePage) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProfilePage) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v ProfileRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *ProfileRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProviderInformation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -747,6 +783,18 @@ func (v TaskProgress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *TaskProgress) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v TaskRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *TaskRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v TaskUpdate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *TaskUpdate) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskVariant) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }

@@ -1,6 +1,228 @@
 package passfort
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+	"iter"
+)
+
+// ProfilesService creates, reads and lists profiles (sheet 2.2).
+type ProfilesService struct{ road *road }
+
+// Create makes a profile. Collected data needs at least its entity type;
+// without applications the profile applies for every product that is marked to
+// apply automatically. It is sent once: after an error that is
+// ErrOutcomeUnknown a profile may exist, so look for it with List before you
+// create another. Live profiles count towards your profiles under management.
+// The API allows 10,000 of these an hour.
+func (s *ProfilesService) Create(ctx context.Context, req *ProfileRequest, opts ...CallOption) (*Profile, error) {
+	return result[Profile](ctx, s.road, opProfilesCreate, call{problem: req.problem(), body: req, opts: opts})
+}
+
+// Get reads a profile with its applications, tasks and checks. Passfort writes
+// an audit item for it, once a day, so do not poll it: wait for a check or an
+// application instead.
+func (s *ProfilesService) Get(ctx context.Context, profileID string, opts ...CallOption) (*Profile, error) {
+	return result[Profile](ctx, s.road, opProfilesGet, call{args: []string{profileID}, opts: opts})
+}
+
+// List reads one page of profiles. Nil options list all profiles from the
+// first, 50 on a page. The order is not documented. For all pages see All.
+func (s *ProfilesService) List(ctx context.Context, options *ProfileListOptions, opts ...CallOption) (*ProfilePage, error) {
+	return result[ProfilePage](ctx, s.road, opProfilesList, call{problem: options.problem(), query: options, opts: opts})
+}
+
+// All yields the matching profiles of all pages, reading a page when it is
+// needed: 200 at a time unless the options say otherwise. It ends after the
+// first error. Because the API pages by position, a profile can be missed or
+// moved while others come and go; one that moves to the next page is yielded
+// once.
+func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, opts ...CallOption) iter.Seq2[*Profile, error] {
+	return func(yield func(*Profile, error) bool) {
+		page := ProfileListOptions{Limit: maxProfilesPerPage}
+		if options != nil {
+			page = *options
+			if page.Limit == 0 {
+				page.Limit = maxProfilesPerPage
+			}
+		}
+		var before map[string]bool // the ids of the last page
+		for {
+			got, err := s.List(ctx, &page, opts...)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			ids := make(map[string]bool, len(got.Results))
+			for i := range got.Results {
+				profile := &got.Results[i]
+				ids[profile.ID] = true
+				if profile.ID != "" && before[profile.ID] {
+					continue
+				}
+				if !yield(profile, nil) {
+					return
+				}
+			}
+			// Hidden profiles take places on a page too, so the place counts.
+			if got.Limit != nil && *got.Limit > 0 {
+				page.Limit = *got.Limit
+			}
+			page.Offset += page.Limit
+			if got.Count == nil && len(got.Results) == 0 || got.Count != nil && page.Offset >= *got.Count {
+				return
+			}
+			before = ids
+		}
+	}
+}
+
+// Status reads whether the profile is normal, suspended or banned.
+func (s *ProfilesService) Status(ctx context.Context, profileID string, opts ...CallOption) (ProfileStatus, error) {
+	var out ProfileStatus
+	_, err := s.road.do(ctx, opProfilesStatus, call{args: []string{profileID}, out: &out, opts: opts})
+	return out, err
+}
+
+// SetStatus sets the status of a profile and returns the one it has then. It
+// may be repeated: setting the same status again changes nothing.
+func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, status ProfileStatus, opts ...CallOption) (ProfileStatus, error) {
+	var out ProfileStatus
+	_, err := s.road.do(ctx, opProfilesSetStatus, call{
+		args: []string{profileID}, problem: missing("status", string(status)), body: &status, out: &out, opts: opts,
+	})
+	return out, err
+}
+
+// Delete deletes a profile and everything that belongs to it, for ever
+// (sheet 2.18). The message says why and may be empty. It is sent once; after
+// ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone.
+func (s *ProfilesService) Delete(ctx context.Context, profileID, message string, opts ...CallOption) error {
+	body := struct {
+		ConfirmID string `json:"confirm_id"`
+		Message   string `json:"message"`
+	}{profileID, message}
+	_, err := s.road.do(ctx, opProfilesDelete, call{args: []string{profileID}, body: &body, opts: opts})
+	return err
+}
+
+// ProfileRequest is what Create sends.
+type ProfileRequest struct {
+	// Role is required.
+	Role Role `json:"role"`
+	// CollectedData is required. See NewIndividual and NewCompany.
+	CollectedData *EntityData `json:"collected_data"`
+	// Applications are the products to apply for.
+	Applications []ApplicationRequest `json:"applications"`
+
+	// Unknown holds members to send that this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+func (v *ProfileRequest) problem() string {
+	switch {
+	case v == nil:
+		return "the profile request is nil"
+	case v.Role == "":
+		return "the role is empty"
+	case v.CollectedData == nil:
+		return "the collected data is nil"
+	case v.CollectedData.EntityType == "":
+		return "the entity type is empty"
+	}
+	for i := range v.Applications {
+		if problem := v.Applications[i].problem(); problem != "" {
+			return problem
+		}
+	}
+	return ""
+}
+
+// maxProfilesPerPage is the largest page the API gives (sheet 1.7).
+const maxProfilesPerPage = 200
+
+// ProfileListOptions select profiles. The zero value selects all.
+type ProfileListOptions struct {
+	// Query searches names and tags.
+	Query string `url:"q,omitempty"`
+	// Categories restricts the list to profiles in any of them.
+	Categories []ProfileCategory `url:"categories,omitempty,comma"`
+	// Limit is the size of a page, at most 200; 0 leaves it to the server, which takes 50.
+	Limit int `url:"limit,omitempty"`
+	// Offset is how many matches to skip.
+	Offset int `url:"offset,omitempty"`
+}
+
+func (o *ProfileListOptions) problem() string {
+	switch {
+	case o == nil:
+		return ""
+	case o.Limit < 0 || o.Limit > maxProfilesPerPage:
+		return "the limit is not between 0 and 200"
+	case o.Offset < 0:
+		return "the offset is negative"
+	}
+	return ""
+}
+
+// Profile is everything Passfort holds about one customer or associate (sheet 3.2). The server
+// sets all fields but Role, CollectedData and Applications. Lists and linked profiles carry a
+// subset, so any field may be absent.
+type Profile struct {
+	ID string `json:"id"`
+	// CreationDate and LastModifiedDate are date-times. See ParseDateTime.
+	CreationDate string `json:"creation_date"`
+	// LastModifiedDate is newer than 2019.
+	LastModifiedDate string `json:"last_modified_date"`
+	Role             Role   `json:"role"`
+	// CollectedData is what the customer gave you. Change it with CollectedData.Update.
+	CollectedData *EntityData `json:"collected_data"`
+	// VerifiedData is what checks have confirmed.
+	VerifiedData    *EntityData      `json:"verified_data"`
+	Checks          []Check          `json:"checks"`
+	CollectionSteps []CollectionStep `json:"collection_steps"`
+	DisplayName     string           `json:"display_name"`
+	Applications    []Application    `json:"applications"`
+	TaskTypes       []TaskType       `json:"task_types"`
+	Tasks           []Task           `json:"tasks"`
+	Events          []Event          `json:"events"`
+	Category        ProfileCategory  `json:"category"`
+	Status          ProfileStatus    `json:"status"`
+	DocumentImages  []DocumentImage  `json:"document_images"`
+	Tags            []Tag            `json:"tags"`
+	// Risk of the profile. It may be an empty object, and newer accounts have risk per application
+	// instead.
+	Risk                 *RiskOverview `json:"risk"`
+	UnresolvedEventTypes []EventType   `json:"unresolved_event_types"`
+	TaskProgress         *TaskProgress `json:"task_progress"`
+	HasAssociates        *bool         `json:"has_associates"`
+	HasCollectionSteps   *bool         `json:"has_collection_steps"`
+	// LinkedTo lists the profiles this one is an associate of.
+	LinkedTo []LinkedProfile `json:"linked_to"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ProfilePage is one page of profiles (sheet 2.2).
+type ProfilePage struct {
+	// Count is the number of matches on all pages.
+	Count  *int `json:"count"`
+	Limit  *int `json:"limit"`
+	Offset *int `json:"offset"`
+	// Results carry a subset of each profile. There may be fewer than Limit before the last page,
+	// because of hidden profiles.
+	Results []Profile `json:"results"`
+	// Hidden is the number of profiles left out because the key may not see them.
+	Hidden *int `json:"hidden"`
+	// Capabilities maps a profile id to what the key may do with it.
+	Capabilities map[string][]Capability `json:"capabilities"`
+	// AssociatedResults is required but nowhere described by the API, and kept as it came.
+	AssociatedResults json.RawMessage `json:"associated_results"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
 
 // ProfileStatus is the standing of a profile. On the wire it is a bare JSON string (sheet 2.16).
 type ProfileStatus string
@@ -46,45 +268,6 @@ func (p ProfileCategory) Known() bool {
 	return false
 }
 
-// Profile is everything Passfort holds about one customer or associate (sheet 3.2). The server
-// sets all fields but Role, CollectedData and Applications. Lists and linked profiles carry a
-// subset, so any field may be absent.
-type Profile struct {
-	ID string `json:"id"`
-	// CreationDate and LastModifiedDate are date-times. See ParseDateTime.
-	CreationDate string `json:"creation_date"`
-	// LastModifiedDate is newer than 2019.
-	LastModifiedDate string `json:"last_modified_date"`
-	Role             Role   `json:"role"`
-	// CollectedData is what the customer gave you. Change it with CollectedData.Update.
-	CollectedData *EntityData `json:"collected_data"`
-	// VerifiedData is what checks have confirmed.
-	VerifiedData    *EntityData      `json:"verified_data"`
-	Checks          []Check          `json:"checks"`
-	CollectionSteps []CollectionStep `json:"collection_steps"`
-	DisplayName     string           `json:"display_name"`
-	Applications    []Application    `json:"applications"`
-	TaskTypes       []TaskType       `json:"task_types"`
-	Tasks           []Task           `json:"tasks"`
-	Events          []Event          `json:"events"`
-	Category        ProfileCategory  `json:"category"`
-	Status          ProfileStatus    `json:"status"`
-	DocumentImages  []DocumentImage  `json:"document_images"`
-	Tags            []Tag            `json:"tags"`
-	// Risk of the profile. It may be an empty object, and newer accounts have risk per application
-	// instead.
-	Risk                 *RiskOverview `json:"risk"`
-	UnresolvedEventTypes []EventType   `json:"unresolved_event_types"`
-	TaskProgress         *TaskProgress `json:"task_progress"`
-	HasAssociates        *bool         `json:"has_associates"`
-	HasCollectionSteps   *bool         `json:"has_collection_steps"`
-	// LinkedTo lists the profiles this one is an associate of.
-	LinkedTo []LinkedProfile `json:"linked_to"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
 // TaskProgress counts the tasks of a profile.
 type TaskProgress struct {
 	CompletedCount *int `json:"completed_count"`
@@ -100,26 +283,6 @@ type LinkedProfile struct {
 	Profile *Profile         `json:"profile"`
 	Roles   []AssociatedRole `json:"roles"`
 	ID      string           `json:"id"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// ProfilePage is one page of profiles (sheet 2.2).
-type ProfilePage struct {
-	// Count is the number of matches on all pages.
-	Count  *int `json:"count"`
-	Limit  *int `json:"limit"`
-	Offset *int `json:"offset"`
-	// Results carry a subset of each profile. There may be fewer than Limit before the last page,
-	// because of hidden profiles.
-	Results []Profile `json:"results"`
-	// Hidden is the number of profiles left out because the key may not see them.
-	Hidden *int `json:"hidden"`
-	// Capabilities maps a profile id to what the key may do with it.
-	Capabilities map[string][]Capability `json:"capabilities"`
-	// AssociatedResults is required but nowhere described by the API, and kept as it came.
-	AssociatedResults json.RawMessage `json:"associated_results"`
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`

@@ -1,28 +1,5 @@
 package passfort
 
-// RiskCategory is a risk in words (sheet 3.8).
-type RiskCategory string
-
-// Values of RiskCategory. Others may appear at any time (sheet 1.11).
-const (
-	RiskCategoryLow          RiskCategory = "LOW"
-	RiskCategoryMedium       RiskCategory = "MEDIUM"
-	RiskCategoryHigh         RiskCategory = "HIGH"
-	RiskCategoryUndetermined RiskCategory = "UNDETERMINED"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (r RiskCategory) Known() bool {
-	switch r {
-	case RiskCategoryLow,
-		RiskCategoryMedium,
-		RiskCategoryHigh,
-		RiskCategoryUndetermined:
-		return true
-	}
-	return false
-}
-
 // RiskOverview is the risk of a profile (sheet 3.8). It may be empty; newer accounts have
 // ApplicationRisk instead.
 type RiskOverview struct {
@@ -45,6 +22,29 @@ type RiskLevel struct {
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
+}
+
+// RiskCategory is a risk in words (sheet 3.8).
+type RiskCategory string
+
+// Values of RiskCategory. Others may appear at any time (sheet 1.11).
+const (
+	RiskCategoryLow          RiskCategory = "LOW"
+	RiskCategoryMedium       RiskCategory = "MEDIUM"
+	RiskCategoryHigh         RiskCategory = "HIGH"
+	RiskCategoryUndetermined RiskCategory = "UNDETERMINED"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (r RiskCategory) Known() bool {
+	switch r {
+	case RiskCategoryLow,
+		RiskCategoryMedium,
+		RiskCategoryHigh,
+		RiskCategoryUndetermined:
+		return true
+	}
+	return false
 }
 
 // InheritedRisk names the profile at the top from which a risk was inherited.

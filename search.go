@@ -1,5 +1,85 @@
 package passfort
 
+import "context"
+
+// SearchService finds companies in registers and addresses (sheet 2.12).
+type SearchService struct{ road *road }
+
+// Companies searches a country's company register through the account's data
+// provider, by name or, where the provider can, by number. The result may hold
+// companies and the provider's errors side by side; errors alone are an *Error.
+func (s *SearchService) Companies(ctx context.Context, options *CompanySearchOptions, opts ...CallOption) (*CompanySearchResult, error) {
+	return result[CompanySearchResult](ctx, s.road, opSearchCompanies, call{problem: options.problem(), query: options, opts: opts})
+}
+
+// Addresses finds addresses by a part of their text. Pass the id of a result
+// to FormatAddress.
+func (s *SearchService) Addresses(ctx context.Context, options *AddressSearchOptions, opts ...CallOption) (*AddressSearchResult, error) {
+	return result[AddressSearchResult](ctx, s.road, opSearchAddresses, call{problem: options.problem(), query: options, opts: opts})
+}
+
+// FormatAddress returns the parts of an address that Addresses found. Each
+// call uses credits of the account, so unlike other reads it is sent once.
+func (s *SearchService) FormatAddress(ctx context.Context, id, countryCode string, opts ...CallOption) (*Address, error) {
+	problem := missing("address id", id)
+	if problem == "" {
+		problem = missing("country code", countryCode)
+	}
+	query := struct {
+		ID          string `url:"id"`
+		CountryCode string `url:"country_code"`
+	}{id, countryCode}
+	return result[Address](ctx, s.road, opSearchFormatAddress, call{problem: problem, query: query, opts: opts})
+}
+
+// CompanySearchOptions say what to search for.
+type CompanySearchOptions struct {
+	// Country is required: an ISO 3166-1 alpha-3 code such as "GBR".
+	Country string `url:"country"`
+	// Query is required: a name, or a number where the provider supports it.
+	Query string `url:"query"`
+	// State is required for companies in the United States.
+	State string `url:"state,omitempty"`
+}
+
+func (o *CompanySearchOptions) problem() string {
+	switch {
+	case o == nil:
+		return "the search options are nil"
+	case o.Country == "":
+		return "the country is empty"
+	case o.Query == "":
+		return "the query is empty"
+	}
+	return ""
+}
+
+// AddressSearchOptions say what to search for.
+type AddressSearchOptions struct {
+	// Address is required: a part of the address, at most 200 characters.
+	Address string `url:"address"`
+	// CountryCode is required: an ISO 3166-1 alpha-3 code.
+	CountryCode string `url:"country_code"`
+	// Limit is the number of results, at most 100; 0 leaves it to the server, which takes 7.
+	Limit int `url:"limit,omitempty"`
+}
+
+func (o *AddressSearchOptions) problem() string {
+	switch {
+	case o == nil:
+		return "the search options are nil"
+	case o.Address == "":
+		return "the address is empty"
+	case len([]rune(o.Address)) > 200:
+		return "the address has more than 200 characters"
+	case o.CountryCode == "":
+		return "the country code is empty"
+	case o.Limit < 0 || o.Limit > 100:
+		return "the limit is not between 0 and 100"
+	}
+	return ""
+}
+
 // CompanySearchResult holds the companies that were found, and what went wrong at the provider
 // (sheet 2.12).
 type CompanySearchResult struct {

@@ -1,5 +1,12 @@
 package passfort
 
+import "context"
+
+// WhoAmI tells whose key the client uses: the test of key and connection.
+func (c *Client) WhoAmI(ctx context.Context, opts ...CallOption) (*WhoAmI, error) {
+	return result[WhoAmI](ctx, c.road, opWhoAmI, call{opts: opts})
+}
+
 // WhoAmI says whose key a call was made with (sheet 2.17).
 type WhoAmI struct {
 	// AuditeeName is the name of the key.

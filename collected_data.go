@@ -1,0 +1,252 @@
+package passfort
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/passfort-go/passfort/internal/poll"
+	"github.com/passfort-go/passfort/internal/wire"
+)
+
+// CollectedDataService reads and changes the collected data of profiles
+// (guide: sync, sheet 5.1 and 5.2). The API replaces all of it with each
+// write and merges nothing; an ETag tells whether somebody else wrote since
+// it was read. Update does the whole dance.
+type CollectedDataService struct{ road *road }
+
+// CollectedData is the collected data of a profile and the version that was
+// read. Its JSON is that of the EntityData alone.
+type CollectedData struct {
+	EntityData
+	// ETag is opaque and goes back as it came.
+	ETag string `json:"-"`
+}
+
+// Get reads collected data. It is not audited, so it may be read often.
+func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts ...CallOption) (*CollectedData, error) {
+	v, err := s.read(ctx, profileID, opts)
+	if err != nil {
+		return nil, err
+	}
+	return v.data, nil
+}
+
+// Update reads the collected data, calls change with it, and sends the whole
+// back if change made a difference; if not, nothing is sent. When somebody
+// else wrote in between, change is called again with their data, so neither
+// change is lost: change may run several times and must work on what it is
+// given. An error of change ends Update and is returned as it is.
+//
+// The result is what is stored then. Passfort may add to what was sent, for
+// example the parts of a freeform address. Checks that were run on the old data
+// are not run again.
+//
+// If an answer was lost, Update finds out whether the write was done. When it
+// cannot tell, the error is ErrOutcomeUnknown, and errors.As finds a
+// *ConflictError with the latest data. After very many lost races the error is
+// a *ConflictError that is ErrPreconditionFailed. The API allows 10,000 writes
+// an hour.
+func (s *CollectedDataService) Update(ctx context.Context, profileID string, change func(*EntityData) error, opts ...CallOption) (*CollectedData, error) {
+	if change == nil {
+		return nil, s.road.refuse(opCollectedDataReplace, "the change function is nil")
+	}
+	now, err := s.read(ctx, profileID, opts)
+	if err != nil {
+		return nil, err
+	}
+	for race := 1; ; race++ {
+		before, after, err := now.changed(s.road, change)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(before, after) {
+			return now.data, nil
+		}
+		if now.data.ETag == "" {
+			return nil, s.road.refuse(opCollectedDataReplace, "the server sent no ETag, so a write could undo somebody else's")
+		}
+		stored, err := s.write(ctx, profileID, after, now.data.ETag, false, opts)
+		if err == nil {
+			return stored, nil
+		}
+		latest, latestErr := s.latest(ctx, profileID, err, opts)
+		if latestErr != nil {
+			return nil, err
+		}
+		if errors.Is(err, ErrOutcomeUnknown) {
+			return latest.afterUnknown(s.road, before, after, change, err)
+		}
+		if race == maxRaces {
+			return nil, conflict(latest, err)
+		}
+		now = latest
+		if _, stopped := poll.Pause(ctx, raceJitter(race), nil); stopped != nil {
+			return nil, errors.Join(conflict(latest, err), stopped)
+		}
+	}
+}
+
+// Replace sends data as the whole of the collected data, if it is still at the
+// version data.ETag: the version that was read. Otherwise nothing is done and
+// the error is a *ConflictError with the latest data, which is
+// ErrPreconditionFailed. What data does not hold is removed at Passfort; prefer
+// Update. It may be repeated safely and is, within the retry policy. An empty
+// ETag is refused here unless Overwrite is given.
+func (s *CollectedDataService) Replace(ctx context.Context, profileID string, data *CollectedData, opts ...CallOption) (*CollectedData, error) {
+	var settings callSettings
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&settings)
+		}
+	}
+	switch {
+	case data == nil:
+		return nil, s.road.refuse(opCollectedDataReplace, "the collected data is nil")
+	case data.ETag == "" && !settings.overwrite:
+		return nil, s.road.refuse(opCollectedDataReplace, "the ETag is empty: read the data first, or give Overwrite to replace whatever is there")
+	}
+	after, err := wire.Marshal(&data.EntityData)
+	if err != nil {
+		return nil, s.road.refuse(opCollectedDataReplace, "the collected data cannot be encoded: "+err.Error())
+	}
+	stored, err := s.write(ctx, profileID, after, data.ETag, settings.overwrite, opts)
+	if err == nil {
+		return stored, nil
+	}
+	latest, latestErr := s.latest(ctx, profileID, err, opts)
+	switch {
+	case latestErr != nil:
+		return nil, err
+	case errors.Is(err, ErrOutcomeUnknown) && wire.Equal(after, latest.raw):
+		return latest.data, nil
+	default:
+		return nil, conflict(latest, err)
+	}
+}
+
+// Overwrite makes Replace write over whatever is there, without a precondition:
+// the last writer wins. Such a write is sent once, and its outcome may be
+// unknown.
+func Overwrite() CallOption { return func(s *callSettings) { s.overwrite = true } }
+
+// maxRaces bounds how often Update tries again because somebody else wrote.
+const maxRaces = 100
+
+// raceJitter spreads writers that lost the same race. It is short: the longer
+// the wait, the surer the next race is lost too.
+func raceJitter(race int) time.Duration {
+	return rand.N(min(time.Duration(race)*time.Millisecond, 20*time.Millisecond))
+}
+
+// version is collected data as it was at one moment.
+type version struct {
+	data *CollectedData
+	raw  []byte
+}
+
+func (s *CollectedDataService) read(ctx context.Context, profileID string, opts []CallOption) (*version, error) {
+	data := new(CollectedData)
+	got, err := s.road.do(ctx, opCollectedDataGet, call{args: []string{profileID}, out: &data.EntityData, opts: opts})
+	if err != nil {
+		return nil, err
+	}
+	data.ETag = got.header.Get("Etag")
+	return &version{data, got.body}, nil
+}
+
+func (s *CollectedDataService) write(ctx context.Context, profileID string, body []byte, etag string, overwrite bool, opts []CallOption) (*CollectedData, error) {
+	data := new(CollectedData)
+	got, err := s.road.do(ctx, opCollectedDataReplace, call{
+		args: []string{profileID}, body: json.RawMessage(body), ifMatch: etag, overwrite: overwrite, out: &data.EntityData, opts: opts,
+	})
+	if err != nil {
+		return nil, err
+	}
+	data.ETag = got.header.Get("Etag")
+	return data, nil
+}
+
+// latest returns the data after a write that failed: from a 412 answer, which
+// holds data and ETag, or by reading it if one of them is missing or the write
+// may have been done. Any other failure says nothing about the data.
+func (s *CollectedDataService) latest(ctx context.Context, profileID string, writeErr error, opts []CallOption) (*version, error) {
+	var failed *Error
+	if !errors.As(writeErr, &failed) {
+		return nil, writeErr
+	}
+	if failed.StatusCode == http.StatusPreconditionFailed {
+		data := &CollectedData{ETag: failed.answer.header.Get("Etag")}
+		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(failed.answer.body, &data.EntityData) == nil && data.EntityType != "" {
+			return &version{data, failed.answer.body}, nil
+		}
+	} else if failed.Outcome != OutcomeUnknown {
+		return nil, writeErr
+	}
+	return s.read(ctx, profileID, opts)
+}
+
+// changed runs change on a copy of the data and returns it before and after.
+func (v *version) changed(r *road, change func(*EntityData) error) (before, after []byte, err error) {
+	var scratch EntityData
+	if err := wire.Unmarshal(v.raw, &scratch); err != nil {
+		return nil, nil, r.refuse(opCollectedDataReplace, describe(err))
+	}
+	if before, err = wire.Marshal(&scratch); err != nil {
+		return nil, nil, r.refuse(opCollectedDataReplace, "the collected data cannot be encoded: "+err.Error())
+	}
+	if err := change(&scratch); err != nil {
+		return nil, nil, err
+	}
+	if after, err = wire.Marshal(&scratch); err != nil {
+		return nil, nil, r.refuse(opCollectedDataReplace, "the changed data cannot be encoded: "+err.Error())
+	}
+	return before, after, nil
+}
+
+// afterUnknown decides, with the data as it is now, how a write ended whose
+// answer was lost. It was done if the data holds all that it sent, and it need
+// not be done if the change finds nothing left to do.
+func (v *version) afterUnknown(r *road, before, after []byte, change func(*EntityData) error, lost error) (*CollectedData, error) {
+	if wire.Covers(before, after, v.raw) {
+		return v.data, nil
+	}
+	base, again, err := v.changed(r, change)
+	if err == nil && bytes.Equal(base, again) {
+		return v.data, nil
+	}
+	return nil, conflict(v, lost)
+}
+
+// ConflictError says that collected data is not what a write expected. Nothing
+// was written, unless it is also ErrOutcomeUnknown.
+type ConflictError struct {
+	// Latest is the data and the ETag as they are now. No print form shows it.
+	Latest *CollectedData
+
+	failed error
+}
+
+func conflict(latest *version, failed error) error {
+	return &ConflictError{Latest: latest.data, failed: failed}
+}
+
+// Error returns the text of the failed write.
+func (e *ConflictError) Error() string { return e.failed.Error() }
+
+// Unwrap returns the *Error of the failed write.
+func (e *ConflictError) Unwrap() error { return e.failed }
+
+// GoString returns what Error returns.
+func (e *ConflictError) GoString() string { return e.Error() }
+
+// LogValue returns what Error returns.
+func (e *ConflictError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// MarshalJSON encodes what Error returns, as a string.
+func (e *ConflictError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }

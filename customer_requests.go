@@ -1,0 +1,4 @@
+package passfort
+
+// FormsService makes customer requests.
+type FormsService struct{ road *road }

@@ -1,0 +1,123 @@
+package passfort_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+func TestParseDateTime(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2020, time.March, 18, 14, 33, 23, 0, time.UTC)
+	tests := []struct {
+		name, in string
+		want     time.Time
+	}{
+		{"as documented", "2020-03-18 14:33:23", want},
+		{"fraction", "2020-03-18 14:33:23.25", want.Add(250 * time.Millisecond)},
+		{"RFC 3339 in UTC", "2020-03-18T14:33:23Z", want},
+		{"RFC 3339 with offset", "2020-03-18T16:33:23+02:00", want},
+		{"RFC 3339 with fraction", "2020-03-18T14:33:23.000001Z", want.Add(time.Microsecond)},
+		{"T without zone", "2020-03-18T14:33:23", want},
+		{"leap day", "2020-02-29 00:00:00", time.Date(2020, time.February, 29, 0, 0, 0, 0, time.UTC)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := passfort.ParseDateTime(tt.in)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, got)
+			require.Equal(t, time.UTC, got.Location())
+		})
+	}
+}
+
+func TestParseDateTimeRefuses(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, in string }{
+		{"empty", ""},
+		{"date only", "2020-03-18"},
+		{"no such day", "2021-02-29 00:00:00"},
+		{"no such hour", "2020-03-18 25:00:00"},
+		{"trailing text", "2020-03-18 14:33:23 Canary"},
+		{"word", "Canary"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := passfort.ParseDateTime(tt.in)
+			require.Error(t, err)
+			require.Zero(t, got)
+			require.NotContains(t, err.Error(), "Canary")
+			require.NotContains(t, err.Error(), "202")
+		})
+	}
+}
+
+func TestFormatDateTime(t *testing.T) {
+	t.Parallel()
+	in := time.Date(2020, time.March, 18, 16, 33, 23, 999, time.FixedZone("two hours east", 2*60*60))
+	require.Equal(t, "2020-03-18 14:33:23", passfort.FormatDateTime(in))
+}
+
+func TestParsePartialDate(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, in string
+		want     passfort.PartialDate
+	}{
+		{"year", "1992", passfort.PartialDate{Year: 1992}},
+		{"month", "1992-11", passfort.PartialDate{Year: 1992, Month: 11}},
+		{"day", "1992-11-24", passfort.PartialDate{Year: 1992, Month: 11, Day: 24}},
+		{"leap day", "2000-02-29", passfort.PartialDate{Year: 2000, Month: 2, Day: 29}},
+		{"first of January", "2000-01-01", passfort.PartialDate{Year: 2000, Month: 1, Day: 1}},
+		{"early year", "0987", passfort.PartialDate{Year: 987}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := passfort.ParsePartialDate(tt.in)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, got)
+			require.Equal(t, tt.in, got.String())
+		})
+	}
+}
+
+func TestParsePartialDateRefuses(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, in string }{
+		{"empty", ""},
+		{"year zero", "0000"},
+		{"short year", "192"},
+		{"month zero", "1987-00"},
+		{"month thirteen", "1987-13"},
+		{"no such day", "1987-02-29"},
+		{"day zero", "1987-01-00"},
+		{"one digit", "1987-1-1"},
+		{"compact", "19870101"},
+		{"sign", "-987"},
+		{"date-time", "1987-01-01 00:00:00"},
+		{"word of ten letters", "Canary1987"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := passfort.ParsePartialDate(tt.in)
+			require.Error(t, err)
+			require.Zero(t, got)
+			require.NotContains(t, err.Error(), "Canary")
+			require.NotContains(t, err.Error(), "1987")
+		})
+	}
+}
+
+func TestPartialDateStringLeavesOutWhatIsAbsent(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, passfort.PartialDate{}.String())
+	require.Empty(t, passfort.PartialDate{Month: 2, Day: 3}.String())
+	require.Equal(t, "1992", passfort.PartialDate{Year: 1992, Day: 3}.String())
+}

@@ -1,0 +1,444 @@
+package passfort
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/wire"
+)
+
+// The errors to branch on with errors.Is. Each matches the *Error of a call,
+// also when that is wrapped.
+var (
+	// ErrInvalidInput: an argument was refused here, before anything was sent.
+	ErrInvalidInput = errors.New("passfort: invalid input")
+	// ErrNotFound: status 404.
+	ErrNotFound = errors.New("passfort: not found")
+	// ErrUnauthorized: status 401, or the code of a missing or invalid API key.
+	ErrUnauthorized = errors.New("passfort: unauthorized")
+	// ErrForbidden: status 403.
+	ErrForbidden = errors.New("passfort: forbidden")
+	// ErrRateLimited: status 429, also after the waits that the call could afford.
+	ErrRateLimited = errors.New("passfort: rate limited")
+	// ErrPreconditionFailed: status 412. The collected data changed after it
+	// was read. See ConflictError.
+	ErrPreconditionFailed = errors.New("passfort: precondition failed")
+	// ErrOutcomeUnknown: a write may have been carried out, and nothing tells.
+	// Look before you repeat it.
+	ErrOutcomeUnknown = errors.New("passfort: outcome unknown")
+	// ErrContentUnavailable: Passfort keeps the content encrypted and gives
+	// only what describes it (sheet 5.4).
+	ErrContentUnavailable = errors.New("passfort: content unavailable")
+	// ErrImageTooLarge: the image is larger than the API accepts.
+	ErrImageTooLarge = errors.New("passfort: image too large")
+	// ErrImageType: the content is none of GIF, JPG, PNG, PDF and TIFF.
+	ErrImageType = errors.New("passfort: image type not accepted")
+)
+
+// Outcome says what a failed call did to the data at Passfort. A read that was
+// sent and not answered has none, the zero Outcome: there is nothing to know.
+type Outcome int
+
+// The outcomes.
+const (
+	// OutcomeNotSent: the request never left, so nothing was done.
+	OutcomeNotSent Outcome = iota + 1
+	// OutcomeRejected: the server answered that it did not do it.
+	OutcomeRejected
+	// OutcomeUnknown: the write may have been done.
+	OutcomeUnknown
+)
+
+// String returns the outcome in words.
+func (o Outcome) String() string {
+	switch o {
+	case OutcomeNotSent:
+		return "not sent"
+	case OutcomeRejected:
+		return "rejected"
+	case OutcomeUnknown:
+		return "outcome unknown"
+	default:
+		return "no outcome"
+	}
+}
+
+// ErrorCode is Passfort's own code of an error, unrelated to HTTP statuses
+// although some look like them (sheet 1.6). It is an error itself, so
+// errors.Is(err, passfort.CodeChargeableLimitReached) works.
+type ErrorCode int
+
+// The published codes. Others may appear at any time.
+const (
+	CodeMissingRequiredFields   ErrorCode = 101
+	CodeEntityAlreadyApproved   ErrorCode = 102
+	CodeEntityAlreadyRejected   ErrorCode = 103
+	CodeChargeableLimitReached  ErrorCode = 104
+	CodeConstraintsNotSatisfied ErrorCode = 105
+	CodeCountryNotSupported     ErrorCode = 106
+	CodeCheckLimitReached       ErrorCode = 107
+	CodeInvalidInputData        ErrorCode = 201
+	CodeDataPresent             ErrorCode = 202
+	CodeMissingAPIKey           ErrorCode = 203
+	CodeInvalidAPIKey           ErrorCode = 204
+	CodeUserMigrationError      ErrorCode = 301
+	CodeProviderConnectionError ErrorCode = 302
+	CodeProviderUnknownError    ErrorCode = 303
+	CodeUnknownInternalError    ErrorCode = 401
+	CodeTransitionError         ErrorCode = 402
+	CodeLegacyError             ErrorCode = 501
+	CodeProcessNotSetUp         ErrorCode = 502
+)
+
+// Known reports whether this version of the package has a constant for the code.
+func (c ErrorCode) Known() bool { return c.name() != "" }
+
+// Error returns the number and the name of the code.
+func (c ErrorCode) Error() string {
+	if name := c.name(); name != "" {
+		return fmt.Sprintf("passfort: code %d %s", int(c), name)
+	}
+	return fmt.Sprintf("passfort: code %d", int(c))
+}
+
+func (c ErrorCode) name() string {
+	switch c {
+	case CodeMissingRequiredFields:
+		return "MISSING_REQUIRED_FIELDS"
+	case CodeEntityAlreadyApproved:
+		return "ENTITY_ALREADY_APPROVED"
+	case CodeEntityAlreadyRejected:
+		return "ENTITY_ALREADY_REJECTED"
+	case CodeChargeableLimitReached:
+		return "CHARGEABLE_LIMIT_REACHED"
+	case CodeConstraintsNotSatisfied:
+		return "CONSTRAINTS_NOT_SATISFIED"
+	case CodeCountryNotSupported:
+		return "COUNTRY_NOT_SUPPORTED"
+	case CodeCheckLimitReached:
+		return "CHECK_LIMIT_REACHED"
+	case CodeInvalidInputData:
+		return "INVALID_INPUT_DATA"
+	case CodeDataPresent:
+		return "DATA_PRESENT"
+	case CodeMissingAPIKey:
+		return "MISSING_API_KEY"
+	case CodeInvalidAPIKey:
+		return "INVALID_API_KEY"
+	case CodeUserMigrationError:
+		return "USER_MIGRATION_ERROR"
+	case CodeProviderConnectionError:
+		return "PROVIDER_CONNECTION_ERROR"
+	case CodeProviderUnknownError:
+		return "PROVIDER_UNKNOWN_ERROR"
+	case CodeUnknownInternalError:
+		return "UNKNOWN_INTERNAL_ERROR"
+	case CodeTransitionError:
+		return "TRANSITION_ERROR"
+	case CodeLegacyError:
+		return "LEGACY_ERROR"
+	case CodeProcessNotSetUp:
+		return "PROCESS_NOT_SETUP"
+	default:
+		return ""
+	}
+}
+
+// ErrorDetail is one item of the API's errors (sheet 1.6): of a refused call,
+// or what went wrong while a check ran. Its print forms show only the code,
+// because the message may repeat what you sent.
+type ErrorDetail struct {
+	Code    ErrorCode `json:"code"`
+	Message string    `json:"message"`
+	// Source is ENGINE, API or PROVIDER.
+	Source string          `json:"source"`
+	Info   json.RawMessage `json:"info"`
+	// StageName and StageType are newer than 2019 and not explained.
+	StageName string `json:"stage_name"`
+	StageType string `json:"stage_type"`
+	// Type, SubType and Data were seen on the data provider side.
+	Type    string          `json:"type"`
+	SubType string          `json:"sub_type"`
+	Data    json.RawMessage `json:"data"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// String returns the code, without the message.
+func (v ErrorDetail) String() string { return strings.TrimPrefix(v.Code.Error(), "passfort: ") }
+
+// GoString returns what String returns.
+func (v ErrorDetail) GoString() string { return v.String() }
+
+// LogValue returns what String returns.
+func (v ErrorDetail) LogValue() slog.Value { return slog.StringValue(v.String()) }
+
+// Error is how every failed call ends: refused by the server, lost on the
+// way, or stopped before it was sent. Its print forms (Error, every fmt verb,
+// JSON, slog) show the operation, the route template, the status, codes and
+// the outcome, and nothing of what was sent or received.
+type Error struct {
+	// Operation is the name of the API operation, such as "Profiles.Get".
+	Operation string
+	// Method is the HTTP method.
+	Method string
+	// Route is the path with names in place of ids.
+	Route string
+	// StatusCode of the last answer, 0 if there was none.
+	StatusCode int
+	// Errors are the API's own error items, if it sent any.
+	Errors []ErrorDetail
+	// RequestID is the X-Request-Id of the last answer, if it had one.
+	RequestID string
+	// Attempts is how many times the request was tried.
+	Attempts int
+	// RetryAfter is how long the last answer asked to wait.
+	RetryAfter time.Duration
+	// Outcome says what the call did.
+	Outcome Outcome
+
+	problem string // what went wrong, in words that hold no data
+	cause   error
+	answer  *answer // behind a pointer, so that no verb prints it
+}
+
+// Error describes the failure without any data.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("passfort: " + e.Operation + ": " + e.Method + " " + e.Route)
+	if e.StatusCode != 0 {
+		b.WriteString(": " + strconv.Itoa(e.StatusCode))
+		if text := http.StatusText(e.StatusCode); text != "" {
+			b.WriteString(" " + text)
+		}
+	}
+	for _, detail := range e.Errors {
+		b.WriteString(": " + detail.String())
+	}
+	if e.problem != "" {
+		b.WriteString(": " + e.problem)
+	}
+	if e.Attempts > 1 {
+		fmt.Fprintf(&b, " after %d attempts", e.Attempts)
+	}
+	if e.RetryAfter > 0 {
+		b.WriteString("; the server asks to wait " + e.RetryAfter.Round(time.Millisecond).String())
+	}
+	switch e.Outcome {
+	case OutcomeNotSent:
+		b.WriteString("; not sent")
+	case OutcomeUnknown:
+		b.WriteString("; it may have been done: look before repeating it")
+	}
+	if e.RequestID != "" {
+		b.WriteString(" (request " + e.RequestID + ")")
+	}
+	return b.String()
+}
+
+// GoString returns what Error returns.
+func (e *Error) GoString() string { return e.Error() }
+
+// LogValue returns what JSON shows as slog attributes.
+func (e *Error) LogValue() slog.Value {
+	codes := make([]int, len(e.Errors))
+	for i := range e.Errors {
+		codes[i] = int(e.Errors[i].Code)
+	}
+	return slog.GroupValue(
+		slog.String("operation", e.Operation),
+		slog.String("method", e.Method),
+		slog.String("route", e.Route),
+		slog.Int("status", e.StatusCode),
+		slog.Any("codes", codes),
+		slog.String("problem", e.problem),
+		slog.String("request_id", e.RequestID),
+		slog.Int("attempts", e.Attempts),
+		slog.Duration("retry_after", e.RetryAfter),
+		slog.String("outcome", e.Outcome.String()),
+	)
+}
+
+// MarshalJSON encodes what LogValue shows.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	members := map[string]any{}
+	for _, attr := range e.LogValue().Group() {
+		members[attr.Key] = attr.Value.Any()
+	}
+	return json.Marshal(members)
+}
+
+// Unwrap returns the cause of a call that got no answer: the context's error,
+// a network error, an error of your own reader. Its text is not covered by
+// the promise that Error makes.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is matches the sentinels of this package and ErrorCode values.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrNotFound:
+		return e.StatusCode == http.StatusNotFound
+	case ErrUnauthorized:
+		return e.StatusCode == http.StatusUnauthorized || e.hasCode(CodeMissingAPIKey) || e.hasCode(CodeInvalidAPIKey)
+	case ErrForbidden:
+		return e.StatusCode == http.StatusForbidden
+	case ErrRateLimited:
+		return e.StatusCode == http.StatusTooManyRequests
+	case ErrPreconditionFailed:
+		return e.StatusCode == http.StatusPreconditionFailed
+	case ErrOutcomeUnknown:
+		return e.Outcome == OutcomeUnknown
+	}
+	code, ok := target.(ErrorCode)
+	return ok && e.hasCode(code)
+}
+
+func (e *Error) hasCode(code ErrorCode) bool {
+	return slices.ContainsFunc(e.Errors, func(d ErrorDetail) bool { return d.Code == code })
+}
+
+// Transient reports whether the same call may succeed later: nothing was
+// answered, the service was busy or failing, or a data provider was. It says
+// nothing about whether a repeat is safe; Outcome does.
+func (e *Error) Transient() bool {
+	switch e.StatusCode {
+	case 0:
+		return !errors.Is(e.cause, ErrInvalidInput)
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return e.hasCode(CodeProviderConnectionError) || e.hasCode(CodeProviderUnknownError) || e.hasCode(CodeUserMigrationError)
+}
+
+// Body returns what the server sent with a refusal, at most 1 MiB of it. It
+// may hold personal data.
+func (e *Error) Body() []byte {
+	if e.answer == nil {
+		return nil
+	}
+	return slices.Clone(e.answer.body[:min(len(e.answer.body), 1<<20)])
+}
+
+// jsonText encodes the text of an error as a JSON string.
+func jsonText(err error) []byte {
+	text, _ := json.Marshal(err.Error())
+	return text
+}
+
+// inputError is an argument that was refused before anything was sent.
+type inputError string
+
+func (e inputError) Error() string        { return "passfort: invalid input: " + string(e) }
+func (e inputError) Is(target error) bool { return target == ErrInvalidInput }
+
+// describe puts the cause of a missing answer into words that hold no address,
+// id or data, whatever the text of the cause itself may hold.
+func describe(err error) string {
+	var input inputError
+	var errno syscall.Errno
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var timeout net.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &input):
+		return input.Error()
+	case errors.Is(err, context.Canceled):
+		return "the context was cancelled"
+	case errors.Is(err, transport.ErrAttemptTimeout):
+		return transport.ErrAttemptTimeout.Error()
+	case errors.Is(err, transport.ErrBodyTooLarge):
+		return transport.ErrBodyTooLarge.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the deadline passed"
+	case errors.As(err, &dns):
+		return "the host name was not resolved"
+	case errors.As(err, &certificate), errors.As(err, &authority):
+		return "the server's certificate was not accepted"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "the network timed out"
+	case errors.Is(err, wire.ErrSyntax):
+		return "the answer is not valid JSON"
+	case errors.Is(err, wire.ErrShape):
+		return "the answer has another shape than this operation's"
+	default:
+		return "no usable answer"
+	}
+}
+
+// errorsRule says what a member "errors" means in the answer of an operation.
+// The API may refuse a call with status 200 and nothing but that member, and
+// some resources have a member of that name of their own (sheet 1.6).
+type errorsRule uint8
+
+const (
+	errorsRefuse        errorsRule = iota // the call was refused
+	errorsUnlessID                        // only without an "id": a check has errors of its own
+	errorsUnlessResults                   // only without "companies": the search had errors
+)
+
+// refusals returns the error items of a 2xx answer that refuses the call.
+func (r errorsRule) refusals(body []byte) []ErrorDetail {
+	if !bytes.Contains(body, []byte(`"errors"`)) || body[0] == '[' {
+		return nil
+	}
+	var answer struct {
+		ID        string            `json:"id"`
+		Companies []json.RawMessage `json:"companies"`
+		Errors    json.RawMessage   `json:"errors"`
+	}
+	if wire.Unmarshal(body, &answer) != nil {
+		return nil
+	}
+	if r == errorsUnlessID && answer.ID != "" || r == errorsUnlessResults && len(answer.Companies) > 0 {
+		return nil
+	}
+	return errorItems(answer.Errors)
+}
+
+// errorItems decodes the value of "errors": a list, or one bare object.
+func errorItems(raw json.RawMessage) []ErrorDetail {
+	var list []ErrorDetail
+	if wire.Unmarshal(raw, &list) == nil {
+		return list
+	}
+	var one ErrorDetail
+	if wire.Unmarshal(raw, &one) == nil {
+		return []ErrorDetail{one}
+	}
+	return nil
+}
+
+// refusedWith returns the error items of an answer outside 2xx, if it has any.
+func refusedWith(body []byte) []ErrorDetail {
+	var answer struct {
+		Errors json.RawMessage `json:"errors"`
+	}
+	if wire.Unmarshal(body, &answer) != nil {
+		return nil
+	}
+	return errorItems(answer.Errors)
+}

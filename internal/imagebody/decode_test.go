@@ -1,0 +1,465 @@
+package imagebody_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/passfort-go/passfort/internal/imagebody"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		in, out   string
+		meta      string // `{}` if not given
+		content   imagebody.Content
+		mediaType string
+	}{
+		"empty object":                 {in: ` {} `},
+		"no image":                     {in: `{"id":"1"}`, meta: `{"id":"1"}`},
+		"empty string":                 {in: `{"id":"1","decrypted_data":""}`, meta: `{"id":"1"}`, content: imagebody.Empty},
+		"only a line break":            {in: `{"decrypted_data":"\n"}`, content: imagebody.Empty},
+		"empty uri":                    {in: `{"decrypted_data":"data:image/png;base64,"}`, content: imagebody.Empty, mediaType: "image/png"},
+		"null":                         {in: `{"decrypted_data": null }`, meta: `{"decrypted_data":null}`, content: imagebody.Other},
+		"object":                       {in: `{"decrypted_data":{"a":["}"]}}`, meta: `{"decrypted_data":{"a":["}"]}}`, content: imagebody.Other},
+		"number":                       {in: `{"decrypted_data":1}`, meta: `{"decrypted_data":1}`, content: imagebody.Other},
+		"one byte":                     {in: `{"decrypted_data":"QQ=="}`, out: "A", content: imagebody.Present},
+		"two bytes":                    {in: `{"decrypted_data":"QUI="}`, out: "AB", content: imagebody.Present},
+		"three bytes":                  {in: `{"decrypted_data":"QUJD"}`, out: "ABC", content: imagebody.Present},
+		"no padding, one":              {in: `{"decrypted_data":"QQ"}`, out: "A", content: imagebody.Present},
+		"no padding, two":              {in: `{"decrypted_data":"QUJDQUI"}`, out: "ABCAB", content: imagebody.Present},
+		"escaped slash":                {in: `{"decrypted_data":"\/\/\/\/"}`, out: "\xff\xff\xff", content: imagebody.Present},
+		"escaped plus":                 {in: `{"decrypted_data":"\u002b\u002B++"}`, out: "\xfb\xef\xbe", content: imagebody.Present},
+		"escaped padding":              {in: `{"decrypted_data":"QQ\u003d\u003d"}`, out: "A", content: imagebody.Present},
+		"line breaks":                  {in: `{"decrypted_data":"Q\r\nU\nJD\u000aQ\u000dQ=\n=\n"}`, out: "ABCA", content: imagebody.Present},
+		"data uri":                     {in: `{"decrypted_data":"data:image/png;base64,QUJD"}`, out: "ABC", content: imagebody.Present, mediaType: "image/png"},
+		"data uri, escaped":            {in: `{"decrypted_data":"\u0064ata:image\/png;base64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/png"},
+		"data uri, parameters":         {in: `{"decrypted_data":"DATA:Image/TIFF;name=\"a\";BASE64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/tiff"},
+		"data uri, no type":            {in: `{"decrypted_data":"data:;base64,QQ"}`, out: "A", content: imagebody.Present},
+		"base64 that starts so":        {in: `{"decrypted_data":"data"}`, out: "u\xabZ", content: imagebody.Present},
+		"escaped name":                 {in: `{"decrypted\u005fdata":"QQ"}`, out: "A", content: imagebody.Present},
+		"image first":                  {in: `{"decrypted_data":"QQ","id":"1","n":1.50}`, out: "A", meta: `{"id":"1","n":1.50}`, content: imagebody.Present},
+		"image last":                   {in: "{\"id\" : \"1\" ,\n\"x\":[ 1, {}] , \"decrypted_data\":\"QQ\"\t}\n", out: "A", meta: `{"id":"1","x":[ 1, {}]}`, content: imagebody.Present},
+		"image between":                {in: `{"a":"\"\\","decrypted_data":"QQ","a":{"decrypted_data":"no!"}}`, out: "A", meta: `{"a":"\"\\","a":{"decrypted_data":"no!"}}`, content: imagebody.Present},
+		"encrypted form":               {in: `{"encrypted_data":{"k":["]}\""]},"decrypted_data":""}`, meta: `{"encrypted_data":{"k":["]}\""]}}`, content: imagebody.Empty},
+		"another case is another name": {in: `{"Decrypted_Data":"?"}`, meta: `{"Decrypted_Data":"?"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if row.meta == "" {
+				row.meta = `{}`
+			}
+			for _, r := range variants(row.in) {
+				var out bytes.Buffer
+				got, err := imagebody.Decode(r, &out, imagebody.DecodeOptions{})
+				require.NoError(t, err)
+				require.Equal(t, row.out, out.String())
+				require.Equal(t, row.meta, string(got.Meta))
+				require.Equal(t, row.content, got.Content)
+				require.Equal(t, row.mediaType, got.MediaType)
+				require.EqualValues(t, len(row.out), got.Written)
+			}
+		})
+	}
+}
+
+func variants(in string) []io.Reader {
+	return []io.Reader{
+		strings.NewReader(in),
+		iotest.OneByteReader(strings.NewReader(in)),
+		iotest.HalfReader(strings.NewReader(in)),
+		iotest.DataErrReader(strings.NewReader(in)),
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		in   string
+		want error
+	}{
+		"nothing":               {``, imagebody.ErrTruncated},
+		"html":                  {`<html>`, imagebody.ErrMalformed},
+		"array":                 {`[]`, imagebody.ErrMalformed},
+		"null":                  {`null`, imagebody.ErrMalformed},
+		"no name":               {`{1:2}`, imagebody.ErrMalformed},
+		"no colon":              {`{"a" 1}`, imagebody.ErrMalformed},
+		"no value":              {`{"a":}`, imagebody.ErrTruncated},
+		"comma first":           {`{,"a":1}`, imagebody.ErrMalformed},
+		"comma last":            {`{"a":1,}`, imagebody.ErrMalformed},
+		"two commas":            {`{"a":1,,"b":1}`, imagebody.ErrMalformed},
+		"comma before image":    {`{,"decrypted_data":"QQ"}`, imagebody.ErrMalformed},
+		"comma after image":     {`{"decrypted_data":"QQ",}`, imagebody.ErrMalformed},
+		"no comma":              {`{"decrypted_data":"QQ" "a":1}`, imagebody.ErrMalformed},
+		"bad literal":           {`{"a":nul}`, imagebody.ErrMalformed},
+		"two values":            {`{"a":1 2}`, imagebody.ErrMalformed},
+		"string and more":       {`{"a":"b"c}`, imagebody.ErrMalformed},
+		"crossed brackets":      {`{"a":[}]}`, imagebody.ErrMalformed},
+		"control in name":       {"{\"a\n\":1}", imagebody.ErrMalformed},
+		"bad escape elsewhere":  {`{"a":"\q"}`, imagebody.ErrMalformed},
+		"after the end":         {`{} {}`, imagebody.ErrMalformed},
+		"bad escape":            {`{"decrypted_data":"QQ\q"}`, imagebody.ErrMalformed},
+		"bad digits":            {`{"decrypted_data":"QQ\u00g0"}`, imagebody.ErrMalformed},
+		"twice":                 {`{"decrypted_data":"QQ","decrypted_data":"QQ"}`, imagebody.ErrDuplicate},
+		"twice, null":           {`{"decrypted_data":null,"decrypted_data":"QQ"}`, imagebody.ErrDuplicate},
+		"twice, escaped":        {`{"decrypted_data":"","decrypted_dat\u0061":1}`, imagebody.ErrDuplicate},
+		"one character":         {`{"decrypted_data":"Q"}`, imagebody.ErrBadBase64},
+		"padding cut":           {`{"decrypted_data":"QQ="}`, imagebody.ErrBadBase64},
+		"padding too long":      {`{"decrypted_data":"QQ==="}`, imagebody.ErrBadBase64},
+		"only padding":          {`{"decrypted_data":"===="}`, imagebody.ErrBadBase64},
+		"padding inside":        {`{"decrypted_data":"QQ==QUJD"}`, imagebody.ErrBadBase64},
+		"after padding":         {`{"decrypted_data":"QQ==\/"}`, imagebody.ErrBadBase64},
+		"other alphabet":        {`{"decrypted_data":"QU-_"}`, imagebody.ErrBadBase64},
+		"space":                 {`{"decrypted_data":"QUJD QUJD"}`, imagebody.ErrBadBase64},
+		"quote":                 {`{"decrypted_data":"QUJD\"QUI"}`, imagebody.ErrBadBase64},
+		"raw line break":        {"{\"decrypted_data\":\"QUJD\nQUJD\"}", imagebody.ErrBadBase64},
+		"raw line break at end": {"{\"decrypted_data\":\"QUJDQQ\n\"}", imagebody.ErrBadBase64},
+		"tab":                   {`{"decrypted_data":"QUJD\tQUJD"}`, imagebody.ErrBadBase64},
+		"not ascii":             {`{"decrypted_data":"QUJDé"}`, imagebody.ErrBadBase64},
+		"escaped not ascii":     {`{"decrypted_data":"QUJD\ud83d\ude00"}`, imagebody.ErrBadBase64},
+		"uri cut":               {`{"decrypted_data":"data:image/png"}`, imagebody.ErrBadBase64},
+		"uri without base64":    {`{"decrypted_data":"data:text/plain,QQ=="}`, imagebody.ErrBadBase64},
+		"uri with control":      {`{"decrypted_data":"data:\u0001;base64,QQ=="}`, imagebody.ErrBadBase64},
+		"uri too long":          {`{"decrypted_data":"data:` + strings.Repeat("a", 1024) + `;base64,QQ=="}`, imagebody.ErrBadBase64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, r := range variants(row.in) {
+				got, err := imagebody.Decode(r, io.Discard, imagebody.DecodeOptions{})
+				require.ErrorIs(t, err, row.want)
+				require.Nil(t, got.Meta)
+			}
+		})
+	}
+}
+
+func TestDecodeCutAnywhere(t *testing.T) {
+	t.Parallel()
+	whole := `{"id":"a\"b","x":[1,{"y":null}],"decrypted_data":"data:image\/png;base64,QUJD\u002bQ==","z":-1.5e3}`
+	_, err := imagebody.Decode(strings.NewReader(whole), io.Discard, imagebody.DecodeOptions{})
+	require.NoError(t, err)
+	for i := range whole {
+		_, err := imagebody.Decode(strings.NewReader(whole[:i]), io.Discard, imagebody.DecodeOptions{})
+		require.ErrorIs(t, err, imagebody.ErrTruncated, whole[:i])
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.NotErrorIs(t, err, io.EOF)
+	}
+}
+
+// Every kind of text at every place around the window's edges.
+func TestDecodeAcrossWindows(t *testing.T) {
+	t.Parallel()
+	img := image(t, 100_001)
+	std := base64.StdEncoding.EncodeToString(img)
+	forms := map[string]string{
+		"plain":           std,
+		"no padding":      strings.TrimRight(std, "="),
+		"escaped slashes": strings.ReplaceAll(std, "/", `\/`),
+		"escaped pluses":  strings.ReplaceAll(std, "+", `\u002b`),
+		"lines":           lines(std, 76, `\r\n`),
+		"short lines":     lines(std, 3, `\n`),
+		"data uri":        "data:image/png;base64," + std,
+	}
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for pad := range 12 {
+				in := `{"p":"` + strings.Repeat("x", pad) + `","decrypted_data":"` + form + `","id":"1"}`
+				for _, r := range []io.Reader{strings.NewReader(in), iotest.HalfReader(strings.NewReader(in))} {
+					var out bytes.Buffer
+					got, err := imagebody.Decode(r, &out, imagebody.DecodeOptions{Limit: int64(len(img))})
+					require.NoError(t, err)
+					require.True(t, bytes.Equal(img, out.Bytes()))
+					require.Equal(t, `{"p":"`+strings.Repeat("x", pad)+`","id":"1"}`, string(got.Meta))
+				}
+			}
+		})
+	}
+	for n := 24_576 - 4; n <= 24_576+4; n++ {
+		for _, text := range []string{base64.StdEncoding.EncodeToString(img[:n]), base64.RawStdEncoding.EncodeToString(img[:n])} {
+			var out bytes.Buffer
+			_, err := imagebody.Decode(strings.NewReader(`{"decrypted_data":"`+text+`"}`), &out, imagebody.DecodeOptions{})
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(img[:n], out.Bytes()), n)
+		}
+	}
+}
+
+func lines(s string, width int, end string) string {
+	var b strings.Builder
+	for len(s) > width {
+		b.WriteString(s[:width] + end)
+		s = s[width:]
+	}
+	return b.String() + s
+}
+
+func TestDecodeLimits(t *testing.T) {
+	t.Parallel()
+	in := `{"decrypted_data":"` + base64.StdEncoding.EncodeToString(image(t, 60_000)) + `"}`
+	var out bytes.Buffer
+	got, err := imagebody.Decode(strings.NewReader(in), &out, imagebody.DecodeOptions{Limit: 59_999})
+	require.ErrorIs(t, err, imagebody.ErrTooLarge)
+	require.LessOrEqual(t, out.Len(), 59_999)
+	require.EqualValues(t, out.Len(), got.Written)
+	_, err = imagebody.Decode(strings.NewReader(in), &out, imagebody.DecodeOptions{Limit: 60_000})
+	require.NoError(t, err)
+
+	for _, large := range []string{
+		`{"a":"` + strings.Repeat("x", 2<<20) + `"}`,
+		`{"a":` + strings.Repeat("[", 2<<20),
+		`{"a":` + strings.Repeat("1", 2<<20) + `}`,
+		`{"` + strings.Repeat("x", 2<<20) + `":1}`,
+		`{` + strings.Repeat(`"a":1,`, 1<<20) + `"a":1}`,
+	} {
+		_, err = imagebody.Decode(strings.NewReader(large), io.Discard, imagebody.DecodeOptions{})
+		require.ErrorIs(t, err, imagebody.ErrMetaTooLarge)
+	}
+	_, err = imagebody.Decode(strings.NewReader(`{"a":"`+strings.Repeat("x", 2<<20)+`"}`), io.Discard, imagebody.DecodeOptions{MetaLimit: 3 << 20})
+	require.NoError(t, err)
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestDecodeCauses(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("disk secret-name is full")
+	in := `{"decrypted_data":"` + base64.StdEncoding.EncodeToString(image(t, 60_000)) + `"}`
+	got, err := imagebody.Decode(strings.NewReader(in), writerFunc(func([]byte) (int, error) { return 7, cause }), imagebody.DecodeOptions{})
+	require.ErrorIs(t, err, imagebody.ErrWrite)
+	require.ErrorIs(t, err, cause)
+	require.NotContains(t, err.Error(), "secret")
+	require.EqualValues(t, 7, got.Written)
+
+	_, err = imagebody.Decode(strings.NewReader(in), writerFunc(func(p []byte) (int, error) { return len(p) - 1, nil }), imagebody.DecodeOptions{})
+	require.ErrorIs(t, err, imagebody.ErrWrite)
+	require.ErrorIs(t, err, io.ErrShortWrite)
+
+	for _, sent := range []string{in, in[:40_000], `{"a"`, `{"a":1`, ``} {
+		_, err = imagebody.Decode(io.MultiReader(strings.NewReader(sent), iotest.ErrReader(cause)), io.Discard, imagebody.DecodeOptions{})
+		require.ErrorIs(t, err, imagebody.ErrResponse)
+		require.ErrorIs(t, err, cause)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestDecodeProgress(t *testing.T) {
+	t.Parallel()
+	var seen []int64
+	_, err := imagebody.Decode(answer(200_000), io.Discard, imagebody.DecodeOptions{Progress: func(n, total int64) {
+		require.Zero(t, total)
+		seen = append(seen, n)
+	}})
+	require.NoError(t, err)
+	require.Greater(t, len(seen), 3)
+	require.IsIncreasing(t, seen)
+	require.EqualValues(t, 200_000, seen[len(seen)-1])
+}
+
+// answer is the answer with a picture of n bytes in it.
+func answer(n int64) io.Reader {
+	s, err := imagebody.NewSource(plain(&picture{n: n}), imagebody.Options{Size: n})
+	if err != nil {
+		return iotest.ErrReader(err)
+	}
+	body, err := s.Open()
+	if err != nil {
+		return iotest.ErrReader(err)
+	}
+	_, err = io.ReadFull(body, make([]byte, len(`{"data`)))
+	if err != nil {
+		return iotest.ErrReader(err)
+	}
+	return io.MultiReader(strings.NewReader(`{"id":"1","decrypted_data`), body)
+}
+
+// Not parallel: it counts what the whole process allocates.
+func TestDownloadMemory(t *testing.T) {
+	const n = 50_000_000
+	want := &picture{n: n}
+	part := make([]byte, 24<<10)
+	same := writerFunc(func(p []byte) (int, error) {
+		_, err := io.ReadFull(want, part[:len(p)])
+		if err != nil || !bytes.Equal(part[:len(p)], p) {
+			return 0, errors.New("another image")
+		}
+		return len(p), nil
+	})
+	spent := allocated(func() {
+		want.at = 0
+		got, err := imagebody.Decode(answer(n), same, imagebody.DecodeOptions{})
+		require.NoError(t, err)
+		require.EqualValues(t, n, got.Written)
+	})
+	require.Less(t, spent, uint64(192<<10), "both directions together")
+
+	escaped := `{"decrypted_data":"` + strings.Repeat(`QUJD\/\/\/\/\u002bAAA\n`, 100_000) + `"}`
+	spent = allocated(func() {
+		_, err := imagebody.Decode(strings.NewReader(escaped), io.Discard, imagebody.DecodeOptions{})
+		require.NoError(t, err)
+	})
+	require.Less(t, spent, uint64(128<<10))
+}
+
+// reference does what Decode does with the standard library and the whole
+// answer in memory.
+func reference(in []byte) (out []byte, meta map[string]string, ok bool) {
+	if !json.Valid(in) {
+		return nil, nil, false
+	}
+	d := json.NewDecoder(bytes.NewReader(in))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, nil, false
+	}
+	meta = map[string]string{}
+	found := false
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, nil, false
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, nil, false
+		}
+		if name == "decrypted_data" {
+			if found {
+				return nil, nil, false
+			}
+			found = true
+			var text *string
+			if json.Unmarshal(value, &text) == nil && text != nil {
+				if out, ok = referenceImage(*text); !ok {
+					return nil, nil, false
+				}
+				continue
+			}
+		}
+		meta[name.(string)] = string(value)
+	}
+	return out, meta, true
+}
+
+func referenceImage(text string) ([]byte, bool) {
+	text = strings.NewReplacer("\r", "", "\n", "").Replace(text)
+	if len(text) >= 5 && strings.EqualFold(text[:5], "data:") {
+		head, rest, found := strings.Cut(text, ",")
+		if !found || len(head) >= 1024 || !strings.HasSuffix(strings.ToLower(head), ";base64") {
+			return nil, false
+		}
+		for _, c := range []byte(head) {
+			if c < 0x20 || c >= 0x7f {
+				return nil, false
+			}
+		}
+		text = rest
+	}
+	out, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		out, err = base64.RawStdEncoding.DecodeString(text)
+	}
+	return out, err == nil
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"decrypted_data":""}`, `{"decrypted_data":null,"a":[{}]}`, `{"decrypted_data":"QQ=="}`,
+		`{"a":1,"decrypted_data":"data:image\/png;base64,QUJD\u002b\n","b":"\""}`, `{"decrypted_data":"QUJDQUJDQUJDQUJDQUI"}`,
+		`{"decrypted_dat\u0061":"QQ","decrypted_data":"QQ"}`, `{"a":[}`, `{"a":1,}`, "{\"decrypted_data\":\"QQ\nQQ\"}",
+		`{"decrypted_data":"` + strings.Repeat(`QUJD\/\/\/\/`, 40) + `"}`, `{"decrypted_data":"DATA:;x;BASE64,QQ"} `,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		want, wantMeta, ok := reference(in)
+		for _, r := range []io.Reader{bytes.NewReader(in), iotest.OneByteReader(bytes.NewReader(in))} {
+			var out bytes.Buffer
+			got, err := imagebody.Decode(r, &out, imagebody.DecodeOptions{MetaLimit: 1 << 30})
+			require.Equal(t, ok, err == nil, err)
+			if !ok {
+				continue
+			}
+			require.True(t, bytes.Equal(want, out.Bytes()))
+			var meta map[string]json.RawMessage
+			require.NoError(t, json.Unmarshal(got.Meta, &meta))
+			require.Len(t, meta, len(wantMeta))
+			for name, value := range wantMeta {
+				require.Equal(t, value, string(meta[name]))
+			}
+		}
+	})
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	f.Add([]byte("x"), uint16(5), true)
+	f.Add(bytes.Repeat([]byte("?>~"), 700), uint16(1), false)
+	f.Add([]byte("\x00\xff"), uint16(32<<10-1), true)
+	f.Fuzz(func(t *testing.T, rest []byte, buffer uint16, seekable bool) {
+		img := append([]byte(pngHead), rest...)
+		var r io.Reader = bytes.NewReader(img)
+		if !seekable {
+			r = plain(r)
+		}
+		s, err := imagebody.NewSource(r, imagebody.Options{})
+		require.NoError(t, err)
+		sent, err := drain(open(t, s), int(buffer)+1)
+		require.NoError(t, err)
+		require.Equal(t, object(img), sent)
+		var out bytes.Buffer
+		got, err := imagebody.Decode(strings.NewReader(strings.Replace(sent, "data", "decrypted_data", 1)), &out, imagebody.DecodeOptions{})
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(img, out.Bytes()))
+		require.Equal(t, "{}", string(got.Meta))
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	img := image(b, 50_000_000)
+	std := base64.StdEncoding.EncodeToString(img)
+	for _, row := range []struct{ name, text string }{
+		{"stream", std},
+		{"escaped slashes", strings.ReplaceAll(std, "/", `\/`)},
+		{"lines", lines(std, 76, `\n`)},
+	} {
+		in := `{"decrypted_data":"` + row.text + `"}`
+		b.Run(row.name, func(b *testing.B) {
+			b.SetBytes(int64(len(img)))
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := imagebody.Decode(strings.NewReader(in), io.Discard, imagebody.DecodeOptions{})
+				require.NoError(b, err)
+			}
+		})
+	}
+	b.Run("naive", func(b *testing.B) {
+		in := `{"decrypted_data":"` + std + `"}`
+		b.SetBytes(int64(len(img)))
+		b.ReportAllocs()
+		for b.Loop() {
+			all, err := io.ReadAll(strings.NewReader(in))
+			require.NoError(b, err)
+			var v struct {
+				Data string `json:"decrypted_data"`
+			}
+			require.NoError(b, json.Unmarshal(all, &v))
+			_, err = base64.StdEncoding.DecodeString(v.Data)
+			require.NoError(b, err)
+		}
+	})
+	b.Run("copy", func(b *testing.B) {
+		b.SetBytes(int64(len(img)))
+		for b.Loop() {
+			_, err := io.Copy(struct{ io.Writer }{io.Discard}, plain(strings.NewReader(std)))
+			require.NoError(b, err)
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package imagebody_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+)
+
+// gate lets the first reads pass and stops at the next one until told to proceed.
+type gate struct {
+	r                io.Reader
+	free             int
+	started, proceed chan struct{}
+	once             sync.Once
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	if g.free--; g.free < 0 {
+		g.once.Do(func() { close(g.started) })
+		<-g.proceed
+	}
+	return g.r.Read(p)
+}
+
+func (g *gate) Seek(offset int64, whence int) (int64, error) {
+	if s, ok := g.r.(io.Seeker); ok {
+		return s.Seek(offset, whence)
+	}
+	return 0, errors.ErrUnsupported
+}
+
+// growing is a file that someone appends to after it was measured.
+type growing struct{ *bytes.Reader }
+
+// stuck can be measured and put back but not moved anywhere else.
+type stuck struct{ *bytes.Reader }
+
+func (s *stuck) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekStart && offset != 0 {
+		return 0, errors.New("the tape is stuck")
+	}
+	return s.Reader.Seek(offset, whence)
+}
+
+type idle struct{}
+
+func (idle) Read([]byte) (int, error) { return 0, nil }
+
+type lying struct{}
+
+func (lying) Read(p []byte) (int, error) { return len(p) + 1, nil }

@@ -1,0 +1,449 @@
+package passfort
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/go-querystring/query"
+
+	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/wire"
+)
+
+// maxBody is how much of an answer is read into memory.
+const maxBody = 64 << 20
+
+// road is what every call takes: it builds the request, sends it within its
+// replay class, and turns the end into a value or an *Error.
+type road struct {
+	base      string
+	transport *transport.Client
+	header    func() http.Header // with the key, which no print form of the road can reach
+	logger    *slog.Logger
+	observer  Observer
+	limiter   Limiter
+	drift     *driftFilter
+	settings  clientSettings
+}
+
+// call is one call of an operation.
+type call struct {
+	args   []string // for the {names} of the route, in order
+	query  any      // a struct with url tags, url.Values, or nil
+	body   any      // a pointer to what is sent as JSON, or nil
+	stream *transport.Body
+	out    any // a pointer to what is decoded, or nil
+
+	// consume reads the body of a success instead of out.
+	consume func(status int, h http.Header, r io.Reader) error
+
+	// check decodes the answer of a request that is not in the table.
+	check func(body []byte) error
+
+	path   string      // in place of the route's, for such a request
+	header http.Header // added to the SDK's own
+
+	ifMatch   string
+	overwrite bool   // a write without its precondition: never repeated
+	problem   string // bad input that the method found
+	opts      []CallOption
+}
+
+// answer is what came back, beside the decoded value.
+type answer struct {
+	header http.Header
+	body   []byte
+}
+
+// do makes one call. Every error it returns is an *Error.
+func (r *road) do(ctx context.Context, id operationID, c call) (*answer, error) {
+	return r.send(ctx, operations[id], c)
+}
+
+func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) {
+	var settings callSettings
+	for _, opt := range c.opts {
+		if opt != nil {
+			opt(&settings)
+		}
+	}
+	began := time.Now()
+	info := CallInfo{Operation: op.name, Method: op.method, Route: op.route}
+	if ctx == nil {
+		return nil, failure(info, op, &transport.Result{Err: inputError("the context is nil")})
+	}
+	if r.observer != nil {
+		ctx = r.observer.CallStarted(ctx, info)
+	}
+	res := r.attempt(ctx, op, c)
+	err := failure(info, op, res)
+	if err == nil && c.consume == nil {
+		err = r.decode(info, op, c, res)
+	}
+	if settings.capture != nil {
+		*settings.capture = Response{StatusCode: res.Status, Header: res.Header, Attempts: res.Attempts}
+	}
+	r.ended(ctx, info, res, time.Since(began), err)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{header: res.Header, body: res.Body}, nil
+}
+
+// attempt builds the request and gives it to the transport.
+func (r *road) attempt(ctx context.Context, op operation, c call) *transport.Result {
+	refuse := func(problem string) *transport.Result { return &transport.Result{Err: inputError(problem)} }
+	if c.problem != "" {
+		return refuse(c.problem)
+	}
+	path, problem := c.path, ""
+	if path == "" {
+		path, problem = expand(op.route, c.args)
+	}
+	if problem != "" {
+		return refuse(problem)
+	}
+	values, err := queryOf(c.query)
+	if err != nil {
+		return refuse("the options cannot be put into a query")
+	}
+	if encoded := values.Encode(); encoded != "" {
+		path += "?" + encoded
+	}
+	tc := &transport.Call{
+		Class:   op.class,
+		Method:  op.method,
+		URL:     r.base + path,
+		Header:  r.header(),
+		Body:    c.stream,
+		Limit:   op.limit,
+		MaxBody: maxBody,
+		Consume: c.consume,
+	}
+	for name, values := range c.header {
+		tc.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	if tc.Limit == 0 {
+		tc.Limit = attemptLimit
+	}
+	if c.overwrite {
+		tc.Class = transport.Once
+	} else if c.ifMatch != "" {
+		tc.Header["If-Match"] = []string{c.ifMatch}
+	}
+	if c.body != nil {
+		raw, err := encodeBody(c.body)
+		if err != nil {
+			return refuse("the request cannot be encoded: " + err.Error())
+		}
+		tc.Body = bytesBody(raw)
+	}
+	if tc.Body != nil {
+		tc.Header.Set("Content-Type", "application/json")
+	}
+	if r.limiter != nil && op.rateLimited {
+		tc.Admit = func(ctx context.Context) error { return r.limiter.Wait(ctx, op.name) }
+	}
+	if r.observer != nil || r.logger != nil {
+		info := CallInfo{Operation: op.name, Method: op.method, Route: op.route}
+		tc.Done = func(a transport.Attempt) { r.attempted(ctx, info, a) }
+	}
+	return r.transport.Do(ctx, tc)
+}
+
+// encodeBody encodes a request of this package, or raw JSON.
+func encodeBody(body any) ([]byte, error) {
+	if raw, ok := body.(json.RawMessage); ok {
+		return raw, nil
+	}
+	return wire.Marshal(body)
+}
+
+func bytesBody(raw []byte) *transport.Body {
+	return &transport.Body{
+		Open:   func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil },
+		Length: int64(len(raw)),
+	}
+}
+
+// decode reads the value of a successful call.
+func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result) *Error {
+	body := bytes.TrimSpace(res.Body)
+	if len(body) == 0 {
+		if op.bare {
+			return nil
+		}
+		return unreadable(info, op, res, "the answer is empty")
+	}
+	if details := op.errors.refusals(body); len(details) > 0 {
+		err := newError(info, res)
+		err.Errors = details
+		err.Outcome = outcomeOf(op, res, OutcomeRejected)
+		return err
+	}
+	if c.check != nil {
+		if err := c.check(body); err != nil {
+			return unreadable(info, op, res, describe(err))
+		}
+		return nil
+	}
+	if c.out == nil {
+		return nil
+	}
+	if err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name)); err != nil {
+		return unreadable(info, op, res, describe(err))
+	}
+	if made, ok := c.out.(identified); ok && op.class == transport.Once && made.identity() == "" {
+		return unreadable(info, op, res, "the answer has no id")
+	}
+	return nil
+}
+
+// identified is a resource that the API gives an id when it is made. Without
+// it nothing can be done with the resource.
+type identified interface{ identity() string }
+
+func (v *Profile) identity() string       { return v.ID }
+func (v *Application) identity() string   { return v.ID }
+func (v *Check) identity() string         { return v.ID }
+func (v *Task) identity() string          { return v.ID }
+func (v *Note) identity() string          { return v.ID }
+func (v *Event) identity() string         { return v.ID }
+func (v *Tag) identity() string           { return v.ID }
+func (v *File) identity() string          { return v.ID }
+func (v *Document) identity() string      { return v.ID }
+func (v *DocumentImage) identity() string { return v.ID }
+
+// failure returns the error of a call that did not end in a 2xx answer.
+func failure(info CallInfo, op operation, res *transport.Result) *Error {
+	if res.Err == nil && res.Status/100 == 2 {
+		return nil
+	}
+	err := newError(info, res)
+	err.cause = res.Err
+	err.problem = describe(res.Err)
+	if res.Status/100 != 2 {
+		err.Errors = refusedWith(res.Body)
+	}
+	if res.Status/100 == 3 {
+		err.problem = "a redirect that is not followed, so that the key stays with this host"
+	}
+	switch {
+	case res.Sent == transport.No:
+		err.Outcome = outcomeOf(op, res, OutcomeNotSent)
+	case res.Sent == transport.Yes && res.Err == nil:
+		err.Outcome = outcomeOf(op, res, OutcomeRejected)
+	default:
+		err.Outcome = outcomeOf(op, res, 0)
+	}
+	return err
+}
+
+// unreadable is the error of a 2xx answer that is not what the operation
+// answers with. A write may have been done all the same.
+func unreadable(info CallInfo, op operation, res *transport.Result, problem string) *Error {
+	err := newError(info, res)
+	err.problem = problem
+	if isWrite(op) {
+		err.Outcome = OutcomeUnknown
+	}
+	return err
+}
+
+// outcomeOf returns the outcome of a call that certain describes, unless it
+// is a write that may have been done in this attempt or an earlier one.
+func outcomeOf(op operation, res *transport.Result, certain Outcome) Outcome {
+	if isWrite(op) && res.Uncertain() {
+		return OutcomeUnknown
+	}
+	return certain
+}
+
+// isWrite reports whether a repeat of the operation could do something: a
+// lookup that costs money counts as a write.
+func isWrite(op operation) bool { return op.class != transport.Safe }
+
+func newError(info CallInfo, res *transport.Result) *Error {
+	err := &Error{
+		Operation:  info.Operation,
+		Method:     info.Method,
+		Route:      info.Route,
+		StatusCode: res.Status,
+		RequestID:  requestID(res.Header),
+		Attempts:   res.Attempts,
+		RetryAfter: res.Asked,
+	}
+	err.answer = &answer{header: res.Header, body: res.Body}
+	return err
+}
+
+// requestID returns the id that the server gave the request, if it is fit to
+// be printed.
+func requestID(h http.Header) string {
+	id := h.Get("X-Request-Id")
+	if len(id) > 128 || !isHeaderText(id) {
+		return ""
+	}
+	return id
+}
+
+func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt) {
+	told := AttemptInfo{
+		CallInfo:   info,
+		Attempt:    a.Number,
+		StatusCode: a.Status,
+		RequestID:  requestID(a.Header),
+		Duration:   a.Duration,
+		Problem:    describe(a.Err),
+	}
+	if r.observer != nil {
+		r.observer.AttemptEnded(ctx, told)
+	}
+	if r.logger != nil {
+		r.logger.LogAttrs(ctx, slog.LevelDebug, "passfort attempt",
+			slog.String("operation", info.Operation),
+			slog.String("method", info.Method),
+			slog.String("route", info.Route),
+			slog.Int("attempt", told.Attempt),
+			slog.Int("status", told.StatusCode),
+			slog.Duration("duration", told.Duration),
+			slog.String("request_id", told.RequestID),
+			slog.String("problem", told.Problem))
+	}
+}
+
+func (r *road) ended(ctx context.Context, info CallInfo, res *transport.Result, took time.Duration, err *Error) {
+	if r.observer != nil {
+		r.observer.CallEnded(ctx, CallResult{
+			CallInfo:   info,
+			Attempts:   res.Attempts,
+			StatusCode: res.Status,
+			RequestID:  requestID(res.Header),
+			Duration:   took,
+			Err:        err,
+		})
+	}
+	if r.logger == nil {
+		return
+	}
+	level, attrs := slog.LevelDebug, []slog.Attr{
+		slog.String("operation", info.Operation),
+		slog.String("method", info.Method),
+		slog.String("route", info.Route),
+		slog.Int("status", res.Status),
+		slog.Int("attempts", res.Attempts),
+		slog.Duration("duration", took),
+	}
+	if err != nil {
+		level, attrs = slog.LevelWarn, []slog.Attr{slog.Any("error", err), slog.Duration("duration", took)}
+	}
+	r.logger.LogAttrs(ctx, level, "passfort call", attrs...)
+}
+
+// expand fills the names of a route with the given ids, escaped.
+func expand(route string, args []string) (path, problem string) {
+	if len(args) == 0 {
+		return route, ""
+	}
+	var b strings.Builder
+	for rest := route; ; {
+		before, after, found := strings.Cut(rest, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), ""
+		}
+		name, tail, _ := strings.Cut(after, "}")
+		if problem := checkSegment(name, args[0]); problem != "" {
+			return "", problem
+		}
+		b.WriteString(escapeSegment(args[0]))
+		rest, args = tail, args[1:]
+	}
+}
+
+// checkSegment refuses what cannot be an id. A search term is free text.
+func checkSegment(name, value string) string {
+	words := strings.ReplaceAll(name, "_", " ")
+	switch {
+	case strings.TrimSpace(value) == "":
+		return "the " + words + " is empty"
+	case name == "term":
+		return ""
+	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`), value == ".", strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return "the " + words + " has characters that no id has"
+	}
+	return ""
+}
+
+// escapeSegment escapes one element of a path, dots included where they would
+// be taken for a step up.
+func escapeSegment(value string) string {
+	if value == "." || value == ".." {
+		return strings.ReplaceAll(value, ".", "%2E")
+	}
+	return url.PathEscape(value)
+}
+
+func queryOf(options any) (url.Values, error) {
+	switch options := options.(type) {
+	case nil:
+		return nil, nil
+	case url.Values:
+		return options, nil
+	default:
+		return query.Values(options)
+	}
+}
+
+// result is do for an operation that answers with one value.
+func result[T any](ctx context.Context, r *road, id operationID, c call) (*T, error) {
+	out := new(T)
+	c.out = out
+	if _, err := r.do(ctx, id, c); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// list is do for an operation that answers with a bare list.
+func list[T any](ctx context.Context, r *road, id operationID, c call) ([]T, error) {
+	out, err := result[[]T](ctx, r, id, c)
+	if err != nil {
+		return nil, err
+	}
+	return *out, nil
+}
+
+// settle ends a write that sets something. If its outcome is unknown, it reads
+// what is there and takes it for the result if it is what was to be set.
+func settle[T any](out *T, err error, read func() (*T, error), isSet func(*T) bool) (*T, error) {
+	if !errors.Is(err, ErrOutcomeUnknown) {
+		return out, err
+	}
+	if now, readErr := read(); readErr == nil && isSet(now) {
+		return now, nil
+	}
+	return nil, err
+}
+
+// refuse returns the error for bad input to an operation that is not called.
+func (r *road) refuse(id operationID, problem string) error {
+	op := operations[id]
+	return failure(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, op, &transport.Result{Err: inputError(problem)})
+}
+
+// missing returns the problem of an empty required argument.
+func missing(what, value string) string {
+	if value == "" {
+		return "the " + what + " is empty"
+	}
+	return ""
+}
