@@ -1,0 +1,277 @@
+package passfort_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+// operationCase is one operation of the API: how the SDK is asked for it, what
+// must go over the wire, and an answer.
+type operationCase struct {
+	name   string // as in Error.Operation
+	call   func(context.Context, *passfort.Client) error
+	method string
+	path   string // below the base URL, query included
+	body   string // exact JSON, "" for none
+	answer string
+	once   bool // must never be sent twice
+}
+
+const (
+	pid = "a2c4393a-e219-67a4-5ab4-2186952e9038" // a profile
+	oid = "b0ce7c17-2cab-86e7-9a83-ebee0d4d5dc8" // something of the profile
+	nid = "3d7a333c-418d-72a1-007b-06854dbb28eb" // a note
+)
+
+func failed[T any](_ T, err error) error { return err }
+
+var (
+	newProfile = &passfort.ProfileRequest{
+		Role:          passfort.RoleCompanyCustomer,
+		CollectedData: passfort.NewCompany(),
+		Applications:  []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "gold"}}},
+	}
+	newCheck = &passfort.CheckRequest{
+		Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync, TaskIDs: []string{oid},
+		Variant: &passfort.VariantRef{Alias: "provider"},
+	}
+	person   = `{"entity_type":"INDIVIDUAL"}`
+	identity = `{"id":"` + oid + `"}`
+)
+
+// operationCases lists every operation whose body is plain JSON. The images
+// have tests of their own.
+var operationCases = []operationCase{
+	{"Profiles.List", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{
+			Query: "a b&c", Limit: 10, Offset: 20, Categories: []passfort.ProfileCategory{"CUSTOMER", "APPLICANT"},
+		}))
+	}, "GET", "/profiles?categories=CUSTOMER%2CAPPLICANT&limit=10&offset=20&q=a+b%26c", "", `{"count":0,"results":[]}`, false},
+	{"Profiles.Create", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Profiles.Create(ctx, newProfile))
+	}, "POST", "/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"},"applications":[{"product":{"alias":"gold"}}]}`, identity, true},
+	{"Profiles.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Profiles.Get(ctx, pid))
+	}, "GET", "/profiles/" + pid, "", identity, false},
+	{"CollectedData.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.CollectedData.Get(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/collected_data", "", person, false},
+	{"CollectedData.Replace", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.CollectedData.Replace(ctx, pid, &passfort.CollectedData{EntityData: *passfort.NewIndividual(), ETag: `W/"1.5"`}))
+	}, "POST", "/profiles/" + pid + "/collected_data", person, person, false},
+	{"Profiles.Status", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Profiles.Status(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/status", "", `"NORMAL"`, false},
+	{"Profiles.SetStatus", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Profiles.SetStatus(ctx, pid, passfort.ProfileStatusSuspended))
+	}, "POST", "/profiles/" + pid + "/status", `"SUSPENDED"`, `"SUSPENDED"`, false},
+	{"Profiles.Delete", func(ctx context.Context, c *passfort.Client) error {
+		return c.Profiles.Delete(ctx, pid, "asked to")
+	}, "POST", "/profiles/" + pid + "/delete", `{"confirm_id":"` + pid + `","message":"asked to"}`, "", true},
+	{"Applications.List", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Applications.List(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/applications", "", `[]`, false},
+	{"Applications.Create", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Applications.Create(ctx, pid, &passfort.ApplicationRequest{
+			Product: passfort.ProductRef{ID: oid}, AssociatedRole: passfort.AssociatedRoleDirector,
+		}))
+	}, "POST", "/profiles/" + pid + "/applications", `{"product":{"id":"` + oid + `"},"associated_role":"DIRECTOR"}`, identity, true},
+	{"Applications.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Applications.Get(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/applications/" + oid, "", identity, false},
+	{"Applications.SetStatus", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Applications.SetStatus(ctx, pid, oid, passfort.ApplicationStatusApproved))
+	}, "POST", "/profiles/" + pid + "/applications/" + oid, `{"status":"APPROVED"}`, identity, false},
+	{"Applications.RevertDecision", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Applications.RevertDecision(ctx, pid, oid, "a slip"))
+	}, "POST", "/profiles/" + pid + "/applications/" + oid + "/revert_decision", `{"comment":"a slip"}`, identity, true},
+	{"Checks.List", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Checks.List(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/checks", "", `[]`, false},
+	{"Checks.Run", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Checks.Run(ctx, pid, newCheck))
+	}, "POST", "/profiles/" + pid + "/checks?mode=sync", `{"check_type":"IDENTITY_CHECK","task_ids":["` + oid + `"],"variant":{"alias":"provider"}}`, identity, true},
+	{"Checks.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Checks.Get(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/checks/" + oid, "", identity, false},
+	{"Checks.SetTasks", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Checks.SetTasks(ctx, pid, oid, nil))
+	}, "POST", "/profiles/" + pid + "/checks/" + oid, `{"task_ids":[]}`, identity, false},
+	{"Checks.Approve", func(ctx context.Context, c *passfort.Client) error {
+		return c.Checks.Approve(ctx, pid, oid)
+	}, "POST", "/profiles/" + pid + "/checks/" + oid + "/approve", "", "null", true},
+	{"Checks.Reject", func(ctx context.Context, c *passfort.Client) error {
+		return c.Checks.Reject(ctx, pid, oid)
+	}, "POST", "/profiles/" + pid + "/checks/" + oid + "/reject", "", "", true},
+	{"Tasks.List", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tasks.List(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/tasks", "", `[]`, false},
+	{"Tasks.Create", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tasks.Create(ctx, pid, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask}))
+	}, "POST", "/profiles/" + pid + "/tasks", `{"type":"INDIVIDUAL_MANUAL_TASK"}`, identity, true},
+	{"Tasks.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tasks.Get(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/tasks/" + oid, "", identity, false},
+	{"Tasks.Update", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tasks.Complete(ctx, pid, oid, passfort.TaskStateCompletedPass))
+	}, "POST", "/profiles/" + pid + "/tasks/" + oid, `{"state":"COMPLETED_PASS"}`, identity, false},
+	{"Tasks.Notes", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tasks.Notes(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/tasks/" + oid + "/notes", "", `[]`, false},
+	{"Tasks.AddNote", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tasks.AddNote(ctx, pid, oid, &passfort.NoteRequest{
+			Text: "seen", Attachments: []passfort.NoteAttachment{{ID: nid, Name: "form"}},
+		}))
+	}, "POST", "/profiles/" + pid + "/tasks/" + oid + "/notes", `{"text":"seen","attachments":[{"id":"` + nid + `","name":"form"}]}`, identity, true},
+	{"Tasks.DeleteNote", func(ctx context.Context, c *passfort.Client) error {
+		return c.Tasks.DeleteNote(ctx, pid, oid, nid)
+	}, "DELETE", "/profiles/" + pid + "/tasks/" + oid + "/notes/" + nid, "", "", false},
+	{"Events.List", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Events.List(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/events", "", `[]`, false},
+	{"Events.Create", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Events.Create(ctx, pid, &passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded}}))
+	}, "POST", "/profiles/" + pid + "/events", `{"data":{"event_type":"REVIEW_NEEDED"}}`, identity, true},
+	{"Events.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Events.Get(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/events/" + oid, "", identity, false},
+	{"Events.Update", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Events.Resolve(ctx, pid, oid, passfort.EventResolutionMismatch, "another person"))
+	}, "POST", "/profiles/" + pid + "/events/" + oid, `{"resolution":"MISMATCH","resolution_reason":"another person"}`, identity, false},
+	{"Events.BulkUpdate", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Events.BulkResolve(ctx, pid, []string{oid, nid}, passfort.EventResolutionIgnore, ""))
+	}, "POST", "/profiles/" + pid + "/events/bulk_update", `[{"id":"` + oid + `","resolution":"IGNORE"},{"id":"` + nid + `","resolution":"IGNORE"}]`, `[]`, false},
+	{"Tags.Add", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tags.Add(ctx, pid, "vip"))
+	}, "POST", "/profiles/" + pid + "/tags", `{"name":"vip"}`, identity, true},
+	{"Tags.Remove", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tags.Remove(ctx, pid, oid))
+	}, "DELETE", "/profiles/" + pid + "/tags/" + oid, "", identity, false},
+	{"Tags.Search", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Tags.Search(ctx, "a/b ?..", 5))
+	}, "GET", "/tags/search/a%2Fb%20%3F..?limit=5", "", `[]`, false},
+	{"Audit.Items", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Audit.Items(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/audit-items", "", `[]`, false},
+	{"Audit.PDFReport", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Audit.PDFReport(ctx, pid, io.Discard))
+	}, "GET", "/profiles/" + pid + "/audit/pdf_report", "", "%PDF-1.7", false},
+	{"Collect.Steps", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Collect.Steps(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/collection_steps", "", `[]`, false},
+	{"Collect.SetSteps", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Collect.SetSteps(ctx, pid, []passfort.CollectionStep{{CollectionType: "DOB", Precision: "YEAR"}}))
+	}, "POST", "/profiles/" + pid + "/collection_steps", `[{"collection_type":"DOB","precision":"YEAR"}]`, `[]`, false},
+	{"Collect.CreateKey", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Collect.CreateKey(ctx, []string{pid, oid}))
+	}, "POST", "/api_keys/collect", `{"profile_ids":["` + pid + `","` + oid + `"]}`, `{"key":"k"}`, true},
+	{"Collect.CreateProfileKey", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Collect.CreateProfileKey(ctx, pid))
+	}, "POST", "/api_keys/collect/" + pid, "", `{"key":"k"}`, true},
+	{"Search.Companies", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "USA", Query: "acme & co", State: "DE"}))
+	}, "GET", "/search/companies?country=USA&query=acme+%26+co&state=DE", "", `{"companies":[]}`, false},
+	{"Search.Addresses", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: "1 High St", CountryCode: "GBR"}))
+	}, "GET", "/address/search?address=1+High+St&country_code=GBR", "", `{"count":0}`, false},
+	{"Search.FormatAddress", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Search.FormatAddress(ctx, "GB|1", "GBR"))
+	}, "GET", "/address/format?country_code=GBR&id=GB%7C1", "", `{"type":"STRUCTURED"}`, true},
+	{"WhoAmI", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.WhoAmI(ctx))
+	}, "GET", "/whoami", "", `{"auditee_name":"k"}`, false},
+}
+
+// received is what a server of these tests was sent.
+type received struct {
+	Method, URI, Body string
+	Header            http.Header
+}
+
+// server answers every request with the next of its answers, the last one for
+// ever, and records what it was sent.
+type server struct {
+	*httptest.Server
+	mu       sync.Mutex
+	requests []received
+}
+
+func serve(t testing.TB, answer http.HandlerFunc) *server {
+	t.Helper()
+	s := &server{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		s.requests = append(s.requests, received{r.Method, r.RequestURI, string(body), r.Header.Clone()})
+		s.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) seen() []received {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]received(nil), s.requests...)
+}
+
+func respond(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+const testKey = "key-for-tests"
+
+// quick keeps the retries of tests on real connections short.
+var quick = passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond})
+
+func newClient(t testing.TB, s *server, opts ...passfort.Option) *passfort.Client {
+	t.Helper()
+	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithBaseURL(s.URL + "/base/4.0/"), quick}, opts...)...)
+	require.NoError(t, err)
+	return c
+}
+
+func TestOperationsOnTheWire(t *testing.T) {
+	t.Parallel()
+	for _, op := range operationCases {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			for _, status := range []int{http.StatusOK, http.StatusCreated} {
+				s := serve(t, respond(status, op.answer))
+				c := newClient(t, s, passfort.WithUserAgent("acme/1"))
+				require.NoError(t, op.call(t.Context(), c))
+
+				require.Len(t, s.seen(), 1)
+				got := s.seen()[0]
+				require.Equal(t, op.method, got.Method)
+				require.Equal(t, "/base/4.0"+op.path, got.URI)
+				require.Equal(t, op.body, got.Body)
+				require.Equal(t, []string{testKey}, got.Header.Values("apikey"))
+				require.Regexp(t, `^acme/1 passfort-go/\d+\.\d+\.\d+ \(go.*\)$`, got.Header.Get("User-Agent"))
+				if op.body != "" {
+					require.Equal(t, "application/json", got.Header.Get("Content-Type"))
+				} else {
+					require.Empty(t, got.Header.Get("Content-Type"))
+				}
+				if op.name == "CollectedData.Replace" {
+					require.Equal(t, []string{`W/"1.5"`}, got.Header.Values("If-Match"))
+				} else {
+					require.Empty(t, got.Header.Values("If-Match"))
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,384 @@
+package passforttest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+type application struct {
+	ID          string       `json:"id"`
+	Product     string       `json:"product"` // id
+	Role        string       `json:"role,omitempty"`
+	Status      string       `json:"status"`
+	Flag        string       `json:"flag"`
+	Tasks       []string     `json:"tasks"` // ids of required tasks
+	History     []statusStep `json:"history"`
+	FlagHistory []flagStep   `json:"flag_history"`
+	Hidden      bool         `json:"hidden,omitempty"`
+	Automating  bool         `json:"automating,omitempty"`
+}
+
+type statusStep struct {
+	Status     string `json:"status"`
+	Date       string `json:"date"`
+	Decisioner *User  `json:"decisioner"`
+	Comment    string `json:"comment,omitempty"`
+}
+
+type flagStep struct {
+	Status string `json:"status"`
+	Flag   string `json:"flag"`
+	Date   string `json:"date"`
+}
+
+// next says where an application may go from a status (sheet 2.7).
+var next = map[string][]string{
+	"APPLIED":   {"APPROVED", "REJECTED"},
+	"APPROVED":  {"IN_REVIEW", "CANCELLED"},
+	"IN_REVIEW": {"APPROVED", "CANCELLED"},
+}
+
+// apply adds an application and the tasks it requires.
+func (s *Server) apply(p *profile, product *Product, role string, by actor) *application {
+	a := &application{ID: s.newID(), Product: product.ID, Role: role}
+	for _, want := range product.tasksFor(p.Summary.EntityType) {
+		a.Tasks = append(a.Tasks, s.requireTask(p, want, by).ID)
+	}
+	a.Automating = s.cfg.automationTime > 0
+	p.Applications = append(p.Applications, a)
+	p.Modified = s.tick
+	s.setStatusOf(p, a, "APPLIED", "", by)
+	s.audit(p, by, "added-product", object{"product": product.short()})
+	s.review(p)
+	pid, aid := p.ID, a.ID
+	s.at(s.tick.Add(s.cfg.automationTime), func() { s.automate(pid, aid) })
+	return a
+}
+
+// automate is the smart policy looking at a new application: it runs the
+// checks the product's tasks ask for.
+func (s *Server) automate(profileID, applicationID string) {
+	p := s.state.Profiles[profileID]
+	if p == nil {
+		return
+	}
+	a := find(p.Applications, func(a *application) bool { return a.ID == applicationID })
+	if a == nil {
+		return
+	}
+	a.Automating = false
+	if product := s.productByID(a.Product); product != nil && a.Status == "APPLIED" {
+		s.autoRun(p, a, product)
+	}
+	s.review(p)
+}
+
+func (s *Server) setStatusOf(p *profile, a *application, status, comment string, by actor) {
+	a.Status = status
+	a.History = append(a.History, statusStep{status, dateTime(s.tick), by.user, comment})
+}
+
+// review brings everything up to date that follows from tasks, checks, steps,
+// findings and status: flags, automatic decisions and the call for a person.
+func (s *Server) review(p *profile) {
+	manual := false
+	for _, a := range p.Applications {
+		if a.Hidden {
+			continue
+		}
+		s.setFlag(p, a)
+		if a.Flag == "READY_FOR_DECISION" && a.Status == "APPLIED" && s.product(a).AutoApprove {
+			s.audit(p, actor{}, "auto-decision", nil)
+			s.decide(p, a, "APPROVED", "", actor{})
+		}
+		manual = manual || a.Flag == "REQUIRES_MANUAL_TASK_COMPLETION"
+	}
+	if manual && !p.ManualNeeded {
+		s.emit(p, actor{}, "MANUAL_ACTION_REQUIRED", object{"actions": s.manualActions(p)})
+	}
+	p.ManualNeeded = manual
+}
+
+func (s *Server) setFlag(p *profile, a *application) {
+	flag := s.flagFor(p, a)
+	if flag == a.Flag {
+		return
+	}
+	old := a.Flag
+	a.Flag = flag
+	a.FlagHistory = append(a.FlagHistory, flagStep{a.Status, flag, dateTime(s.tick)})
+	if old != "" {
+		s.emit(p, actor{}, "PRODUCT_BADGE_CHANGED", object{
+			"application_id": a.ID, "product": s.product(a).short(), "old_flag": old, "new_flag": flag,
+		})
+	}
+}
+
+func (s *Server) flagFor(p *profile, a *application) string {
+	if a.Status != "APPLIED" && a.Status != "IN_REVIEW" {
+		return "DECIDED"
+	}
+	if a.Automating {
+		return "AUTOMATING"
+	}
+	waiting, open := false, false
+	for _, id := range a.Tasks {
+		t := p.task(id)
+		if t == nil || t.State == "COMPLETED_PASS" && !t.Expired {
+			continue
+		}
+		open = true
+		for _, ch := range p.Checks {
+			if ch.State != "COMPLETE" && slices.Contains(ch.Tasks, id) {
+				waiting = true
+			}
+		}
+	}
+	switch {
+	case open && len(p.Steps) > 0, open && p.activeRequest() != nil && !waiting:
+		return "WAITING_ON_COLLECTION_STEPS"
+	case waiting:
+		return "WAITING_ON_CHECKS"
+	case open || len(s.blockers(p, a)) > 0:
+		return "REQUIRES_MANUAL_TASK_COMPLETION"
+	}
+	return "READY_FOR_DECISION"
+}
+
+// blockers says what keeps an application from being approved.
+func (s *Server) blockers(p *profile, a *application) []object {
+	out := []object{}
+	if a.Status != "APPLIED" && a.Status != "IN_REVIEW" {
+		return out
+	}
+	for _, id := range a.Tasks {
+		if t := p.task(id); t != nil && (t.State != "COMPLETED_PASS" || t.Expired) {
+			out = append(out, object{
+				"blocker_type": "INCOMPLETE_TASK", "task_type": t.Type, "task_variant": t.variantWire(),
+			})
+		}
+	}
+	for _, e := range p.Events {
+		if text(e, "resolution") == "UNRESOLVED" {
+			out = append(out, object{"blocker_type": "UNRESOLVED_EVENT", "event_id": e["id"]})
+		}
+	}
+	if p.Status == "SUSPENDED" {
+		out = append(out, object{"blocker_type": "SUSPENDED_PROFILE"})
+	}
+	return out
+}
+
+func (s *Server) product(a *application) *Product {
+	if p := s.productByID(a.Product); p != nil {
+		return p
+	}
+	return &Product{ID: a.Product}
+}
+
+func (s *Server) applicationWire(p *profile, a *application) object {
+	required := []object{}
+	for _, id := range a.Tasks {
+		t := p.task(id)
+		if t == nil {
+			continue
+		}
+		if s.sw.RequiredTaskIsVariant {
+			id = t.VariantID
+		}
+		required = append(required, object{
+			"id": id, "name": t.Name, "description": t.Description, "task_type": t.Type,
+		})
+	}
+	o := object{
+		"id": a.ID, "product": s.product(a).wire(), "status": a.Status, "flag": a.Flag,
+		"required_tasks": required, "history": orEmpty(a.History), "flag_history": orEmpty(a.FlagHistory),
+		"approval_blockers": s.blockers(p, a), "assignments": []any{}, "hidden": a.Hidden,
+	}
+	if a.Role != "" {
+		o["associated_role"] = a.Role
+	}
+	return o
+}
+
+func (s *Server) applicationsWire(p *profile) []object {
+	out := []object{}
+	for _, a := range p.Applications {
+		if !a.Hidden {
+			out = append(out, s.applicationWire(p, a))
+		}
+	}
+	return out
+}
+
+func (s *Server) application(c *call) (*profile, *application, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	id := strings.ToLower(c.params["application_id"])
+	a := find(p.Applications, func(a *application) bool { return a.ID == id })
+	if a == nil {
+		return nil, nil, notFound("application")
+	}
+	return p, a, nil
+}
+
+func (s *Server) listApplications(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(s.applicationsWire(p)), nil
+}
+
+func (s *Server) getApplication(c *call) (*reply, error) {
+	p, a, err := s.application(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(s.applicationWire(p, a)), nil
+}
+
+func (s *Server) createApplication(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.wantedProduct(body, p.Summary.EntityType)
+	if err != nil {
+		return nil, err
+	}
+	a := s.apply(p, w.product, w.role, byKey(c))
+	s.linkAssociates(p, byKey(c))
+	return ok(s.applicationWire(p, a)), nil
+}
+
+func (s *Server) setApplicationStatus(c *call) (*reply, error) {
+	p, a, err := s.application(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.changeStatus(p, a, text(body, "status"), byKey(c)); err != nil {
+		return nil, err
+	}
+	return ok(s.applicationWire(p, a)), nil
+}
+
+func (s *Server) changeStatus(p *profile, a *application, status string, by actor) error {
+	switch {
+	case status == "":
+		return missing("status")
+	case !slices.Contains([]string{"APPLIED", "APPROVED", "IN_REVIEW", "REJECTED", "CANCELLED"}, status):
+		return invalid("unknown application status")
+	case a.Status == status && s.sw.RepeatedDecisionRefused && status == "APPROVED":
+		return refuse(http.StatusBadRequest, CodeEntityAlreadyApproved, "the application is already approved")
+	case a.Status == status && s.sw.RepeatedDecisionRefused && status == "REJECTED":
+		return refuse(http.StatusBadRequest, CodeEntityAlreadyRejected, "the application is already rejected")
+	case a.Status == status:
+		return nil
+	case a.Hidden || !slices.Contains(next[a.Status], status):
+		return refuse(http.StatusBadRequest, CodeTransitionError, "an application that is "+a.Status+" cannot become "+status)
+	case status == "APPROVED" && len(s.blockers(p, a)) > 0:
+		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the application still has approval blockers")
+	}
+	s.audit(p, by, "manual-decision", object{"status": status})
+	s.decide(p, a, status, "", by)
+	s.review(p)
+	return nil
+}
+
+func (s *Server) decide(p *profile, a *application, status, comment string, by actor) {
+	s.setStatusOf(p, a, status, comment, by)
+	p.Modified = s.tick
+	s.setFlag(p, a)
+	s.audit(p, by, "profile-application-status-changed", object{"status": status})
+	s.emit(p, by, "PRODUCT_STATUS_CHANGED", object{
+		"application_id": a.ID, "new_status": status, "product": s.product(a).short(),
+	})
+}
+
+func (s *Server) revertDecision(c *call) (*reply, error) {
+	p, a, err := s.application(c)
+	if err != nil {
+		return nil, err
+	}
+	comment := ""
+	if len(c.body) > 0 {
+		body, err := c.object()
+		if err != nil {
+			return nil, err
+		}
+		comment = text(body, "comment")
+	}
+	if a.Hidden || a.Status != "REJECTED" && a.Status != "CANCELLED" {
+		return nil, refuse(http.StatusBadRequest, CodeTransitionError, "only a rejected or cancelled application can be reverted")
+	}
+	by := byKey(c)
+	s.audit(p, by, "revert-decision", nil)
+	if s.sw.RevertCreatesApplication {
+		again := *a
+		again.ID = s.newID()
+		again.History = slices.Clone(a.History)
+		again.FlagHistory = slices.Clone(a.FlagHistory)
+		a.Hidden = true
+		a = &again
+		p.Applications = append(p.Applications, a)
+	}
+	s.decide(p, a, "APPLIED", comment, by)
+	s.review(p)
+	return ok(s.applicationWire(p, a)), nil
+}
+
+// SetApplicationStatus decides an application as a person in the portal would.
+// It is refused where the API refuses it.
+func (s *Server) SetApplicationStatus(profileID, applicationID, status string) error {
+	s.enter()
+	defer s.leave()
+	p, err := s.profileByID(profileID)
+	if err != nil {
+		return err
+	}
+	a := find(p.Applications, func(a *application) bool { return a.ID == applicationID })
+	if a == nil {
+		return notFound("application")
+	}
+	return s.changeStatus(p, a, status, s.portal())
+}
+
+// manualActions lists the open tasks and the applications they hold up.
+func (s *Server) manualActions(p *profile) []object {
+	out := []object{}
+	for _, t := range p.Tasks {
+		if t.State != "INCOMPLETE" || t.Expired || t.Deleted {
+			continue
+		}
+		var held []object
+		for _, a := range p.Applications {
+			if !a.Hidden && slices.Contains(a.Tasks, t.ID) && a.Flag == "REQUIRES_MANUAL_TASK_COMPLETION" {
+				held = append(held, object{"id": a.ID, "status": a.Status, "product": s.product(a).short()})
+			}
+		}
+		if held == nil {
+			continue
+		}
+		out = append(out, object{
+			"action_type": "COMPLETE_TASK", "due": dateTime(s.tick.Add(24 * time.Hour)), "applications": held,
+			"task": object{
+				"id": t.ID, "state": t.State, "type": t.Type,
+				"variant": object{"id": t.VariantID, "name": t.Name, "alias": t.Alias},
+			},
+		})
+	}
+	return out
+}

@@ -1,0 +1,150 @@
+package passforttest
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// roleOf says which role an associate has that stands in a list of that name.
+var roleOf = map[string]string{
+	"authorized_persons": "AUTHORIZED_PERSON", "unauthorized_persons": "UNAUTHORIZED_PERSON",
+	"shareholders": "SHAREHOLDER", "beneficial_owners": "BENEFICIAL_OWNER", "directors": "DIRECTOR",
+	"secretaries": "COMPANY_SECRETARY", "partners": "PARTNER", "resigned": "RESIGNED_OFFICER",
+	"trustees": "TRUSTEE", "other": "OTHER",
+}
+
+// eachLink calls visit for every linked_profile object under v with the name
+// of the list it stands in.
+func eachLink(v any, in string, visit func(link object, list string)) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			eachLink(e, in, visit)
+		}
+	case object:
+		for k, e := range v {
+			if link, is := e.(object); is && k == "linked_profile" {
+				visit(link, in)
+				continue
+			}
+			name := in
+			if roleOf[k] != "" {
+				name = k
+			}
+			eachLink(e, name, visit)
+		}
+	}
+}
+
+// shownData is collected data as the API shows it: links to other profiles are
+// expanded (sheet 3.3).
+func (s *Server) shownData(p *profile) json.RawMessage {
+	if !p.Summary.HasLinks {
+		return p.Data
+	}
+	o, err := decodeObject(p.Data)
+	if err != nil {
+		return p.Data
+	}
+	eachLink(o, "", func(link object, _ string) {
+		other := s.state.Profiles[strings.ToLower(text(link, "id"))]
+		if other == nil || other == p {
+			return
+		}
+		for k, v := range map[string]any{
+			"category": other.category(), "role": other.Role, "status": other.Status, "tags": s.tagsWire(other),
+			"collected_data": other.Data, "creation_date": dateTime(other.Created), "display_name": other.Summary.Name,
+			"has_associates": other.Summary.Associates, "has_collection_steps": len(other.Steps) > 0,
+			"task_progress": other.progress(), "tasks": s.tasksWire(other),
+			"unresolved_event_types": other.unresolvedTypes(),
+		} {
+			link[k] = v
+		}
+	})
+	return encode(o)
+}
+
+// linkAssociates adds the company's applications to the profiles it links to
+// (sheet 2.2).
+func (s *Server) linkAssociates(p *profile, by actor) {
+	if !p.Summary.HasLinks {
+		return
+	}
+	o, err := decodeObject(p.Data)
+	if err != nil {
+		return
+	}
+	roles := map[string]string{}
+	var order []string
+	eachLink(o, "", func(link object, list string) {
+		id := strings.ToLower(text(link, "id"))
+		if _, there := roles[id]; !there {
+			order = append(order, id)
+		}
+		roles[id] = roleOf[list]
+	})
+	slices.Sort(order)
+	for _, id := range order {
+		other := s.state.Profiles[id]
+		if other == nil || !strings.HasSuffix(other.Role, "_ASSOCIATED") {
+			continue
+		}
+		for _, a := range p.Applications {
+			product := s.productByID(a.Product)
+			has := find(other.Applications, func(b *application) bool { return b.Product == a.Product && !b.Hidden }) != nil
+			if a.Hidden || has || product == nil || !product.fits(other.Summary.EntityType) {
+				continue
+			}
+			s.audit(other, by, "linked-profile", object{"profile_id": p.ID})
+			s.apply(other, product, roles[id], by)
+		}
+	}
+}
+
+// linkedTo lists the companies a profile is linked to.
+func (s *Server) linkedTo(p *profile) []object {
+	out := []object{}
+	if !strings.HasSuffix(p.Role, "_ASSOCIATED") {
+		return out
+	}
+	for _, id := range s.state.Order {
+		company := s.state.Profiles[id]
+		if !company.Summary.HasLinks || company == p {
+			continue
+		}
+		o, err := decodeObject(company.Data)
+		if err != nil {
+			continue
+		}
+		var roles []string
+		linked := false
+		eachLink(o, "", func(link object, list string) {
+			if strings.EqualFold(text(link, "id"), p.ID) {
+				linked = true
+				if r := roleOf[list]; r != "" {
+					roles = append(roles, r)
+				}
+			}
+		})
+		if linked {
+			slices.Sort(roles)
+			out = append(out, object{
+				"profile": object{"id": company.ID, "role": company.Role, "display_name": company.Summary.Name},
+				"roles":   orEmpty(slices.Compact(roles)),
+			})
+		}
+	}
+	return out
+}
+
+// verifiedData is what checks have confirmed: the data of the last one that
+// passed.
+func (s *Server) verifiedData(p *profile) any {
+	for _, ch := range slices.Backward(p.Checks) {
+		if ch.Decision == "PASS" && ch.Input != nil {
+			return ch.Input
+		}
+	}
+	return object{"entity_type": p.Summary.EntityType}
+}

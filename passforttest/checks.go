@@ -1,0 +1,490 @@
+package passforttest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const providerName = "Simulated provider"
+
+type check struct {
+	ID           string          `json:"id"`
+	Type         string          `json:"type"`
+	VariantID    string          `json:"variant_id"`
+	VariantAlias string          `json:"variant_alias"`
+	VariantName  string          `json:"variant_name"`
+	State        string          `json:"state"`
+	Result       string          `json:"result,omitempty"`
+	Decision     string          `json:"decision,omitempty"`
+	Instructed   time.Time       `json:"instructed"`
+	Completed    time.Time       `json:"completed,omitzero"`
+	RunsAt       time.Time       `json:"runs_at,omitzero"`
+	DueAt        time.Time       `json:"due_at,omitzero"`
+	Tasks        []string        `json:"tasks"`
+	Errors       []ErrorObject   `json:"errors,omitempty"`
+	Input        json.RawMessage `json:"input,omitempty"`
+	Output       json.RawMessage `json:"output,omitempty"`
+	External     bool            `json:"external,omitempty"`
+	Extra        object          `json:"extra,omitempty"` // what the caller sent and gets back
+	Outcome      Outcome         `json:"outcome"`
+	Findings     []string        `json:"findings,omitempty"`
+}
+
+// checkKind says what a check type is for.
+type checkKind struct {
+	entity string   // "" for both
+	tasks  []string // parts of the names of task types it serves
+	needs  []string // members its request must have
+}
+
+// checkKinds returns the known check types (sheet 3.5).
+func checkKinds() map[string]checkKind {
+	const person, company = "INDIVIDUAL", "COMPANY"
+	screening := []string{"_ASSESS_POLITICAL", "_ASSESS_SANCTIONS", "_ASSESS_MEDIA"}
+	registry := []string{"COMPANY_VERIFY_IDENTITY", "COMPANY_IDENTIFY_", "COMPANY_VERIFY_ADDRESS"}
+	document := []string{"document_id"}
+	return map[string]checkKind{
+		"IDENTITY_CHECK":                    {person, []string{"INDIVIDUAL_VERIFY_IDENTITY", "INDIVIDUAL_VERIFY_ADDRESS"}, nil},
+		"DOCUMENT_VERIFICATION":             {person, []string{"INDIVIDUAL_VERIFY_IDENTITY"}, document},
+		"DOCUMENT_FETCH":                    {person, []string{"INDIVIDUAL_VERIFY_IDENTITY"}, []string{"source", "reference"}},
+		"DOCUMENT_CAPTURE":                  {person, []string{"INDIVIDUAL_VERIFY_IDENTITY"}, nil},
+		"PEPS_AND_SANCTIONS_SCREEN":         {person, screening, nil},
+		"CRA_BANK_ACCOUNT_VERIFICATION":     {"", []string{"_VERIFY_BANK_ACCOUNT"}, nil},
+		"DEVICE_FRAUD_DETECTION":            {person, []string{"_ASSESS_DEVICE_REPUTATION"}, []string{"device_metadata"}},
+		"VISA_CHECK":                        {person, []string{"_VERIFY_IMMIGRATION_STATUS"}, []string{"document_metadata"}},
+		"FRAUD_SCREENING":                   {person, []string{"INDIVIDUAL_FRAUD_SCREENING"}, nil},
+		"GEOCODING":                         {"", []string{"_VERIFY_ADDRESS"}, nil},
+		"INDIVIDUAL_MANUAL_FORM":            {person, []string{"INDIVIDUAL_MANUAL_TASK"}, []string{"form_id"}},
+		"INDIVIDUAL_CUSTOM":                 {person, []string{"INDIVIDUAL_MANUAL_TASK"}, nil},
+		"COMPANY_REGISTRY":                  {company, registry, nil},
+		"COMPANY_DATA":                      {company, registry, nil},
+		"COMPANY_CHARITIES_REGISTRY":        {company, []string{"COMPANY_VERIFY_CHARITY"}, nil},
+		"COMPANY_OWNERSHIP":                 {company, []string{"COMPANY_IDENTIFY_BENEFICIAL_OWNERS", "COMPANY_ASSESS_OWNERSHIP"}, nil},
+		"COMPANY_FILINGS":                   {company, []string{"COMPANY_REVIEW_FILINGS"}, nil},
+		"COMPANY_FILING_PURCHASE":           {company, []string{"COMPANY_REVIEW_FILINGS"}, []string{"source_id"}},
+		"COMPANY_PEPS_AND_SANCTIONS_SCREEN": {company, screening, nil},
+		"COMPANY_DOCUMENT_VERIFICATION":     {company, []string{"COMPANY_VERIFY_IDENTITY"}, document},
+		"COMPANY_FRAUD_SCREENING":           {company, []string{"COMPANY_FRAUD_SCREENING"}, nil},
+		"COMPANY_MERCHANT_FRAUD_SCREENING":  {company, []string{"COMPANY_MERCHANT_FRAUD_SCREENING"}, nil},
+		"COMPANY_MANUAL_FORM":               {company, []string{"COMPANY_MANUAL_TASK"}, []string{"form_id"}},
+		"COMPANY_CUSTOM":                    {company, []string{"COMPANY_MANUAL_TASK"}, nil},
+	}
+}
+
+func (k checkKind) serves(taskType string) bool {
+	return slices.ContainsFunc(k.tasks, func(part string) bool { return strings.Contains(taskType, part) })
+}
+
+func (p *profile) check(id string) *check {
+	return find(p.Checks, func(c *check) bool { return c.ID == id })
+}
+
+func (c *check) variantWire() object {
+	return object{"id": c.VariantID, "name": c.VariantName, "alias": c.VariantAlias}
+}
+
+func (c *check) wire() object {
+	o := object{}
+	for k, v := range c.Extra {
+		o[k] = v
+	}
+	o["id"], o["check_type"], o["state"], o["variant"] = c.ID, c.Type, c.State, c.variantWire()
+	o["task_ids"], o["instructed_externally"] = orEmpty(c.Tasks), c.External
+	at := dateTime(c.Instructed)
+	o["instructed_on"], o["performed_on"], o["started_on"], o["providers"] = at, at, at, []any{}
+	if c.State != "COMPLETE" {
+		return o
+	}
+	o["result"], o["decision"], o["errors"] = c.Result, c.Decision, orEmpty(c.Errors)
+	o["completed_on"], o["performed_on"] = dateTime(c.Completed), dateTime(c.Completed)
+	o["input_data"], o["output_data"] = c.Input, c.Output
+	o["providers"] = []object{{
+		"provider_name": providerName, "is_monitored": screens(c.Type) && c.Extra["disable_monitoring"] != true,
+		"variant_name": c.VariantName, "instructed_on": at, "primary": true,
+	}}
+	return o
+}
+
+func (s *Server) checksWire(p *profile) []object {
+	out := []object{}
+	for _, c := range p.Checks {
+		out = append(out, c.wire())
+	}
+	return out
+}
+
+func (s *Server) checkOf(c *call) (*profile, *check, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	ch := p.check(strings.ToLower(c.params["check_id"]))
+	if ch == nil {
+		return nil, nil, notFound("check")
+	}
+	return p, ch, nil
+}
+
+func (s *Server) listChecks(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(s.checksWire(p)), nil
+}
+
+func (s *Server) getCheck(c *call) (*reply, error) {
+	_, ch, err := s.checkOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(ch.wire()), nil
+}
+
+// runCheck runs a check. In sync mode it holds the answer until the provider is
+// done or the limit has passed, and does so without the lock.
+func (s *Server) runCheck(c *call) (*reply, error) {
+	ch, until, err := s.startCheck(c)
+	if err != nil {
+		return nil, err
+	}
+	if !until.IsZero() {
+		s.wait(c.ctx, until)
+	}
+	s.enter()
+	defer s.leave()
+	return ok(ch.wire()), nil
+}
+
+func (s *Server) startCheck(c *call) (*check, time.Time, error) {
+	var never time.Time
+	s.enter()
+	defer s.leave()
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, never, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, never, err
+	}
+	ch, err := s.wantedCheck(p, body)
+	if err != nil {
+		return nil, never, err
+	}
+	mode := c.query("mode")
+	switch mode {
+	case "sync", "async":
+	case "":
+		mode = "async"
+		if ch.Type == "IDENTITY_CHECK" {
+			mode = "sync"
+		}
+	default:
+		return nil, never, invalid("mode is neither sync nor async")
+	}
+	if ch.External {
+		s.addCheck(p, ch, byKey(c))
+		s.complete(p, ch, ch.Outcome)
+		return ch, never, nil
+	}
+	if s.cfg.chargeable > 0 && s.charged() >= s.cfg.chargeable {
+		return nil, never, refuse(http.StatusBadRequest, CodeChargeableLimitReached, "chargeable limit reached")
+	}
+	s.addCheck(p, ch, byKey(c))
+	s.instruct(p, ch, mode == "sync")
+	s.review(p)
+	if mode == "async" {
+		return ch, never, nil
+	}
+	hold := s.cfg.syncLimit
+	if !ch.DueAt.IsZero() && ch.DueAt.Sub(s.tick) <= hold {
+		return ch, ch.DueAt, nil
+	}
+	if s.cfg.syncHold > 0 {
+		hold = s.cfg.syncHold
+	}
+	return ch, s.tick.Add(hold), nil
+}
+
+// wantedCheck reads a check request.
+func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
+	ch := &check{Type: text(body, "check_type"), State: "PENDING", Instructed: s.tick, Extra: object{}}
+	if ch.Type == "" {
+		return nil, missing("check_type")
+	}
+	kind, known := checkKinds()[ch.Type]
+	if !known {
+		return nil, invalid("unknown check type")
+	}
+	if kind.entity != "" && kind.entity != p.Summary.EntityType {
+		return nil, invalid("the check type does not fit the profile")
+	}
+	for _, need := range kind.needs {
+		if v := body[need]; v == nil || v == "" {
+			return nil, missing(need)
+		}
+	}
+	if id := text(body, "document_id"); id != "" && p.document(id) == nil {
+		return nil, invalid("document_id names a document the profile does not have")
+	}
+	if err := s.checkTasks(p, ch, kind, body); err != nil {
+		return nil, err
+	}
+	ref := child(body, "variant")
+	ch.VariantAlias, ch.VariantID = text(ref, "alias"), text(ref, "id")
+	if ch.VariantAlias == "" {
+		ch.VariantAlias = "default"
+	}
+	if ch.VariantID == "" {
+		ch.VariantID = s.nameID("check variant", ch.Type+" "+ch.VariantAlias)
+	}
+	ch.VariantName = title(ch.VariantAlias)
+	ch.External, _ = body["instructed_externally"].(bool)
+	if ch.External {
+		if text(body, "result") == "" {
+			return nil, missing("result")
+		}
+		ch.Outcome = s.finished(ch.Type, Outcome{Result: text(body, "result"), Output: body["output_data"]})
+	}
+	for k, v := range body {
+		switch k {
+		case "id", "check_type", "state", "variant", "task_ids", "result", "decision", "errors", "input_data",
+			"output_data", "providers", "instructed_externally", "performed_on", "instructed_on", "started_on", "completed_on":
+		default:
+			ch.Extra[k] = v
+		}
+	}
+	return ch, nil
+}
+
+// checkTasks fills in the tasks of a check: those asked for, or all it serves.
+func (s *Server) checkTasks(p *profile, ch *check, kind checkKind, body object) error {
+	if v, there := body["task_ids"]; there && v != nil {
+		ids, is := stringList(body, "task_ids")
+		if !is {
+			return invalid("task_ids is not a list of ids")
+		}
+		for _, id := range ids {
+			if p.task(id) == nil {
+				return invalid("task_ids names a task the profile does not have")
+			}
+		}
+		ch.Tasks = ids
+		return nil
+	}
+	for _, t := range p.Tasks {
+		if !t.Expired && !t.Deleted && kind.serves(t.Type) {
+			ch.Tasks = append(ch.Tasks, t.ID)
+		}
+	}
+	return nil
+}
+
+func (s *Server) addCheck(p *profile, ch *check, by actor) {
+	ch.ID = s.newID()
+	ch.Input = p.Data
+	p.Checks = append(p.Checks, ch)
+	p.Modified = s.tick
+	for _, id := range ch.Tasks {
+		t := p.task(id)
+		t.Checks = append(t.Checks, ch.ID)
+	}
+	s.audit(p, by, "instructed-check", object{"check_id": ch.ID, "check_type": ch.Type})
+}
+
+// instruct sends a check to its provider, which is when it is charged. While
+// the profile has collection steps it stays PENDING (sheet 2.14).
+func (s *Server) instruct(p *profile, ch *check, atOnce bool) {
+	if len(p.Steps) > 0 {
+		return
+	}
+	ch.Outcome = s.chooseOutcome(p, ch)
+	ch.Findings = ch.Outcome.findings
+	s.state.Charges[ch.Type]++
+	if atOnce {
+		ch.State = "RUNNING"
+	} else {
+		ch.RunsAt = s.tick.Add(ch.Outcome.After / 4)
+	}
+	if !ch.Outcome.Never {
+		ch.DueAt = s.tick.Add(ch.Outcome.After)
+	}
+	s.schedule(p.ID, ch)
+}
+
+func (s *Server) schedule(profileID string, ch *check) {
+	id := ch.ID
+	open := func() (*profile, *check) {
+		if p := s.state.Profiles[profileID]; p != nil {
+			if ch := p.check(id); ch != nil && ch.State != "COMPLETE" {
+				return p, ch
+			}
+		}
+		return nil, nil
+	}
+	if ch.State == "PENDING" && !ch.RunsAt.IsZero() {
+		s.at(ch.RunsAt, func() {
+			if _, ch := open(); ch != nil {
+				ch.State = "RUNNING"
+			}
+		})
+	}
+	if !ch.DueAt.IsZero() {
+		s.at(ch.DueAt, func() {
+			if p, ch := open(); ch != nil {
+				s.complete(p, ch, ch.Outcome)
+			}
+		})
+	}
+}
+
+// complete ends a check and draws the conclusions.
+func (s *Server) complete(p *profile, ch *check, o Outcome) {
+	if o.findings == nil {
+		o.findings = ch.Findings
+	}
+	ch.State, ch.Result, ch.Decision, ch.Errors, ch.Completed = "COMPLETE", o.Result, o.Decision, o.Errors, s.tick
+	if o.Output == nil {
+		o.Output = s.outputFor(p, ch, o)
+	}
+	ch.Output = encode(o.Output)
+	p.Modified = s.tick
+	s.audit(p, actor{}, "updated-check", object{"check_id": ch.ID})
+	s.emitBare(p, "CHECK_COMPLETED", object{"check": object{
+		"id": ch.ID, "check_type": ch.Type, "result": ch.Result, "decision": ch.Decision, "variant": ch.variantWire(),
+	}})
+	if screens(ch.Type) {
+		s.addFindings(p, o.findings)
+	}
+	for _, id := range ch.Tasks {
+		t := p.task(id)
+		if t == nil || t.complete() || t.Expired {
+			continue
+		}
+		pass := t.PassOn
+		if pass == nil {
+			pass = []string{"PASS"}
+		}
+		switch {
+		case slices.Contains(pass, ch.Decision):
+			s.setTaskState(p, t, "COMPLETED_PASS", actor{})
+		case slices.Contains(t.FailOn, ch.Decision):
+			s.setTaskState(p, t, "COMPLETED_FAIL", actor{})
+		}
+	}
+	s.review(p)
+}
+
+// autoRun runs the checks the product's tasks ask for, as the smart policy.
+func (s *Server) autoRun(p *profile, a *application, product *Product) {
+	for i, want := range product.tasksFor(p.Summary.EntityType) {
+		if i >= len(a.Tasks) {
+			break
+		}
+		t := p.task(a.Tasks[i])
+		if t == nil || t.complete() {
+			continue
+		}
+		for _, checkType := range want.Checks {
+			ch := &check{
+				Type: checkType, State: "PENDING", Instructed: s.tick, Tasks: []string{t.ID}, Extra: object{},
+				VariantAlias: "default", VariantName: "Default", VariantID: s.nameID("check variant", checkType+" default"),
+			}
+			s.addCheck(p, ch, actor{})
+			s.instruct(p, ch, false)
+		}
+	}
+}
+
+func (s *Server) setCheckTasks(c *call) (*reply, error) {
+	p, ch, err := s.checkOf(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	if body["task_ids"] == nil {
+		return nil, missing("task_ids")
+	}
+	if err := s.checkTasks(p, ch, checkKind{}, body); err != nil {
+		return nil, err
+	}
+	for _, t := range p.Tasks {
+		has, want := slices.Contains(t.Checks, ch.ID), slices.Contains(ch.Tasks, t.ID)
+		switch {
+		case want && !has:
+			t.Checks = append(t.Checks, ch.ID)
+		case has && !want:
+			t.Checks = slices.DeleteFunc(t.Checks, func(id string) bool { return id == ch.ID })
+		}
+	}
+	s.audit(p, byKey(c), "updated-check", object{"check_id": ch.ID})
+	s.review(p)
+	return ok(ch.wire()), nil
+}
+
+func (s *Server) approveCheck(c *call) (*reply, error) { return s.judge(c, "Pass") }
+func (s *Server) rejectCheck(c *call) (*reply, error)  { return s.judge(c, "Fail") }
+
+// judge makes a new check like the one named, with the result a person gives.
+func (s *Server) judge(c *call, result string) (*reply, error) {
+	p, old, err := s.checkOf(c)
+	if err != nil {
+		return nil, err
+	}
+	again := *old
+	again.State, again.Completed, again.RunsAt, again.DueAt, again.Instructed = "PENDING", time.Time{}, time.Time{}, time.Time{}, s.tick
+	again.Tasks, again.Findings = slices.Clone(old.Tasks), []string{}
+	if result == "Pass" && again.Type == "IDENTITY_CHECK" {
+		result = "2+2"
+	}
+	s.addCheck(p, &again, byKey(c))
+	s.complete(p, &again, s.finished(again.Type, Outcome{Result: result}))
+	return s.nothing(), nil
+}
+
+// CompleteCheck ends a check now, whatever its provider would have done. It
+// fails if the check is unknown or complete.
+func (s *Server) CompleteCheck(profileID, checkID string, o Outcome) error {
+	s.enter()
+	defer s.leave()
+	p, err := s.profileByID(profileID)
+	if err != nil {
+		return err
+	}
+	ch := p.check(checkID)
+	switch {
+	case ch == nil:
+		return notFound("check")
+	case ch.State == "COMPLETE":
+		return invalid("the check is complete")
+	}
+	ch.Findings = nil
+	s.complete(p, ch, s.finished(ch.Type, o))
+	return nil
+}
+
+// Charges returns how often each check type, and "address/format", was charged.
+func (s *Server) Charges() map[string]int {
+	s.enter()
+	defer s.leave()
+	out := map[string]int{}
+	for k, n := range s.state.Charges {
+		out[k] = n
+	}
+	return out
+}
+
+func (s *Server) charged() int {
+	n := 0
+	for _, c := range s.state.Charges {
+		n += c
+	}
+	return n
+}

@@ -1,0 +1,197 @@
+package passforttest
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// member returns the raw JSON of one member of a JSON object. The body was
+// decoded before.
+func member(body []byte, name string) json.RawMessage {
+	var o map[string]json.RawMessage
+	if json.Unmarshal(body, &o) != nil {
+		return nil
+	}
+	return o[name]
+}
+
+// storable checks collected data and returns it as it is stored: as it was
+// sent, but for addresses the server rewrites.
+func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
+	var sum summary
+	if !utf8.Valid(raw) || !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
+		return nil, sum, invalid("collected data is not a JSON object")
+	}
+	raw = compact(raw)
+	if bytes.Contains(raw, []byte(`FREEFORM`)) || s.sw.OriginalStructuredAddress {
+		o, err := decodeObject(raw)
+		if err != nil {
+			return nil, sum, invalid("collected data is not a JSON object")
+		}
+		if s.rewriteAddresses(o) {
+			raw = encode(o)
+		}
+	}
+	sum = summarise(raw)
+	switch sum.EntityType {
+	case "INDIVIDUAL", "COMPANY":
+		return raw, sum, nil
+	case "":
+		return nil, sum, missing("entity_type")
+	}
+	return nil, sum, invalid("unknown entity_type")
+}
+
+// summarise reads what the server needs to know. A member of an unexpected
+// type counts as absent.
+func summarise(raw json.RawMessage) summary {
+	var d struct {
+		EntityType      string `json:"entity_type"`
+		CustomerRef     string `json:"customer_ref"`
+		PersonalDetails struct {
+			Name struct {
+				GivenNames []string `json:"given_names"`
+				FamilyName string   `json:"family_name"`
+			} `json:"name"`
+		} `json:"personal_details"`
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	}
+	// A member of another type than expected is skipped; the rest is read.
+	_ = json.Unmarshal(raw, &d)
+	sum := summary{EntityType: d.EntityType, CustomerRef: d.CustomerRef, Name: d.Metadata.Name}
+	if d.EntityType == "INDIVIDUAL" {
+		n := d.PersonalDetails.Name
+		sum.Name = strings.Join(strings.Fields(strings.Join(n.GivenNames, " ")+" "+n.FamilyName), " ")
+	} else {
+		sum.HasLinks = bytes.Contains(raw, []byte(`"linked_profile"`))
+		sum.Associates = sum.HasLinks || bytes.Contains(raw, []byte(`"immediate_data"`))
+	}
+	return sum
+}
+
+// nextVersion returns a number that grows with every write: milliseconds, and
+// one more than the last if the clock has not moved on.
+func (s *Server) nextVersion() int64 {
+	s.state.Version = max(s.state.Version+1, s.tick.UnixMilli())
+	return s.state.Version
+}
+
+func (s *Server) etag(p *profile) string {
+	quote := `"`
+	if s.sw.SingleQuotedETags {
+		quote = "'"
+	}
+	ms := strconv.FormatInt(p.Version%1000+1000, 10)[1:]
+	return "W/" + quote + strconv.FormatInt(p.Version/1000, 10) + "." + ms + quote
+}
+
+func (s *Server) dataReply(p *profile) *reply {
+	return &reply{body: s.shownData(p), header: http.Header{"Etag": {s.etag(p)}}}
+}
+
+func (s *Server) getCollectedData(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.dataReply(p), nil
+}
+
+func (s *Server) replaceCollectedData(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.fault.StaleETag {
+		p.Version = s.nextVersion()
+	}
+	match := c.req.Header.Values("If-Match")
+	if len(match) > 0 && match[0] != s.etag(p) {
+		return s.stale(p), nil
+	}
+	if len(bytes.TrimSpace(c.body)) == 0 {
+		return nil, invalid("the body is empty")
+	}
+	raw, sum, err := s.storable(c.body)
+	if err != nil {
+		return nil, err
+	}
+	if sum.EntityType != p.Summary.EntityType {
+		return nil, invalid("the entity_type of a profile cannot change")
+	}
+	s.storeData(p, raw, sum, byKey(c))
+	return s.dataReply(p), nil
+}
+
+// stale answers a write that lost: the latest data, without its changes, and
+// the latest ETag (sheet 5.1).
+func (s *Server) stale(p *profile) *reply {
+	rep := s.dataReply(p)
+	rep.status = http.StatusPreconditionFailed
+	if s.sw.PreconditionWithoutETag {
+		rep.header = nil
+	}
+	if s.sw.PreconditionEnvelope {
+		rep.body = envelope(s.sw, ErrorObject{CodeConstraintsNotSatisfied, "the ETag does not match", "API"})
+	}
+	return rep
+}
+
+// storeData makes data the profile's collected data. Every write counts: the
+// ETag moves and the webhook is sent even if nothing differs.
+func (s *Server) storeData(p *profile, raw json.RawMessage, sum summary, by actor) {
+	old := p.Data
+	p.Data, p.Summary = raw, sum
+	p.Version, p.Modified = s.nextVersion(), s.tick
+	s.audit(p, by, "replace-collected-data", nil)
+	event := s.sw.CollectedDataEvent
+	if event == "" {
+		event = "COLLECTED_DATA_UPDATED"
+	}
+	s.emit(p, by, event, object{"old_data": old, "new_data": raw})
+	s.satisfySteps(p, by)
+	s.linkAssociates(p, by)
+}
+
+// EditCollectedData changes a profile's collected data as a person in the
+// portal would: the ETag moves, and the webhook names a user. The change gets
+// the decoded data (numbers are json.Number) and alters it in place. It returns
+// the new ETag, or an error if there is no such profile or the result is not
+// valid collected data.
+func (s *Server) EditCollectedData(profileID string, change func(data map[string]any)) (string, error) {
+	s.enter()
+	defer s.leave()
+	p, err := s.profileByID(profileID)
+	if err != nil {
+		return "", err
+	}
+	o, err := decodeObject(p.Data)
+	if err != nil {
+		return "", err
+	}
+	change(o)
+	raw, sum, err := s.storable(encode(o))
+	if err != nil {
+		return "", err
+	}
+	s.storeData(p, raw, sum, s.portal())
+	return s.etag(p), nil
+}
+
+// CollectedData returns what is stored for a profile and its ETag, without a
+// request. It is nil if there is no such profile.
+func (s *Server) CollectedData(profileID string) (data []byte, etag string) {
+	s.enter()
+	defer s.leave()
+	p, err := s.profileByID(profileID)
+	if err != nil {
+		return nil, ""
+	}
+	return bytes.Clone(p.Data), s.etag(p)
+}

@@ -1,0 +1,61 @@
+package passforttest
+
+import "net/http"
+
+// The codes Passfort puts into an error object. They have nothing to do with
+// HTTP statuses (sheet 1.6).
+const (
+	CodeMissingRequiredFields   = 101
+	CodeEntityAlreadyApproved   = 102
+	CodeEntityAlreadyRejected   = 103
+	CodeChargeableLimitReached  = 104
+	CodeConstraintsNotSatisfied = 105
+	CodeInvalidInputData        = 201
+	CodeDataPresent             = 202
+	CodeMissingAPIKey           = 203
+	CodeInvalidAPIKey           = 204
+	CodeProviderConnectionError = 302
+	CodeUnknownInternalError    = 401
+	CodeTransitionError         = 402
+)
+
+// ErrorObject is one entry of an error envelope, or of a check's errors.
+type ErrorObject struct {
+	Code    int    `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+	Source  string `json:"source,omitempty"` // API, ENGINE or PROVIDER
+}
+
+// refusal is an answer that is not the one the caller hoped for.
+type refusal struct {
+	status int
+	err    ErrorObject
+	header http.Header
+}
+
+func (r *refusal) Error() string { return r.err.Message }
+
+func refuse(status, code int, message string) *refusal {
+	return &refusal{status: status, err: ErrorObject{code, message, "API"}}
+}
+
+func invalid(message string) *refusal {
+	return refuse(http.StatusBadRequest, CodeInvalidInputData, message)
+}
+
+func missing(field string) *refusal {
+	return refuse(http.StatusBadRequest, CodeMissingRequiredFields, "missing required field: "+field)
+}
+
+func notFound(what string) *refusal {
+	return refuse(http.StatusNotFound, CodeInvalidInputData, what+" not found")
+}
+
+// envelope is the body of a refused call: an array of error objects, or the
+// single object older clients saw.
+func envelope(sw Switches, errs ...ErrorObject) []byte {
+	if sw.ErrorsAsObject && len(errs) == 1 {
+		return encode(object{"errors": errs[0]})
+	}
+	return encode(object{"errors": errs})
+}

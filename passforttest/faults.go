@@ -1,0 +1,211 @@
+package passforttest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"path"
+	"time"
+)
+
+// Fault is something that goes wrong with a call. The fields before Status say
+// which calls it hits, the others what happens; they may be combined, and
+// Delay comes first.
+type Fault struct {
+	// Operation is the name of the operation to hit, as in "Profiles.Create";
+	// see Operations. Empty hits any.
+	Operation string
+	// Method and Path narrow it further. Path is a pattern of package path,
+	// matched against the whole escaped request path. Empty hits any.
+	Method, Path string
+	// Times is how many calls are hit; 0 means once, a negative number all.
+	Times int
+	// Skip lets so many matching calls pass first.
+	Skip int
+	// Probability hits a matching call by chance, from the server's seed; 0
+	// means always.
+	Probability float64
+
+	// Status is answered instead of handling the call, with Body or a plausible
+	// body for that status, and with Header.
+	Status int
+	// Header is added to the answer, whichever it is.
+	Header http.Header
+	// Body is the body of the answer that Status or AfterWrite gives. A non-nil
+	// empty Body is an empty body.
+	Body []byte
+	// AfterWrite handles the call first and only then answers with Status (200 if
+	// it is 0) and Body.
+	AfterWrite bool
+	// DropBeforeWrite resets the connection before the call is handled.
+	DropBeforeWrite bool
+	// DropAfterWrite handles the call and resets the connection instead of
+	// answering.
+	DropAfterWrite bool
+	// Delay is real time spent before anything else; it ends early when the
+	// caller goes away.
+	Delay time.Duration
+	// StaleETag makes CollectedData.Replace behave as if another writer had just
+	// been there: the ETag moves on, the call is answered with 412. It hits only
+	// calls of that operation that have an If-Match header.
+	StaleETag bool
+	// Truncate sends half of the answer's body and closes the connection.
+	Truncate bool
+	// Trickle sends the answer's body in small pieces with this time between
+	// them.
+	Trickle time.Duration
+}
+
+type armedFault struct {
+	Fault
+	left, skip int
+}
+
+// Inject arms a fault. Faults are tried in the order in which they were
+// injected; a call is hit by at most one.
+func (s *Server) Inject(f Fault) {
+	a := &armedFault{Fault: f, left: max(f.Times, 1), skip: f.Skip}
+	if f.Times < 0 {
+		a.left = -1
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, a)
+}
+
+// ClearFaults disarms every fault and returns how many were still armed.
+func (s *Server) ClearFaults() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.faults)
+	s.faults = nil
+	return n
+}
+
+func (s *Server) takeFault(operation string, r *http.Request) (Fault, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, a := range s.faults {
+		if !a.matches(operation, r) {
+			continue
+		}
+		if a.skip > 0 {
+			a.skip--
+			continue
+		}
+		if a.Probability > 0 && s.random.Float64() >= a.Probability {
+			continue
+		}
+		if a.left > 0 {
+			a.left--
+		}
+		if a.left == 0 {
+			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+		}
+		return a.Fault, true
+	}
+	return Fault{}, false
+}
+
+func (f *Fault) matches(operation string, r *http.Request) bool {
+	if f.Operation != "" && f.Operation != operation || f.Method != "" && f.Method != r.Method {
+		return false
+	}
+	if f.StaleETag && (operation != opReplace || r.Header.Get("If-Match") == "") {
+		return false
+	}
+	if f.Path == "" {
+		return true
+	}
+	hit, err := path.Match(f.Path, r.URL.EscapedPath())
+	return err == nil && hit
+}
+
+func (f *Fault) answersBefore() bool { return f.Status != 0 && !f.AfterWrite && !f.DropAfterWrite }
+
+// reply is what the fault answers in the server's place.
+func (f *Fault) reply(sw Switches) *reply {
+	rep := &reply{status: f.Status, body: f.Body}
+	if rep.status == 0 {
+		rep.status = http.StatusOK
+	}
+	if f.Body != nil {
+		return rep
+	}
+	switch {
+	case rep.status == http.StatusBadGateway, rep.status == http.StatusGatewayTimeout:
+		rep.contentType = "text/html"
+		rep.body = []byte("<html><body><h1>" + http.StatusText(rep.status) + "</h1></body></html>\n")
+	case rep.status == http.StatusTooManyRequests:
+		rep.body = envelope(sw, ErrorObject{Message: "rate limit exceeded", Source: "API"})
+	case rep.status >= 500:
+		rep.body = envelope(sw, ErrorObject{CodeUnknownInternalError, "internal error", "ENGINE"})
+	case rep.status >= 400:
+		rep.body = envelope(sw, ErrorObject{CodeInvalidInputData, "refused", "API"})
+	}
+	return rep
+}
+
+// pause waits and says whether the caller is still there.
+func pause(ctx context.Context, closed <-chan struct{}, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+	case <-closed:
+	}
+	return false
+}
+
+// drop resets the connection without an answer.
+func drop(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, is := conn.(*net.TCPConn); is {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+func (r *reply) bytes() []byte {
+	if r.stream == nil {
+		return r.body
+	}
+	var b bytes.Buffer
+	_ = r.stream(&b)
+	return b.Bytes()
+}
+
+func truncated(w http.ResponseWriter, rep *reply) {
+	body := rep.bytes()
+	w.Header().Set("Content-Length", itoa(len(body)))
+	w.WriteHeader(rep.status)
+	_, _ = w.Write(body[:len(body)/2])
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+func trickled(w http.ResponseWriter, ctx context.Context, closed <-chan struct{}, rep *reply, gap time.Duration) {
+	const pieces = 16
+	body := rep.bytes()
+	w.WriteHeader(rep.status)
+	rc := http.NewResponseController(w)
+	size := max(1, (len(body)+pieces-1)/pieces)
+	for len(body) > 0 {
+		n := min(size, len(body))
+		_, _ = w.Write(body[:n])
+		_ = rc.Flush()
+		body = body[n:]
+		if len(body) > 0 && !pause(ctx, closed, gap) {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}

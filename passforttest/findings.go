@@ -1,0 +1,230 @@
+package passforttest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Findings are what the API calls events: a PEP, a sanction, bad press.
+
+func (p *profile) event(id string) object {
+	id = strings.ToLower(id)
+	for _, e := range p.Events {
+		if text(e, "id") == id {
+			return e
+		}
+	}
+	return nil
+}
+
+func (p *profile) unresolvedTypes() []string {
+	out := []string{}
+	for _, e := range p.Events {
+		if t := text(child(e, "data"), "event_type"); text(e, "resolution") == "UNRESOLVED" && !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func validResolution(r string) bool {
+	return slices.Contains([]string{"UNRESOLVED", "MISMATCH", "MATCH", "IGNORE", "CREATED_TASK"}, r)
+}
+
+func (s *Server) listEvents(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(orEmpty(p.Events)), nil
+}
+
+func (s *Server) getEvent(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	e := p.event(c.params["event_id"])
+	if e == nil {
+		return nil, notFound("event")
+	}
+	return ok(e), nil
+}
+
+func (s *Server) createEvent(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.newEvent(body)
+	if err != nil {
+		return nil, err
+	}
+	s.addEvents(p, byKey(c), e)
+	return ok(e), nil
+}
+
+// newEvent completes an event somebody sent.
+func (s *Server) newEvent(body object) (object, error) {
+	if text(child(body, "data"), "event_type") == "" {
+		return nil, missing("data.event_type")
+	}
+	e := maps.Clone(body)
+	e["id"], e["creation_date"] = s.newID(), dateTime(s.tick)
+	if e["resolution"] == nil {
+		e["resolution"] = "UNRESOLVED"
+	}
+	if !validResolution(text(e, "resolution")) {
+		return nil, invalid("unknown resolution")
+	}
+	if text(e, "resolution") != "UNRESOLVED" {
+		e["resolution_date"] = dateTime(s.tick)
+	}
+	return e, nil
+}
+
+func (s *Server) addEvents(p *profile, by actor, events ...object) {
+	p.Events = append(p.Events, events...)
+	p.Modified = s.tick
+	s.audit(p, by, "added-event", nil)
+	s.emit(p, by, "EVENTS_CREATED", object{"events": eventsForWebhook(events)})
+	s.review(p)
+}
+
+func eventsForWebhook(events []object) []object {
+	out := []object{}
+	for _, e := range events {
+		out = append(out, object{
+			"id": e["id"], "resolution": e["resolution"], "event_type": child(e, "data")["event_type"],
+		})
+	}
+	return out
+}
+
+// AddEvent adds a finding to a profile, as monitoring would, and returns its
+// id. The data must name its event_type; it is given the rest of an event.
+func (s *Server) AddEvent(profileID string, data map[string]any) (string, error) {
+	s.enter()
+	defer s.leave()
+	p, err := s.profileByID(profileID)
+	if err != nil {
+		return "", err
+	}
+	e, err := s.newEvent(object{"data": copyObject(data)})
+	if err != nil {
+		return "", err
+	}
+	s.addEvents(p, actor{}, e)
+	return text(e, "id"), nil
+}
+
+// addFindings makes events of what a screening found.
+func (s *Server) addFindings(p *profile, findings []string) {
+	kinds := map[string]string{
+		"PEP": "PEP_FLAG", "Sanction": "SANCTION_FLAG", "Media": "ADVERSE_MEDIA_FLAG", "Refer": "REFER_FLAG",
+	}
+	var events []object
+	for _, f := range findings {
+		if kinds[f] == "" {
+			continue
+		}
+		data := s.screeningResult(p, f)
+		data["event_type"], data["provider_name"] = kinds[f], providerName
+		events = append(events, object{
+			"id": s.newID(), "creation_date": dateTime(s.tick), "resolution": "UNRESOLVED", "data": data,
+		})
+	}
+	if events != nil {
+		s.addEvents(p, actor{}, events...)
+	}
+}
+
+func (s *Server) updateEvent(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	e := p.event(c.params["event_id"])
+	if e == nil {
+		return nil, notFound("event")
+	}
+	if err := s.checkEvent(e, body); err != nil {
+		return nil, err
+	}
+	s.changeEvent(e, body)
+	s.eventsChanged(p, byKey(c), "event-resolution", []object{e})
+	return ok(e), nil
+}
+
+func (s *Server) bulkUpdateEvents(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := decode(c.body)
+	items, is := v.([]any)
+	if err != nil || !is {
+		return nil, invalid("the body is not a list of events")
+	}
+	events := []object{}
+	for _, item := range items {
+		o, _ := item.(object)
+		e := p.event(text(o, "id"))
+		if e == nil {
+			return nil, invalid("the list names an event the profile does not have")
+		}
+		if err := s.checkEvent(e, o); err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	for i, item := range items {
+		s.changeEvent(events[i], item.(object))
+	}
+	if len(events) > 0 {
+		s.eventsChanged(p, byKey(c), "event-bulk-resolution", events)
+	}
+	return ok(events), nil
+}
+
+func (s *Server) checkEvent(e, body object) error {
+	if id := text(body, "id"); id != "" && !strings.EqualFold(id, text(e, "id")) {
+		return invalid("the id in the body is another event's")
+	}
+	if v, there := body["resolution"]; there && !validResolution(text(body, "resolution")) && v != nil {
+		return invalid("unknown resolution")
+	}
+	return nil
+}
+
+// changeEvent takes over what was sent; what the server sets stays.
+func (s *Server) changeEvent(e, body object) {
+	was := text(e, "resolution")
+	for k, v := range body {
+		if k != "id" && k != "creation_date" && k != "resolution_date" {
+			e[k] = v
+		}
+	}
+	switch now := text(e, "resolution"); {
+	case now == "UNRESOLVED":
+		delete(e, "resolution_date")
+	case now != was:
+		e["resolution_date"] = dateTime(s.tick)
+	}
+}
+
+func (s *Server) eventsChanged(p *profile, by actor, action string, events []object) {
+	p.Modified = s.tick
+	s.audit(p, by, action, nil)
+	s.emit(p, by, "EVENTS_UPDATED", object{"events": eventsForWebhook(events)})
+	s.review(p)
+}

@@ -1,0 +1,166 @@
+package passforttest
+
+import (
+	"net/http"
+	"time"
+)
+
+// Option configures a Server.
+type Option func(*config)
+
+type config struct {
+	apiKey, apiKeyName, institution string
+	clock                           Clock
+	seed                            *uint64
+	switches                        Switches
+	products                        []Product
+	flows                           []Flow
+	companies                       []Company
+
+	checkTime      time.Duration
+	syncLimit      time.Duration
+	syncHold       time.Duration
+	automationTime time.Duration
+	chargeable     int
+
+	limits map[string]RateLimit
+
+	recordLimit int
+	recordBytes int
+	bodyLimit   int64
+	imageLimit  int64
+
+	webhookPace     time.Duration
+	webhookBackoff  [2]time.Duration
+	webhookBatch    int
+	webhookClient   *http.Client
+	webhookShuffle  bool
+	webhookRepeated float64
+}
+
+func defaults() config {
+	return config{
+		apiKey: "sim-master-key", apiKeyName: "Simulator key", institution: "Simulated Institution",
+		clock:     systemClock{},
+		checkTime: 40 * time.Millisecond, syncLimit: 120 * time.Second, automationTime: 10 * time.Millisecond,
+		limits: map[string]RateLimit{
+			"Profiles.Create":       {Requests: 10_000, Per: time.Hour},
+			"CollectedData.Replace": {Requests: 10_000, Per: time.Hour},
+			"Audit.PDFReport":       {Requests: 3, Per: 4 * time.Second, Burst: 1},
+		},
+		recordLimit: 20_000, recordBytes: 64 << 10,
+		bodyLimit: 32 << 20, imageLimit: 50 << 20,
+		webhookPace:    200 * time.Millisecond,
+		webhookBackoff: [2]time.Duration{50 * time.Millisecond, 2 * time.Second},
+		webhookBatch:   100,
+	}
+}
+
+// WithAPIKey sets the master key the server accepts.
+func WithAPIKey(key string) Option { return func(c *config) { c.apiKey = key } }
+
+// WithAPIKeyName sets the name of the master key: it appears in WhoAmI, audit
+// items and webhooks.
+func WithAPIKeyName(name string) Option { return func(c *config) { c.apiKeyName = name } }
+
+// WithInstitution sets the name WhoAmI gives for the institution.
+func WithInstitution(name string) Option { return func(c *config) { c.institution = name } }
+
+// WithClock sets the server's time.
+func WithClock(clock Clock) Option { return func(c *config) { c.clock = clock } }
+
+// WithSeed makes ids, keys and everything else that is random follow from
+// seed: the same calls in the same order give the same ids.
+func WithSeed(seed uint64) Option { return func(c *config) { c.seed = &seed } }
+
+// WithSwitches sets the server's switches.
+func WithSwitches(sw Switches) Option { return func(c *config) { c.switches = sw } }
+
+// WithProducts configures products. A product that is asked for by an alias
+// nobody configured is made on the fly, with the default tasks.
+func WithProducts(products ...Product) Option {
+	return func(c *config) { c.products = append(c.products, products...) }
+}
+
+// WithFlows configures the flow templates of customer requests. A template
+// nobody configured is made on the fly.
+func WithFlows(flows ...Flow) Option {
+	return func(c *config) { c.flows = append(c.flows, flows...) }
+}
+
+// WithCompanies sets what a company search can find.
+func WithCompanies(companies ...Company) Option {
+	return func(c *config) { c.companies = append(c.companies, companies...) }
+}
+
+// WithCheckTime sets how long a provider takes for a check, unless its Outcome
+// says otherwise. Default 40 ms.
+func WithCheckTime(d time.Duration) Option { return func(c *config) { c.checkTime = d } }
+
+// WithSyncLimit sets how long a check in sync mode may take before it becomes
+// asynchronous. Default 120 s (sheet 5.3).
+func WithSyncLimit(d time.Duration) Option { return func(c *config) { c.syncLimit = d } }
+
+// WithSyncHold sets how long a call in sync mode is held before it is answered
+// with an unfinished check. Default: the sync limit.
+func WithSyncHold(d time.Duration) Option { return func(c *config) { c.syncHold = d } }
+
+// WithAutomationTime sets how long a new application stays AUTOMATING.
+// Default 10 ms.
+func WithAutomationTime(d time.Duration) Option { return func(c *config) { c.automationTime = d } }
+
+// WithChargeableLimit makes every check after the nth fail with code 104.
+// Zero, the default, is no limit.
+func WithChargeableLimit(n int) Option { return func(c *config) { c.chargeable = n } }
+
+// RateLimit is a quota of Requests for each span of time Per, of which Burst
+// may be used at once. Burst 0 is Requests.
+type RateLimit struct {
+	Requests int
+	Per      time.Duration
+	Burst    int
+}
+
+// WithRateLimit limits one operation. By default Profiles.Create and
+// CollectedData.Replace allow 10,000 requests an hour and Audit.PDFReport 0.75
+// a second (sheet 1.9).
+func WithRateLimit(operation string, limit RateLimit) Option {
+	return func(c *config) { c.limits[operation] = limit }
+}
+
+// WithoutRateLimits lifts every rate limit.
+func WithoutRateLimits() Option { return func(c *config) { clear(c.limits) } }
+
+// WithRecorder sets how many requests Requests keeps, the newest ones, and how
+// many bytes of each body. Defaults 20,000 and 64 KiB.
+func WithRecorder(requests, bodyBytes int) Option {
+	return func(c *config) { c.recordLimit, c.recordBytes = requests, bodyBytes }
+}
+
+// WithImageLimit sets the largest image or file in bytes. Default 50 MiB.
+func WithImageLimit(bytes int64) Option { return func(c *config) { c.imageLimit = bytes } }
+
+// WithWebhookPace sets the time between two batches. Default 200 ms.
+func WithWebhookPace(d time.Duration) Option { return func(c *config) { c.webhookPace = d } }
+
+// WithWebhookBatchSize sets how many messages a batch holds at most. Default
+// 100 (sheet 4.1).
+func WithWebhookBatchSize(n int) Option { return func(c *config) { c.webhookBatch = n } }
+
+// WithWebhookBackoff sets the shortest and the longest time before a delivery
+// that was not answered with 200 is tried again. Defaults 50 ms and 2 s.
+func WithWebhookBackoff(shortest, longest time.Duration) Option {
+	return func(c *config) { c.webhookBackoff = [2]time.Duration{shortest, longest} }
+}
+
+// WithWebhookClient sets the HTTP client that delivers webhooks.
+func WithWebhookClient(hc *http.Client) Option { return func(c *config) { c.webhookClient = hc } }
+
+// WithWebhookShuffle delivers the messages that are waiting in random order.
+func WithWebhookShuffle() Option { return func(c *config) { c.webhookShuffle = true } }
+
+// WithWebhookDuplicates delivers an acknowledged message again with the given
+// probability.
+func WithWebhookDuplicates(probability float64) Option {
+	return func(c *config) { c.webhookRepeated = probability }
+}

@@ -1,0 +1,219 @@
+package passforttest
+
+import (
+	"strings"
+	"time"
+)
+
+// Outcome is what a provider will answer to a check.
+type Outcome struct {
+	Result   string        `json:"result"`             // as the check type spells it, such as "2+2" or "Pass"
+	Decision string        `json:"decision,omitempty"` // PASS, FAIL, PARTIAL, WARN or ERROR; from Result if empty
+	Errors   []ErrorObject `json:"errors,omitempty"`   // a provider error is made up for ERROR
+	Output   any           `json:"output,omitempty"`   // output_data; something plain if nil
+	// After is how long the provider takes. Zero is the server's check time.
+	After time.Duration `json:"after,omitempty"`
+	// Never leaves the check running until CompleteCheck.
+	Never bool `json:"never,omitempty"`
+
+	findings []string // what a screening found
+}
+
+// CheckRun is a check about to be run, for a function that decides its outcome.
+type CheckRun struct {
+	ProfileID   string
+	DisplayName string
+	CheckType   string
+	Variant     string // alias
+	CheckID     string
+}
+
+type outcomes struct {
+	queued map[string][]Outcome
+	decide func(CheckRun) (Outcome, bool)
+}
+
+// SetCheckOutcome programs what checks of a type come to. Each run takes the
+// next outcome; the last one stays. Without any, checks come to what the words
+// in the profile's name say (see Outcome words below), or pass.
+//
+// Words, as whole words in any case: "fail" fails any check, "error" makes the
+// provider fail, "partial" gives 1+1 or Partial where the type knows it, and
+// "pep", "sanction", "media" and "refer" are found by a screening and may be
+// combined.
+func (s *Server) SetCheckOutcome(checkType string, results ...Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outcome.queued == nil {
+		s.outcome.queued = map[string][]Outcome{}
+	}
+	s.outcome.queued[checkType] = results
+}
+
+// DecideChecks lets a function choose the outcome of every check that
+// SetCheckOutcome says nothing about. It must not call the server. Returning
+// false leaves the choice to the words in the name.
+func (s *Server) DecideChecks(decide func(CheckRun) (Outcome, bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outcome.decide = decide
+}
+
+func (s *Server) chooseOutcome(p *profile, ch *check) Outcome {
+	if q := s.outcome.queued[ch.Type]; len(q) > 0 {
+		if len(q) > 1 {
+			s.outcome.queued[ch.Type] = q[1:]
+		}
+		return s.finished(ch.Type, q[0])
+	}
+	if s.outcome.decide != nil {
+		o, decided := s.outcome.decide(CheckRun{p.ID, p.Summary.Name, ch.Type, ch.VariantAlias, ch.ID})
+		if decided {
+			return s.finished(ch.Type, o)
+		}
+	}
+	return s.finished(ch.Type, fromWords(ch.Type, p.Summary.Name))
+}
+
+// finished fills in what an outcome leaves open.
+func (s *Server) finished(checkType string, o Outcome) Outcome {
+	if o.Result == "" {
+		o.Result = defaultResult(checkType, o.Decision)
+	}
+	if o.Decision == "" {
+		o.Decision = decisionFor(o.Result)
+	}
+	if o.Decision == "ERROR" && o.Errors == nil {
+		o.Errors = []ErrorObject{{CodeProviderConnectionError, "the provider could not be reached", "PROVIDER"}}
+	}
+	if o.After == 0 {
+		o.After = s.cfg.checkTime
+	}
+	if o.findings == nil && o.Decision == "WARN" && screens(checkType) {
+		o.findings = []string{o.Result}
+	}
+	return o
+}
+
+func defaultResult(checkType, decision string) string {
+	switch decision {
+	case "FAIL":
+		return "Fail"
+	case "ERROR":
+		return "Error"
+	case "WARN":
+		return "Refer"
+	case "PARTIAL":
+		if checkType == "IDENTITY_CHECK" {
+			return "1+1"
+		}
+		return "Partial"
+	}
+	if checkType == "IDENTITY_CHECK" {
+		return "2+2"
+	}
+	return "Pass"
+}
+
+func decisionFor(result string) string {
+	switch result {
+	case "Fail":
+		return "FAIL"
+	case "Error":
+		return "ERROR"
+	case "1+1", "Partial":
+		return "PARTIAL"
+	case "PEP", "Sanction", "Media", "Refer":
+		return "WARN"
+	}
+	return "PASS"
+}
+
+func screens(checkType string) bool { return strings.HasSuffix(checkType, "PEPS_AND_SANCTIONS_SCREEN") }
+
+func fromWords(checkType, name string) Outcome {
+	words := map[string]bool{}
+	for _, w := range strings.Fields(strings.ToLower(name)) {
+		words[w] = true
+	}
+	if words["error"] {
+		return Outcome{Decision: "ERROR"}
+	}
+	if screens(checkType) {
+		var o Outcome
+		for _, f := range []string{"Sanction", "PEP", "Media", "Refer"} {
+			if words[strings.ToLower(f)] {
+				o.findings = append(o.findings, f)
+			}
+		}
+		if o.findings != nil {
+			o.Result = o.findings[0]
+		}
+		return o
+	}
+	switch {
+	case words["fail"]:
+		return Outcome{Decision: "FAIL"}
+	case words["partial"] && (checkType == "IDENTITY_CHECK" || checkType == "COMPANY_OWNERSHIP"):
+		return Outcome{Decision: "PARTIAL"}
+	}
+	return Outcome{}
+}
+
+// outputFor makes up a plain output for a check type.
+func (s *Server) outputFor(p *profile, ch *check, o Outcome) any {
+	out := object{"entity_type": p.Summary.EntityType}
+	switch {
+	case ch.Type == "IDENTITY_CHECK":
+		matches := []object{}
+		fields := []string{"FORENAME", "SURNAME", "ADDRESS", "DOB"}
+		for i, kind := range []string{"CIVIL", "CREDIT"} {
+			if o.Result == "2+2" || o.Result == "1+1" && i == 0 {
+				matches = append(matches, object{
+					"database_name": title(kind) + " database", "database_type": kind, "matched_fields": fields, "count": 1,
+				})
+			}
+		}
+		out["electronic_id_check"] = object{"matches": matches}
+	case screens(ch.Type):
+		results := []object{}
+		for _, f := range o.findings {
+			results = append(results, s.screeningResult(p, f))
+		}
+		out["sanctions_results"] = results
+	case strings.Contains(ch.Type, "DOCUMENT"):
+		documents := []any{}
+		if d := p.document(text(ch.Extra, "document_id")); d != nil {
+			passed := o.Decision == "PASS"
+			d["verification_result"] = object{
+				"provider_name": providerName, "all_passed": passed, "image_checks_passed": passed,
+				"document_type_passed": passed, "forgery_checks_passed": passed,
+			}
+			documents = append(documents, d)
+		}
+		out["documents"] = documents
+	case ch.Type == "CRA_BANK_ACCOUNT_VERIFICATION":
+		out["bank_account_verifications"] = []any{}
+	case strings.HasPrefix(ch.Type, "COMPANY_"):
+		if data, err := decodeObject(ch.Input); err == nil && data["metadata"] != nil {
+			out["metadata"] = data["metadata"]
+		}
+	}
+	return out
+}
+
+func (s *Server) screeningResult(p *profile, finding string) object {
+	o := object{
+		"match_id": s.nameID("match", p.ID+finding), "match_name": p.Summary.Name, "score": 0.9,
+		"match_countries": []string{}, "match_dates": []string{}, "modified_date": dateTime(s.tick),
+	}
+	switch finding {
+	case "PEP":
+		o["pep"] = object{"name": p.Summary.Name, "is_current": true, "match": true, "tier": 2, "roles": []any{}}
+	case "Sanction":
+		o["sanctions"] = []object{{"name": p.Summary.Name, "list": "Simulated list", "is_current": true, "is_past": false}}
+	case "Media":
+		o["media"] = []object{{"title": "Simulated article", "url": "https://news.example/article"}}
+	}
+	return o
+}

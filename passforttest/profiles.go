@@ -1,0 +1,276 @@
+package passforttest
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var roles = map[string]string{
+	"INDIVIDUAL_CUSTOMER": "INDIVIDUAL", "INDIVIDUAL_ASSOCIATED": "INDIVIDUAL",
+	"COMPANY_CUSTOMER": "COMPANY", "COMPANY_ASSOCIATED": "COMPANY",
+}
+
+func (s *Server) createProfile(c *call) (*reply, error) {
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	role := text(body, "role")
+	if role == "" {
+		return nil, missing("role")
+	}
+	entity, known := roles[role]
+	if !known {
+		return nil, invalid("unknown role")
+	}
+	if child(body, "collected_data") == nil {
+		return nil, missing("collected_data")
+	}
+	raw, sum, err := s.storable(member(c.body, "collected_data"))
+	if err != nil {
+		return nil, err
+	}
+	if sum.EntityType != entity {
+		return nil, invalid("entity_type does not fit the role")
+	}
+	products, err := s.wantedProducts(body, entity)
+	if err != nil {
+		return nil, err
+	}
+	by := byKey(c)
+	p := &profile{
+		ID: s.newID(), Role: role, Status: "NORMAL", Created: s.tick, Modified: s.tick,
+		Data: raw, Summary: sum, Version: s.nextVersion(),
+	}
+	s.state.Profiles[p.ID] = p
+	s.state.Order = append(s.state.Order, p.ID)
+	s.audit(p, by, "created-profile", nil)
+	for _, w := range products {
+		s.apply(p, w.product, w.role, by)
+	}
+	s.linkAssociates(p, by)
+	return ok(s.profileWire(p, false)), nil
+}
+
+type wanted struct {
+	product *Product
+	role    string
+}
+
+// wantedProducts reads the applications a new profile asks for; without any it
+// applies for every product that is applied for automatically.
+func (s *Server) wantedProducts(body object, entity string) ([]wanted, error) {
+	var out []wanted
+	asked, present := body["applications"]
+	if !present || asked == nil {
+		for _, p := range s.state.Products {
+			if p.AutoApply && !p.Deleted && p.fits(entity) {
+				out = append(out, wanted{product: p})
+			}
+		}
+		return out, nil
+	}
+	items, is := asked.([]any)
+	if !is {
+		return nil, invalid("applications is not a list")
+	}
+	for _, e := range items {
+		o, _ := e.(object)
+		w, err := s.wantedProduct(o, entity)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func (s *Server) getProfile(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	if seen := s.tick.Format("2006-01-02") + " " + c.key.Name; p.Viewed != seen {
+		p.Viewed = seen
+		s.audit(p, byKey(c), "viewed-profile", nil)
+	}
+	return ok(s.profileWire(p, false)), nil
+}
+
+// profileWire is a profile as the API shows it; a minimal one is what search
+// results hold.
+func (s *Server) profileWire(p *profile, minimal bool) object {
+	o := object{
+		"id": p.ID, "role": p.Role, "status": p.Status, "creation_date": dateTime(p.Created),
+		"last_modified_date": dateTime(p.Modified), "display_name": p.Summary.Name,
+		"category": p.category(), "tags": s.tagsWire(p), "applications": s.applicationsWire(p),
+		"task_progress": p.progress(), "unresolved_event_types": p.unresolvedTypes(),
+		"has_associates": p.Summary.Associates, "has_collection_steps": len(p.Steps) > 0,
+		"collected_data": s.shownData(p),
+	}
+	if minimal {
+		return o
+	}
+	o["verified_data"] = s.verifiedData(p)
+	o["checks"] = s.checksWire(p)
+	o["collection_steps"] = orEmpty(p.Steps)
+	o["tasks"] = s.tasksWire(p)
+	o["task_types"] = p.taskTypes()
+	o["events"] = orEmpty(p.Events)
+	o["document_images"] = imagesWire(p.Images)
+	o["risk"] = object{}
+	o["linked_to"] = s.linkedTo(p)
+	return o
+}
+
+func (p *profile) category() string {
+	applied, was := false, false
+	for _, a := range p.Applications {
+		switch a.Status {
+		case "APPROVED", "IN_REVIEW":
+			return "CUSTOMER"
+		case "APPLIED":
+			applied = true
+		case "CANCELLED":
+			was = true
+		}
+	}
+	switch {
+	case applied:
+		return "APPLICANT"
+	case was:
+		return "PREVIOUS_CUSTOMER"
+	}
+	return "INACTIVE_APPLICANT"
+}
+
+func (p *profile) progress() object {
+	done, total := 0, 0
+	for _, t := range p.Tasks {
+		if t.Expired || t.Deleted {
+			continue
+		}
+		total++
+		if t.State != "INCOMPLETE" {
+			done++
+		}
+	}
+	return object{"completed_count": done, "total_count": total}
+}
+
+func (p *profile) taskTypes() []string {
+	out := []string{}
+	for _, t := range p.Tasks {
+		if !slices.Contains(out, t.Type) {
+			out = append(out, t.Type)
+		}
+	}
+	return out
+}
+
+func (s *Server) listProfiles(c *call) (*reply, error) {
+	limit, err := intQuery(c, "limit", 50, 1, 200)
+	if err != nil {
+		return nil, err
+	}
+	offset, err := intQuery(c, "offset", 0, 0, 1<<31-1)
+	if err != nil {
+		return nil, err
+	}
+	var categories []string
+	if q := c.query("categories"); q != "" {
+		categories = strings.Split(q, ",")
+	}
+	q := strings.ToLower(c.query("q"))
+	count, results := 0, []object{}
+	for _, id := range s.state.Order {
+		p := s.state.Profiles[id]
+		if !p.found(q) || categories != nil && !slices.Contains(categories, p.category()) {
+			continue
+		}
+		if count >= offset && len(results) < limit {
+			results = append(results, s.profileWire(p, true))
+		}
+		count++
+	}
+	return ok(object{"count": count, "limit": limit, "offset": offset, "results": results, "hidden": 0}), nil
+}
+
+// found says whether a search for q, in lower case, finds the profile by its
+// name or a tag.
+func (p *profile) found(q string) bool {
+	if q == "" || strings.Contains(strings.ToLower(p.Summary.Name), q) {
+		return true
+	}
+	return slices.ContainsFunc(p.TagNames, func(t string) bool { return strings.Contains(strings.ToLower(t), q) })
+}
+
+func intQuery(c *call, name string, absent, least, most int) (int, error) {
+	v := c.query(name)
+	if v == "" {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least || n > most {
+		return 0, invalid(name + " is out of range")
+	}
+	return n, nil
+}
+
+func (s *Server) getStatus(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(p.Status), nil
+}
+
+func (s *Server) setStatus(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := decode(c.body)
+	status, is := v.(string)
+	if err != nil || !is || !slices.Contains([]string{"NORMAL", "SUSPENDED", "BANNED"}, status) {
+		return nil, invalid("the body is not a profile status")
+	}
+	s.setProfileStatus(p, status, byKey(c))
+	return ok(p.Status), nil
+}
+
+func (s *Server) setProfileStatus(p *profile, status string, by actor) {
+	if p.Status == status {
+		return
+	}
+	p.Status = status
+	s.audit(p, by, "profile-status-changed", object{"status": status})
+	if s.sw.DeprecatedEvents {
+		s.emit(p, by, "PROFILE_STATUS_CHANGED", object{"new_status": status})
+	}
+	s.review(p)
+}
+
+func (s *Server) deleteProfile(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	switch confirm := text(body, "confirm_id"); {
+	case confirm == "":
+		return nil, missing("confirm_id")
+	case !strings.EqualFold(confirm, p.ID):
+		return nil, refuse(http.StatusBadRequest, CodeInvalidInputData, "confirm_id is not the id of the profile")
+	}
+	delete(s.state.Profiles, p.ID)
+	if i := slices.Index(s.state.Order, p.ID); i >= 0 {
+		s.state.Order = slices.Delete(s.state.Order, i, i+1)
+	}
+	return s.nothing(), nil
+}

@@ -1,0 +1,178 @@
+package passforttest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// RecordedRequest is one request the server saw.
+type RecordedRequest struct {
+	Method    string
+	Path      string // as it was sent, escapes included
+	RawQuery  string
+	Header    http.Header
+	Operation string // "" for a path or method the API does not have
+	Status    int    // of the answer; 0 while there is none and when the connection was dropped
+	Time      time.Time
+	Faulty    bool // a Fault hit this request
+
+	// Body is what the server read of the body, at most the number of bytes
+	// WithRecorder allows. Size and SHA256 (hexadecimal) are of everything read.
+	Body   []byte
+	Size   int64
+	SHA256 string
+}
+
+// bodyBudget bounds the bytes of all recorded bodies together; the oldest are
+// forgotten first.
+const bodyBudget = 64 << 20
+
+type recorder struct {
+	mu      sync.Mutex
+	entries []*RecordedRequest // a ring
+	next    int
+	limit   int
+	kept    int64
+	counts  map[string]int
+}
+
+func (rec *recorder) init(limit int) {
+	rec.limit = max(limit, 0)
+	rec.counts = map[string]int{}
+}
+
+// Requests returns the requests the server saw, oldest first. It keeps the
+// newest ones; see WithRecorder. Count never forgets.
+func (s *Server) Requests() []RecordedRequest {
+	rec := &s.recorder
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	out := make([]RecordedRequest, 0, len(rec.entries))
+	for i := range rec.entries {
+		e := *rec.entries[(rec.next+i)%len(rec.entries)]
+		e.Header = e.Header.Clone()
+		out = append(out, e)
+	}
+	return out
+}
+
+// RequestsTo returns the recorded requests to one operation, oldest first.
+func (s *Server) RequestsTo(operation string) []RecordedRequest {
+	var out []RecordedRequest
+	for _, r := range s.Requests() {
+		if r.Operation == operation {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Count returns how many requests to one operation the server saw since it
+// started or since ForgetRequests; with "", how many requests in all.
+func (s *Server) Count(operation string) int {
+	rec := &s.recorder
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if operation != "" {
+		return rec.counts[operation]
+	}
+	n := 0
+	for _, c := range rec.counts {
+		n += c
+	}
+	return n
+}
+
+// ForgetRequests empties the recorder and resets its counts.
+func (s *Server) ForgetRequests() {
+	rec := &s.recorder
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.entries, rec.next, rec.kept = nil, 0, 0
+	clear(rec.counts)
+}
+
+func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bodyBytes int) *RecordedRequest {
+	e := &RecordedRequest{
+		Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
+		Operation: operation, Time: now,
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &recordedBody{ReadCloser: r.Body, rec: rec, entry: e, limit: bodyBytes}
+	}
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.counts[operation]++
+	if rec.limit == 0 {
+		return e
+	}
+	if len(rec.entries) < rec.limit {
+		rec.entries = append(rec.entries, e)
+		return e
+	}
+	rec.kept -= int64(len(rec.entries[rec.next].Body))
+	rec.entries[rec.next] = e
+	rec.next = (rec.next + 1) % rec.limit
+	return e
+}
+
+func (rec *recorder) end(e *RecordedRequest, status int, faulty bool) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	e.Status, e.Faulty = status, faulty
+	for i := 0; rec.kept > bodyBudget && i < len(rec.entries); i++ {
+		old := rec.entries[(rec.next+i)%len(rec.entries)]
+		rec.kept -= int64(len(old.Body))
+		old.Body = nil
+	}
+}
+
+// recordedBody copies what is read through it into its entry.
+type recordedBody struct {
+	io.ReadCloser
+	rec   *recorder
+	entry *RecordedRequest
+	limit int
+	kept  []byte
+	size  int64
+	hash  hash.Hash
+}
+
+// Read reads from the request's body and remembers what came.
+func (b *recordedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		if b.hash == nil {
+			b.hash = sha256.New()
+		}
+		b.hash.Write(p[:n])
+		b.size += int64(n)
+		b.kept = append(b.kept, p[:min(n, b.limit-len(b.kept))]...)
+	}
+	if err != nil {
+		b.flush()
+	}
+	return n, err
+}
+
+// Close ends the body.
+func (b *recordedBody) Close() error {
+	b.flush()
+	return b.ReadCloser.Close()
+}
+
+func (b *recordedBody) flush() {
+	if b.hash == nil {
+		return
+	}
+	b.rec.mu.Lock()
+	defer b.rec.mu.Unlock()
+	b.rec.kept += int64(len(b.kept) - len(b.entry.Body))
+	b.entry.Body, b.entry.Size = b.kept, b.size
+	b.entry.SHA256 = hex.EncodeToString(b.hash.Sum(nil))
+}

@@ -1,0 +1,186 @@
+package passforttest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"sort"
+	"strings"
+)
+
+const opReplace = "CollectedData.Replace"
+
+// route is one operation of the API: its name, where it lives and what handles
+// it. The names are the ones the SDK uses.
+type route struct {
+	Operation string
+	Method    string
+	Path      string
+	handle    func(*Server, *call) (*reply, error)
+
+	creates bool // answers 201 when the switch says so
+	streams bool // reads its own body
+	locks   bool // takes the lock itself
+	collect bool // open to the narrow key of a collect session
+	master  bool // needs the master key
+
+	segments []string
+}
+
+// operations is the one table of everything the API can do.
+func operations() []*route {
+	const (
+		get  = http.MethodGet
+		post = http.MethodPost
+		del  = http.MethodDelete
+		p    = "/profiles/{profile_id}"
+	)
+	return []*route{
+		{Operation: "Profiles.List", Method: get, Path: "/profiles", handle: (*Server).listProfiles},
+		{Operation: "Profiles.Create", Method: post, Path: "/profiles", handle: (*Server).createProfile, creates: true},
+		{Operation: "Profiles.Get", Method: get, Path: p, handle: (*Server).getProfile},
+		{Operation: "Profiles.Status", Method: get, Path: p + "/status", handle: (*Server).getStatus},
+		{Operation: "Profiles.SetStatus", Method: post, Path: p + "/status", handle: (*Server).setStatus},
+		{Operation: "Profiles.Delete", Method: post, Path: p + "/delete", handle: (*Server).deleteProfile},
+
+		{Operation: "CollectedData.Get", Method: get, Path: p + "/collected_data", handle: (*Server).getCollectedData, collect: true},
+		{Operation: opReplace, Method: post, Path: p + "/collected_data", handle: (*Server).replaceCollectedData, collect: true},
+		{Operation: "Documents.Create", Method: post, Path: p + "/collected_data/documents", handle: (*Server).createDocument, creates: true, collect: true},
+
+		{Operation: "Applications.List", Method: get, Path: p + "/applications", handle: (*Server).listApplications},
+		{Operation: "Applications.Create", Method: post, Path: p + "/applications", handle: (*Server).createApplication, creates: true},
+		{Operation: "Applications.Get", Method: get, Path: p + "/applications/{application_id}", handle: (*Server).getApplication},
+		{Operation: "Applications.SetStatus", Method: post, Path: p + "/applications/{application_id}", handle: (*Server).setApplicationStatus},
+		{Operation: "Applications.RevertDecision", Method: post, Path: p + "/applications/{application_id}/revert_decision", handle: (*Server).revertDecision},
+
+		{Operation: "Checks.List", Method: get, Path: p + "/checks", handle: (*Server).listChecks},
+		{Operation: "Checks.Run", Method: post, Path: p + "/checks", handle: (*Server).runCheck, creates: true, locks: true},
+		{Operation: "Checks.Get", Method: get, Path: p + "/checks/{check_id}", handle: (*Server).getCheck},
+		{Operation: "Checks.SetTasks", Method: post, Path: p + "/checks/{check_id}", handle: (*Server).setCheckTasks},
+		{Operation: "Checks.Approve", Method: post, Path: p + "/checks/{check_id}/approve", handle: (*Server).approveCheck},
+		{Operation: "Checks.Reject", Method: post, Path: p + "/checks/{check_id}/reject", handle: (*Server).rejectCheck},
+
+		{Operation: "Tasks.List", Method: get, Path: p + "/tasks", handle: (*Server).listTasks},
+		{Operation: "Tasks.Create", Method: post, Path: p + "/tasks", handle: (*Server).createTask, creates: true},
+		{Operation: "Tasks.Get", Method: get, Path: p + "/tasks/{task_id}", handle: (*Server).getTask},
+		{Operation: "Tasks.Update", Method: post, Path: p + "/tasks/{task_id}", handle: (*Server).updateTask},
+		{Operation: "Tasks.Notes", Method: get, Path: p + "/tasks/{task_id}/notes", handle: (*Server).listNotes},
+		{Operation: "Tasks.AddNote", Method: post, Path: p + "/tasks/{task_id}/notes", handle: (*Server).addNote, creates: true},
+		{Operation: "Tasks.DeleteNote", Method: del, Path: p + "/tasks/{task_id}/notes/{note_id}", handle: (*Server).deleteNote},
+
+		{Operation: "Events.List", Method: get, Path: p + "/events", handle: (*Server).listEvents},
+		{Operation: "Events.Create", Method: post, Path: p + "/events", handle: (*Server).createEvent, creates: true},
+		{Operation: "Events.Get", Method: get, Path: p + "/events/{event_id}", handle: (*Server).getEvent},
+		{Operation: "Events.Update", Method: post, Path: p + "/events/{event_id}", handle: (*Server).updateEvent},
+		{Operation: "Events.BulkUpdate", Method: post, Path: p + "/events/bulk_update", handle: (*Server).bulkUpdateEvents},
+
+		{Operation: "Files.Upload", Method: post, Path: p + "/files", handle: (*Server).uploadFile, creates: true, streams: true, locks: true},
+		{Operation: "Files.Get", Method: get, Path: p + "/files/{file_id}", handle: (*Server).getFile},
+		{Operation: "Files.Get", Method: post, Path: p + "/files/{file_id}", handle: (*Server).getFile},
+		{Operation: "Documents.ListImages", Method: get, Path: p + "/document_images", handle: (*Server).listImages, collect: true},
+		{Operation: "Documents.UploadImage", Method: post, Path: p + "/document_images", handle: (*Server).uploadImage, creates: true, streams: true, locks: true, collect: true},
+		{Operation: "Documents.GetImage", Method: get, Path: p + "/document_images/{document_image_id}", handle: (*Server).getImage},
+
+		{Operation: "Tags.Add", Method: post, Path: p + "/tags", handle: (*Server).addTag, creates: true},
+		{Operation: "Tags.Remove", Method: del, Path: p + "/tags/{tag_id}", handle: (*Server).removeTag},
+		{Operation: "Tags.Search", Method: get, Path: "/tags/search/{term}", handle: (*Server).searchTags},
+
+		{Operation: "Audit.Items", Method: get, Path: p + "/audit-items", handle: (*Server).auditItems},
+		{Operation: "Audit.PDFReport", Method: get, Path: p + "/audit/pdf_report", handle: (*Server).auditReport},
+
+		{Operation: "Collect.Steps", Method: get, Path: p + "/collection_steps", handle: (*Server).getSteps, collect: true},
+		{Operation: "Collect.SetSteps", Method: post, Path: p + "/collection_steps", handle: (*Server).setSteps},
+		{Operation: "Collect.CreateKey", Method: post, Path: "/api_keys/collect", handle: (*Server).createCollectKey, creates: true},
+		{Operation: "Collect.CreateProfileKey", Method: post, Path: "/api_keys/collect/{profile_id}", handle: (*Server).createProfileKey, creates: true},
+
+		{Operation: "Search.Companies", Method: get, Path: "/search/companies", handle: (*Server).searchCompanies},
+		{Operation: "Search.Addresses", Method: get, Path: "/address/search", handle: (*Server).searchAddresses},
+		{Operation: "Search.FormatAddress", Method: get, Path: "/address/format", handle: (*Server).formatAddress},
+
+		{Operation: "WhoAmI", Method: get, Path: "/whoami", handle: (*Server).whoAmI},
+
+		{Operation: "Forms.CreateCustomerRequest", Method: post, Path: "/forms/profile/{profile_id}/customer_request", handle: (*Server).createCustomerRequest, creates: true, master: true},
+		{Operation: "Forms.CustomerRequest", Method: get, Path: "/forms/profile/{profile_id}/customer_request", handle: (*Server).latestCustomerRequest},
+	}
+}
+
+// Operations returns the names of all operations, sorted.
+func Operations() []string {
+	var names []string
+	for _, r := range operations() {
+		names = append(names, r.Operation)
+	}
+	sort.Strings(names)
+	return slices.Compact(names)
+}
+
+func (r *route) operation() string {
+	if r == nil {
+		return ""
+	}
+	return r.Operation
+}
+
+// router finds routes by the number of path segments.
+type router struct{ bySize map[int][]*route }
+
+func newRouter() *router {
+	rt := &router{bySize: map[int][]*route{}}
+	for _, r := range operations() {
+		r.segments = strings.Split(strings.TrimPrefix(r.Path, "/"), "/")
+		rt.bySize[len(r.segments)] = append(rt.bySize[len(r.segments)], r)
+	}
+	for _, routes := range rt.bySize {
+		// Fixed segments win over parameters: events/bulk_update is not an event.
+		slices.SortStableFunc(routes, func(a, b *route) int {
+			return strings.Count(a.Path, "{") - strings.Count(b.Path, "{")
+		})
+	}
+	return rt
+}
+
+// find returns the route and its path parameters, or the methods the path
+// allows.
+func (rt *router) find(method, escaped string) (*route, map[string]string, string) {
+	rest, is := strings.CutPrefix(escaped, basePath+"/")
+	if !is {
+		return nil, nil, ""
+	}
+	segments := strings.Split(rest, "/")
+	var allowed []string
+	for _, r := range rt.bySize[len(segments)] {
+		params, is := r.match(segments)
+		if !is {
+			continue
+		}
+		if r.Method == method {
+			return r, params, ""
+		}
+		if !slices.Contains(allowed, r.Method) {
+			allowed = append(allowed, r.Method)
+		}
+	}
+	return nil, nil, strings.Join(allowed, ", ")
+}
+
+func (r *route) match(segments []string) (map[string]string, bool) {
+	var params map[string]string
+	for i, want := range r.segments {
+		name, isParam := strings.CutPrefix(want, "{")
+		if !isParam {
+			if segments[i] != want {
+				return nil, false
+			}
+			continue
+		}
+		value, err := url.PathUnescape(segments[i])
+		if err != nil || value == "" {
+			return nil, false
+		}
+		if params == nil {
+			params = make(map[string]string, 2)
+		}
+		params[strings.TrimSuffix(name, "}")] = value
+	}
+	return params, true
+}

@@ -1,0 +1,220 @@
+package passforttest
+
+import (
+	"container/heap"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	mathrand "math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+const dateTimeForm = "2006-01-02 15:04:05"
+
+func dateTime(t time.Time) string { return t.UTC().Format(dateTimeForm) }
+
+// state is everything a Snapshot saves.
+type state struct {
+	Profiles map[string]*profile `json:"profiles"`
+	Order    []string            `json:"order"` // profile ids as created
+	Products []*Product          `json:"products"`
+	Flows    []*Flow             `json:"flows"`
+	Keys     map[string]*keyInfo `json:"keys"`
+	Version  int64               `json:"version"` // of the last collected data written
+	Charges  map[string]int      `json:"charges"` // by check type
+	Tags     map[string]string   `json:"tags"`    // id by name
+}
+
+func newState() *state {
+	return &state{
+		Profiles: map[string]*profile{}, Keys: map[string]*keyInfo{},
+		Charges: map[string]int{}, Tags: map[string]string{},
+	}
+}
+
+// profile is one profile and everything below it.
+type profile struct {
+	ID           string          `json:"id"`
+	Role         string          `json:"role"`
+	Status       string          `json:"status"`
+	Created      time.Time       `json:"created"`
+	Modified     time.Time       `json:"modified"`
+	Data         json.RawMessage `json:"data"` // collected data as it was sent
+	Version      int64           `json:"version"`
+	Summary      summary         `json:"summary"`
+	Applications []*application  `json:"applications,omitempty"`
+	Tasks        []*task         `json:"tasks,omitempty"`
+	Checks       []*check        `json:"checks,omitempty"`
+	Steps        []object        `json:"steps,omitempty"`
+	Events       []object        `json:"events,omitempty"`
+	TagNames     []string        `json:"tag_names,omitempty"`
+	Images       []*image        `json:"images,omitempty"`
+	Files        []*image        `json:"files,omitempty"`
+	Requests     []*formRequest  `json:"requests,omitempty"`
+	Audit        []auditItem     `json:"audit,omitempty"`
+	Viewed       string          `json:"viewed,omitempty"` // day and key of the last audited view
+	ManualNeeded bool            `json:"manual_needed,omitempty"`
+}
+
+// summary is what the server reads out of collected data.
+type summary struct {
+	EntityType  string `json:"entity_type"`
+	Name        string `json:"name"`
+	CustomerRef string `json:"customer_ref"`
+	HasLinks    bool   `json:"has_links"`
+	Associates  bool   `json:"associates"`
+}
+
+// actor is who caused a change: a portal user, an API key, or, with neither,
+// the smart policy.
+type actor struct {
+	user *User
+	key  string
+}
+
+// User is a person who works in the portal.
+type User struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
+// PortalUser is the person behind everything the control methods do.
+func (s *Server) PortalUser() User {
+	return User{ID: s.nameID("user", "portal"), Name: "Portal User", Email: "portal.user@example.com"}
+}
+
+func (s *Server) portal() actor {
+	u := s.PortalUser()
+	return actor{user: &u}
+}
+
+func byKey(c *call) actor { return actor{key: c.key.Name} }
+
+func (a actor) userValue() any {
+	if a.user == nil {
+		return nil
+	}
+	return *a.user
+}
+
+func (a actor) keyValue() any {
+	if a.key == "" {
+		return nil
+	}
+	return object{"name": a.key}
+}
+
+func newSource(seed *uint64) *mathrand.ChaCha8 {
+	var b [32]byte
+	if seed == nil {
+		_, _ = rand.Read(b[:])
+	} else {
+		binary.LittleEndian.PutUint64(b[:], *seed)
+	}
+	return mathrand.NewChaCha8(b)
+}
+
+func uuid(b [16]byte) string {
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	x := hex.EncodeToString(b[:])
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}
+
+// newID returns a fresh UUID.
+func (s *Server) newID() string {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:8], s.random.Uint64())
+	binary.LittleEndian.PutUint64(b[8:], s.random.Uint64())
+	return uuid(b)
+}
+
+// newKey returns a fresh narrow key.
+func (s *Server) newKey() string {
+	return fmt.Sprintf("simkey%016x%016x", s.random.Uint64(), s.random.Uint64())
+}
+
+// nameID returns the id of something that is known by a name: always the same.
+func (s *Server) nameID(kind, name string) string {
+	sum := sha256.Sum256([]byte("passfort simulator\x00" + kind + "\x00" + name))
+	return uuid([16]byte(sum[:16]))
+}
+
+func (s *Server) requestID() string { return fmt.Sprintf("sim-%08d", s.requests.Add(1)) }
+
+func (s *Server) profile(c *call) (*profile, error) { return s.profileByID(c.params["profile_id"]) }
+
+func (s *Server) profileByID(id string) (*profile, error) {
+	p := s.state.Profiles[strings.ToLower(id)]
+	if p == nil {
+		return nil, notFound("profile")
+	}
+	return p, nil
+}
+
+// changed wakes everything that waits for the state to move.
+func (s *Server) changed() {
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// dueItem is something that will happen at a time.
+type dueItem struct {
+	at   time.Time
+	seq  int
+	what func()
+}
+
+type dueQueue struct {
+	items []dueItem
+	seq   int
+}
+
+func (q *dueQueue) Len() int { return len(q.items) }
+func (q *dueQueue) Less(i, j int) bool {
+	a, b := q.items[i], q.items[j]
+	if a.at.Equal(b.at) {
+		return a.seq < b.seq
+	}
+	return a.at.Before(b.at)
+}
+func (q *dueQueue) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
+func (q *dueQueue) Push(x any)    { q.items = append(q.items, x.(dueItem)) }
+func (q *dueQueue) Pop() any {
+	last := q.items[len(q.items)-1]
+	q.items[len(q.items)-1] = dueItem{}
+	q.items = q.items[:len(q.items)-1]
+	return last
+}
+
+// at schedules what for a time. It runs under the lock, with tick set to that
+// time, and must look its objects up anew.
+func (s *Server) at(t time.Time, what func()) {
+	s.due.seq++
+	heap.Push(&s.due, dueItem{t, s.due.seq, what})
+	s.changed()
+}
+
+// settle lets everything happen that is due, in order, and sets tick to now.
+func (s *Server) settle() {
+	now := s.clockNow()
+	for s.due.Len() > 0 && !s.due.items[0].at.After(now) {
+		item := heap.Pop(&s.due).(dueItem)
+		s.tick = item.at
+		item.what()
+	}
+	s.tick = now
+}
+
+func find[T any](l []*T, is func(*T) bool) *T {
+	if i := slices.IndexFunc(l, is); i >= 0 {
+		return l[i]
+	}
+	return nil
+}

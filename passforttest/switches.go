@@ -1,0 +1,85 @@
+package passforttest
+
+// Switches decide the points in which sources about the real API disagree, or
+// on which they are silent. The zero value is what the newest and best source
+// says.
+type Switches struct {
+	// CreatedStatus answers 201 instead of 200 where something is created.
+	CreatedStatus bool
+	// ErrorsInOK sends refusals with status 200, as an old client met them.
+	ErrorsInOK bool
+	// ErrorsAsObject sends one bare error object where the envelope normally
+	// holds an array.
+	ErrorsAsObject bool
+
+	// PreconditionWithoutETag leaves the Etag header out of a 412.
+	PreconditionWithoutETag bool
+	// PreconditionEnvelope answers a 412 with an error envelope instead of the
+	// latest data.
+	PreconditionEnvelope bool
+	// SingleQuotedETags writes W/'...' instead of W/"...".
+	SingleQuotedETags bool
+	// OriginalStructuredAddress makes the server keep a copy of every
+	// structured address it receives in original_structured_address.
+	OriginalStructuredAddress bool
+
+	// ReadableImages lets a document image be read back: decrypted_data holds
+	// a data URI unless full=false. Only images uploaded while the switch is on
+	// have their content kept.
+	ReadableImages bool
+	// ReadableFiles does the same for files, with plain Base64.
+	ReadableFiles bool
+	// FileReadByPost also answers a POST on the path of one file, as one guide
+	// prints it.
+	FileReadByPost bool
+
+	// RevertCreatesApplication makes a revert hide the old application and
+	// create a new one; otherwise the same application goes back to APPLIED.
+	RevertCreatesApplication bool
+	// RequiredTaskIsVariant puts the id of the task variant, not of the task,
+	// into required_tasks.
+	RequiredTaskIsVariant bool
+	// RepeatedDecisionRefused answers 102 or 103 when an application already
+	// has the status that is being set; otherwise the call changes nothing.
+	RepeatedDecisionRefused bool
+	// EmptyBodies sends no body at all, instead of null, where a call has
+	// nothing to say.
+	EmptyBodies bool
+
+	// RateLimitRetrySecs adds X-RateLimit-Retry-Secs to a 429: the seconds until
+	// one request is allowed again.
+	RateLimitRetrySecs bool
+	// RetryAfter adds a Retry-After header to a 429.
+	RetryAfter bool
+
+	// RequestKeyObject sends the key of a new customer request as an object
+	// {name, key, expiry} instead of a string.
+	RequestKeyObject bool
+
+	// BatchShape is the body of a webhook batch.
+	BatchShape BatchShape
+	// CollectedDataEvent names the event a change of collected data emits:
+	// COLLECTED_DATA_UPDATED if empty.
+	CollectedDataEvent string
+	// DeprecatedEvents also emits the deprecated webhooks for profile status,
+	// task completion and collection steps.
+	DeprecatedEvents bool
+}
+
+// BatchShape is a form in which several webhook messages travel in one body.
+// The real form is not published.
+type BatchShape int
+
+// The known guesses.
+const (
+	BatchArray  BatchShape = iota // a top-level array of messages
+	BatchObject                   // an object with one array member, "events"
+	BatchSingle                   // one message in a body of its own, even when batching
+)
+
+// SetSwitches replaces the server's switches.
+func (s *Server) SetSwitches(sw Switches) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sw = sw
+}

@@ -1,0 +1,427 @@
+package passforttest
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+type task struct {
+	ID           string        `json:"id"`
+	Type         string        `json:"type"`
+	VariantID    string        `json:"variant_id"`
+	Alias        string        `json:"alias"`
+	Name         string        `json:"name"`
+	Description  string        `json:"description,omitempty"`
+	State        string        `json:"state"`
+	Expired      bool          `json:"expired,omitempty"`
+	ExpiredAt    string        `json:"expired_at,omitempty"`
+	ExpiryReason string        `json:"expiry_reason,omitempty"`
+	Deleted      bool          `json:"deleted,omitempty"`
+	Created      time.Time     `json:"created"`
+	ExpiresAfter time.Duration `json:"expires_after,omitempty"`
+	WillExpire   time.Time     `json:"will_expire,omitzero"`
+	Checks       []string      `json:"checks,omitempty"`
+	Forms        []string      `json:"forms,omitempty"`
+	PassOn       []string      `json:"pass_on,omitempty"`
+	FailOn       []string      `json:"fail_on,omitempty"`
+	Notes        []*note       `json:"notes,omitempty"`
+}
+
+type note struct {
+	ID          string   `json:"id"`
+	Text        string   `json:"text"`
+	Attachments []object `json:"attachments"`
+	Created     string   `json:"created_on"`
+	AuthorName  string   `json:"author_name"`
+	Customised  bool     `json:"author_name_customised"`
+	Author      *User    `json:"author"`
+}
+
+func taskEntity(taskType string) string {
+	entity, _, _ := strings.Cut(taskType, "_")
+	return entity
+}
+
+func (p *profile) task(id string) *task {
+	return find(p.Tasks, func(t *task) bool { return t.ID == id })
+}
+
+// newTask makes a task of a variant and adds it to the profile.
+func (s *Server) newTask(p *profile, want ProductTask, by actor) *task {
+	alias := want.Variant
+	if alias == "" {
+		alias = "default"
+	}
+	name := want.Name
+	if name == "" {
+		_, rest, _ := strings.Cut(want.Type, "_")
+		name = title(rest)
+	}
+	t := &task{
+		ID: s.newID(), Type: want.Type, VariantID: s.nameID("task variant", want.Type+" "+alias), Alias: alias,
+		Name: name, Description: want.Description, State: "INCOMPLETE", Created: s.tick,
+		ExpiresAfter: want.ExpiresAfter, PassOn: want.PassOn, FailOn: want.FailOn,
+	}
+	p.Tasks = append(p.Tasks, t)
+	s.audit(p, by, "added-a-task", object{"task_id": t.ID})
+	s.emit(p, by, "TASK_CREATED", object{"task": t.short()})
+	return t
+}
+
+// requireTask returns the profile's current task of a variant, made if need be:
+// two products that require the same task share it.
+func (s *Server) requireTask(p *profile, want ProductTask, by actor) *task {
+	alias := want.Variant
+	if alias == "" {
+		alias = "default"
+	}
+	t := find(p.Tasks, func(t *task) bool {
+		return t.Type == want.Type && t.Alias == alias && !t.Expired && !t.Deleted
+	})
+	if t == nil {
+		t = s.newTask(p, want, by)
+	}
+	return t
+}
+
+func (t *task) variantWire() object {
+	return object{
+		"id": t.VariantID, "name": t.Name, "alias": t.Alias, "description": t.Description, "task_type": t.Type,
+	}
+}
+
+func (t *task) short() object {
+	return object{"id": t.ID, "type": t.Type, "state": t.State, "is_complete": t.complete(), "variant": t.variantWire()}
+}
+
+func (t *task) complete() bool { return t.State != "INCOMPLETE" }
+
+func (t *task) wire() object {
+	o := object{
+		"id": t.ID, "type": t.Type, "variant": t.variantWire(), "state": t.State, "is_complete": t.complete(),
+		"is_expired": t.Expired, "is_skipped": false, "is_deleted": t.Deleted, "creation_date": dateTime(t.Created),
+		"check_ids": orEmpty(t.Checks), "form_instance_ids": orEmpty(t.Forms), "needs_check_automation": false,
+	}
+	if t.Expired {
+		o["expired_at"], o["expiry_reason"] = t.ExpiredAt, t.ExpiryReason
+	}
+	if !t.WillExpire.IsZero() && !t.Expired {
+		o["will_expire_at"], o["expiry_date"] = dateTime(t.WillExpire), dateTime(t.WillExpire)
+	}
+	return o
+}
+
+func (s *Server) tasksWire(p *profile) []object {
+	out := []object{}
+	for _, t := range p.Tasks {
+		out = append(out, t.wire())
+	}
+	return out
+}
+
+func (s *Server) taskOf(c *call) (*profile, *task, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := p.task(strings.ToLower(c.params["task_id"]))
+	if t == nil {
+		return nil, nil, notFound("task")
+	}
+	return p, t, nil
+}
+
+func (s *Server) listTasks(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(s.tasksWire(p)), nil
+}
+
+func (s *Server) getTask(c *call) (*reply, error) {
+	_, t, err := s.taskOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(t.wire()), nil
+}
+
+// createTask adds a task. With the variant of a task that is there it makes a
+// new version: the old one expires and the applications require the new one.
+func (s *Server) createTask(c *call) (*reply, error) {
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	want, old, err := s.wantedTask(p, body)
+	if err != nil {
+		return nil, err
+	}
+	checks, err := p.checkIDs(body)
+	if err != nil {
+		return nil, err
+	}
+	by := byKey(c)
+	t := s.newTask(p, want, by)
+	t.Checks = checks
+	if old != nil {
+		s.expire(p, old, t, "NEW_TASK_VERSION")
+	}
+	if done, _ := body["is_complete"].(bool); done {
+		s.setTaskState(p, t, "COMPLETED_PASS", by)
+	}
+	s.review(p)
+	return ok(t.wire()), nil
+}
+
+// wantedTask reads a task request and finds the task it is a new version of.
+func (s *Server) wantedTask(p *profile, body object) (ProductTask, *task, error) {
+	want := ProductTask{Type: text(body, "type")}
+	ref := child(body, "variant")
+	id, alias := text(ref, "id"), text(ref, "alias")
+	if want.Type == "" && id == "" && alias == "" {
+		return want, nil, missing("type")
+	}
+	var old *task
+	if id != "" || alias != "" {
+		old = find(p.Tasks, func(t *task) bool {
+			return !t.Expired && !t.Deleted && (want.Type == "" || t.Type == want.Type) &&
+				(id != "" && t.VariantID == id || id == "" && t.Alias == alias)
+		})
+	}
+	switch known, found := s.configuredTask(p, want.Type, id, alias); {
+	case old != nil:
+		want = ProductTask{
+			Type: old.Type, Variant: old.Alias, Name: old.Name, Description: old.Description,
+			PassOn: old.PassOn, FailOn: old.FailOn, ExpiresAfter: old.ExpiresAfter,
+		}
+	case found:
+		want = known
+	case want.Type == "" || id != "":
+		return want, nil, invalid("unknown task variant")
+	default:
+		want.Variant = alias
+	}
+	if e := taskEntity(want.Type); e != "INDIVIDUAL" && e != "COMPANY" {
+		return want, nil, invalid("unknown task type")
+	} else if e != p.Summary.EntityType {
+		return want, nil, invalid("the task type does not fit the profile")
+	}
+	return want, old, nil
+}
+
+func (s *Server) configuredTask(p *profile, taskType, id, alias string) (ProductTask, bool) {
+	if id == "" && alias == "" {
+		return ProductTask{}, false
+	}
+	for _, product := range s.state.Products {
+		for _, t := range product.tasksFor(p.Summary.EntityType) {
+			a := t.Variant
+			if a == "" {
+				a = "default"
+			}
+			if (taskType == "" || taskType == t.Type) &&
+				(id == s.nameID("task variant", t.Type+" "+a) || id == "" && alias == a) {
+				return t, true
+			}
+		}
+	}
+	return ProductTask{}, false
+}
+
+func (s *Server) expire(p *profile, old, replacement *task, reason string) {
+	old.Expired, old.ExpiredAt, old.ExpiryReason = true, dateTime(s.tick), reason
+	for _, a := range p.Applications {
+		for i, id := range a.Tasks {
+			if id == old.ID && replacement != nil {
+				a.Tasks[i] = replacement.ID
+			}
+		}
+	}
+}
+
+func (p *profile) checkIDs(body object) ([]string, error) {
+	if v, there := body["check_ids"]; !there || v == nil {
+		return nil, nil
+	}
+	ids, is := stringList(body, "check_ids")
+	if !is {
+		return nil, invalid("check_ids is not a list of ids")
+	}
+	for _, id := range ids {
+		if p.check(id) == nil {
+			return nil, invalid("check_ids names a check the profile does not have")
+		}
+	}
+	return ids, nil
+}
+
+func (s *Server) updateTask(c *call) (*reply, error) {
+	p, t, err := s.taskOf(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	state := t.State
+	switch done, is := body["is_complete"].(bool); {
+	case body["state"] != nil:
+		state = text(body, "state")
+		if !slices.Contains([]string{"INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL"}, state) {
+			return nil, invalid("unknown task state")
+		}
+	case is && done && t.State == "INCOMPLETE":
+		state = "COMPLETED_PASS"
+	case is && !done:
+		state = "INCOMPLETE"
+	case !is && body["check_ids"] == nil:
+		return nil, missing("state")
+	}
+	checks, err := p.checkIDs(body)
+	if err != nil {
+		return nil, err
+	}
+	if checks != nil {
+		t.Checks = checks
+	}
+	s.setTaskState(p, t, state, byKey(c))
+	s.review(p)
+	return ok(t.wire()), nil
+}
+
+func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
+	if t.State == state {
+		return
+	}
+	t.State = state
+	p.Modified = s.tick
+	action := "completed-a-task"
+	if state == "INCOMPLETE" {
+		action = "uncompleted-a-task"
+		t.WillExpire = time.Time{}
+	} else if t.ExpiresAfter > 0 {
+		t.WillExpire = s.tick.Add(t.ExpiresAfter)
+		s.scheduleExpiry(p.ID, t)
+	}
+	s.audit(p, by, action, object{"task_id": t.ID})
+	s.emit(p, by, "TASK_STATE_CHANGED", object{"task": t.short(), "new_state": state})
+	if s.sw.DeprecatedEvents {
+		s.emit(p, by, "TASK_IS_COMPLETE_CHANGED", object{"task": t.short(), "is_complete": t.complete()})
+	}
+}
+
+// scheduleExpiry lets a completed task expire: a new version, incomplete, takes
+// its place.
+func (s *Server) scheduleExpiry(profileID string, t *task) {
+	id, at := t.ID, t.WillExpire
+	s.at(at, func() {
+		p := s.state.Profiles[profileID]
+		if p == nil {
+			return
+		}
+		t := p.task(id)
+		if t == nil || t.Expired || !t.WillExpire.Equal(at) {
+			return
+		}
+		again := s.newTask(p, ProductTask{
+			Type: t.Type, Variant: t.Alias, Name: t.Name, Description: t.Description,
+			PassOn: t.PassOn, FailOn: t.FailOn, ExpiresAfter: t.ExpiresAfter,
+		}, actor{})
+		s.expire(p, t, again, "EXPIRY_PERIOD_ENDED")
+		s.review(p)
+	})
+}
+
+// SetTaskState sets a task to INCOMPLETE, COMPLETED_PASS or COMPLETED_FAIL as a
+// person in the portal would.
+func (s *Server) SetTaskState(profileID, taskID, state string) error {
+	s.enter()
+	defer s.leave()
+	p, err := s.profileByID(profileID)
+	if err != nil {
+		return err
+	}
+	t := p.task(taskID)
+	if t == nil {
+		return notFound("task")
+	}
+	s.setTaskState(p, t, state, s.portal())
+	s.review(p)
+	return nil
+}
+
+func (s *Server) listNotes(c *call) (*reply, error) {
+	_, t, err := s.taskOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return ok(orEmpty(t.Notes)), nil
+}
+
+func (s *Server) addNote(c *call) (*reply, error) {
+	p, t, err := s.taskOf(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	n := &note{
+		ID: s.newID(), Text: text(body, "text"), Attachments: []object{}, Created: dateTime(s.tick), AuthorName: c.key.Name,
+	}
+	if name := text(body, "author_name"); name != "" {
+		n.AuthorName, n.Customised = name, true
+	}
+	for _, e := range list(body, "attachments") {
+		a, _ := e.(object)
+		f := find(p.Files, func(f *image) bool { return f.ID == text(a, "id") })
+		if f == nil {
+			return nil, invalid("attachments names a file the profile does not have")
+		}
+		name := text(a, "name")
+		if name == "" {
+			name = f.Name
+		}
+		n.Attachments = append(n.Attachments, object{"id": f.ID, "name": name})
+	}
+	if n.Text == "" && len(n.Attachments) == 0 {
+		return nil, missing("text")
+	}
+	t.Notes = append(t.Notes, n)
+	s.audit(p, byKey(c), "added-a-task-note", object{"task_id": t.ID, "note_id": n.ID})
+	return ok(n), nil
+}
+
+func (s *Server) deleteNote(c *call) (*reply, error) {
+	p, t, err := s.taskOf(c)
+	if err != nil {
+		return nil, err
+	}
+	id := strings.ToLower(c.params["note_id"])
+	i := slices.IndexFunc(t.Notes, func(n *note) bool { return n.ID == id })
+	if i < 0 {
+		return nil, notFound("note")
+	}
+	t.Notes = slices.Delete(t.Notes, i, i+1)
+	s.audit(p, byKey(c), "deleted-a-task-note", object{"task_id": t.ID, "note_id": id})
+	return s.nothing(), nil
+}
+
+// title makes a name a person can read from an alias or an enum value.
+func title(s string) string {
+	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return r == '_' || r == '-' || r == ' ' })
+	t := strings.Join(words, " ")
+	if t == "" {
+		return s
+	}
+	return strings.ToUpper(t[:1]) + t[1:]
+}

@@ -1,0 +1,282 @@
+package passforttest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Webhook is one message on its way to the endpoint.
+type Webhook struct {
+	ID        string
+	Event     string
+	Timestamp int64 // Unix seconds
+	ProfileID string
+	Data      []byte // the data member, as JSON
+	Attempts  int    // deliveries tried
+}
+
+// webhooks is the queue and its delivery.
+type webhooks struct {
+	url, secret string
+	batching    bool
+	events      []string // enabled ones; nil is all
+	queue       []*Webhook
+	delivered   []Webhook // the newest ones
+	sent        int
+	last        int // status of the last answer; 0 for none
+	started     bool
+	client      *http.Client
+}
+
+// deliveredKept is how many acknowledged messages are remembered.
+const deliveredKept = 10_000
+
+// SetWebhook sets the endpoint that gets the messages of everything that
+// happens from now on, the shared secret, and whether messages travel in
+// batches. An empty url turns webhooks off and forgets what is queued.
+//
+// The secret is sent in the Authorization header and in every message. A
+// message is sent again until it is answered with 200. Unless batching, one
+// message is sent at a time, in order; a message nobody accepts holds up all
+// behind it (sheet 4.1).
+func (s *Server) SetWebhook(url, secret string, batching bool) {
+	s.enter()
+	defer s.leave()
+	h := &s.hooks
+	h.url, h.secret, h.batching = url, secret, batching
+	if url == "" {
+		h.queue = nil
+		s.changed()
+		return
+	}
+	if h.started {
+		s.changed()
+		return
+	}
+	h.started = true
+	h.client = s.cfg.webhookClient
+	if h.client == nil {
+		h.client = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
+	}
+	s.running.Go(s.keepTime)
+	s.running.Go(s.deliver)
+}
+
+// EnableWebhooks limits the events that are sent, as the portal does. Without
+// names all are.
+func (s *Server) EnableWebhooks(events ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks.events = events
+}
+
+// emit queues a message about a profile, with the members most payloads share.
+func (s *Server) emit(p *profile, by actor, event string, data object) {
+	if s.hooks.url == "" {
+		return
+	}
+	data["apikey"], data["user"] = by.keyValue(), by.userValue()
+	s.emitBare(p, event, data)
+}
+
+func (s *Server) emitBare(p *profile, event string, data object) {
+	h := &s.hooks
+	if h.url == "" || h.events != nil && !slices.Contains(h.events, event) {
+		return
+	}
+	data["profile_id"], data["customer_ref"] = p.ID, nullable(p.Summary.CustomerRef)
+	h.queue = append(h.queue, &Webhook{
+		ID: s.newID(), Event: event, Timestamp: s.tick.Unix(), ProfileID: p.ID, Data: encode(data),
+	})
+	s.changed()
+}
+
+// keepTime lets things happen when they are due, because with a webhook
+// somebody is always looking.
+func (s *Server) keepTime() {
+	for {
+		s.enter()
+		moved := s.moved
+		var timer <-chan time.Time
+		if s.due.Len() > 0 {
+			timer = s.cfg.clock.After(s.due.items[0].at.Sub(s.tick))
+		}
+		s.leave()
+		select {
+		case <-timer:
+		case <-moved:
+		case <-s.closed:
+			return
+		}
+	}
+}
+
+// deliver sends what is queued until the server is closed.
+func (s *Server) deliver() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.running.Go(func() {
+		select {
+		case <-s.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	backoff := s.cfg.webhookBackoff[0]
+	for {
+		messages, moved, hook := s.nextDelivery()
+		if len(messages) == 0 {
+			select {
+			case <-moved:
+				continue
+			case <-s.closed:
+				return
+			}
+		}
+		status := hook.post(ctx, messages, s.switches().BatchShape)
+		again := s.settleDelivery(messages, status)
+		wait := time.Duration(0)
+		switch {
+		case !again:
+			backoff = s.cfg.webhookBackoff[0]
+			if hook.batching {
+				wait = s.cfg.webhookPace
+			}
+		default:
+			wait = backoff
+			backoff = min(2*backoff, s.cfg.webhookBackoff[1])
+		}
+		pause(ctx, s.closed, wait)
+		select {
+		case <-s.closed:
+			return
+		default:
+		}
+	}
+}
+
+// nextDelivery takes the messages to send next; they stay queued.
+func (s *Server) nextDelivery() ([]*Webhook, <-chan struct{}, webhooks) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := &s.hooks
+	if s.cfg.webhookShuffle {
+		s.random.Shuffle(len(h.queue), func(i, j int) { h.queue[i], h.queue[j] = h.queue[j], h.queue[i] })
+	}
+	n := 1
+	if h.batching && s.sw.BatchShape != BatchSingle {
+		n = s.cfg.webhookBatch
+	}
+	batch := slices.Clone(h.queue[:min(n, len(h.queue))])
+	for _, m := range batch {
+		m.Attempts++
+	}
+	return batch, s.moved, *h
+}
+
+// settleDelivery removes what was acknowledged and says whether to try again.
+func (s *Server) settleDelivery(batch []*Webhook, status int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := &s.hooks
+	h.last = status
+	if status == http.StatusOK {
+		for _, m := range batch {
+			if s.cfg.webhookRepeated > 0 && s.random.Float64() < s.cfg.webhookRepeated {
+				continue
+			}
+			h.queue = slices.DeleteFunc(h.queue, func(q *Webhook) bool { return q == m })
+		}
+		for _, m := range batch {
+			h.sent++
+			h.delivered = append(h.delivered, *m)
+		}
+		if len(h.delivered) > 2*deliveredKept {
+			h.delivered = slices.Clone(h.delivered[len(h.delivered)-deliveredKept:])
+		}
+	}
+	s.changed()
+	return status != http.StatusOK
+}
+
+// post sends one request and returns the status of the answer, 0 if there was
+// none.
+func (h *webhooks) post(ctx context.Context, batch []*Webhook, shape BatchShape) int {
+	var messages []object
+	for _, m := range batch {
+		messages = append(messages, object{
+			"id": m.ID, "event": m.Event, "secret": h.secret, "timestamp": m.Timestamp, "data": json.RawMessage(m.Data),
+		})
+	}
+	var body any = messages
+	switch {
+	case !h.batching || shape == BatchSingle:
+		body = messages[0]
+	case shape == BatchObject:
+		body = object{"events": messages}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(encode(body)))
+	if err != nil {
+		return 0
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+h.secret)
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	return resp.StatusCode
+}
+
+// PendingWebhooks returns the messages that were not acknowledged yet, in the
+// order in which they wait.
+func (s *Server) PendingWebhooks() []Webhook {
+	s.enter()
+	defer s.leave()
+	out := make([]Webhook, 0, len(s.hooks.queue))
+	for _, m := range s.hooks.queue {
+		out = append(out, *m)
+	}
+	return out
+}
+
+// DeliveredWebhooks returns the newest acknowledged messages, oldest first. A
+// message that was delivered twice is there twice.
+func (s *Server) DeliveredWebhooks() []Webhook {
+	s.enter()
+	defer s.leave()
+	return slices.Clone(s.hooks.delivered)
+}
+
+// WaitWebhooks waits until every message is acknowledged and nothing is due
+// that would cause another, or until ctx ends. What lies further in the future
+// than a check takes (the expiry of a request) is not waited for.
+func (s *Server) WaitWebhooks(ctx context.Context) error {
+	for {
+		s.enter()
+		quiet := len(s.hooks.queue) == 0
+		soon := s.tick.Add(max(s.cfg.checkTime, s.cfg.automationTime))
+		if s.due.Len() > 0 && !s.due.items[0].at.After(soon) {
+			quiet = false
+		}
+		moved := s.moved
+		s.leave()
+		if quiet {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closed:
+			return http.ErrServerClosed
+		}
+	}
+}
