@@ -131,25 +131,43 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 
 // Wait reads the latest customer request of a profile until it IsCompleted:
 // completed or expired. Nil options ask with growing pauses from half a second
-// to 30 seconds; with an Inbox a webhook ends the pause. There is no time limit
-// but the context's, and an applicant may take days. When the wait ends early,
-// the error is a *WaitError with the last request seen, which is also returned.
+// to 30 seconds. There is no time limit but the context's, and an applicant may
+// take days. When the wait ends early, the error is a *WaitError with the last
+// request seen, which is also returned.
+//
+// With an Inbox that gets EventCustomerRequestChanged, a webhook ends the pause,
+// and the result has the State that it told. As the answer of the API can be
+// faster than the webhook, Wait then gives it up to 10 seconds, the time between
+// two batches (sheet 4.1); State is empty if nothing came, or if what came before
+// the wait does not say which request it is about.
 func (s *FormsService) Wait(ctx context.Context, profileID string, options *WaitOptions, opts ...CallOption) (*CustomerRequest, error) {
+	var inbox *CheckInbox
+	if options != nil {
+		inbox = options.Inbox
+	}
+	heard, stop := inbox.listen(profileID)
+	defer stop()
 	var last *CustomerRequest
 	polls := 0
-	err := poll.Until(ctx, options.pace(), nil, func() (bool, error) {
+	err := poll.Until(ctx, options.pace(), heard.wake, func() (bool, error) {
 		polls++
 		options.polled(polls)
+		before := heard.number()
 		request, err := s.CustomerRequest(ctx, profileID, opts...)
 		if err != nil {
 			return false, keepWaiting(ctx, err)
 		}
 		last = request
-		return request.IsCompleted != nil && *request.IsCompleted, nil
+		if request.IsCompleted == nil || !*request.IsCompleted {
+			heard.settled = before
+			return false, nil
+		}
+		return true, nil
 	})
 	if err != nil {
 		return last, &WaitError{CustomerRequest: last, Polls: polls, waitedFor: "customer request", cause: err}
 	}
+	last.State = heard.await(ctx, last.ID)
 	return last, nil
 }
 

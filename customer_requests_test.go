@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -432,3 +433,99 @@ func TestStateOfNamedSequences(t *testing.T) {
 	require.False(t, passfort.CustomerRequestState("CANCELLED").Terminal())
 	require.False(t, passfort.CustomerRequestStateSent.Terminal())
 }
+
+// TestWaitTellsTheState lets the webhook come before, between and after the
+// polls.
+func TestWaitTellsTheState(t *testing.T) {
+	t.Parallel()
+	const expired, completed = passfort.CustomerRequestStateExpired, passfort.CustomerRequestStateCompleted
+	for _, row := range []struct {
+		name   string
+		before func(*passfort.CheckInbox) // the wait
+		atPoll func(*passfort.CheckInbox, int)
+		want   passfort.CustomerRequestState
+		took   time.Duration
+	}{
+		{"before the wait, with the id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", expired) }, nil, expired, 0},
+		{"before the wait, without an id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "", expired) }, nil, "", 10 * time.Second},
+		{"of an earlier request", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "OLD", completed) }, nil, "", 10 * time.Second},
+		{"of another profile", func(b *passfort.CheckInbox) { b.RequestChanged("profile-2", "", completed) }, nil, "", 10 * time.Second},
+		{"during the wait", nil, func(b *passfort.CheckInbox, n int) {
+			if n == 3 {
+				b.RequestChanged("profile-1", "", expired)
+			}
+		}, expired, 0},
+		{"during the wait, overtaken by a poll that denies it", nil, func(b *passfort.CheckInbox, n int) {
+			if n == 1 {
+				b.RequestChanged("profile-1", "", completed)
+			}
+		}, "", 10 * time.Second},
+		{"sent again", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateSent) }, nil, "", 10 * time.Second},
+		{"none", nil, nil, "", 10 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				polls := 0
+				client := inMemory(t, func(w http.ResponseWriter) {
+					polls++
+					fmt.Fprintf(w, `{"id":"ID","is_completed":%t}`, polls == 3)
+				})
+				inbox := passfort.NewCheckInbox()
+				if row.before != nil {
+					row.before(inbox)
+				}
+				start := time.Now()
+				var last time.Time
+				got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{Inbox: inbox, OnPoll: func(n int) {
+					last = time.Now()
+					if row.atPoll != nil {
+						row.atPoll(inbox, n)
+					}
+				}})
+				require.NoError(t, err)
+				require.Equal(t, row.want, got.State)
+				require.Equal(t, row.took, time.Since(last))
+				require.Less(t, last.Sub(start), 3*time.Second)
+			})
+		})
+	}
+}
+
+func TestWebhookEndsThePause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		polls := 0
+		client := inMemory(t, func(w http.ResponseWriter) {
+			polls++
+			fmt.Fprintf(w, `{"id":"ID","is_completed":%t}`, polls == 2)
+		})
+		inbox := passfort.NewCheckInbox()
+		start := time.Now()
+		go func() {
+			<-time.After(time.Second)
+			data := json.RawMessage(`{"profile_id":"profile-1","customer_request":{"id":"ID","state":"EXPIRED"}}`)
+			_ = inbox.Deliver(t.Context(), &passfort.WebhookEvent{Event: "customer_request_changed", Data: data})
+		}()
+		got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{Inbox: inbox, MinInterval: time.Hour, MaxInterval: time.Hour})
+		require.NoError(t, err)
+		require.Equal(t, passfort.CustomerRequestStateExpired, got.State)
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+// inMemory returns a client whose requests a function answers without a network.
+func inMemory(t *testing.T, answer func(http.ResponseWriter)) *passfort.Client {
+	t.Helper()
+	client, err := passfort.New("account-key", passfort.WithHTTPClient(&http.Client{Transport: formsTransport(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		answer(w)
+		return w.Result(), nil
+	})}))
+	require.NoError(t, err)
+	return client
+}
+
+type formsTransport func(*http.Request) (*http.Response, error)
+
+func (f formsTransport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -17,8 +17,8 @@ type WaitOptions struct {
 	MinInterval time.Duration
 	// MaxInterval bounds the pause, 30 s by default.
 	MaxInterval time.Duration
-	// Inbox wakes the wait as soon as a webhook tells of the check. See
-	// NewCheckInbox.
+	// Inbox wakes the wait for a check or a customer request as soon as a webhook
+	// tells of it. See NewCheckInbox.
 	Inbox *CheckInbox
 	// OnPoll is called before each question, with its number from 1.
 	OnPoll func(attempt int)

@@ -332,6 +332,8 @@ type CustomerRequestChanged struct {
 	// State is looked for under several names, as its place is not documented. It
 	// is empty if none was found: get the customer request then.
 	State CustomerRequestState `json:"-"`
+	// RequestID is looked for in the same way, and may be empty too.
+	RequestID string `json:"-"`
 
 	// Unknown holds the members this type has no field for: all that is not common
 	// to all events.
@@ -348,6 +350,12 @@ func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error)
 	var request struct{ Unknown Unknown }
 	if raw, ok := c.Unknown.Get("customer_request"); ok {
 		_ = wire.Unmarshal(raw, &request) // not an object: nothing to find in it
+	}
+	c.RequestID = request.Unknown.string("id")
+	for _, name := range []string{"customer_request_id", "request_id"} {
+		if c.RequestID == "" {
+			c.RequestID = c.Unknown.string(name)
+		}
 	}
 	for _, u := range []Unknown{c.Unknown, request.Unknown} {
 		for _, name := range []string{"state", "status", "new_state", "new_status"} {
