@@ -86,6 +86,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
+	settings.log.Info("listening", "address", listener.Addr().String())
 	fmt.Fprintln(stdout, *public+"/")
 	return serve(ctx, listener, site)
 }
