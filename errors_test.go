@@ -149,11 +149,17 @@ func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
 		"CollectedData.Replace": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.CollectedData.Replace(ctx, id, &passfort.CollectedData{EntityData: *data, ETag: "canary_id"}))
 		},
-		"Checks.Run":    func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Run(ctx, id, newCheck)) },
-		"Checks.Wait":   func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Wait(ctx, id, id, nil)) },
-		"Tasks.AddNote": func(ctx context.Context, c *passfort.Client) error { return failed(c.Tasks.AddNote(ctx, id, id, &passfort.NoteRequest{Text: "canary-note"})) },
-		"Tags.Search":   func(ctx context.Context, c *passfort.Client) error { return failed(c.Tags.Search(ctx, "canary query", 0)) },
-		"bad id":        func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.Get(ctx, "../canary_id")) },
+		"Checks.Run":  func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Run(ctx, id, newCheck)) },
+		"Checks.Wait": func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Wait(ctx, id, id, nil)) },
+		"Tasks.AddNote": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Tasks.AddNote(ctx, id, id, &passfort.NoteRequest{Text: "canary-note"}))
+		},
+		"Tags.Search": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Tags.Search(ctx, "canary query", 0))
+		},
+		"bad id": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Profiles.Get(ctx, "../canary_id"))
+		},
 		"Do": func(ctx context.Context, c *passfort.Client) error {
 			return failed(passfort.Do[json.RawMessage](ctx, c, passfort.Request{Method: "POST", Path: "/x/canary_id", Body: data}))
 		},
