@@ -46,7 +46,7 @@ func TestLostCheck(t *testing.T) {
 				transport := roundTrip(func(r *http.Request) (*http.Response, error) {
 					if r.Method == http.MethodPost {
 						posts++
-						time.Sleep(time.Minute) // of the bubble: the check took as long
+						<-time.After(time.Minute) // of the bubble: the check took as long
 						return nil, errors.New("reset")
 					}
 					// The server's clock, not this machine's, which is in the year 2000.
