@@ -2,7 +2,6 @@ package passfort
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -240,7 +239,6 @@ type CallOption func(*callSettings)
 type callSettings struct {
 	capture   *Response
 	overwrite bool
-	full      bool
 }
 
 // Response is what CaptureResponse captures.
@@ -292,5 +290,3 @@ func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
-
-var errNoContext = errors.New("passfort: nil context")
