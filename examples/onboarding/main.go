@@ -133,7 +133,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	flags.StringVar(&cfg.secondProduct, "second-product", "savings_account", "`alias` of the product to add later")
 	flags.StringVar(&cfg.variant, "variant", "", "`alias` of the variant of the identity checks")
 	flags.StringVar(&cfg.companyVariant, "company-variant", "", "`alias` of the variant of the company check")
-	flags.StringVar(&only, "only", "", "whom to onboard: person or company; empty is both (`kind`)")
+	flags.StringVar(&only, "only", "", "onboard only this `kind` of customer: person or company")
 	flags.DurationVar(&cfg.patience, "patience", 2*time.Minute, "how long to wait for one check or application")
 	flags.BoolVar(&cfg.json, "json", false, "print the summary as JSON to standard output,\nand everything else to standard error")
 	flags.BoolVar(&cfg.yes, "yes", false, "do not ask before writing to a real account")
