@@ -171,9 +171,7 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 		wait += rand.N(min(wait/10, time.Second, left-wait) + 1)
 	}
 	x.wait = wait
-	if x.result.Sent == Maybe || uncertain(x.result.Status) {
-		x.result.Lost = true
-	}
+	x.result.Lost = x.result.Uncertain()
 	return true, nil
 }
 
