@@ -239,6 +239,17 @@ type CallOption func(*callSettings)
 type callSettings struct {
 	capture   *Response
 	overwrite bool
+	progress  func(done, total int64)
+}
+
+func settingsOf(opts []CallOption) callSettings {
+	var s callSettings
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&s)
+		}
+	}
+	return s
 }
 
 // Response is what CaptureResponse captures.

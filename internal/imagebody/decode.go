@@ -83,6 +83,7 @@ type decoder struct {
 	metaLimit int
 	content   Content
 	image     image
+	seq       [2]byte // of an escape
 }
 
 func (d *decoder) object() error {
@@ -270,7 +271,7 @@ func (d *decoder) imageString() error {
 
 // escape resolves the escape at the head of the window and returns its length.
 func (d *decoder) escape() (int, error) {
-	var seq [6]byte
+	seq := d.seq[:]
 	for i := range 2 {
 		c, err := d.byte()
 		if err != nil {
@@ -307,7 +308,8 @@ func (d *decoder) escape() (int, error) {
 	case r >= 0x80:
 		return 0, ErrBadBase64
 	}
-	return 6, d.image.add([]byte{byte(r)})
+	seq[0] = byte(r)
+	return 6, d.image.add(seq[:1])
 }
 
 // token returns the first byte that is not white space.

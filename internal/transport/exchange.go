@@ -40,7 +40,7 @@ func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) 
 	}
 	req.Header = x.call.Header
 	if body := x.call.Body; body != nil {
-		open := func() (io.Reader, error) { return &lazyBody{open: body.Open}, nil }
+		open := func() (io.Reader, error) { return body.Open() }
 		if err := req.SetBody(retryablehttp.ReaderFunc(open)); err != nil {
 			return nil, err
 		}
@@ -120,7 +120,9 @@ func (x *exchange) read(resp *http.Response) error {
 	}()
 	success := resp.StatusCode/100 == 2
 	if success && x.call.Consume != nil {
-		return x.call.Consume(resp.StatusCode, resp.Header, resp.Body)
+		var err error
+		x.result.Body, err = x.call.Consume(resp.StatusCode, resp.Header, resp.Body)
+		return err
 	}
 	limit := x.call.MaxBody
 	if !success && resp.StatusCode != http.StatusPreconditionFailed {
@@ -255,40 +257,6 @@ func closeBody(req *http.Request) {
 	if req.Body != nil {
 		_ = req.Body.Close()
 	}
-}
-
-// lazyBody opens the body at the first Read, because go-retryablehttp opens
-// and closes a body once more than it sends it.
-type lazyBody struct {
-	open func() (io.ReadCloser, error)
-	mu   sync.Mutex // Close may come from another goroutine than Read
-	body io.ReadCloser
-	err  error
-}
-
-func (b *lazyBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	if b.body == nil && b.err == nil {
-		b.body, b.err = b.open()
-	}
-	body, err := b.body, b.err
-	b.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
-	return body.Read(p)
-}
-
-func (b *lazyBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.err = errors.New("the body is closed")
-	}
-	if b.body == nil {
-		return nil
-	}
-	return b.body.Close()
 }
 
 // way watches a request leave.
