@@ -135,7 +135,7 @@ func (s *Server) Close() {
 // the end.
 func (s *Server) URL() string {
 	if s.addr == "" {
-		return "http://localhost" + basePath
+		return "http://127.0.0.1" + basePath
 	}
 	return "http://" + s.addr + basePath
 }
