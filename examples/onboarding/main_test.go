@@ -214,7 +214,7 @@ func TestRealAccountNeedsAYes(t *testing.T) {
 	code := run(t.Context(), nil, strings.NewReader("y\n"), &stdout, &stderr, env.get)
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr.String(), "-yes")
-	require.Contains(t, stdout.String(), "2 identity checks are run. On a live account they are charged.")
+	require.Contains(t, stdout.String(), "Identity checks run: 2. On a live account they are charged.")
 	require.Equal(t, 1, srv.Count(""), "nothing but WhoAmI was sent")
 }
 

@@ -48,6 +48,7 @@ func (o *onboarding) tell(ctx context.Context, confirm func(plan []string) error
 			return err
 		}
 	}
+	began := time.Now()
 	if o.person {
 		if err := o.onboardPerson(ctx); err != nil {
 			return err
@@ -58,6 +59,7 @@ func (o *onboarding) tell(ctx context.Context, confirm func(plan []string) error
 			return err
 		}
 	}
+	o.summary.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
 	o.summary.Requests, o.summary.Conflicts, o.summary.Operations = o.counter.totals()
 	return nil
 }
@@ -72,11 +74,11 @@ func (o *onboarding) plan() []string {
 		profiles, identity = profiles+2, identity+1
 	}
 	plan := []string{
-		fmt.Sprintf("%d profiles are created. Live ones count towards your profiles under management.", profiles),
-		fmt.Sprintf("%d identity checks are run. On a live account they are charged.", identity),
+		fmt.Sprintf("Profiles created: %d. Live ones count towards your profiles under management.", profiles),
+		fmt.Sprintf("Identity checks run: %d. On a live account they are charged.", identity),
 	}
 	if o.company {
-		plan = append(plan, "1 company registry check is run. On a live account it may be charged.")
+		plan = append(plan, "Company registry checks run: 1. On a live account they may be charged.")
 	}
 	return append(plan, "Their applications for "+o.product+" and "+o.secondProduct+" are approved where nothing is in the way.")
 }
@@ -339,8 +341,10 @@ func (o *onboarding) run(ctx context.Context, c *customer, kind passfort.CheckTy
 // wait waits for a check and looks at what it did to the tasks. A check that
 // takes longer than our patience is left as it is: it goes on at Passfort.
 func (o *onboarding) wait(ctx context.Context, c *customer, check *passfort.Check) error {
-	o.out.begin(fmt.Sprintf("Wait for %s of the %s", check.Type, c.Kind))
-	if !check.Done() {
+	if check.Done() {
+		o.out.begin(fmt.Sprintf("Look at the %s of the %s", check.Type, c.Kind))
+	} else {
+		o.out.begin(fmt.Sprintf("Wait for the %s of the %s", check.Type, c.Kind))
 		patient, cancel := context.WithTimeout(ctx, o.patience)
 		defer cancel()
 		last, err := o.client.Checks.Wait(patient, c.ProfileID, check.ID, o.pace("the check"))
@@ -528,7 +532,7 @@ func (o *onboarding) printSummary() {
 	}
 	var operations []string
 	for _, name := range slices.Sorted(maps.Keys(o.summary.Operations)) {
-		operations = append(operations, fmt.Sprintf("%s %d", name, o.summary.Operations[name]))
+		operations = append(operations, fmt.Sprintf("%s=%d", name, o.summary.Operations[name]))
 	}
 	o.out.line("")
 	o.out.field("requests", "%d in %.1f s, of which %d answered 412", o.summary.Requests, o.summary.Seconds, o.summary.Conflicts)

@@ -81,9 +81,10 @@ func (p *printer) field(name, format string, args ...any) {
 	p.text(fmt.Sprintf("   %-12s %s", name, fmt.Sprintf(format, args...)), strings.Repeat(" ", 16), plain)
 }
 
-func (p *printer) item(text string) { p.text("  "+text, "  ", plain) }
-func (p *printer) line(text string) { p.text(text, "", plain) }
-func (p *printer) bad(text string)  { p.text(text, "", red) }
+func (p *printer) item(text string)   { p.text("  "+text, "  ", plain) }
+func (p *printer) bullet(text string) { p.text("- "+text, "  ", plain) }
+func (p *printer) line(text string)   { p.text(text, "", plain) }
+func (p *printer) bad(text string)    { p.text(text, "", red) }
 
 // ask prints a question and stays on its line.
 func (p *printer) ask(text string) {
