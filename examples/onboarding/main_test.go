@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,8 +145,8 @@ func requirePlain(t *testing.T, text string) {
 
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	for _, after := range []time.Duration{0, 20, 100, 300, 500, 900, 1600, 2000, 2600, 3100} {
-		after *= time.Millisecond
+	for _, ms := range []int{0, 20, 100, 300, 500, 900, 1600, 2000, 2600, 3100} {
+		after := time.Duration(ms) * time.Millisecond
 		t.Run(after.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -300,6 +299,6 @@ func TestWrap(t *testing.T) {
 		for _, line := range wrap(text, "   ") {
 			require.LessOrEqual(t, utf8.RuneCountInString(line), width)
 		}
-		require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(wrap(text, "   "), " ")), fmt.Sprintf("%q", text))
+		require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(wrap(text, "   "), " ")), "%q", text)
 	}
 }

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
+	"net/http"
 	"sync"
 	"time"
 
@@ -512,58 +511,6 @@ type applicationLine struct {
 	Flag    passfort.ApplicationFlag   `json:"flag"`
 }
 
-// printSummary closes the story.
-func (o *onboarding) printSummary() {
-	o.out.heading("Summary")
-	for i, c := range o.summary.Customers {
-		if i > 0 {
-			o.out.line("")
-		}
-		o.out.field(c.Kind, "%s  %s", c.ProfileID, c.Decision)
-		for _, application := range c.Applications {
-			o.out.field("applied for", "%s  %s  %s", application.Product, application.Status, application.Flag)
-		}
-		for _, check := range c.Checks {
-			o.out.field("check", "%s  %s  %s %s", check.Type, check.State, check.Result, check.Decision)
-		}
-		for _, task := range c.Tasks {
-			o.out.field("task", "%s  %s", task.Type, task.State)
-		}
-	}
-	var operations []string
-	for _, name := range slices.Sorted(maps.Keys(o.summary.Operations)) {
-		operations = append(operations, fmt.Sprintf("%s=%d", name, o.summary.Operations[name]))
-	}
-	o.out.line("")
-	o.out.field("requests", "%d in %.1f s, of which %d answered 412", o.summary.Requests, o.summary.Seconds, o.summary.Conflicts)
-	o.out.field("", "%s", strings.Join(operations, ", "))
-	if !o.live {
-		o.out.line("")
-		o.out.line("All of this was simulated. With PASSFORT_API_KEY set, the same program does it with your account, after asking; see -help.")
-	}
-}
-
-func (p *printer) application(application *passfort.Application) {
-	p.field("application", "%s", application.ID)
-	p.field("", "%s, %s, %s", alias(application), application.Status, application.Flag)
-}
-
-func (p *printer) task(task *passfort.Task) {
-	p.field("task", "%s  %s", task.Type, task.State)
-}
-
-// flags tells how the flag of an application moved.
-func (p *printer) flags(application *passfort.Application) {
-	var moved []string
-	for _, step := range application.FlagHistory {
-		moved = append(moved, string(step.Flag))
-	}
-	if len(moved) == 0 {
-		moved = append(moved, string(application.Flag))
-	}
-	p.note("flag of %s: %s", alias(application), strings.Join(moved, " > "))
-}
-
 // requestCounter counts requests. It is a passfort.Observer, which is told of
 // operations and statuses and never of data.
 type requestCounter struct {
@@ -587,7 +534,7 @@ func (r *requestCounter) AttemptEnded(_ context.Context, attempt passfort.Attemp
 	}
 	r.requests++
 	r.operations[attempt.Operation]++
-	if attempt.StatusCode == 412 {
+	if attempt.StatusCode == http.StatusPreconditionFailed {
 		r.lost++
 	}
 }
