@@ -99,12 +99,7 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 // Update. It may be repeated safely and is, within the retry policy. An empty
 // ETag is refused here unless Overwrite is given.
 func (s *CollectedDataService) Replace(ctx context.Context, profileID string, data *CollectedData, opts ...CallOption) (*CollectedData, error) {
-	var settings callSettings
-	for _, opt := range opts {
-		if opt != nil {
-			opt(&settings)
-		}
-	}
+	settings := settingsOf(opts)
 	switch {
 	case data == nil:
 		return nil, s.road.refuse(opCollectedDataReplace, "the collected data is nil")

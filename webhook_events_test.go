@@ -134,7 +134,7 @@ func TestCollectedDataChangeOfNothing(t *testing.T) {
 	var broken passfort.EntityData
 	require.NoError(t, broken.Unknown.Set("customer_ref", "a member that has a field"))
 	c := passfort.CollectedDataChange{Old: passfort.NewCompany(), New: &broken}
-	require.Equal(t, "", c.Changes()[0].Pointer, "what cannot be compared counts as changed")
+	require.Empty(t, c.Changes()[0].Pointer, "what cannot be compared counts as changed")
 }
 
 func TestCheckCompleted(t *testing.T) {
