@@ -62,7 +62,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	}
 	if *public == "" {
-		*public = "http://" + listener.Addr().String()
+		// By name, and not by the address that the simulated forms have: cookies
+		// know no ports.
+		*public = "http://" + strings.Replace(listener.Addr().String(), "127.0.0.1", "localhost", 1)
 	}
 	*public = strings.TrimRight(*public, "/")
 	settings := siteSettings{
@@ -74,7 +76,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	key := getenv("PASSFORT_API_KEY")
 	if key == "" {
 		settings.webhookSecret = rand.Text()
-		settings.simulated = startSimulator(*public, *flow, "http://"+listener.Addr().String()+"/webhook", settings.webhookSecret)
+		settings.simulated = startSimulator(*flow, "http://"+listener.Addr().String()+"/webhook", settings.webhookSecret)
 		defer settings.simulated.server.Close()
 		key, *baseURL, settings.collection = settings.simulated.server.APIKey(), settings.simulated.server.URL(), settings.simulated.server.CollectionURL()
 	}

@@ -15,7 +15,7 @@ type simulated struct{ server *passforttest.Server }
 // requestLife is how long a simulated request can be filled in.
 const requestLife = 30 * time.Minute
 
-func startSimulator(public, flow, webhook, secret string) *simulated {
+func startSimulator(flow, webhook, secret string) *simulated {
 	server := passforttest.NewServer(
 		passforttest.WithCheckTime(3*time.Second),
 		passforttest.WithAutomationTime(time.Second),
@@ -26,7 +26,7 @@ func startSimulator(public, flow, webhook, secret string) *simulated {
 				{Type: "COMPANY_VERIFY_IDENTITY", Checks: []string{"COMPANY_REGISTRY"}},
 			},
 		}),
-		passforttest.WithFlows(passforttest.Flow{Alias: flow, Product: "account", Lifetime: requestLife, RedirectURL: public + "/checking"}),
+		passforttest.WithFlows(passforttest.Flow{Alias: flow, Product: "account", Lifetime: requestLife, RedirectURL: "/checking"}),
 	)
 	server.SetWebhook(webhook, secret, true)
 	return &simulated{server}

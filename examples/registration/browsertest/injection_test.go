@@ -32,12 +32,13 @@ func TestCredentialsStayData(t *testing.T) {
 	}))
 	t.Cleanup(origin.Close)
 	var text string
-	options := passfort.LoaderOptions{CollectionOrigin: origin.URL, Header: `<link rel="icon" href="data:,">`}
+	options := passfort.LoaderOptions{CollectionOrigin: origin.URL}
 	mux := http.NewServeMux()
 	mux.Handle("/dynamic", passfort.DynamicLoader(func(*http.Request) (passfort.LoaderCredentials, error) {
 		return passfort.LoaderCredentials{RequestID: text, APIKey: passfort.Secret(text + "!")}, nil
 	}, options))
 	mux.Handle("/static", passfort.StaticLoader(options))
+	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
 	site := httptest.NewServer(mux)
 	t.Cleanup(site.Close)
 
@@ -92,9 +93,12 @@ func TestThePolicyHolds(t *testing.T) {
 	reached := make(chan string, 10)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reached <- r.URL.Path }))
 	t.Cleanup(elsewhere.Close)
-	site := httptest.NewServer(passfort.DynamicLoader(func(*http.Request) (passfort.LoaderCredentials, error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
+	mux.Handle("/{$}", passfort.DynamicLoader(func(*http.Request) (passfort.LoaderCredentials, error) {
 		return passfort.LoaderCredentials{RequestID: "id", APIKey: "key"}, nil
-	}, passfort.LoaderOptions{CollectionOrigin: origin.URL, Header: `<link rel="icon" href="data:,">`}))
+	}, passfort.LoaderOptions{CollectionOrigin: origin.URL}))
+	site := httptest.NewServer(mux)
 	t.Cleanup(site.Close)
 	v := newVisitor(t, browser, desktop, "policy")
 	v.open(site.URL)

@@ -69,7 +69,9 @@ func newWorld(t *testing.T, caching bool) *world {
 	w := &world{front: &front{caching: caching, stored: map[string]exchange{}}, log: &output{address: make(chan string, 1)}}
 	server := httptest.NewServer(w.front)
 	t.Cleanup(server.Close)
-	w.front.url = server.URL
+	// By this name the site is another site than the collection origin, which
+	// has an address: cookies know no ports.
+	w.front.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	w.sim = passforttest.NewServer(
 		passforttest.WithAPIKey(masterKey),
 		passforttest.WithCheckTime(1500*time.Millisecond),
@@ -78,11 +80,11 @@ func newWorld(t *testing.T, caching bool) *world {
 			{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}},
 			{Type: "COMPANY_VERIFY_IDENTITY", Checks: []string{"COMPANY_REGISTRY"}},
 		}}),
-		passforttest.WithFlows(passforttest.Flow{Alias: flowAlias, Product: "account", RedirectURL: server.URL + "/checking"}),
+		passforttest.WithFlows(passforttest.Flow{Alias: flowAlias, Product: "account", RedirectURL: w.front.url + "/checking"}),
 	)
 	t.Cleanup(w.sim.Close)
 
-	site := exec.CommandContext(t.Context(), exe, "-addr", "127.0.0.1:0", "-url", server.URL, "-flow", flowAlias,
+	site := exec.CommandContext(t.Context(), exe, "-addr", "127.0.0.1:0", "-url", w.front.url, "-flow", flowAlias,
 		"-base-url", w.sim.URL(), "-collection", w.sim.CollectionURL())
 	site.Env = append(os.Environ(), "PASSFORT_API_KEY="+masterKey, "PASSFORT_WEBHOOK_SECRET="+webhookSecret)
 	site.Stdout, site.Stderr = w.log, w.log
@@ -98,7 +100,7 @@ func newWorld(t *testing.T, caching bool) *world {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the example does not listen: " + w.log.String())
 	}
-	w.sim.SetWebhook(server.URL+"/webhook", webhookSecret, true)
+	w.sim.SetWebhook(w.front.url+"/webhook", webhookSecret, true)
 	return w
 }
 
