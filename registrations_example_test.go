@@ -45,7 +45,7 @@ func ExampleDynamicLoader() {
 		return passfort.LoaderCredentials{RequestID: "request-of-" + session.Value, APIKey: "key-of-" + passfort.Secret(session.Value)}, nil
 	}, passfort.LoaderOptions{Title: "Your details"})
 
-	visit := httptest.NewRequest(http.MethodGet, "/form", nil)
+	visit := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/form", nil)
 	visit.AddCookie(&http.Cookie{Name: "session", Value: "ada"})
 	w := httptest.NewRecorder()
 	page.ServeHTTP(w, visit)
@@ -65,6 +65,6 @@ func ExampleRedactRequest() {
 		})
 	}
 	site := logged(passfort.StaticLoader(passfort.LoaderOptions{}))
-	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/onboarding?request_id=1&apikey=secret", nil))
+	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/onboarding?request_id=1&apikey=secret", nil))
 	// Output: GET /onboarding?redacted
 }

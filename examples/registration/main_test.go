@@ -132,8 +132,12 @@ func TestOneProfileForEachApplicant(t *testing.T) {
 	var pressed sync.WaitGroup
 	for range 10 {
 		pressed.Go(func() {
-			answer, err := h.visitor.PostForm(h.url+"/register", url.Values{"kind": {"person"}})
-			if err == nil {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/register", strings.NewReader("kind=person"))
+			if err != nil {
+				return
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if answer, err := h.visitor.Do(r); err == nil {
 				_ = answer.Body.Close()
 			}
 		})

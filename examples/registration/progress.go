@@ -169,6 +169,7 @@ func (s *site) events(w http.ResponseWriter, r *http.Request) {
 	alive := time.NewTicker(15 * time.Second)
 	defer alive.Stop()
 	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // the server's would end the stream
 	for {
 		var err error
 		select {
@@ -183,7 +184,7 @@ func (s *site) events(w http.ResponseWriter, r *http.Request) {
 		}
 		if err != nil || control.Flush() != nil {
 			cancel()
-			<-done
+			s.logFollow(<-done)
 			return
 		}
 	}

@@ -76,14 +76,14 @@ func (d device) inTheDark() device {
 // visitor is one person with one window and no cookies at first.
 type visitor struct {
 	t    *testing.T
-	ctx  context.Context
-	name string // of the screenshots
+	ctx  context.Context //nolint:containedctx // a window is its context: chromedp keeps the target in it
+	name string          // of the screenshots
 
 	mu        sync.Mutex
 	complaint []string // what the browser's console says
 }
 
-func newVisitor(t *testing.T, browser context.Context, d device, name string) *visitor {
+func newVisitor(browser context.Context, t *testing.T, d device, name string) *visitor {
 	t.Helper()
 	window, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)

@@ -26,7 +26,7 @@ const recordingScript = `window.PassFortCollect = {
 func TestCredentialsStayData(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write([]byte(recordingScript))
 	}))
@@ -59,7 +59,7 @@ func TestCredentialsStayData(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			text = row.text
-			v := newVisitor(t, browser, desktop, "injection")
+			v := newVisitor(browser, t, desktop, "injection")
 			for _, target := range []string{
 				site.URL + "/dynamic",
 				site.URL + "/static?" + url.Values{"request_id": {row.text}, "apikey": {row.text + "!"}}.Encode(),
@@ -84,14 +84,14 @@ func TestCredentialsStayData(t *testing.T) {
 func TestThePolicyHolds(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		_, _ = w.Write([]byte(recordingScript))
 	}))
 	t.Cleanup(origin.Close)
 	reached := make(chan string, 10)
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reached <- r.URL.Path }))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { reached <- r.URL.Path }))
 	t.Cleanup(elsewhere.Close)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
@@ -100,7 +100,7 @@ func TestThePolicyHolds(t *testing.T) {
 	}, passfort.LoaderOptions{CollectionOrigin: origin.URL}))
 	site := httptest.NewServer(mux)
 	t.Cleanup(site.Close)
-	v := newVisitor(t, browser, desktop, "policy")
+	v := newVisitor(browser, t, desktop, "policy")
 	v.open(site.URL)
 	v.quiet()
 	eval[any](v, `window.broken = []; document.addEventListener("securitypolicyviolation", (e) => broken.push(e.effectiveDirective)); null`)

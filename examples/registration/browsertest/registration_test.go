@@ -94,7 +94,7 @@ func TestSignUp(t *testing.T) {
 	} {
 		t.Run(row.name+"-"+row.device.name, func(t *testing.T) {
 			w := newWorld(t, false)
-			v := newVisitor(t, browser, row.device, row.name)
+			v := newVisitor(browser, t, row.device, row.name)
 			v.register(w, row.answers)
 			if row.static {
 				v.static(w)
@@ -120,7 +120,7 @@ func TestTheOtherEnds(t *testing.T) {
 	browser := newBrowser(t)
 	t.Run("review", func(t *testing.T) {
 		w := newWorld(t, false)
-		v := newVisitor(t, browser, phone, "review")
+		v := newVisitor(browser, t, phone, "review")
 		v.register(w, person)
 		failing := person
 		failing.first = []string{"Robin", "Fail", "1990-02-03"}
@@ -133,7 +133,7 @@ func TestTheOtherEnds(t *testing.T) {
 	for _, d := range []device{desktop, phone.inTheDark()} {
 		t.Run("expired-"+d.name, func(t *testing.T) {
 			w := newWorld(t, false)
-			v := newVisitor(t, browser, d, "expired")
+			v := newVisitor(browser, t, d, "expired")
 			v.register(w, person)
 			v.open(w.front.url + "/checking")
 			v.see(`#status[data-stage="open"]`)
@@ -152,7 +152,7 @@ func TestTheOtherEnds(t *testing.T) {
 	t.Run("half done", func(t *testing.T) {
 		w := newWorld(t, false)
 		w.sim.Inject(passforttest.Fault{Operation: "Forms.CreateCustomerRequest", Status: 500, Times: 1})
-		v := newVisitor(t, browser, desktop, "half-done")
+		v := newVisitor(browser, t, desktop, "half-done")
 		v.open(w.front.url + "/")
 		v.click("input[value=person]")
 		v.click("main button")
@@ -166,7 +166,7 @@ func TestTheOtherEnds(t *testing.T) {
 	})
 	t.Run("without a session", func(t *testing.T) {
 		w := newWorld(t, false)
-		v := newVisitor(t, browser, desktop, "nobody")
+		v := newVisitor(browser, t, desktop, "nobody")
 		for _, path := range []string{"/form", "/checking"} {
 			v.open(w.front.url + path)
 			v.see("fieldset")
@@ -185,7 +185,7 @@ func TestKeyHygiene(t *testing.T) {
 		name := map[bool]string{false: "dynamic", true: "static"}[static]
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, false)
-			v := newVisitor(t, browser, desktop, "hygiene-"+name)
+			v := newVisitor(browser, t, desktop, "hygiene-"+name)
 			v.register(w, person)
 			r := w.request(t)
 			if static {
@@ -252,7 +252,7 @@ func TestTwoUsersBehindACache(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)
 	w := newWorld(t, true)
-	users := []*visitor{newVisitor(t, browser, desktop, "ada"), newVisitor(t, browser, desktop, "bob")}
+	users := []*visitor{newVisitor(browser, t, desktop, "ada"), newVisitor(browser, t, desktop, "bob")}
 	keys := make([]string, len(users))
 	for i, v := range users {
 		v.register(w, person)

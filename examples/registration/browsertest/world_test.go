@@ -46,7 +46,7 @@ func withExample(run func() int) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	exe = filepath.Join(dir, "registration")
-	build := exec.Command("go", "build", "-o", exe, ".")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", exe, ".")
 	build.Dir = ".."
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
