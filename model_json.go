@@ -149,6 +149,12 @@ func (v Check) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 func (v *Check) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v CheckCompleted) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *CheckCompleted) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CheckProvider) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
@@ -165,6 +171,12 @@ func (v CollectKey) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CollectKey) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v CollectedDataChange) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *CollectedDataChange) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectionStep) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -237,6 +249,18 @@ func (v CreditFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CreditFile) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v CustomerRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *CustomerRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v CustomerRequestChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *CustomerRequestChanged) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DatedAddress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -377,6 +401,12 @@ func (v EventData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 func (v *EventData) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v EventsChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *EventsChanged) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ExternalRefs) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
@@ -453,6 +483,18 @@ func (v LinkedProfile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *LinkedProfile) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v ManualAction) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *ManualAction) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v ManualActionRequired) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *ManualActionRequired) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MatchCountry) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -561,6 +603,12 @@ func (v ProductRiskModels) MarshalJSON() ([]byte, error) { return wire.Marshal(&
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProductRiskModels) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v ProductStatusChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *ProductStatusChanged) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Profile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -813,6 +861,12 @@ func (v VisaOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *VisaOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v WebhookFinding) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *WebhookFinding) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v WhoAmI) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }

@@ -378,7 +378,7 @@ func expand(route string, args []string) (path, problem string) {
 		if problem := checkSegment(name, args[0]); problem != "" {
 			return "", problem
 		}
-		b.WriteString(escapeSegment(args[0]))
+		b.WriteString(url.PathEscape(args[0]))
 		rest, args = tail, args[1:]
 	}
 }
@@ -389,21 +389,14 @@ func checkSegment(name, value string) string {
 	switch {
 	case strings.TrimSpace(value) == "":
 		return "the " + words + " is empty"
+	case value == ".", value == "..":
+		return "the " + words + " would be taken for a step in the path"
 	case name == "term":
 		return ""
-	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`), value == ".", strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`), strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return "the " + words + " has characters that no id has"
 	}
 	return ""
-}
-
-// escapeSegment escapes one element of a path, dots included where they would
-// be taken for a step up.
-func escapeSegment(value string) string {
-	if value == "." || value == ".." {
-		return strings.ReplaceAll(value, ".", "%2E")
-	}
-	return url.PathEscape(value)
 }
 
 func queryOf(options any) (url.Values, error) {

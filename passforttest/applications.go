@@ -49,7 +49,7 @@ func (s *Server) apply(p *profile, product *Product, role string, by actor) *app
 	a.Automating = s.cfg.automationTime > 0
 	p.Applications = append(p.Applications, a)
 	p.Modified = s.tick
-	s.setStatusOf(p, a, "APPLIED", "", by)
+	s.setStatusOf(a, "APPLIED", "", by)
 	s.audit(p, by, "added-product", object{"product": product.short()})
 	s.review(p)
 	pid, aid := p.ID, a.ID
@@ -75,7 +75,7 @@ func (s *Server) automate(profileID, applicationID string) {
 	s.review(p)
 }
 
-func (s *Server) setStatusOf(p *profile, a *application, status, comment string, by actor) {
+func (s *Server) setStatusOf(a *application, status, comment string, by actor) {
 	a.Status = status
 	a.History = append(a.History, statusStep{status, dateTime(s.tick), by.user, comment})
 }
@@ -299,7 +299,7 @@ func (s *Server) changeStatus(p *profile, a *application, status string, by acto
 }
 
 func (s *Server) decide(p *profile, a *application, status, comment string, by actor) {
-	s.setStatusOf(p, a, status, comment, by)
+	s.setStatusOf(a, status, comment, by)
 	p.Modified = s.tick
 	s.setFlag(p, a)
 	s.audit(p, by, "profile-application-status-changed", object{"status": status})

@@ -92,7 +92,7 @@ func New(opts ...Option) *Server {
 // there is none to be had.
 func NewServer(opts ...Option) *Server {
 	s := New(opts...)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic("passforttest: no loopback port: " + err.Error())
 	}
@@ -210,7 +210,7 @@ func (s *Server) Refuse(on bool) {
 	if s.addr == "" {
 		return
 	}
-	l, err := net.Listen("tcp", s.addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
 	if err != nil {
 		panic("passforttest: cannot listen again: " + err.Error())
 	}
@@ -238,7 +238,7 @@ func (s *Server) dropConns() {
 
 // call is one request on its way through the server.
 type call struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // a call is one request on its way
 	req    *http.Request
 	route  *route
 	params map[string]string
@@ -431,7 +431,7 @@ func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
 	case f.Truncate:
 		truncated(w, rep)
 	case f.Trickle > 0:
-		trickled(w, c.ctx, s.closed, rep, f.Trickle)
+		trickled(c.ctx, w, s.closed, rep, f.Trickle)
 	default:
 		w.WriteHeader(rep.status)
 		if rep.stream != nil {

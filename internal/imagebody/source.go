@@ -370,7 +370,7 @@ func (s *Source) read(b *body, p []byte) (int, error) {
 		}
 	}
 	n, err := s.next(b, p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a reader ends with io.EOF itself; one that wraps it has failed
 		return 0, s.fail(err)
 	}
 	return n, err

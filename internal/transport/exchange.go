@@ -106,7 +106,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		return resp, nil
 	}
-	if req.Context().Err() == nil && context.Cause(ctx) == ErrAttemptTimeout {
+	if req.Context().Err() == nil && errors.Is(context.Cause(ctx), ErrAttemptTimeout) {
 		err = ErrAttemptTimeout
 	}
 	return nil, WithoutAddress(err)
@@ -156,7 +156,7 @@ func readAll(resp *http.Response, limit int64) ([]byte, error) {
 // checkRetry decides whether there is another attempt, and when.
 func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (bool, error) {
 	if ctx.Err() != nil || x.result.Attempts >= x.policy.MaxAttempts || !x.mayRepeat() {
-		return false, nil
+		return false, nil //nolint:nilerr // an error from here would take the place of the real one
 	}
 	wait := x.result.Asked
 	if wait <= 0 {
@@ -173,9 +173,7 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 		wait += rand.N(min(wait/10, time.Second, left-wait) + 1)
 	}
 	x.wait = wait
-	if x.result.Sent == Maybe || uncertain(x.result.Status) {
-		x.result.Lost = true
-	}
+	x.result.Lost = x.result.Uncertain()
 	return true, nil
 }
 

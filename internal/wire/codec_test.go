@@ -1,17 +1,15 @@
 package wire_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort/internal/wire"
+	"github.com/passfort-go/passfort/internal/wire/wiretest"
 )
 
 type rest struct{ wire.Members }
@@ -62,12 +60,9 @@ func encode(t *testing.T, p *person) string {
 	return string(out)
 }
 
-// tree decodes a document with every number as its literal text.
 func tree(t require.TestingT, doc []byte) any {
-	dec := json.NewDecoder(bytes.NewReader(doc))
-	dec.UseNumber()
-	var v any
-	require.NoError(t, dec.Decode(&v), "%s", doc)
+	v, err := wiretest.Tree(doc)
+	require.NoError(t, err, "%s", doc)
 	return v
 }
 
@@ -177,81 +172,13 @@ func TestDrift(t *testing.T) {
 	}, got)
 }
 
-// docSource makes random documents that hit the model in every way.
-type docSource struct{ *rand.Rand }
-
-func (r docSource) scalar() string {
-	return []string{
-		`null`, `""`, `"text"`, `"é\n"`, `true`, `false`, `0`, `1`, `-1.50`, `12345678901234567890.5`,
-		`0.1`, `1e3`, `1E+2`, `99999999999999999999999`, `[]`, `{}`,
-	}[r.IntN(16)]
-}
-
-func (r docSource) value(depth int) string {
-	if depth == 0 || r.IntN(3) == 0 {
-		return r.scalar()
-	}
-	if r.IntN(2) == 0 {
-		parts := make([]string, r.IntN(4))
-		for i := range parts {
-			parts[i] = r.value(depth - 1)
-		}
-		return "[" + strings.Join(parts, ",") + "]"
-	}
-	return r.object(reflect.TypeFor[place](), depth-1)
-}
-
-func (r docSource) object(model reflect.Type, depth int) string {
-	var parts []string
-	for i := range model.NumField() {
-		f := model.Field(i)
-		name := f.Tag.Get("json")
-		if name == "-" || r.IntN(3) == 0 {
-			continue
-		}
-		parts = append(parts, fmt.Sprintf("%q:%s", name, r.typed(f.Type, depth)))
-	}
-	for i := range r.IntN(3) {
-		parts = append(parts, fmt.Sprintf(`"unknown_%d":%s`, i, r.value(depth)))
-	}
-	r.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
-	return "{" + strings.Join(parts, ",") + "}"
-}
-
-// typed usually fits the field and sometimes does not.
-func (r docSource) typed(t reflect.Type, depth int) string {
-	if depth <= 0 || r.IntN(4) == 0 {
-		return r.scalar()
-	}
-	switch {
-	case t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct:
-		return r.object(t.Elem(), depth-1)
-	case t.Kind() == reflect.Struct:
-		return r.object(t, depth-1)
-	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
-		parts := make([]string, r.IntN(4))
-		for i := range parts {
-			parts[i] = r.typed(t.Elem(), depth-1)
-		}
-		return "[" + strings.Join(parts, ",") + "]"
-	case t.Kind() == reflect.Map:
-		var parts []string
-		for i := range r.IntN(4) {
-			parts = append(parts, fmt.Sprintf(`"k%d":%s`, i, r.typed(t.Elem(), depth-1)))
-		}
-		return "{" + strings.Join(parts, ",") + "}"
-	default:
-		return r.value(depth - 1)
-	}
-}
-
 func TestRandomDocumentsSurvive(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	r := docSource{rand.New(rand.NewPCG(seed, 1))}
+	r := wiretest.New(seed, 0.7)
 	for range 10_000 {
-		doc := r.object(reflect.TypeFor[person](), 4)
+		doc := r.Object(reflect.TypeFor[person](), 4)
 		p := decode(t, doc)
 		require.Equal(t, tree(t, []byte(doc)), tree(t, []byte(encode(t, p))), "seed %d", seed)
 

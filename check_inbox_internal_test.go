@@ -1,0 +1,124 @@
+package passfort
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func woken(wake <-chan struct{}) bool {
+	select {
+	case <-wake:
+		return true
+	default:
+		return false
+	}
+}
+
+func completed(id string) *WebhookEvent {
+	data, _ := json.Marshal(map[string]any{"check": map[string]string{"id": id}})
+	return &WebhookEvent{Event: EventCheckCompleted, Data: data}
+}
+
+func TestCheckInbox(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	early, cancelEarly := b.subscribe("a")
+	defer cancelEarly()
+	other, cancelOther := b.subscribe("b")
+	defer cancelOther()
+	require.False(t, woken(early))
+
+	require.NoError(t, b.Deliver(t.Context(), completed("a")))
+	require.True(t, woken(early))
+	require.False(t, woken(early), "one delivery wakes once")
+	require.False(t, woken(other))
+
+	late, cancelLate := b.subscribe("a")
+	defer cancelLate()
+	require.True(t, woken(late), "a delivery before the subscription is not lost")
+
+	b.Completed("a")
+	b.Completed("a")
+	require.True(t, woken(early))
+	require.True(t, woken(late), "every waiter is woken")
+}
+
+func TestCheckInboxLeavesOtherEventsAlone(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	wake, cancel := b.subscribe("a")
+	defer cancel()
+	e := completed("a")
+	e.Event = EventTaskCreated
+	require.NoError(t, b.Deliver(t.Context(), e))
+	for _, data := range []string{``, `{}`, `{"check":null}`, `{"check":{}}`, `{"check":"a"}`, `{`} {
+		require.NoError(t, b.Deliver(t.Context(), &WebhookEvent{Event: EventCheckCompleted, Data: json.RawMessage(data)}))
+	}
+	require.False(t, woken(wake))
+}
+
+func TestNilCheckInbox(t *testing.T) {
+	t.Parallel()
+	var b *CheckInbox
+	b.Completed("a")
+	require.NoError(t, b.Deliver(t.Context(), completed("a")))
+	wake, cancel := b.subscribe("a")
+	defer cancel()
+	require.False(t, woken(wake))
+}
+
+func TestCheckInboxIsBounded(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	for i := range 3 * rememberedChecks {
+		id := fmt.Sprint(i)
+		_, cancel := b.subscribe(id)
+		b.Completed(id)
+		cancel()
+		cancel()
+	}
+	require.Empty(t, b.signals.waiting)
+	require.Len(t, b.signals.recent.values, rememberedChecks)
+	wake, cancel := b.subscribe("0")
+	defer cancel()
+	require.False(t, woken(wake))
+}
+
+func TestCheckInboxConcurrently(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	var wg sync.WaitGroup
+	for i := range 100 {
+		id := fmt.Sprint(i)
+		wg.Go(func() { b.Completed(id) })
+		wg.Go(func() {
+			wake, cancel := b.subscribe(id)
+			defer cancel()
+			<-wake
+		})
+	}
+	wg.Wait()
+}
+
+func TestBoundedMap(t *testing.T) {
+	t.Parallel()
+	m := newBoundedMap[int](2)
+	for i := range 10_000 {
+		m.put("kept", i)
+		m.put("gone", i)
+		m.remove("gone")
+	}
+	require.LessOrEqual(t, len(m.order), 4, "removed keys do not pile up")
+	m = newBoundedMap[int](0)
+	m.put("a", 1)
+	m.put("b", 2)
+	_, ok := m.get("a")
+	require.False(t, ok)
+	b, ok := m.get("b")
+	require.True(t, ok)
+	require.Equal(t, 2, b)
+}

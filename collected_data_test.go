@@ -1,0 +1,406 @@
+package passfort_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/wire/wiretest"
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+// stored is a transport that keeps one document, as the API keeps collected
+// data, and nothing else.
+type stored struct {
+	doc     string
+	version int
+	posts   int
+}
+
+func (s *stored) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		s.posts++
+		if r.Header.Get("If-Match") != s.etag() {
+			return answered(412, s.doc, "Etag", s.etag()), nil
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		s.doc = string(body)
+		s.version++
+	}
+	return answered(200, s.doc, "Etag", s.etag()), nil
+}
+
+func (s *stored) etag() string { return fmt.Sprintf(`W/"%d.5"`, s.version) }
+
+func clientOn(t testing.TB, transport http.RoundTripper, opts ...passfort.Option) *passfort.Client {
+	t.Helper()
+	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithHTTPClient(&http.Client{Transport: transport}), quick}, opts...)...)
+	require.NoError(t, err)
+	return c
+}
+
+func tree(t testing.TB, doc string) any {
+	t.Helper()
+	v, err := wiretest.Tree([]byte(doc))
+	require.NoError(t, err)
+	return v
+}
+
+// TestUpdateLosesNothing sends 10,000 random documents through Get, a change
+// of one field, and Post: the document plus that field must arrive.
+func TestUpdateLosesNothing(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	source := wiretest.New(seed, 0.15)
+	for i := range 10_000 {
+		doc := source.Object(reflect.TypeFor[passfort.EntityData](), 5)
+		server := &stored{doc: doc}
+		ref := fmt.Sprint("ref-", i)
+		_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+			d.CustomerRef = ref
+			return nil
+		})
+		require.NoError(t, err, "seed %d, document %d: %s", seed, i, doc)
+		want := tree(t, doc).(map[string]any)
+		want["customer_ref"] = ref
+		require.Equal(t, want, tree(t, server.doc), "seed %d, document %d", seed, i)
+	}
+}
+
+// TestEncodingJSONIsAsLossless: what encoding/json makes of a model value is
+// what the SDK sends.
+func TestEncodingJSONIsAsLossless(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	source := wiretest.New(seed, 0.2)
+	for range 1_000 {
+		doc := source.Object(reflect.TypeFor[passfort.CompanyMetadata](), 4)
+		var inside struct{ M []passfort.CompanyMetadata }
+		require.NoError(t, json.Unmarshal([]byte(`{"M":[`+doc+`]}`), &inside))
+		out, err := json.Marshal(inside)
+		require.NoError(t, err)
+		require.Equal(t, tree(t, `{"M":[`+doc+`]}`), tree(t, string(out)), "seed %d", seed)
+	}
+}
+
+func TestUpdateWithoutChangeSendsNothing(t *testing.T) {
+	t.Parallel()
+	server := &stored{doc: `{"entity_type":"INDIVIDUAL","customer_ref":"","x":null}`}
+	got, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+		d.CustomerRef = ""
+		return nil
+	})
+	require.NoError(t, err)
+	require.Zero(t, server.posts)
+	require.Equal(t, `W/"0.5"`, got.ETag)
+	require.Equal(t, passfort.EntityTypeIndividual, got.EntityType)
+}
+
+func TestUpdateReturnsTheErrorOfTheChange(t *testing.T) {
+	t.Parallel()
+	server := &stored{doc: `{"entity_type":"INDIVIDUAL"}`}
+	refuse := errors.New("not this one")
+	_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(*passfort.EntityData) error { return refuse })
+	require.Equal(t, refuse, err)
+	require.Zero(t, server.posts)
+}
+
+// newPerson makes a profile on the simulator.
+func newPerson(t testing.TB, sim *passforttest.Server, c *passfort.Client) string {
+	t.Helper()
+	data := passfort.NewIndividual()
+	data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sample"}}
+	profile, err := c.Profiles.Create(context.Background(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+	require.NoError(t, err)
+	sim.ForgetRequests()
+	return profile.ID
+}
+
+func TestUpdateAgainstAnotherWriter(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name     string
+		switches passforttest.Switches
+		gets     int
+		posts    int
+	}{
+		{"latest data and ETag in the answer", passforttest.Switches{}, 1, 2},
+		{"single quoted ETags", passforttest.Switches{SingleQuotedETags: true}, 1, 2},
+		{"no ETag in the answer", passforttest.Switches{PreconditionWithoutETag: true}, 2, 2},
+		{"an error envelope in the answer", passforttest.Switches{PreconditionEnvelope: true}, 2, 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			sim := passforttest.NewServer(passforttest.WithSwitches(row.switches))
+			t.Cleanup(sim.Close)
+			c := sim.Client(quick)
+			id := newPerson(t, sim, c)
+
+			runs := 0
+			got, err := c.CollectedData.Update(t.Context(), id, func(d *passfort.EntityData) error {
+				if runs++; runs == 1 {
+					_, err := sim.EditCollectedData(id, func(data map[string]any) { data["customer_ref"] = "portal" })
+					require.NoError(t, err)
+				}
+				d.PersonalDetails.DOB = "1990-02-03"
+				return nil
+			})
+			require.NoError(t, err)
+			require.Equal(t, 2, runs)
+			require.Equal(t, "portal", got.CustomerRef)
+			require.Equal(t, "1990-02-03", got.PersonalDetails.DOB)
+			require.Equal(t, row.gets, sim.Count("CollectedData.Get"))
+			require.Equal(t, row.posts, sim.Count("CollectedData.Replace"))
+			_, etag := sim.CollectedData(id)
+			require.Equal(t, etag, got.ETag)
+		})
+	}
+}
+
+func appendAddress(text string) func(*passfort.EntityData) error {
+	return func(d *passfort.EntityData) error {
+		d.AddressHistory = append(d.AddressHistory, passfort.DatedAddress{
+			Address: &passfort.Address{Type: passfort.AddressTypeFreeform, Country: "GBR", Text: text},
+		})
+		return nil
+	}
+}
+
+func TestUpdateAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		lose passforttest.Fault
+	}{
+		{"applied, then reset", passforttest.Fault{DropAfterWrite: true}},
+		{"applied, then reset at every attempt", passforttest.Fault{DropAfterWrite: true, Times: 3}},
+		{"reset before it was applied", passforttest.Fault{DropBeforeWrite: true}},
+		{"applied, then 503", passforttest.Fault{AfterWrite: true, Status: 503}},
+		{"applied, answer cut", passforttest.Fault{Truncate: true}},
+		{"applied, answer not JSON", passforttest.Fault{AfterWrite: true, Body: []byte("<html>")}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			sim := passforttest.NewServer()
+			t.Cleanup(sim.Close)
+			c := sim.Client(quick)
+			id := newPerson(t, sim, c)
+			row.lose.Operation = "CollectedData.Replace"
+			sim.Inject(row.lose)
+			got, err := c.CollectedData.Update(t.Context(), id, appendAddress("1 Sample Street, Sampletown"))
+			require.NoError(t, err)
+			require.Len(t, got.AddressHistory, 1)
+			data, etag := sim.CollectedData(id)
+			require.Equal(t, 1, strings.Count(string(data), "1 Sample Street, Sampletown"))
+			require.Equal(t, etag, got.ETag)
+		})
+	}
+}
+
+// TestUpdateCannotTell: the answer is lost, and then somebody else writes what
+// hides whether our write was done.
+func TestUpdateCannotTell(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		applied bool
+	}{{"it was done", true}, {"it was not done", false}} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			server := &stored{doc: `{"entity_type":"INDIVIDUAL","customer_ref":"a"}`}
+			lost := false
+			transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPost && !lost {
+					lost = true
+					if row.applied {
+						_, err := server.RoundTrip(r)
+						require.NoError(t, err)
+					}
+					server.doc = `{"entity_type":"INDIVIDUAL","customer_ref":"theirs"}`
+					server.version++
+					return nil, io.ErrUnexpectedEOF
+				}
+				return server.RoundTrip(r)
+			})
+			_, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+				d.CustomerRef = "ours"
+				return nil
+			})
+			require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+			var conflict *passfort.ConflictError
+			require.ErrorAs(t, err, &conflict)
+			require.Equal(t, "theirs", conflict.Latest.CustomerRef)
+			require.Equal(t, server.etag(), conflict.Latest.ETag)
+			require.Equal(t, `{"entity_type":"INDIVIDUAL","customer_ref":"theirs"}`, server.doc, "nothing is written over it")
+		})
+	}
+}
+
+// TestRemovalThatWasNotDoneIsNotSuccess: data that holds more than what was
+// sent does not prove a removal.
+func TestRemovalThatWasNotDoneIsNotSuccess(t *testing.T) {
+	t.Parallel()
+	server := &stored{doc: `{"entity_type":"INDIVIDUAL","customer_ref":"a","address_history":[{"start_date":"2001-01"}]}`}
+	lost := false
+	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost && !lost {
+			lost = true
+			server.doc = strings.Replace(server.doc, `"a"`, `"b"`, 1)
+			server.version++
+			return nil, io.ErrUnexpectedEOF
+		}
+		return server.RoundTrip(r)
+	})
+	_, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+		d.AddressHistory = nil
+		return nil
+	})
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+}
+
+func TestConcurrentWritersLoseNothing(t *testing.T) {
+	t.Parallel()
+	const writers, appends = 32, 20
+	sim := passforttest.NewServer(passforttest.WithoutRateLimits(), passforttest.WithSeed(rand.Uint64()))
+	t.Cleanup(sim.Close)
+	c := sim.Client(quick)
+	id := newPerson(t, sim, c)
+	sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", DropAfterWrite: true, Probability: 0.05, Times: -1})
+
+	var wg sync.WaitGroup
+	var unknown sync.Map
+	var races atomic.Int64
+	for w := range writers {
+		wg.Go(func() {
+			for n := range appends {
+				street := fmt.Sprintf("%d-%d Sample Street", w, n)
+				add := appendAddress(street)
+				_, err := c.CollectedData.Update(t.Context(), id, func(d *passfort.EntityData) error {
+					races.Add(1)
+					return add(d)
+				})
+				if errors.Is(err, passfort.ErrOutcomeUnknown) {
+					unknown.Store(street, true)
+				} else if err != nil {
+					t.Errorf("%s: %v", street, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	sim.ClearFaults()
+
+	data, err := c.CollectedData.Get(t.Context(), id)
+	require.NoError(t, err)
+	found := map[string]int{}
+	for _, a := range data.AddressHistory {
+		found[a.Address.OriginalFreeformAddress]++
+	}
+	for w := range writers {
+		for n := range appends {
+			street := fmt.Sprintf("%d-%d Sample Street", w, n)
+			_, reported := unknown.Load(street)
+			if !reported {
+				require.Equal(t, 1, found[street], street)
+			}
+			require.LessOrEqual(t, found[street], 1, street)
+		}
+	}
+	gets, posts := sim.Count("CollectedData.Get"), sim.Count("CollectedData.Replace")
+	t.Logf("%d updates: %d GET, %d POST, the change ran %d times", writers*appends, gets, posts, races.Load())
+}
+
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	sim := passforttest.NewServer()
+	t.Cleanup(sim.Close)
+	c := sim.Client(quick)
+	id := newPerson(t, sim, c)
+	read, err := c.CollectedData.Get(t.Context(), id)
+	require.NoError(t, err)
+
+	mine := *read
+	mine.CustomerRef = "mine"
+	stored, err := c.CollectedData.Replace(t.Context(), id, &mine)
+	require.NoError(t, err)
+	require.NotEqual(t, read.ETag, stored.ETag)
+
+	stale := *read
+	stale.CustomerRef = "stale"
+	_, err = c.CollectedData.Replace(t.Context(), id, &stale)
+	require.ErrorIs(t, err, passfort.ErrPreconditionFailed)
+	require.NotErrorIs(t, err, passfort.ErrOutcomeUnknown)
+	var conflict *passfort.ConflictError
+	require.ErrorAs(t, err, &conflict)
+	require.Equal(t, "mine", conflict.Latest.CustomerRef)
+	require.Equal(t, stored.ETag, conflict.Latest.ETag)
+
+	sim.ForgetRequests()
+	stale.ETag = ""
+	_, err = c.CollectedData.Replace(t.Context(), id, &stale)
+	require.ErrorIs(t, err, passfort.ErrInvalidInput)
+	_, err = c.CollectedData.Replace(t.Context(), id, nil)
+	require.ErrorIs(t, err, passfort.ErrInvalidInput)
+	require.Empty(t, sim.Requests())
+
+	stale.ETag = "whatever"
+	_, err = c.CollectedData.Replace(t.Context(), id, &stale, passfort.Overwrite())
+	require.NoError(t, err)
+	require.Empty(t, sim.Requests()[0].Header.Values("If-Match"))
+
+	sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", Status: 503, Times: -1})
+	sim.ForgetRequests()
+	stale.CustomerRef = "other"
+	_, err = c.CollectedData.Replace(t.Context(), id, &stale, passfort.Overwrite())
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+	require.Equal(t, 1, sim.Count("CollectedData.Replace"))
+}
+
+func TestReplaceAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	sim := passforttest.NewServer()
+	t.Cleanup(sim.Close)
+	c := sim.Client(quick)
+	id := newPerson(t, sim, c)
+	read, err := c.CollectedData.Get(t.Context(), id)
+	require.NoError(t, err)
+	read.CustomerRef = "mine"
+	sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", DropAfterWrite: true})
+	stored, err := c.CollectedData.Replace(t.Context(), id, read)
+	require.NoError(t, err, "the latest data is what was sent")
+	require.Equal(t, "mine", stored.CustomerRef)
+}
+
+func TestCancelledInTheMiddleOfARace(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost {
+			return answered(412, `{"entity_type":"INDIVIDUAL"}`, "Etag", `W/"1"`), nil
+		}
+		return answered(200, `{"entity_type":"INDIVIDUAL"}`, "Etag", `W/"1"`), nil
+	})
+	_, err := clientOn(t, transport).CollectedData.Update(ctx, pid, func(d *passfort.EntityData) error {
+		d.CustomerRef = "x"
+		return nil
+	})
+	require.Error(t, err)
+}

@@ -1,0 +1,359 @@
+package passfort_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+// hangUp closes the connection without an answer, after the request was read.
+func hangUp(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	}
+}
+
+// timesSent counts the requests of the operation itself: a lost check is also
+// looked for in the list, a lost status read.
+func timesSent(s *server, op operationCase) int {
+	n := 0
+	for _, r := range s.seen() {
+		if r.Method == op.method && r.URI == "/base/4.0"+op.path {
+			n++
+		}
+	}
+	return n
+}
+
+func isRead(op operationCase) bool { return op.method == "GET" && !op.once }
+
+func TestWritesAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	const attempts = 3 // of quick
+	for _, row := range []struct {
+		name   string
+		answer http.HandlerFunc
+		reads  int // how often a read is sent
+		others int // how often a write is sent that may be repeated
+		status int
+		writes passfort.Outcome
+	}{
+		{"503", respond(503, "busy"), attempts, attempts, 503, passfort.OutcomeUnknown},
+		{"502 with HTML", respond(502, "<html>"), attempts, attempts, 502, passfort.OutcomeUnknown},
+		{"reset after the write", hangUp, attempts, attempts, 0, passfort.OutcomeUnknown},
+		{"400", respond(400, `{"errors":[{"code":201}]}`), 1, 1, 400, passfort.OutcomeRejected},
+		{"429", respond(429, ""), attempts, attempts, 429, passfort.OutcomeRejected},
+		{"307 to another host", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.2:9"+r.RequestURI, http.StatusTemporaryRedirect)
+		}, 1, 1, 307, passfort.OutcomeRejected},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			for _, op := range operationCases {
+				t.Run(op.name, func(t *testing.T) {
+					t.Parallel()
+					s := serve(t, row.answer)
+					err := op.call(t.Context(), newClient(t, s))
+
+					var failure *passfort.Error
+					require.ErrorAs(t, err, &failure)
+					require.Equal(t, op.name, failure.Operation)
+					require.Equal(t, row.status, failure.StatusCode)
+					want := row.others
+					switch {
+					case op.once && row.status == 429:
+					case op.once:
+						want = 1
+					case isRead(op):
+						want = row.reads
+					}
+					require.Equal(t, want, timesSent(s, op))
+					if isRead(op) {
+						require.NotErrorIs(t, err, passfort.ErrOutcomeUnknown)
+					} else {
+						require.Equal(t, row.writes, failure.Outcome)
+						require.Equal(t, row.writes == passfort.OutcomeUnknown, errors.Is(err, passfort.ErrOutcomeUnknown))
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestWritesAreNotReposted(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for _, op := range operationCases {
+			t.Run(op.name, func(t *testing.T) {
+				t.Parallel()
+				var hops atomic.Int32
+				s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					if hops.Add(1) == 1 {
+						http.Redirect(w, r, r.RequestURI, status)
+						return
+					}
+					_, _ = io.WriteString(w, op.answer)
+				})
+				err := op.call(t.Context(), newClient(t, s))
+				if isRead(op) {
+					require.NoError(t, err)
+					require.Len(t, s.seen(), 2)
+					return
+				}
+				require.Error(t, err)
+				require.Len(t, s.seen(), 1)
+			})
+		}
+	}
+}
+
+// TestNotSentIsRepeated refuses the first connection: the server must see
+// every operation once, whatever its class.
+func TestNotSentIsRepeated(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		err  error
+	}{
+		{"refused", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}},
+		{"no such host", &net.DNSError{Err: "no such host", Name: "api.example", IsNotFound: true}},
+		{"TLS", errors.New("tls: handshake failure")},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			for _, op := range operationCases {
+				t.Run(op.name, func(t *testing.T) {
+					t.Parallel()
+					s := serve(t, respond(200, op.answer))
+					var dials atomic.Int32
+					transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+						if dials.Add(1) == 1 {
+							return nil, row.err
+						}
+						return new(net.Dialer).DialContext(ctx, network, address)
+					}}
+					t.Cleanup(transport.CloseIdleConnections)
+					c := newClient(t, s, passfort.WithHTTPClient(&http.Client{Transport: transport}))
+					require.NoError(t, op.call(t.Context(), c))
+					require.Equal(t, 1, timesSent(s, op))
+				})
+			}
+		})
+	}
+}
+
+func TestServerGone(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(200, `{"id":"x"}`))
+	c := newClient(t, s)
+	require.NoError(t, failed(c.Profiles.Create(t.Context(), newProfile)), "to fill the pool with a connection")
+	s.Close()
+	for _, op := range operationCases {
+		err := op.call(t.Context(), c)
+		var failure *passfort.Error
+		require.ErrorAs(t, err, &failure, op.name)
+		require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, op.name)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED, op.name)
+		require.Contains(t, err.Error(), "connection refused", op.name)
+		require.Contains(t, err.Error(), "; not sent", op.name)
+	}
+}
+
+// stuck is a transport that reads the request and never answers.
+type stuck struct{ sent atomic.Int32 }
+
+func (s *stuck) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
+	s.sent.Add(1)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestTimeoutOfAnAttempt(t *testing.T) {
+	t.Parallel()
+	for _, op := range operationCases {
+		t.Run(op.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stuck{}
+				c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: s}),
+					passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 2, MaxElapsed: time.Hour}))
+				require.NoError(t, err)
+				start := time.Now()
+				err = op.call(t.Context(), c)
+				var failure *passfort.Error
+				require.ErrorAs(t, err, &failure)
+				if op.once {
+					require.Equal(t, 1, failure.Attempts)
+				} else {
+					require.Equal(t, 2, failure.Attempts)
+				}
+				require.Equal(t, !isRead(op), errors.Is(err, passfort.ErrOutcomeUnknown))
+				if op.name == "Checks.Run" {
+					require.Greater(t, time.Since(start), 130*time.Second)
+				}
+				require.Contains(t, err.Error(), "the attempt took longer than its limit")
+			})
+		})
+	}
+}
+
+func TestCancelledCallReturnsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			name      string
+			transport http.RoundTripper
+		}{
+			{"while waiting for the answer", &stuck{}},
+			{"in the middle of a back-off", roundTrip(func(*http.Request) (*http.Response, error) {
+				return answered(503, "", "Retry-After", "3600"), nil
+			})},
+		} {
+			c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: row.transport}),
+				passfort.WithRetry(passfort.RetryPolicy{MaxElapsed: 24 * time.Hour}))
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			start := time.Now()
+			_, err = c.Profiles.Get(ctx, pid)
+			require.ErrorIs(t, err, context.Canceled, row.name)
+			require.Equal(t, time.Second, time.Since(start), row.name)
+			require.Contains(t, err.Error(), "the context was cancelled", row.name)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answered(status int, body string, header ...string) *http.Response {
+	resp := &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
+	for i := 0; i < len(header); i += 2 {
+		resp.Header.Set(header[i], header[i+1])
+	}
+	return resp
+}
+
+func TestWaitsThatTheServerAsksFor(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		status int
+		header []string
+		asked  time.Duration // 0: our own back-off
+	}{
+		{"Retry-After in seconds", 429, []string{"Retry-After", "20"}, 20 * time.Second},
+		{"Retry-After with a fraction", 429, []string{"Retry-After", "1.5"}, 1500 * time.Millisecond},
+		{"Retry-After as a date", 429, []string{"Retry-After", "Sat, 01 Jan 2000 00:00:30 GMT"}, 30 * time.Second},
+		{"Retry-After on 503", 503, []string{"Retry-After", "7"}, 7 * time.Second},
+		{"the rate limit's retry before its reset", 429, []string{"X-RateLimit-Retry-Secs", "2", "X-RateLimit-Reset-Secs", "3000"}, 2 * time.Second},
+		{"the rate limit's reset", 429, []string{"X-RateLimit-Reset-Secs", "0.25"}, 250 * time.Millisecond},
+		{"Retry-After before both", 429, []string{"Retry-After", "1", "X-RateLimit-Reset-Secs", "30"}, time.Second},
+		{"reset means nothing on 503", 503, []string{"X-RateLimit-Reset-Secs", "30"}, 0},
+		{"longer than our own longest back-off", 429, []string{"Retry-After", "45"}, 45 * time.Second},
+		{"unusable: words", 429, []string{"Retry-After", "soon"}, 0},
+		{"unusable: negative", 429, []string{"Retry-After", "-3"}, 0},
+		{"unusable: not a number", 429, []string{"Retry-After", "NaN"}, 0},
+		{"unusable: in the past", 429, []string{"Retry-After", "Fri, 31 Dec 1999 23:59:00 GMT"}, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sent := 0
+				transport := roundTrip(func(*http.Request) (*http.Response, error) {
+					sent++
+					if sent == 1 {
+						return answered(row.status, "", row.header...), nil
+					}
+					return answered(200, `{"id":"x"}`), nil
+				})
+				c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: transport}))
+				require.NoError(t, err)
+				start := time.Now()
+				require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
+				waited := time.Since(start)
+				if row.asked == 0 {
+					require.LessOrEqual(t, waited, 250*time.Millisecond)
+					require.GreaterOrEqual(t, waited, 125*time.Millisecond)
+					return
+				}
+				require.GreaterOrEqual(t, waited, row.asked)
+				require.LessOrEqual(t, waited, row.asked+row.asked/10+time.Millisecond)
+			})
+		})
+	}
+}
+
+func TestWaitThatCannotEndInTimeIsNotBegun(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		asked  string
+		within time.Duration // of the context, 0: none
+		want   time.Duration
+	}{
+		{"beyond the deadline", "10", 5 * time.Second, 10 * time.Second},
+		{"beyond the budget", "3600", 0, time.Hour},
+		{"beyond any clock", "99999999999999999999", 0, 1<<63 - 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					return answered(429, `{"errors":{"code":104}}`, "Retry-After", row.asked, "X-Request-Id", "req-1"), nil
+				})}))
+				require.NoError(t, err)
+				ctx, cancel := t.Context(), context.CancelFunc(func() {})
+				if row.within > 0 {
+					ctx, cancel = context.WithTimeout(ctx, row.within)
+				}
+				defer cancel()
+				start := time.Now()
+				_, err = c.Profiles.Create(ctx, newProfile)
+				require.Zero(t, time.Since(start))
+				require.ErrorIs(t, err, passfort.ErrRateLimited)
+				require.ErrorIs(t, err, passfort.CodeChargeableLimitReached)
+				var failure *passfort.Error
+				require.ErrorAs(t, err, &failure)
+				require.Equal(t, row.want, failure.RetryAfter)
+				require.Equal(t, 1, failure.Attempts)
+				require.Equal(t, "req-1", failure.RequestID)
+				require.Equal(t, passfort.OutcomeRejected, failure.Outcome)
+			})
+		})
+	}
+}
+
+// TestLostThenRefused: when an earlier attempt may have been carried out, the
+// refusal of a later one does not make the write undone.
+func TestLostThenRefused(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int32
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if sent.Add(1) == 1 {
+			hangUp(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusConflict)
+	})
+	_, err := newClient(t, s).Profiles.SetStatus(t.Context(), pid, passfort.ProfileStatusBanned)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, 409, failure.StatusCode)
+	require.Equal(t, passfort.OutcomeUnknown, failure.Outcome)
+}

@@ -1,0 +1,394 @@
+package passfort
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/passfort-go/passfort/internal/wire"
+)
+
+var (
+	// ErrWebhookUnauthorized means that a delivery does not carry the secret as it
+	// must. Answer 401 and do not look at the body.
+	ErrWebhookUnauthorized = errors.New("passfort: webhook without the right secret")
+	// ErrWebhookMalformed means that an authenticated delivery, or the data of a
+	// message, is not what a webhook looks like. Keep the body before you
+	// acknowledge it.
+	ErrWebhookMalformed = errors.New("passfort: malformed webhook")
+)
+
+// ParseWebhook authenticates a delivery and returns its messages, for servers
+// that cannot use a WebhookHandler. The caller cares for duplicates.
+//
+// The header "Authorization: Bearer <secret>" must carry one of the secrets. If
+// it is missing, every message must carry one in its body; in any case no message
+// may carry another one (sheet 4.2). Otherwise the error is
+// ErrWebhookUnauthorized, also when there is no secret to compare with. A body
+// without a right header that cannot be read counts as unauthorized too.
+//
+// The body may be one message, an array of messages, or an object with one
+// array of messages (sheet 4.3). Anything else, an empty batch, invalid UTF-8 and
+// a member that appears twice are ErrWebhookMalformed. The events share no
+// memory with body.
+func ParseWebhook(h http.Header, body []byte, secrets ...string) ([]WebhookEvent, error) {
+	sums, err := sumSecrets(secrets)
+	if err != nil {
+		return nil, errors.Join(err, ErrWebhookUnauthorized)
+	}
+	messages, err := parseWebhook(sums, sums.header(h), body)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]WebhookEvent, len(messages))
+	for i, m := range messages {
+		events[i] = m.event
+	}
+	return events, nil
+}
+
+// secretSums are the hashes of the accepted secrets. Comparing hashes keeps the
+// time independent of the length of a secret.
+type secretSums [][sha256.Size]byte
+
+// secretState is what was found where a secret is expected.
+type secretState int
+
+const (
+	secretMissing secretState = iota
+	secretRight
+	secretWrong
+)
+
+func sumSecrets(secrets []string) (secretSums, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("passfort: webhooks need a secret")
+	}
+	sums := make(secretSums, len(secrets))
+	for i, s := range secrets {
+		if strings.TrimSpace(s) == "" {
+			return nil, errors.New("passfort: a webhook secret is empty")
+		}
+		sums[i] = sha256.Sum256([]byte(s))
+	}
+	return sums, nil
+}
+
+func (s secretSums) check(candidate string) secretState {
+	sum := sha256.Sum256([]byte(candidate))
+	found := 0
+	for i := range s {
+		found |= subtle.ConstantTimeCompare(sum[:], s[i][:])
+	}
+	if found == 1 {
+		return secretRight
+	}
+	return secretWrong
+}
+
+// header checks the Authorization header, whatever the case of its name.
+func (s secretSums) header(h http.Header) secretState {
+	var values []string
+	for name, v := range h {
+		if strings.EqualFold(name, "Authorization") {
+			values = append(values, v...)
+		}
+	}
+	if len(values) == 0 {
+		return secretMissing
+	}
+	scheme, secret, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return secretWrong
+	}
+	return s.check(strings.TrimSpace(secret))
+}
+
+// webhookMessage is one message of a delivery.
+type webhookMessage struct {
+	event  WebhookEvent
+	key    string // what the store knows the message by
+	secret secretState
+}
+
+// parseWebhook reads the messages of a delivery and checks their secrets.
+func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhookMessage, error) {
+	if header == secretWrong {
+		return nil, ErrWebhookUnauthorized
+	}
+	r := webhookReader{secrets: secrets, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
+	messages, err := r.delivery()
+	if err != nil && header == secretMissing {
+		return nil, ErrWebhookUnauthorized
+	}
+	if err != nil {
+		return nil, ErrWebhookMalformed
+	}
+	for _, m := range messages {
+		if m.secret == secretWrong || m.secret == secretMissing && header == secretMissing {
+			return nil, ErrWebhookUnauthorized
+		}
+	}
+	return messages, nil
+}
+
+// webhookReader reads a body in one pass. Its errors are only told from nil:
+// the texts of the decoder's may hold member names.
+type webhookReader struct {
+	secrets secretSums
+	body    []byte
+	dec     *jsontext.Decoder
+}
+
+var errNoWebhook = errors.New("not a webhook")
+
+func (r *webhookReader) delivery() (messages []webhookMessage, err error) {
+	switch r.dec.PeekKind() {
+	case '{':
+		messages, err = r.envelopeOrBatch()
+	case '[':
+		var all bool
+		if messages, all, err = r.list(); err == nil && !all {
+			err = errNoWebhook
+		}
+	default:
+		err = errNoWebhook
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err = r.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errNoWebhook
+	}
+	if len(messages) == 0 {
+		return nil, errNoWebhook
+	}
+	return messages, nil
+}
+
+// envelopeOrBatch reads the object a body consists of: a message if it has an
+// event, otherwise an object with exactly one array of messages.
+func (r *webhookReader) envelopeOrBatch() ([]webhookMessage, error) {
+	var batches [][]webhookMessage
+	m, isMessage, err := r.envelope(func() error {
+		list, all, err := r.list()
+		if all && len(list) > 0 {
+			batches = append(batches, list)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case isMessage:
+		return []webhookMessage{m}, nil
+	case len(batches) != 1:
+		return nil, errNoWebhook
+	}
+	if m.secret == secretWrong {
+		batches[0][0].secret = secretWrong
+	}
+	return batches[0], nil
+}
+
+// list reads an array, and reports whether all of its elements are messages.
+func (r *webhookReader) list() (messages []webhookMessage, all bool, err error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, false, err
+	}
+	all = true
+	for {
+		switch r.dec.PeekKind() {
+		case ']':
+			_, err := r.dec.ReadToken()
+			return messages, all, err
+		case '{':
+			m, isMessage, err := r.envelope(nil)
+			if err != nil {
+				return nil, false, err
+			}
+			messages, all = append(messages, m), all && isMessage
+		default:
+			if _, err := r.dec.ReadValue(); err != nil {
+				return nil, false, err
+			}
+			all = false
+		}
+	}
+}
+
+// envelope reads an object as a message, and reports whether it is one: whether
+// it names an event. onList, unless nil, reads the values that are arrays.
+func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessage bool, err error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return m, false, err
+	}
+	var timestamp string
+	for r.dec.PeekKind() != '}' {
+		token, err := r.dec.ReadToken()
+		if err != nil {
+			return m, false, err
+		}
+		name := token.String()
+		kind := r.dec.PeekKind()
+		start := r.dec.InputOffset()
+		if name == "secret" && (kind == '{' || kind == '[') {
+			m.secret = secretWrong
+		}
+		switch {
+		case name == "data" && kind == '{':
+			err = r.data(&m.event)
+		case onList != nil && kind == '[':
+			err = onList()
+		case kind == '{' || kind == '[':
+			_, err = r.dec.ReadValue()
+		default:
+			if token, err = r.dec.ReadToken(); err != nil {
+				return m, false, err
+			}
+			switch name {
+			case "id":
+				m.event.ID = scalar(token)
+			case "event":
+				m.event.Event = EventName(textOf(token)).spelled()
+			case "timestamp":
+				timestamp = scalar(token)
+				m.event.Timestamp = unixTime(timestamp)
+			case "secret":
+				m.secret = r.secret(token)
+			}
+		}
+		if err != nil {
+			return m, false, err
+		}
+		if name == "data" {
+			m.event.Data = bytes.Clone(bytes.TrimLeft(r.body[start:r.dec.InputOffset()], " \t\r\n:"))
+		}
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return m, false, err
+	}
+	m.key = messageKey(&m.event, timestamp)
+	return m, m.event.Event != "", nil
+}
+
+// secret checks the secret of a message. An empty one is as good as none.
+func (r *webhookReader) secret(t jsontext.Token) secretState {
+	switch {
+	case t.Kind() == 'n':
+		return secretMissing
+	case t.Kind() != '"':
+		return secretWrong
+	case t.String() == "":
+		return secretMissing
+	}
+	return r.secrets.check(t.String())
+}
+
+// data reads the members that the data of all events have in common (sheet
+// 4.3). One of another type than expected is left out.
+func (r *webhookReader) data(e *WebhookEvent) error {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return err
+	}
+	for r.dec.PeekKind() != '}' {
+		quoted, err := r.dec.ReadValue()
+		if err != nil {
+			return err
+		}
+		name := string(quoted)
+		value, err := r.dec.ReadValue()
+		if err != nil {
+			return err
+		}
+		switch name {
+		case `"profile_id"`:
+			e.ProfileID = unquoted(value)
+		case `"customer_ref"`:
+			e.CustomerRef = unquoted(value)
+		case `"user"`:
+			var user User
+			if wire.Unmarshal(value, &user) == nil {
+				e.User = &user
+			}
+		case `"apikey"`:
+			var key APIKeyRef
+			if wire.Unmarshal(value, &key) == nil {
+				e.APIKeyName = key.Name
+			}
+		}
+	}
+	_, err := r.dec.ReadToken()
+	return err
+}
+
+// unquoted returns the text of a string, "" for any other value.
+func unquoted(v jsontext.Value) string {
+	if v.Kind() != '"' {
+		return ""
+	}
+	text, err := jsontext.AppendUnquote(nil, v)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// textOf returns the text of a string, "" for any other token.
+func textOf(t jsontext.Token) string {
+	if t.Kind() != '"' {
+		return ""
+	}
+	return t.String()
+}
+
+// scalar returns the text of a string or the digits of a number.
+func scalar(t jsontext.Token) string {
+	if t.Kind() == '0' {
+		return t.String()
+	}
+	return textOf(t)
+}
+
+// unixTime reads Unix seconds, leniently: what makes no sense is the zero time.
+func unixTime(s string) time.Time {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if n < -maxUnix || n > maxUnix {
+			return time.Time{}
+		}
+		return time.Unix(n, 0).UTC()
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || math.Abs(f) > maxUnix {
+		return time.Time{}
+	}
+	seconds, fraction := math.Modf(f)
+	return time.Unix(int64(seconds), int64(fraction*1e9)).UTC()
+}
+
+// maxUnix is a second in the year 9999.
+const maxUnix = 253_402_300_799
+
+// messageKey returns what the store knows a message by: its id, or a hash of
+// the parts that are the same whenever it is sent. The secret is not among them.
+func messageKey(e *WebhookEvent, timestamp string) string {
+	if e.ID != "" && len(e.ID) <= 128 {
+		return e.ID
+	}
+	parts, _ := json.Marshal([]string{e.ID, string(e.Event), timestamp})
+	h := sha256.New()
+	h.Write(parts)
+	h.Write(e.Data)
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,519 @@
+package passfort
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// WebhookHandler receives webhooks. It is an http.Handler to be mounted at the
+// URL configured in the portal (sheet 4.1), and it is safe for concurrent use.
+//
+// A delivery is one message or a batch. It is authenticated as a whole before
+// anything else happens. Its messages are then handled one after the other: one
+// that the store has seen is skipped, any other goes to the handlers of its
+// event and then to those of HandleAll, and is committed to the store when all
+// of them returned nil. The first message that fails ends the delivery with
+// status 500, so that Passfort sends it again; what was committed before is
+// then skipped. So a handler runs again only for a message that was not
+// committed, and it should be able to stand that: a crash, or a failing
+// Commit, between its success and the commit makes it run twice.
+//
+// A message without any handler is acknowledged, committed and logged. The same
+// message delivered twice at once runs its handlers once: the second delivery
+// waits for the first. A delivery whose sender hangs up goes on all the same:
+// the repeat finds its messages committed. Passfort does not promise any order
+// between messages (sheet 4.1).
+//
+// Status 200 is only answered when every message was handled, skipped or
+// parked. Other answers are 401 (header or body secret), 405 (not POST), 413
+// (body too large), 400 (not a webhook) and 503 (after Shutdown).
+type WebhookHandler struct {
+	secrets  secretSums
+	settings webhookSettings
+
+	//nolint:containedctx // it bounds the handler's life, not a call
+	stopping context.Context // ends when Shutdown runs out of patience
+	stop     context.CancelFunc
+
+	mu       sync.Mutex
+	handlers map[EventName][]webhookFunc
+	all      []webhookFunc
+	inFlight map[string]*flight
+	failures *boundedMap[int]
+	active   int
+	idle     chan struct{} // made by Shutdown; closed when nothing is active
+}
+
+type webhookFunc = func(context.Context, *WebhookEvent) error
+
+// flight is one message being handled.
+type flight struct {
+	done chan struct{}
+	ok   bool // valid once done is closed
+}
+
+// WebhookOption configures a WebhookHandler.
+type WebhookOption func(*webhookSettings)
+
+type webhookSettings struct {
+	store       WebhookStore
+	bodyLimit   int64
+	timeout     time.Duration
+	logger      *slog.Logger
+	observer    func(WebhookResult)
+	undecodable func(context.Context, []byte) error
+	parkAfter   int
+	park        func(context.Context, *WebhookEvent, error) error
+}
+
+const (
+	defaultWebhookBodyLimit = 16 << 20
+	defaultWebhookTimeout   = 5 * time.Minute
+	defaultWebhookMemory    = 100_000
+	rememberedFailures      = 10_000
+)
+
+// WithWebhookStore makes the handler remember messages in s, which several
+// processes may share. The default remembers the last 100,000 messages in memory.
+func WithWebhookStore(s WebhookStore) WebhookOption {
+	return func(o *webhookSettings) { o.store = s }
+}
+
+// WithWebhookBodyLimit sets the size in bytes from which a body is refused with
+// status 413. The default is 16 MiB: a batch has up to 100 messages, and one
+// about collected data holds it twice (sheet 4.1, 4.6).
+func WithWebhookBodyLimit(n int64) WebhookOption {
+	return func(o *webhookSettings) { o.bodyLimit = n }
+}
+
+// WithHandlerTimeout bounds the context of each call of a handler, of the store
+// and of the park hook. The default is 5 minutes.
+func WithHandlerTimeout(d time.Duration) WebhookOption {
+	return func(o *webhookSettings) { o.timeout = d }
+}
+
+// WithWebhookLogger logs one line per message and per refused delivery: event,
+// outcome, duration, and the Go type of an error. Names of unknown events,
+// error texts, ids and data are not logged.
+func WithWebhookLogger(l *slog.Logger) WebhookOption {
+	return func(o *webhookSettings) { o.logger = l }
+}
+
+// WithWebhookObserver calls fn after each message and each refused delivery,
+// for metrics. It is called on the goroutine of the delivery, so it must be
+// quick and safe for concurrent use.
+func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
+	return func(o *webhookSettings) { o.observer = fn }
+}
+
+// WithUndecodable hands fn the body of an authenticated delivery that is not a
+// webhook in any shape this package knows. If fn returns nil, having stored it,
+// the delivery is acknowledged; without this option it never is, and Passfort
+// sends it again (sheet 4.3). Only a right Authorization header authenticates
+// such a body. It holds the shared secret and personal data, and is valid until
+// fn returns.
+func WithUndecodable(fn func(ctx context.Context, body []byte) error) WebhookOption {
+	return func(o *webhookSettings) { o.undecodable = fn }
+}
+
+// WithPark hands fn a message that has failed n times (at least 1), with its
+// last error, so that it does not block the messages behind it. If fn returns
+// nil, having put the message aside, the message is committed and the delivery
+// goes on. Failures are counted in memory, so a restart starts again at 0.
+func WithPark(n int, fn func(ctx context.Context, e *WebhookEvent, err error) error) WebhookOption {
+	return func(o *webhookSettings) { o.parkAfter, o.park = max(n, 1), fn }
+}
+
+// NewWebhookHandler returns a handler that accepts deliveries carrying any of
+// the secrets: give the old and the new one while you rotate them. It is an
+// error to give none or an empty one.
+func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler, error) {
+	sums, err := sumSecrets(secrets)
+	if err != nil {
+		return nil, err
+	}
+	s := webhookSettings{
+		store:     NewMemoryWebhookStore(defaultWebhookMemory),
+		bodyLimit: defaultWebhookBodyLimit,
+		timeout:   defaultWebhookTimeout,
+	}
+	for _, opt := range opts {
+		opt(&s)
+	}
+	switch {
+	case s.store == nil:
+		return nil, errors.New("passfort: the webhook store is nil")
+	case s.bodyLimit <= 0:
+		return nil, errors.New("passfort: the body limit of webhooks must be positive")
+	case s.timeout <= 0:
+		return nil, errors.New("passfort: the handler timeout of webhooks must be positive")
+	case s.parkAfter > 0 && s.park == nil:
+		return nil, errors.New("passfort: the park hook is nil")
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	h := &WebhookHandler{
+		secrets:  sums,
+		settings: s,
+		handlers: map[EventName][]webhookFunc{},
+		inFlight: map[string]*flight{},
+		failures: newBoundedMap[int](rememberedFailures),
+	}
+	h.stopping, h.stop = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Handle calls fn for every message of the event, whose name is compared
+// without case. Several functions for one event are called in the order of
+// their registration, until one fails. If fn fails or panics, all of them run
+// again when the message is delivered again. The context of fn does not end
+// when the sender hangs up: see WithHandlerTimeout and Shutdown. It panics if fn
+// is nil.
+func (h *WebhookHandler) Handle(event EventName, fn func(context.Context, *WebhookEvent) error) {
+	if fn == nil {
+		panic("passfort: nil webhook handler")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	event = event.canonical()
+	h.handlers[event] = append(h.handlers[event], fn)
+}
+
+// HandleAll calls fn for every message, of known and unknown events, after the
+// functions registered for its event. It panics if fn is nil.
+func (h *WebhookHandler) HandleAll(fn func(context.Context, *WebhookEvent) error) {
+	if fn == nil {
+		panic("passfort: nil webhook handler")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all = append(h.all, fn)
+}
+
+// Shutdown makes the handler refuse new deliveries with status 503 and waits
+// for those being handled. If ctx ends first, Shutdown ends the contexts of the
+// handlers and returns the error of ctx at once; deliveries still running then
+// stop after their current message and are not acknowledged. Call it before, or
+// beside, the Shutdown of the http.Server.
+func (h *WebhookHandler) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	if h.idle == nil {
+		h.idle = make(chan struct{})
+		if h.active == 0 {
+			close(h.idle)
+		}
+	}
+	idle := h.idle
+	h.mu.Unlock()
+	select {
+	case <-idle:
+		h.stop()
+		return nil
+	case <-ctx.Done():
+		h.stop()
+		return ctx.Err()
+	}
+}
+
+func (h *WebhookHandler) begin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.idle != nil {
+		return false
+	}
+	h.active++
+	return true
+}
+
+func (h *WebhookHandler) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.active--
+	if h.idle != nil && h.active == 0 {
+		close(h.idle)
+	}
+}
+
+// WebhookOutcome says what became of a message or a delivery.
+type WebhookOutcome string
+
+// Values of WebhookOutcome. The first five are about a message, the others
+// about a delivery that had no message to handle.
+const (
+	WebhookHandled     WebhookOutcome = "handled"
+	WebhookUnhandled   WebhookOutcome = "unhandled" // acknowledged; no handler wanted it
+	WebhookDuplicate   WebhookOutcome = "duplicate"
+	WebhookParked      WebhookOutcome = "parked"
+	WebhookFailed      WebhookOutcome = "failed"
+	WebhookRefused     WebhookOutcome = "refused" // not POST, or shutting down
+	WebhookTooLarge    WebhookOutcome = "too_large"
+	WebhookUnread      WebhookOutcome = "unread" // the sender broke off
+	WebhookDenied      WebhookOutcome = "unauthorized"
+	WebhookMalformed   WebhookOutcome = "malformed"
+	WebhookUndecodable WebhookOutcome = "undecodable" // taken by the hook of WithUndecodable
+)
+
+// WebhookResult is what an observer is told. It holds nothing from the message
+// but the name of a known event.
+type WebhookResult struct {
+	// Event is empty for a delivery without messages, and "unknown" for an event
+	// without a constant.
+	Event    EventName
+	Outcome  WebhookOutcome
+	Duration time.Duration
+}
+
+// ServeHTTP handles one delivery.
+func (h *WebhookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	status, outcome := h.deliver(w, r)
+	if outcome != "" {
+		h.report(r.Context(), WebhookResult{Outcome: outcome, Duration: time.Since(start)}, nil)
+	}
+	switch status {
+	case http.StatusOK:
+		w.WriteHeader(status)
+		return
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// deliver returns the status of the answer and, where it reported no message,
+// the outcome of the delivery.
+func (h *WebhookHandler) deliver(w http.ResponseWriter, r *http.Request) (int, WebhookOutcome) {
+	if r.Method != http.MethodPost {
+		return http.StatusMethodNotAllowed, WebhookRefused
+	}
+	header := h.secrets.header(r.Header)
+	if header == secretWrong {
+		return http.StatusUnauthorized, WebhookDenied
+	}
+	body, err := h.readBody(w, r)
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge, WebhookTooLarge
+	}
+	if err != nil {
+		return http.StatusBadRequest, WebhookUnread
+	}
+	if !h.begin() {
+		return http.StatusServiceUnavailable, WebhookRefused
+	}
+	defer h.end()
+	messages, err := parseWebhook(h.secrets, header, body)
+	if errors.Is(err, ErrWebhookUnauthorized) {
+		return http.StatusUnauthorized, WebhookDenied
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	defer context.AfterFunc(h.stopping, cancel)()
+	if err != nil {
+		return h.malformed(ctx, body)
+	}
+	for i := range messages {
+		if h.stopping.Err() != nil {
+			return http.StatusServiceUnavailable, WebhookRefused
+		}
+		if !h.message(ctx, r.Context(), &messages[i]) {
+			return http.StatusInternalServerError, ""
+		}
+	}
+	return http.StatusOK, ""
+}
+
+func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > h.settings.bodyLimit {
+		return nil, &http.MaxBytesError{Limit: h.settings.bodyLimit}
+	}
+	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0), 1<<20)) + bytes.MinRead)
+	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, h.settings.bodyLimit))
+	return b.Bytes(), err
+}
+
+func (h *WebhookHandler) malformed(ctx context.Context, body []byte) (int, WebhookOutcome) {
+	if h.settings.undecodable == nil {
+		return http.StatusBadRequest, WebhookMalformed
+	}
+	err := h.call(ctx, func(ctx context.Context) error { return h.settings.undecodable(ctx, body) })
+	if err != nil {
+		return http.StatusInternalServerError, WebhookMalformed
+	}
+	return http.StatusOK, WebhookUndecodable
+}
+
+// message handles one message and reports it. It returns whether the message
+// may be acknowledged.
+func (h *WebhookHandler) message(ctx, sender context.Context, m *webhookMessage) bool {
+	result := WebhookResult{Event: m.event.Event.label()}
+	start := time.Now()
+	f, err := h.enter(ctx, sender, m.key)
+	switch {
+	case err != nil:
+		result.Outcome = WebhookFailed
+	case f == nil:
+		result.Outcome = WebhookDuplicate
+	default:
+		func() {
+			defer h.leave(m.key, f)
+			result.Outcome, err = h.handle(ctx, m)
+			f.ok = err == nil
+		}()
+	}
+	result.Duration = time.Since(start)
+	h.report(ctx, result, err)
+	return err == nil
+}
+
+// enter takes the message with that key. If another delivery has it, enter
+// waits; it returns nil if the other one succeeded.
+func (h *WebhookHandler) enter(ctx, sender context.Context, key string) (*flight, error) {
+	for {
+		h.mu.Lock()
+		f := h.inFlight[key]
+		if f == nil {
+			f = &flight{done: make(chan struct{})}
+			h.inFlight[key] = f
+			h.mu.Unlock()
+			return f, nil
+		}
+		h.mu.Unlock()
+		select {
+		case <-f.done:
+			if f.ok {
+				return nil, nil
+			}
+		case <-sender.Done():
+			return nil, sender.Err()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (h *WebhookHandler) leave(key string, f *flight) {
+	h.mu.Lock()
+	delete(h.inFlight, key)
+	h.mu.Unlock()
+	close(f.done)
+}
+
+// handle takes a message from Seen to Commit.
+func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (WebhookOutcome, error) {
+	var seen bool
+	err := h.call(ctx, func(ctx context.Context) (err error) {
+		seen, err = h.settings.store.Seen(ctx, m.key)
+		return err
+	})
+	if err != nil {
+		return WebhookFailed, err
+	}
+	if seen {
+		return WebhookDuplicate, nil
+	}
+	h.mu.Lock()
+	fns := slices.Concat(h.handlers[m.event.Event.canonical()], h.all)
+	h.mu.Unlock()
+	outcome := WebhookHandled
+	if len(fns) == 0 {
+		outcome = WebhookUnhandled
+	}
+	for _, fn := range fns {
+		if err = h.call(ctx, func(ctx context.Context) error { return fn(ctx, &m.event) }); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		if !h.failedTooOften(m.key) {
+			return WebhookFailed, err
+		}
+		failure := err
+		if err = h.call(ctx, func(ctx context.Context) error { return h.settings.park(ctx, &m.event, failure) }); err != nil {
+			return WebhookFailed, err
+		}
+		outcome = WebhookParked
+	}
+	// What was handled is recorded even while the process is being stopped.
+	err = h.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return h.settings.store.Commit(ctx, m.key) })
+	if err != nil {
+		return WebhookFailed, err
+	}
+	h.mu.Lock()
+	h.failures.remove(m.key)
+	h.mu.Unlock()
+	return outcome, nil
+}
+
+// failedTooOften counts a failure. One that the end of the process may have
+// caused does not count.
+func (h *WebhookHandler) failedTooOften(key string) bool {
+	if h.settings.park == nil || h.stopping.Err() != nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n, _ := h.failures.get(key)
+	h.failures.put(key, n+1)
+	return n+1 >= h.settings.parkAfter
+}
+
+// call runs fn, one of the caller's functions, within the time limit, and
+// makes a panic an error.
+func (h *WebhookHandler) call(ctx context.Context, fn func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, h.settings.timeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v}
+		}
+	}()
+	return fn(ctx)
+}
+
+// PanicError is the failure of a handler that panicked, as the park hook gets
+// it. Its text does not hold the value, which may be personal data.
+type PanicError struct {
+	Value any `json:"-"`
+}
+
+// Error returns a fixed text.
+func (e *PanicError) Error() string { return "passfort: a webhook handler panicked" }
+
+// Unwrap returns the value the handler panicked with, if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+func (h *WebhookHandler) report(ctx context.Context, r WebhookResult, err error) {
+	level := slog.LevelInfo
+	switch r.Outcome {
+	case WebhookHandled, WebhookUnhandled, WebhookDuplicate:
+	case WebhookFailed:
+		level = slog.LevelError
+	default:
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{slog.String("outcome", string(r.Outcome)), slog.Duration("duration", r.Duration)}
+	if r.Event != "" {
+		attrs = append(attrs, slog.String("event", string(r.Event)))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error_type", fmt.Sprintf("%T", err)))
+	}
+	h.settings.logger.LogAttrs(ctx, level, "passfort webhook", attrs...)
+	if h.settings.observer != nil {
+		h.settings.observer(r)
+	}
+}
