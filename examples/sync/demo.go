@@ -34,8 +34,10 @@ func newDemo(ctx context.Context) (*demo, error) {
 				EntityType: passfort.EntityTypeIndividual,
 				PersonalDetails: &passfort.PersonalDetails{
 					Name: &passfort.FullName{GivenNames: []string{pick(givenNames)}, FamilyName: pick(familyNames)},
-					DOB:  fmt.Sprintf("19%02d-%02d-%02d", 50+rand.N(50), 1+rand.N(12), 1+rand.N(28)),
+					DOB:  madeUp("date_of_birth"), Nationality: madeUp("nationality"),
 				},
+				ContactDetails:   &passfort.ContactDetails{Email: madeUp("email"), PhoneNumber: madeUp("phone")},
+				CustomFieldsData: map[string]any{"segment": madeUp("segment")},
 			},
 		})
 		if err != nil {

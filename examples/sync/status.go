@@ -33,7 +33,7 @@ type status struct {
 	Nonce      string
 	Demo       bool
 	At         string
-	Fields     []string
+	Fields     []string // column titles
 	Customers  []statusRow
 	Total      int
 	In, Out    int
@@ -96,7 +96,11 @@ func fromHere(r *http.Request) bool {
 }
 
 func (p *statusPage) read(ctx context.Context) (*status, error) {
-	s := &status{Demo: p.demo, At: time.Now().UTC().Format("15:04:05"), Fields: fieldNames()}
+	s := &status{Demo: p.demo, At: time.Now().UTC().Format("15:04:05")}
+	columns := fieldNames()
+	for _, name := range columns {
+		s.Fields = append(s.Fields, strings.ReplaceAll(name, "_", " "))
+	}
 	db, q := p.store.db, p.store.placeholders
 	for query, into := range map[string]*int{
 		`SELECT COUNT(*) FROM customers`:                      &s.Total,
@@ -114,7 +118,7 @@ func (p *statusPage) read(ctx context.Context) (*status, error) {
 		var row statusRow
 		var profileID string
 		var synced int64
-		row.Values = make([]string, len(s.Fields))
+		row.Values = make([]string, len(columns))
 		into := []any{&row.ID, &profileID, &synced, &row.In, &row.Out}
 		for i := range row.Values {
 			into = append(into, &row.Values[i])
@@ -129,7 +133,7 @@ func (p *statusPage) read(ctx context.Context) (*status, error) {
 	}, q(`SELECT c.id, c.profile_id, c.synced_at,
 			(SELECT COUNT(*) FROM inbox i WHERE i.profile_id = c.profile_id AND i.applied_at IS NULL),
 			(SELECT COUNT(*) FROM outbox o WHERE o.customer_id = c.id AND o.done_at IS NULL),
-			`+strings.Join(s.Fields, ", ")+` FROM customers c ORDER BY c.id LIMIT ?`), shownCustomers)
+			`+strings.Join(columns, ", ")+` FROM customers c ORDER BY c.id LIMIT ?`), shownCustomers)
 	if err != nil {
 		return nil, err
 	}
