@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,7 +16,7 @@ import (
 
 const people = 50
 
-// edits returns how many edits a run makes on each side.
+// editsPerSide returns how many edits a run makes on each side.
 func editsPerSide() int {
 	if full() {
 		return 1000
@@ -101,6 +99,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 				<-time.After(50*time.Millisecond + time.Duration(random.Int64N(int64(500*time.Millisecond))))
 				require.NoError(t, cmd.Process.Kill())
 				require.Error(t, cmd.Wait())
+				require.Equal(t, -1, cmd.ProcessState.ExitCode(), "it ran until it was killed")
 				cmd = w.process(program)
 			}
 			<-edited
@@ -114,7 +113,6 @@ func TestKilledAtRandomMoments(t *testing.T) {
 			require.NoError(t, cmd.Wait(), "it stops in good order")
 			t.Logf("stopped within %v", time.Since(asked).Round(time.Millisecond))
 			require.Less(t, time.Since(asked), 5*time.Second)
-			require.Equal(t, kills+1, strings.Count(w.logged(), "msg=ready"), fmt.Sprintf("every start succeeded:\n%s", w.logged()))
 		})
 	}
 }

@@ -149,7 +149,6 @@ func newWorld(t *testing.T, seed uint64, people int, databaseURL string) *world 
 		require.NoError(t, err)
 		require.NoError(t, w.store.link(t.Context(), p.ID))
 		w.profiles = append(w.profiles, p.ID)
-		require.NoError(t, w.store.db.QueryRowContext(t.Context(), w.store.placeholders(`SELECT id FROM customers WHERE profile_id = ?`), p.ID).Scan(new(string)))
 	}
 	for _, id := range w.profiles {
 		w.customers[id] = w.one(`SELECT id FROM customers WHERE profile_id = ?`, id)
