@@ -161,30 +161,94 @@ func TestLateEchoIsToldFromNews(t *testing.T) {
 }
 
 func TestSomebodyElseWritesWhatWeWrote(t *testing.T) {
+	byKey := func(name string) func(*testing.T, *pair) func(email string) {
+		return func(t *testing.T, p *pair) func(string) {
+			key := p.sim.APIKey()
+			if name != "" {
+				key = p.sim.AddAPIKey(name)
+			}
+			other, err := passfort.New(key, passfort.WithBaseURL(p.sim.URL()))
+			require.NoError(t, err)
+			return func(email string) {
+				_, err := other.CollectedData.Update(t.Context(), p.profile, func(d *passfort.EntityData) error {
+					contactOf(d).Email = email
+					return nil
+				})
+				require.NoError(t, err)
+			}
+		}
+	}
+	byUser := func(_ *testing.T, p *pair) func(string) {
+		return func(email string) { p.editThere("email", email) }
+	}
+	tests := []struct {
+		name      string
+		writer    func(*testing.T, *pair) func(email string)
+		echoFirst bool // or not at all
+	}{
+		{"another key", byKey("another system"), false},
+		{"another key, after our echo", byKey("another system"), true},
+		{"our key, after our echo", byKey(""), true},
+		{"a person", byUser, false},
+		{"a person, after our echo", byUser, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPair(t)
+			write := tt.writer(t, p)
+			p.editHere("email", "ours@example.com")
+			p.sync()
+			if tt.echoFirst {
+				p.deliver(p.messages()[0])
+				p.sync()
+			}
+			write("others@example.com")
+			p.deliver(p.messages()[1])
+			p.sync()
+			write("ours@example.com")
+			requests := p.sim.Count("")
+			p.deliver(p.messages()[2])
+			p.sync()
+			p.inStep("email", "ours@example.com", 0, requests+1)
+			p.deliver(p.messages()[0])
+			p.sync()
+			p.inStep("email", "ours@example.com", 0, requests+1)
+		})
+	}
+}
+
+// A key that is shared makes somebody else's write look like our echo. The echo
+// itself, when it comes, then tells.
+func TestSharedKey(t *testing.T) {
 	p := newPair(t)
-	other, err := passfort.New(p.sim.AddAPIKey("another system"), passfort.WithBaseURL(p.sim.URL()))
-	require.NoError(t, err)
+	other := p.sim.Client()
 	p.editHere("email", "ours@example.com")
 	p.sync()
-	write := func(email string) {
+	for _, email := range []string{"others@example.com", "ours@example.com"} {
 		_, err := other.CollectedData.Update(t.Context(), p.profile, func(d *passfort.EntityData) error {
 			contactOf(d).Email = email
 			return nil
 		})
 		require.NoError(t, err)
+		m := p.messages()
+		p.deliver(m[len(m)-1])
+		p.sync()
 	}
-	write("others@example.com")
-	m := p.messages()
-	p.deliver(m[1])
+	p.deliver(p.messages()[0])
 	p.sync()
-	p.sim.ForgetRequests()
-	write("ours@example.com")
-	before := p.sim.Count("")
-	p.deliver(p.messages()[2])
+	p.inStep("email", "ours@example.com", 0, p.sim.Count(""))
+}
+
+func TestEchoOfAWriteNobodyKnowsOf(t *testing.T) {
+	p := newPair(t)
+	p.editHere("phone", "1")
+	p.loseAnswer()
+	p.deliver(p.messages()[0])
+	p.editHere("phone", "2")
+	p.sim.Inject(passforttest.Fault{Operation: "CollectedData.Get", Status: 500})
+	require.Error(t, p.syncer.sync(t.Context(), p.profile))
 	p.sync()
-	p.deliver(m[0])
-	p.sync()
-	p.inStep("email", "ours@example.com", 0, before+1)
+	p.inStep("phone", "2", 0, p.sim.Count(""))
 }
 
 func TestStaleNewsIsNotBelieved(t *testing.T) {
