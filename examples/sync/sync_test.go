@@ -182,19 +182,23 @@ func TestSomebodyElseWritesWhatWeWrote(t *testing.T) {
 		return func(email string) { p.editThere("email", email) }
 	}
 	tests := []struct {
-		name      string
-		writer    func(*testing.T, *pair) func(email string)
-		echoFirst bool // or not at all
+		name       string
+		writer     func(*testing.T, *pair) func(email string)
+		ownKeyName string
+		echoFirst  bool // or after all the others
 	}{
-		{"another key", byKey("another system"), false},
-		{"another key, after our echo", byKey("another system"), true},
-		{"our key, after our echo", byKey(""), true},
-		{"a person", byUser, false},
-		{"a person, after our echo", byUser, true},
+		{"another key", byKey("another system"), "sync", false},
+		{"another key, after our echo", byKey("another system"), "sync", true},
+		{"our key, after our echo", byKey(""), "sync", true},
+		{"a person", byUser, "sync", false},
+		{"a person, after our echo", byUser, "sync", true},
+		{"a person, and we do not know our key's name", byUser, "", false},
+		{"another key, after our echo, and we do not know our key's name", byKey("another system"), "", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPair(t)
+			p.store.ownKey = tt.ownKeyName
 			write := tt.writer(t, p)
 			p.editHere("email", "ours@example.com")
 			p.sync()
