@@ -27,13 +27,13 @@ func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Wri
 	if w == nil {
 		problem = "the writer is nil"
 	}
-	consume := func(_ int, h http.Header, r io.Reader) error {
+	consume := func(_ int, h http.Header, r io.Reader) ([]byte, error) {
 		n, err := io.Copy(w, r)
 		out = AuditReport{ContentType: h.Get("Content-Type"), Size: n}
 		if err != nil && n > 0 {
-			return transport.Final(err)
+			return nil, transport.Final(err)
 		}
-		return err
+		return nil, err
 	}
 	if _, err := s.road.do(ctx, opAuditPDFReport, call{args: []string{profileID}, problem: problem, consume: consume, opts: opts}); err != nil {
 		return nil, err

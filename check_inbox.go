@@ -3,28 +3,41 @@ package passfort
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// CheckInbox wakes those who wait for checks as soon as a webhook says that a
-// check is complete. Give it to Checks.Wait in WaitOptions, and feed it with
+// CheckInbox wakes those who wait for checks and customer requests as soon as a
+// webhook tells of them. Give it to Checks.Wait or Forms.Wait in WaitOptions, and
+// feed it with
 //
 //	h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
+//	h.Handle(passfort.EventCustomerRequestChanged, inbox.Deliver)
 //
-// It remembers the last checks it heard of, so it does not matter whether the
-// webhook or the wait comes first. Waking is a hint: a waiter gets the check and
-// looks. A nil CheckInbox never wakes anyone. It is safe for concurrent use.
-type CheckInbox struct{ signals *signals }
+// It remembers the last checks and requests it heard of, so it does not matter
+// whether the webhook or the wait comes first. Waking is a hint: a waiter gets
+// the check or request and looks. A nil CheckInbox never wakes anyone. It is safe
+// for concurrent use.
+type CheckInbox struct {
+	signals  *signals // by check id
+	requests *requestNews
+}
 
 const rememberedChecks = 10_000
 
 // NewCheckInbox returns an empty inbox.
-func NewCheckInbox() *CheckInbox { return &CheckInbox{newSignals(rememberedChecks)} }
+func NewCheckInbox() *CheckInbox {
+	return &CheckInbox{newSignals(rememberedChecks), newRequestNews(rememberedChecks)}
+}
 
-// Deliver takes note of an EventCheckCompleted; other events are left alone. It
-// never fails: a waiter that is not woken finds out by asking.
+// Deliver takes note of an EventCheckCompleted or EventCustomerRequestChanged;
+// other events are left alone. It never fails: a waiter that is not woken finds
+// out by asking.
 func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
 	if c, err := e.CheckCompleted(); err == nil && c.Check != nil {
 		b.Completed(c.Check.ID)
+	}
+	if c, err := e.CustomerRequestChanged(); err == nil {
+		b.RequestChanged(c.ProfileID, c.RequestID, c.State)
 	}
 	return nil
 }
@@ -37,6 +50,15 @@ func (b *CheckInbox) Completed(checkID string) {
 	}
 }
 
+// RequestChanged wakes those who wait for the customer request of the profile,
+// and tells them its state. The request id and the state may be empty: not
+// known. Use it where webhooks arrive through a queue or in another process.
+func (b *CheckInbox) RequestChanged(profileID, requestID string, state CustomerRequestState) {
+	if b != nil && profileID != "" {
+		b.requests.add(profileID, requestID, state)
+	}
+}
+
 // subscribe returns a channel that gets a value when the check is completed, at
 // once if it was before. The caller calls cancel when it stops waiting.
 func (b *CheckInbox) subscribe(checkID string) (wake <-chan struct{}, cancel func()) {
@@ -44,6 +66,105 @@ func (b *CheckInbox) subscribe(checkID string) (wake <-chan struct{}, cancel fun
 		return nil, func() {}
 	}
 	return b.signals.subscribe(checkID)
+}
+
+// requestNews is what webhooks told of customer requests, by profile id.
+type requestNews struct {
+	signals *signals
+
+	mu    sync.Mutex
+	count int
+	last  *boundedMap[requestHeard]
+}
+
+// requestHeard is the last news of a profile. Number counts the news of all
+// profiles.
+type requestHeard struct {
+	requestID string
+	state     CustomerRequestState
+	number    int
+}
+
+func newRequestNews(remember int) *requestNews {
+	return &requestNews{signals: newSignals(remember), last: newBoundedMap[requestHeard](remember)}
+}
+
+func (n *requestNews) add(profileID, requestID string, state CustomerRequestState) {
+	n.mu.Lock()
+	n.count++
+	n.last.put(profileID, requestHeard{requestID, state, n.count})
+	n.mu.Unlock()
+	n.signals.send(profileID)
+}
+
+func (n *requestNews) heard(profileID string) requestHeard {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, _ := n.last.get(profileID)
+	return h
+}
+
+// requestListener follows the news of one profile for a wait.
+type requestListener struct {
+	news      *requestNews // nil: nobody tells
+	profileID string
+	wake      <-chan struct{}
+	settled   int // news up to this number is about something else
+}
+
+// listen returns a listener. What came before it counts only for the request it
+// names, as a profile has one request after the other. The caller calls cancel.
+func (b *CheckInbox) listen(profileID string) (l *requestListener, cancel func()) {
+	l = &requestListener{profileID: profileID}
+	if b == nil {
+		return l, func() {}
+	}
+	l.news = b.requests
+	l.wake, cancel = b.requests.signals.subscribe(profileID)
+	l.settled = l.number()
+	return l, cancel
+}
+
+// number returns that of the last news.
+func (l *requestListener) number() int {
+	if l.news == nil {
+		return 0
+	}
+	return l.news.heard(l.profileID).number
+}
+
+// state returns the terminal state that was told of the request, or "".
+func (l *requestListener) state(requestID string) CustomerRequestState {
+	h := l.news.heard(l.profileID)
+	named := h.requestID != "" && requestID != ""
+	if h.state == CustomerRequestStateSent || named && h.requestID != requestID || !named && h.number <= l.settled {
+		return ""
+	}
+	return h.state
+}
+
+// stateGrace is how long a webhook may take that tells the state of a request
+// which is completed.
+const stateGrace = 10 * time.Second
+
+// await returns the state of a completed request once it is told.
+func (l *requestListener) await(ctx context.Context, requestID string) CustomerRequestState {
+	if l.news == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, stateGrace)
+	defer cancel()
+	for {
+		state := l.state(requestID)
+		if state != "" {
+			return state
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return ""
+		}
+	}
 }
 
 // signals tells subscribers of a key that something happened to it, also when it

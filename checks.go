@@ -132,6 +132,7 @@ func (s *ChecksService) RunAndWait(ctx context.Context, profileID string, req *C
 // find looks for the check of a Run whose answer was lost. The check may show
 // up only after a moment.
 func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRequest, began time.Time) *Check {
+	var since time.Time // of the call, by the server's clock
 	for _, pause := range []time.Duration{0, 300 * time.Millisecond, time.Second} {
 		if _, err := poll.Pause(ctx, pause, nil); err != nil {
 			return nil
@@ -145,8 +146,11 @@ func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRe
 		if err != nil {
 			return nil
 		}
-		// Both clocks of the server count whole seconds.
-		since := now.Add(-time.Since(began)).Truncate(time.Second)
+		// The header and the checks count whole seconds; the latest estimate is
+		// the best, because each is early by the time its own answer took.
+		if at := now.Add(-time.Since(began)).Truncate(time.Second); at.After(since) {
+			since = at
+		}
 		fits := slices.DeleteFunc(checks, func(c Check) bool { return !req.fits(&c, since) })
 		switch len(fits) {
 		case 0:

@@ -1,30 +1,257 @@
 package passfort_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
 )
 
-func TestCheckDone(t *testing.T) {
+// TestLostCheck: the answer of Run is lost, and the checks of the profile are
+// what the list says.
+func TestLostCheck(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name  string
-		state passfort.CheckState
-		done  bool
-	}{
-		{"complete", passfort.CheckStateComplete, true},
-		{"pending", passfort.CheckStatePending, false},
-		{"running", passfort.CheckStateRunning, false},
-		{"unknown", "PAUSED", false},
-		{"absent", "", false},
+	const now = "2026-05-01 10:00:00"
+	const before = "2026-05-01 09:58:59"
+	check := func(id, typ, variant, task, at string) string {
+		return fmt.Sprintf(`{"id":%q,"check_type":%q,"variant":{"id":"v","alias":%q},"task_ids":[%q],"state":"RUNNING","instructed_on":%q}`, id, typ, variant, task, at)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			require.Equal(t, tt.done, (&passfort.Check{State: tt.state}).Done())
+	old := check("old", "IDENTITY_CHECK", "provider", oid, before)
+	for _, row := range []struct {
+		name string
+		list string
+		want string // "" for an unknown outcome
+	}{
+		{"the one", "[" + old + "," + check("new", "IDENTITY_CHECK", "provider", oid, now) + "]", "new"},
+		{"none yet", "[" + old + "]", ""},
+		{"no checks", "[]", ""},
+		{"of another type", "[" + check("new", "DOCUMENT_FETCH", "provider", oid, now) + "]", ""},
+		{"of another variant", "[" + check("new", "IDENTITY_CHECK", "other", oid, now) + "]", ""},
+		{"for another task", "[" + check("new", "IDENTITY_CHECK", "provider", nid, now) + "]", ""},
+		{"without a time", "[" + check("new", "IDENTITY_CHECK", "provider", oid, "") + "]", ""},
+		{"two that fit", "[" + check("a", "IDENTITY_CHECK", "provider", oid, now) + "," + check("b", "IDENTITY_CHECK", "provider", oid, now) + "]", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				posts := 0
+				transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodPost {
+						posts++
+						<-time.After(time.Minute) // of the bubble: the check took as long
+						return nil, errors.New("reset")
+					}
+					// The server's clock, not this machine's, which is in the year 2000.
+					return answered(200, row.list, "Date", "Fri, 01 May 2026 10:00:01 GMT"), nil
+				})
+				got, err := clientOn(t, transport).Checks.Run(t.Context(), pid, newCheck)
+				require.Equal(t, 1, posts)
+				if row.want == "" {
+					require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, row.want, got.ID)
+			})
 		})
 	}
+}
+
+func TestLostCheckOnTheSimulator(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		lose passforttest.Fault
+		ok   bool
+	}{
+		{"run, then reset", passforttest.Fault{DropAfterWrite: true}, true},
+		{"run, then a gateway's 502", passforttest.Fault{AfterWrite: true, Status: 502, Body: []byte("<html>")}, true},
+		{"run, answer cut", passforttest.Fault{Truncate: true}, true},
+		{"not run, reset", passforttest.Fault{DropBeforeWrite: true}, false},
+		{"not run, 503", passforttest.Fault{Status: 503}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			sim := passforttest.NewServer()
+			t.Cleanup(sim.Close)
+			c := sim.Client(quick)
+			id := newPerson(t, sim, c)
+			row.lose.Operation = "Checks.Run"
+			sim.Inject(row.lose)
+			check, err := c.Checks.Run(t.Context(), id, &passfort.CheckRequest{Type: passfort.CheckTypePEPsAndSanctionsScreen})
+			require.Equal(t, 1, sim.Count("Checks.Run"))
+			checks, listErr := c.Checks.List(t.Context(), id)
+			require.NoError(t, listErr)
+			if !row.ok {
+				require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+				require.Empty(t, checks)
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, checks, 1)
+			require.Equal(t, checks[0].ID, check.ID)
+		})
+	}
+}
+
+// progressing answers Get with one state after the other, the last for ever.
+func progressing(states ...string) roundTrip {
+	var mu sync.Mutex
+	n := 0
+	return func(_ *http.Request) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		state := states[min(n, len(states)-1)]
+		n++
+		if state == "503" {
+			return answered(503, ""), nil
+		}
+		if state == "404" {
+			return answered(404, ""), nil
+		}
+		return answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"`+state+`","status":"`+state+`"}`), nil
+	}
+}
+
+func TestWaitForACheck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		once := passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1})
+		var polls []int
+		options := &passfort.WaitOptions{MinInterval: time.Second, MaxInterval: 4 * time.Second, OnPoll: func(n int) { polls = append(polls, n) }}
+		c := clientOn(t, progressing("PENDING", "RUNNING", "SOMETHING_NEW", "503", "RUNNING", "COMPLETE"), once)
+		start := time.Now()
+		check, err := c.Checks.Wait(t.Context(), pid, oid, options)
+		require.NoError(t, err)
+		require.True(t, check.Done())
+		require.Equal(t, []int{1, 2, 3, 4, 5, 6}, polls)
+		waited := time.Since(start)
+		require.GreaterOrEqual(t, waited, (1000+1500+2250+3375+4000)/2*time.Millisecond)
+		require.LessOrEqual(t, waited, (1000+1500+2250+3375+4000)*time.Millisecond)
+
+		// The context ends: the last check comes back, in both places.
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		start = time.Now()
+		check, err = clientOn(t, progressing("PENDING", "RUNNING"), once).Checks.Wait(ctx, pid, oid, nil)
+		require.Equal(t, 10*time.Second, time.Since(start))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		var ended *passfort.WaitError
+		require.ErrorAs(t, err, &ended)
+		require.Equal(t, passfort.CheckStateRunning, ended.Check.State)
+		require.Same(t, check, ended.Check)
+		require.NotContains(t, err.Error(), oid)
+
+		// A refusal ends the wait at once.
+		start = time.Now()
+		_, err = clientOn(t, progressing("404"), once).Checks.Wait(t.Context(), pid, oid, nil)
+		require.Zero(t, time.Since(start))
+		require.ErrorIs(t, err, passfort.ErrNotFound)
+		require.ErrorAs(t, err, &ended)
+		require.Nil(t, ended.Check)
+
+		// RunAndWait: the check that was run comes back even if no poll got through.
+		ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		check, err = clientOn(t, progressing("PENDING", "503"), once).Checks.RunAndWait(ctx, pid, newCheck, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorAs(t, err, &ended)
+		require.Equal(t, oid, ended.Check.ID)
+		require.Equal(t, oid, check.ID)
+
+		// A check that is complete is not asked for again.
+		asked := 0
+		check, err = clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return progressing("COMPLETE")(r)
+		}), once).Checks.RunAndWait(t.Context(), pid, newCheck, nil)
+		require.NoError(t, err)
+		require.True(t, check.Done())
+		require.Equal(t, 1, asked)
+	})
+}
+
+func TestWaitForAnApplication(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		approved := func(a *passfort.Application) bool { return a.Status == "APPROVED" }
+		app, err := clientOn(t, progressing("APPLIED", "503", "APPROVED")).Applications.Wait(t.Context(), pid, oid, approved, nil)
+		require.NoError(t, err)
+		require.Equal(t, passfort.ApplicationStatusApproved, app.Status)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		app, err = clientOn(t, progressing("APPLIED")).Applications.Wait(ctx, pid, oid, approved, &passfort.WaitOptions{MaxInterval: time.Second})
+		var ended *passfort.WaitError
+		require.ErrorAs(t, err, &ended)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Same(t, app, ended.Application)
+		require.Contains(t, err.Error(), `waiting for the application: context deadline exceeded; it was last seen "APPLIED"`)
+	})
+}
+
+// TestSyncCheckFallsBack: a sync check that takes too long answers unfinished,
+// and the wait gets its result.
+func TestSyncCheckFallsBack(t *testing.T) {
+	t.Parallel()
+	sim := passforttest.NewServer(passforttest.WithCheckTime(300*time.Millisecond), passforttest.WithSyncLimit(50*time.Millisecond))
+	t.Cleanup(sim.Close)
+	c := sim.Client(quick)
+	id := newPerson(t, sim, c)
+	request := &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync}
+	check, err := c.Checks.Run(t.Context(), id, request)
+	require.NoError(t, err)
+	require.False(t, check.Done())
+	check, err = c.Checks.Wait(t.Context(), id, check.ID, &passfort.WaitOptions{MinInterval: 20 * time.Millisecond})
+	require.NoError(t, err)
+	require.True(t, check.Done())
+	require.Equal(t, passfort.DecisionPass, check.Decision)
+}
+
+func TestLostDecisionsAreLookedUp(t *testing.T) {
+	t.Parallel()
+	sim := passforttest.NewServer()
+	t.Cleanup(sim.Close)
+	c := sim.Client(passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+	ctx := t.Context()
+	id := newPerson(t, sim, c)
+	task, err := c.Tasks.Create(ctx, id, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask})
+	require.NoError(t, err)
+
+	sim.Inject(passforttest.Fault{Operation: "Tasks.Update", DropAfterWrite: true})
+	task, err = c.Tasks.Complete(ctx, id, task.ID, passfort.TaskStateCompletedPass)
+	require.NoError(t, err)
+	require.Equal(t, passfort.TaskStateCompletedPass, task.State)
+
+	sim.Inject(passforttest.Fault{Operation: "Tasks.Update", DropBeforeWrite: true})
+	_, err = c.Tasks.Complete(ctx, id, task.ID, passfort.TaskStateCompletedFail)
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+
+	tag, err := c.Tags.Add(ctx, id, "vip")
+	require.NoError(t, err)
+	twice := sim.Client(quick)
+	sim.Inject(passforttest.Fault{Operation: "Tags.Remove", DropAfterWrite: true})
+	gone, err := twice.Tags.Remove(ctx, id, tag.ID)
+	require.NoError(t, err, "lost, repeated, and then not found: it has been removed")
+	require.Equal(t, tag.ID, gone.ID)
+	_, err = twice.Tags.Remove(ctx, id, tag.ID)
+	require.ErrorIs(t, err, passfort.ErrNotFound)
+	require.NotErrorIs(t, err, passfort.ErrOutcomeUnknown)
+
+	task, err = c.Tasks.Create(ctx, id, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask})
+	require.NoError(t, err)
+	check, err := c.Checks.Run(ctx, id, &passfort.CheckRequest{Type: passfort.CheckTypePEPsAndSanctionsScreen})
+	require.NoError(t, err)
+	sim.Inject(passforttest.Fault{Operation: "Checks.SetTasks", DropAfterWrite: true})
+	check, err = c.Checks.SetTasks(ctx, id, check.ID, []string{task.ID})
+	require.NoError(t, err)
+	require.Equal(t, []string{task.ID}, check.TaskIDs)
 }

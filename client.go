@@ -2,7 +2,6 @@ package passfort
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -82,7 +81,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 	}
 	return &Client{
 		Profiles:      &ProfilesService{r},
-		CollectedData: &CollectedDataService{r},
+		CollectedData: &CollectedDataService{r, &turns{}},
 		Files:         &FilesService{r},
 		Documents:     &DocumentsService{r},
 		Applications:  &ApplicationsService{r},
@@ -240,7 +239,17 @@ type CallOption func(*callSettings)
 type callSettings struct {
 	capture   *Response
 	overwrite bool
-	full      bool
+	progress  func(done, total int64)
+}
+
+func settingsOf(opts []CallOption) callSettings {
+	var s callSettings
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&s)
+		}
+	}
+	return s
 }
 
 // Response is what CaptureResponse captures.
@@ -292,5 +301,3 @@ func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
-
-var errNoContext = errors.New("passfort: nil context")

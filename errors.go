@@ -25,7 +25,7 @@ import (
 // The errors to branch on with errors.Is. Each matches the *Error of a call,
 // also when that is wrapped.
 var (
-	// ErrInvalidInput: an argument was refused here, before anything was sent.
+	// ErrInvalidInput: an argument was refused here, and nothing was done.
 	ErrInvalidInput = errors.New("passfort: invalid input")
 	// ErrNotFound: status 404.
 	ErrNotFound = errors.New("passfort: not found")
@@ -44,7 +44,8 @@ var (
 	// ErrContentUnavailable: Passfort keeps the content encrypted and gives
 	// only what describes it (sheet 5.4).
 	ErrContentUnavailable = errors.New("passfort: content unavailable")
-	// ErrImageTooLarge: the image is larger than the API accepts.
+	// ErrImageTooLarge: the image is larger than the API accepts; see
+	// WithImageLimit.
 	ErrImageTooLarge = errors.New("passfort: image too large")
 	// ErrImageType: the content is none of GIF, JPG, PNG, PDF and TIFF.
 	ErrImageType = errors.New("passfort: image type not accepted")
@@ -56,7 +57,8 @@ type Outcome int
 
 // The outcomes.
 const (
-	// OutcomeNotSent: the request never left, so nothing was done.
+	// OutcomeNotSent: the request never left, or an upload broke off before its
+	// end because of what it was read from. Nothing was done.
 	OutcomeNotSent Outcome = iota + 1
 	// OutcomeRejected: the server answered that it did not do it.
 	OutcomeRejected
@@ -362,6 +364,8 @@ func describe(err error) string {
 		return ""
 	case errors.As(err, &input):
 		return input.Error()
+	case describeTransfer(err) != "":
+		return describeTransfer(err)
 	case errors.Is(err, context.Canceled):
 		return "the context was cancelled"
 	case errors.Is(err, transport.ErrAttemptTimeout):

@@ -251,6 +251,12 @@ func (v CreditFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 func (v *CreditFile) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
+func (v CustomerRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
+func (v *CustomerRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+
+// MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CustomerRequestChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.

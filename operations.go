@@ -7,6 +7,8 @@ import (
 	"github.com/passfort-go/passfort/internal/transport"
 )
 
+//go:generate go test -run ^TestOperationsReference$ . -update
+
 // operation is one operation of the API: all that the road must know to send
 // it and to read its answer.
 type operation struct {

@@ -30,11 +30,12 @@ type Request struct {
 	Route string
 }
 
-// Path joins path elements for Request.Path and escapes each of them.
+// Path joins path elements for Request.Path and escapes each of them. Elements
+// that are only dots stay what they are, and Do refuses them.
 func Path(elements ...string) string {
 	var b strings.Builder
 	for _, element := range elements {
-		b.WriteString("/" + escapeSegment(element))
+		b.WriteString("/" + url.PathEscape(element))
 	}
 	return b.String()
 }

@@ -39,11 +39,15 @@ type call struct {
 	args   []string // for the {names} of the route, in order
 	query  any      // a struct with url tags, url.Values, or nil
 	body   any      // a pointer to what is sent as JSON, or nil
-	stream *transport.Body
-	out    any // a pointer to what is decoded, or nil
+	upload *upload  // what is sent as a stream, or nil
+	out    any      // a pointer to what is decoded, or nil
 
-	// consume reads the body of a success instead of out.
-	consume func(status int, h http.Header, r io.Reader) error
+	// consume reads the body of a success in a stream. What it returns is
+	// decoded into out, if there is an out.
+	consume func(status int, h http.Header, r io.Reader) ([]byte, error)
+
+	// verify finds what is wrong with a decoded success.
+	verify func() error
 
 	// check decodes the answer of a request that is not in the table.
 	check func(body []byte) error
@@ -69,12 +73,7 @@ func (r *road) do(ctx context.Context, id operationID, c call) (*answer, error) 
 }
 
 func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) {
-	var settings callSettings
-	for _, opt := range c.opts {
-		if opt != nil {
-			opt(&settings)
-		}
-	}
+	settings := settingsOf(c.opts)
 	began := time.Now()
 	info := CallInfo{Operation: op.name, Method: op.method, Route: op.route}
 	if ctx == nil {
@@ -85,8 +84,14 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 	}
 	res := r.attempt(ctx, op, c)
 	err := failure(info, op, res)
-	if err == nil && c.consume == nil {
+	if err == nil && (c.consume == nil || c.out != nil) {
 		err = r.decode(info, op, c, res)
+	}
+	if err == nil && c.verify != nil {
+		if cause := c.verify(); cause != nil {
+			err = newError(info, res)
+			err.cause, err.problem = cause, describe(cause)
+		}
 	}
 	if settings.capture != nil {
 		*settings.capture = Response{StatusCode: res.Status, Header: res.Header, Attempts: res.Attempts}
@@ -123,7 +128,6 @@ func (r *road) attempt(ctx context.Context, op operation, c call) *transport.Res
 		Method:  op.method,
 		URL:     r.base + path,
 		Header:  r.header(),
-		Body:    c.stream,
 		Limit:   op.limit,
 		MaxBody: maxBody,
 		Consume: c.consume,
@@ -146,6 +150,12 @@ func (r *road) attempt(ctx context.Context, op operation, c call) *transport.Res
 		}
 		tc.Body = bytesBody(raw)
 	}
+	if c.upload != nil {
+		if err := c.upload.prepare(ctx); err != nil {
+			return &transport.Result{Err: err}
+		}
+		tc.Body = c.upload.transportBody()
+	}
 	if tc.Body != nil {
 		tc.Header.Set("Content-Type", "application/json")
 	}
@@ -156,7 +166,11 @@ func (r *road) attempt(ctx context.Context, op operation, c call) *transport.Res
 		info := CallInfo{Operation: op.name, Method: op.method, Route: op.route}
 		tc.Done = func(a transport.Attempt) { r.attempted(ctx, info, a) }
 	}
-	return r.transport.Do(ctx, tc)
+	res := r.transport.Do(ctx, tc)
+	if c.upload != nil {
+		c.upload.finish(ctx, res)
+	}
+	return res
 }
 
 // encodeBody encodes a request of this package, or raw JSON.
@@ -364,7 +378,7 @@ func expand(route string, args []string) (path, problem string) {
 		if problem := checkSegment(name, args[0]); problem != "" {
 			return "", problem
 		}
-		b.WriteString(escapeSegment(args[0]))
+		b.WriteString(url.PathEscape(args[0]))
 		rest, args = tail, args[1:]
 	}
 }
@@ -375,21 +389,14 @@ func checkSegment(name, value string) string {
 	switch {
 	case strings.TrimSpace(value) == "":
 		return "the " + words + " is empty"
+	case value == ".", value == "..":
+		return "the " + words + " would be taken for a step in the path"
 	case name == "term":
 		return ""
-	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`), value == ".", strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`), strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return "the " + words + " has characters that no id has"
 	}
 	return ""
-}
-
-// escapeSegment escapes one element of a path, dots included where they would
-// be taken for a step up.
-func escapeSegment(value string) string {
-	if value == "." || value == ".." {
-		return strings.ReplaceAll(value, ".", "%2E")
-	}
-	return url.PathEscape(value)
 }
 
 func queryOf(options any) (url.Values, error) {
@@ -436,8 +443,13 @@ func settle[T any](out *T, err error, read func() (*T, error), isSet func(*T) bo
 
 // refuse returns the error for bad input to an operation that is not called.
 func (r *road) refuse(id operationID, problem string) error {
+	return r.refused(id, inputError(problem))
+}
+
+// refused returns the error of an operation that is not called because of err.
+func (r *road) refused(id operationID, err error) error {
 	op := operations[id]
-	return failure(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, op, &transport.Result{Err: inputError(problem)})
+	return failure(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, op, &transport.Result{Err: err})
 }
 
 // missing returns the problem of an empty required argument.

@@ -46,3 +46,12 @@ func (u Unknown) Len() int { return wire.Len(&u.Members) }
 
 // All yields the unmodelled members in the order in which they were received.
 func (u Unknown) All() iter.Seq2[string, json.RawMessage] { return wire.All(&u.Members) }
+
+// string returns the member called name if it is a string.
+func (u Unknown) string(name string) string {
+	var s string
+	if raw, ok := u.Get(name); !ok || json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}

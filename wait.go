@@ -17,8 +17,8 @@ type WaitOptions struct {
 	MinInterval time.Duration
 	// MaxInterval bounds the pause, 30 s by default.
 	MaxInterval time.Duration
-	// Inbox wakes the wait as soon as a webhook tells of the check. See
-	// NewCheckInbox.
+	// Inbox wakes the wait for a check or a customer request as soon as a webhook
+	// tells of it. See NewCheckInbox.
 	Inbox *CheckInbox
 	// OnPoll is called before each question, with its number from 1.
 	OnPoll func(attempt int)
@@ -68,6 +68,8 @@ type WaitError struct {
 	Check *Check
 	// Application is the last application seen, by Applications.Wait.
 	Application *Application
+	// CustomerRequest is the last request seen, by Forms.Wait.
+	CustomerRequest *CustomerRequest
 	// Polls is how many times the API was asked.
 	Polls int
 
@@ -83,6 +85,8 @@ func (e *WaitError) Error() string {
 		seen = fmt.Sprintf("was last seen %q", e.Check.State)
 	case e.Application != nil:
 		seen = fmt.Sprintf("was last seen %q, flag %q", e.Application.Status, e.Application.Flag)
+	case e.CustomerRequest != nil:
+		seen = "was last seen open"
 	}
 	return fmt.Sprintf("passfort: waiting for the %s: %v; it %s after %d polls", e.waitedFor, e.cause, seen, e.Polls)
 }

@@ -322,31 +322,6 @@ func (e *WebhookEvent) ManualActionRequired() (*ManualActionRequired, error) {
 	return &m, nil
 }
 
-// CustomerRequestState is the state of a customer request. Only the webhook
-// tells it (guide: customer requests, sheet 5.5).
-type CustomerRequestState string
-
-// Values of CustomerRequestState. Others may appear at any time (sheet 1.11).
-const (
-	// CustomerRequestStateSent lasts until every form is completed, cancelled or expired.
-	CustomerRequestStateSent      CustomerRequestState = "SENT"
-	CustomerRequestStateCompleted CustomerRequestState = "COMPLETED"
-	// CustomerRequestStateExpired means that the last form to end expired; others
-	// may have been completed.
-	CustomerRequestStateExpired CustomerRequestState = "EXPIRED"
-)
-
-// Known reports whether this version of the package has a constant for the value.
-func (c CustomerRequestState) Known() bool {
-	switch c {
-	case CustomerRequestStateSent,
-		CustomerRequestStateCompleted,
-		CustomerRequestStateExpired:
-		return true
-	}
-	return false
-}
-
 // CustomerRequestChanged is the payload of EventCustomerRequestChanged, as far
 // as it can be told (sheet 4.9).
 type CustomerRequestChanged struct {
@@ -357,6 +332,8 @@ type CustomerRequestChanged struct {
 	// State is looked for under several names, as its place is not documented. It
 	// is empty if none was found: get the customer request then.
 	State CustomerRequestState `json:"-"`
+	// RequestID is looked for in the same way, and may be empty too.
+	RequestID string `json:"-"`
 
 	// Unknown holds the members this type has no field for: all that is not common
 	// to all events.
@@ -373,6 +350,12 @@ func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error)
 	var request struct{ Unknown Unknown }
 	if raw, ok := c.Unknown.Get("customer_request"); ok {
 		_ = wire.Unmarshal(raw, &request) // not an object: nothing to find in it
+	}
+	c.RequestID = request.Unknown.string("id")
+	for _, name := range []string{"customer_request_id", "request_id"} {
+		if c.RequestID == "" {
+			c.RequestID = c.Unknown.string(name)
+		}
 	}
 	for _, u := range []Unknown{c.Unknown, request.Unknown} {
 		for _, name := range []string{"state", "status", "new_state", "new_status"} {

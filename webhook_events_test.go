@@ -134,7 +134,7 @@ func TestCollectedDataChangeOfNothing(t *testing.T) {
 	var broken passfort.EntityData
 	require.NoError(t, broken.Unknown.Set("customer_ref", "a member that has a field"))
 	c := passfort.CollectedDataChange{Old: passfort.NewCompany(), New: &broken}
-	require.Equal(t, "", c.Changes()[0].Pointer, "what cannot be compared counts as changed")
+	require.Empty(t, c.Changes()[0].Pointer, "what cannot be compared counts as changed")
 }
 
 func TestCheckCompleted(t *testing.T) {
@@ -261,4 +261,24 @@ func TestEventNameKnown(t *testing.T) {
 	require.True(t, passfort.EventName("check_completed").Known())
 	require.False(t, passfort.EventName("CHECK_STARTED").Known())
 	require.False(t, passfort.EventName("").Known())
+}
+
+func TestCustomerRequestChangedNamesTheRequest(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, data, want string }{
+		{"in the request", `{"customer_request":{"id":"R"},"request_id":"other"}`, "R"},
+		{"customer_request_id", `{"customer_request_id":"R"}`, "R"},
+		{"request_id", `{"request_id":"R"}`, "R"},
+		{"a number", `{"request_id":7}`, ""},
+		{"the id of something else", `{"id":"R"}`, ""},
+		{"none", `{"customer_request":"R"}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := passfort.WebhookEvent{Event: passfort.EventCustomerRequestChanged, Data: json.RawMessage(tt.data)}
+			c, err := e.CustomerRequestChanged()
+			require.NoError(t, err)
+			require.Equal(t, tt.want, c.RequestID)
+		})
+	}
 }

@@ -168,7 +168,7 @@ func (r *webhookReader) delivery() (messages []webhookMessage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = r.dec.ReadToken(); err != io.EOF {
+	if _, err = r.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errNoWebhook
 	}
 	if len(messages) == 0 {

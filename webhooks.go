@@ -38,6 +38,7 @@ type WebhookHandler struct {
 	secrets  secretSums
 	settings webhookSettings
 
+	//nolint:containedctx // it bounds the handler's life, not a call
 	stopping context.Context // ends when Shutdown runs out of patience
 	stop     context.CancelFunc
 

@@ -15,7 +15,7 @@ func ExampleWebhookHandler() {
 	if err != nil {
 		panic(err)
 	}
-	h.Handle(passfort.EventCheckCompleted, func(ctx context.Context, e *passfort.WebhookEvent) error {
+	h.Handle(passfort.EventCheckCompleted, func(_ context.Context, e *passfort.WebhookEvent) error {
 		c, err := e.CheckCompleted()
 		if err != nil {
 			return err
@@ -23,13 +23,13 @@ func ExampleWebhookHandler() {
 		fmt.Println("check completed:", c.Check.Type, c.Check.Decision)
 		return nil
 	})
-	h.HandleAll(func(ctx context.Context, e *passfort.WebhookEvent) error {
+	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
 		fmt.Println("from:", e.Origin())
 		return nil
 	})
 
 	// Mount h on your server. This is what Passfort sends to it.
-	r := httptest.NewRequest(http.MethodPost, "/webhooks", strings.NewReader(`{
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/webhooks", strings.NewReader(`{
 		"id": "5f0e7a10-0000-4000-8000-000000000003", "event": "CHECK_COMPLETED", "timestamp": 1700000120,
 		"data": {"check": {"id": "ea560000-0000-4000-8000-000000000003", "check_type": "IDENTITY_CHECK", "decision": "PASS"}}}`))
 	r.Header.Set("Authorization", "Bearer the-secret-of-the-portal")

@@ -671,7 +671,7 @@ func TestWebhookSameMessageTwiceAtOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHandler(t)
 				var calls, running int
-				h.HandleAll(func(ctx context.Context, _ *passfort.WebhookEvent) error {
+				h.HandleAll(func(_ context.Context, _ *passfort.WebhookEvent) error {
 					calls++ // not guarded: the race detector sees two at once
 					running++
 					defer func() { running-- }()

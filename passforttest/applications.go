@@ -33,11 +33,18 @@ type flagStep struct {
 	Date   string `json:"date"`
 }
 
-// next says where an application may go from a status (sheet 2.7).
-var next = map[string][]string{
-	"APPLIED":   {"APPROVED", "REJECTED"},
-	"APPROVED":  {"IN_REVIEW", "CANCELLED"},
-	"IN_REVIEW": {"APPROVED", "CANCELLED"},
+// mayBecome says whether an application may go from one status to another
+// (sheet 2.7).
+func mayBecome(from, to string) bool {
+	switch from {
+	case "APPLIED":
+		return to == "APPROVED" || to == "REJECTED"
+	case "APPROVED":
+		return to == "IN_REVIEW" || to == "CANCELLED"
+	case "IN_REVIEW":
+		return to == "APPROVED" || to == "CANCELLED"
+	}
+	return false
 }
 
 // apply adds an application and the tasks it requires.
@@ -49,7 +56,7 @@ func (s *Server) apply(p *profile, product *Product, role string, by actor) *app
 	a.Automating = s.cfg.automationTime > 0
 	p.Applications = append(p.Applications, a)
 	p.Modified = s.tick
-	s.setStatusOf(p, a, "APPLIED", "", by)
+	s.setStatusOf(a, "APPLIED", "", by)
 	s.audit(p, by, "added-product", object{"product": product.short()})
 	s.review(p)
 	pid, aid := p.ID, a.ID
@@ -75,7 +82,7 @@ func (s *Server) automate(profileID, applicationID string) {
 	s.review(p)
 }
 
-func (s *Server) setStatusOf(p *profile, a *application, status, comment string, by actor) {
+func (s *Server) setStatusOf(a *application, status, comment string, by actor) {
 	a.Status = status
 	a.History = append(a.History, statusStep{status, dateTime(s.tick), by.user, comment})
 }
@@ -287,7 +294,7 @@ func (s *Server) changeStatus(p *profile, a *application, status string, by acto
 		return refuse(http.StatusBadRequest, CodeEntityAlreadyRejected, "the application is already rejected")
 	case a.Status == status:
 		return nil
-	case a.Hidden || !slices.Contains(next[a.Status], status):
+	case a.Hidden || !mayBecome(a.Status, status):
 		return refuse(http.StatusBadRequest, CodeTransitionError, "an application that is "+a.Status+" cannot become "+status)
 	case status == "APPROVED" && len(s.blockers(p, a)) > 0:
 		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the application still has approval blockers")
@@ -299,7 +306,7 @@ func (s *Server) changeStatus(p *profile, a *application, status string, by acto
 }
 
 func (s *Server) decide(p *profile, a *application, status, comment string, by actor) {
-	s.setStatusOf(p, a, status, comment, by)
+	s.setStatusOf(a, status, comment, by)
 	p.Modified = s.tick
 	s.setFlag(p, a)
 	s.audit(p, by, "profile-application-status-changed", object{"status": status})

@@ -193,7 +193,7 @@ func truncated(w http.ResponseWriter, rep *reply) {
 	panic(http.ErrAbortHandler)
 }
 
-func trickled(w http.ResponseWriter, ctx context.Context, closed <-chan struct{}, rep *reply, gap time.Duration) {
+func trickled(ctx context.Context, w http.ResponseWriter, closed <-chan struct{}, rep *reply, gap time.Duration) {
 	const pieces = 16
 	body := rep.bytes()
 	w.WriteHeader(rep.status)

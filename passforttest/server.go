@@ -92,7 +92,7 @@ func New(opts ...Option) *Server {
 // there is none to be had.
 func NewServer(opts ...Option) *Server {
 	s := New(opts...)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic("passforttest: no loopback port: " + err.Error())
 	}
@@ -135,7 +135,7 @@ func (s *Server) Close() {
 // the end.
 func (s *Server) URL() string {
 	if s.addr == "" {
-		return "http://localhost" + basePath
+		return "http://127.0.0.1" + basePath
 	}
 	return "http://" + s.addr + basePath
 }
@@ -210,7 +210,7 @@ func (s *Server) Refuse(on bool) {
 	if s.addr == "" {
 		return
 	}
-	l, err := net.Listen("tcp", s.addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
 	if err != nil {
 		panic("passforttest: cannot listen again: " + err.Error())
 	}
@@ -238,14 +238,14 @@ func (s *Server) dropConns() {
 
 // call is one request on its way through the server.
 type call struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // a call is one request on its way
 	req    *http.Request
 	route  *route
 	params map[string]string
 	body   []byte
 	key    *keyInfo
 	fault  Fault
-	status int
+	record *RecordedRequest
 }
 
 func (c *call) query(name string) string { return c.req.URL.Query().Get(name) }
@@ -284,13 +284,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.tick()
 	}
 	rt, params, allow := s.routes.find(r.Method, r.URL.EscapedPath())
-	record := s.recorder.begin(r, rt.operation(), s.Now(), s.cfg.recordBytes)
-	c := &call{ctx: r.Context(), req: r, route: rt, params: params}
-	fault, hit := s.takeFault(rt.operation(), r)
-	if hit {
-		c.fault = fault
+	keep := s.cfg.recordBytes
+	if rt != nil && rt.streams {
+		keep = min(keep, uploadBytesKept)
 	}
-	defer func() { s.recorder.end(record, c.status, hit) }()
+	fault, hit := s.takeFault(rt.operation(), r)
+	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault}
+	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
 	f := &c.fault
 	switch {
 	case !pause(c.ctx, s.closed, f.Delay), f.DropBeforeWrite:
@@ -425,13 +425,13 @@ func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
 	for k, v := range c.fault.Header {
 		h[http.CanonicalHeaderKey(k)] = v
 	}
-	c.status = rep.status
+	s.recorder.answered(c.record, rep.status)
 	f := &c.fault
 	switch {
 	case f.Truncate:
 		truncated(w, rep)
 	case f.Trickle > 0:
-		trickled(w, c.ctx, s.closed, rep, f.Trickle)
+		trickled(c.ctx, w, s.closed, rep, f.Trickle)
 	default:
 		w.WriteHeader(rep.status)
 		if rep.stream != nil {

@@ -63,7 +63,7 @@ func (b *body) Read(p []byte) (int, error) {
 		b.src.progress(b.sent, max(b.src.size, 0))
 		b.src.leave()
 	}
-	if n > 0 && b.err == io.EOF {
+	if n > 0 && b.err == io.EOF { //nolint:errorlint // a reader ends with io.EOF itself; one that wraps it has failed
 		return n, nil
 	}
 	return n, b.err
@@ -101,7 +101,7 @@ func (b *body) fill() error {
 	for n < len(b.buf) && !b.ended {
 		c, err := b.src.read(b, b.buf[n:])
 		n += c
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a reader ends with io.EOF itself; one that wraps it has failed
 			b.ended = true
 		} else if err != nil {
 			return err

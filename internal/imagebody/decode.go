@@ -83,6 +83,7 @@ type decoder struct {
 	metaLimit int
 	content   Content
 	image     image
+	seq       [2]byte // of an escape
 }
 
 func (d *decoder) object() error {
@@ -225,22 +226,22 @@ func (d *decoder) keep(c byte) error {
 // imageString hands the string whose opening quote is consumed to the image,
 // window by window, escapes resolved.
 func (d *decoder) imageString() error {
-	clear := 0 // this much of the window holds no quote
+	plain := 0 // this much of the window holds no quote
 	for {
-		if clear <= 0 {
+		if plain <= 0 {
 			if _, err := d.in.Peek(1); err != nil {
 				return readError(err)
 			}
 			window, _ := d.in.Peek(d.in.Buffered())
-			if clear = bytes.IndexByte(window, '"'); clear < 0 {
-				clear = len(window)
+			if plain = bytes.IndexByte(window, '"'); plain < 0 {
+				plain = len(window)
 			}
-			if clear == 0 {
-				d.in.Discard(1)
+			if plain == 0 {
+				_, _ = d.in.Discard(1)
 				break
 			}
 		}
-		span, _ := d.in.Peek(clear)
+		span, _ := d.in.Peek(plain)
 		slash := bytes.IndexByte(span, '\\')
 		if slash >= 0 {
 			span = span[:slash]
@@ -248,14 +249,14 @@ func (d *decoder) imageString() error {
 		if err := d.image.add(span); err != nil {
 			return err
 		}
-		clear -= len(span)
-		d.in.Discard(len(span))
+		plain -= len(span)
+		_, _ = d.in.Discard(len(span))
 		if slash >= 0 {
 			n, err := d.escape()
 			if err != nil {
 				return err
 			}
-			clear -= n
+			plain -= n
 		}
 	}
 	if err := d.image.finish(); err != nil {
@@ -270,7 +271,7 @@ func (d *decoder) imageString() error {
 
 // escape resolves the escape at the head of the window and returns its length.
 func (d *decoder) escape() (int, error) {
-	var seq [6]byte
+	seq := d.seq[:]
 	for i := range 2 {
 		c, err := d.byte()
 		if err != nil {
@@ -307,7 +308,8 @@ func (d *decoder) escape() (int, error) {
 	case r >= 0x80:
 		return 0, ErrBadBase64
 	}
-	return 6, d.image.add([]byte{byte(r)})
+	seq[0] = byte(r)
+	return 6, d.image.add(seq[:1])
 }
 
 // token returns the first byte that is not white space.
@@ -351,7 +353,7 @@ func (d *decoder) byte() (byte, error) {
 }
 
 func readError(err error) error {
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &fault{ErrTruncated, io.ErrUnexpectedEOF}
 	}
 	return &fault{ErrResponse, err}

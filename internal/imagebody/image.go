@@ -1,7 +1,6 @@
 package imagebody
 
 import (
-	"encoding/base64"
 	"io"
 	"strings"
 )
@@ -131,7 +130,7 @@ func (m *image) finish() error {
 			return err
 		}
 		free := m.out[len(m.out):cap(m.out)]
-		n, err := decodeTail(base64.RawStdEncoding, free, m.carry[:m.held])
+		n, err := decodeUnpadded(free, m.carry[:m.held])
 		if err != nil {
 			return err
 		}

@@ -248,6 +248,12 @@ func (s *Source) ContentLength() int64 {
 // sent: the reader can seek, or was so short that all of it is held.
 func (s *Source) Replayable() bool { return s.seeker != nil || s.whole }
 
+// Whole reports whether a body opened now would give the whole image: nothing
+// went wrong, and either it can be sent again or nothing of it was.
+func (s *Source) Whole() bool {
+	return s.Err() == nil && (s.Replayable() || !s.touched.Load())
+}
+
 // Open returns a body that starts at the first byte. Nothing is read before the
 // body is, so opening and closing one costs nothing and uses up nothing. The
 // body opened last is the one that counts: the ones before it fail from then on
@@ -299,6 +305,15 @@ func (s *Source) Release(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Rewind puts a reader that can seek back to where it stood, so that the caller
+// can send it again. Call it after Release has returned nil.
+func (s *Source) Rewind() error {
+	if s.seeker == nil {
+		return nil
+	}
+	return s.seek(s.start)
 }
 
 // enter takes the turn for b, if b is still the body that counts.
@@ -355,7 +370,7 @@ func (s *Source) read(b *body, p []byte) (int, error) {
 		}
 	}
 	n, err := s.next(b, p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a reader ends with io.EOF itself; one that wraps it has failed
 		return 0, s.fail(err)
 	}
 	return n, err

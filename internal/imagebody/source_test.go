@@ -216,7 +216,7 @@ func TestRefusedBeforeAByteLeaves(t *testing.T) {
 			require.Nil(t, s)
 			require.ErrorIs(t, err, row.want)
 			require.NotContains(t, err.Error(), "secret")
-			if row.want == imagebody.ErrSource {
+			if errors.Is(row.want, imagebody.ErrSource) {
 				require.ErrorIs(t, err, cause)
 			}
 			if seeker, ok := row.r.(io.Seeker); ok {
@@ -446,8 +446,8 @@ func TestUnderRetryableHTTP(t *testing.T) {
 			req.ContentLength = s.ContentLength()
 			c := retryablehttp.NewClient()
 			c.Logger, c.RetryWaitMin, c.RetryWaitMax = nil, 1, 1
-			c.CheckRetry = func(_ context.Context, res *http.Response, err error) (bool, error) {
-				return err != nil || res.StatusCode == http.StatusServiceUnavailable, nil
+			c.CheckRetry = func(_ context.Context, res *http.Response, _ error) (bool, error) {
+				return res == nil || res.StatusCode == http.StatusServiceUnavailable, nil
 			}
 			res, err := c.Do(req)
 			require.NoError(t, err)

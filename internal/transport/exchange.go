@@ -40,7 +40,7 @@ func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) 
 	}
 	req.Header = x.call.Header
 	if body := x.call.Body; body != nil {
-		open := func() (io.Reader, error) { return &lazyBody{open: body.Open}, nil }
+		open := func() (io.Reader, error) { return body.Open() }
 		if err := req.SetBody(retryablehttp.ReaderFunc(open)); err != nil {
 			return nil, err
 		}
@@ -106,7 +106,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		return resp, nil
 	}
-	if req.Context().Err() == nil && context.Cause(ctx) == ErrAttemptTimeout {
+	if req.Context().Err() == nil && errors.Is(context.Cause(ctx), ErrAttemptTimeout) {
 		err = ErrAttemptTimeout
 	}
 	return nil, WithoutAddress(err)
@@ -120,7 +120,9 @@ func (x *exchange) read(resp *http.Response) error {
 	}()
 	success := resp.StatusCode/100 == 2
 	if success && x.call.Consume != nil {
-		return x.call.Consume(resp.StatusCode, resp.Header, resp.Body)
+		var err error
+		x.result.Body, err = x.call.Consume(resp.StatusCode, resp.Header, resp.Body)
+		return err
 	}
 	limit := x.call.MaxBody
 	if !success && resp.StatusCode != http.StatusPreconditionFailed {
@@ -154,7 +156,7 @@ func readAll(resp *http.Response, limit int64) ([]byte, error) {
 // checkRetry decides whether there is another attempt, and when.
 func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (bool, error) {
 	if ctx.Err() != nil || x.result.Attempts >= x.policy.MaxAttempts || !x.mayRepeat() {
-		return false, nil
+		return false, nil //nolint:nilerr // an error from here would take the place of the real one
 	}
 	wait := x.result.Asked
 	if wait <= 0 {
@@ -255,40 +257,6 @@ func closeBody(req *http.Request) {
 	if req.Body != nil {
 		_ = req.Body.Close()
 	}
-}
-
-// lazyBody opens the body at the first Read, because go-retryablehttp opens
-// and closes a body once more than it sends it.
-type lazyBody struct {
-	open func() (io.ReadCloser, error)
-	mu   sync.Mutex // Close may come from another goroutine than Read
-	body io.ReadCloser
-	err  error
-}
-
-func (b *lazyBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	if b.body == nil && b.err == nil {
-		b.body, b.err = b.open()
-	}
-	body, err := b.body, b.err
-	b.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
-	return body.Read(p)
-}
-
-func (b *lazyBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.err = errors.New("the body is closed")
-	}
-	if b.body == nil {
-		return nil
-	}
-	return b.body.Close()
 }
 
 // way watches a request leave.

@@ -45,8 +45,9 @@ type Policy struct {
 	MaxElapsed             time.Duration // no attempt starts later than this after the call began
 }
 
-// Body is a request body. Open is called before each attempt, and the reader
-// it gives may be closed before it was read to the end.
+// Body is a request body. Open is called before each attempt and once more, so
+// it must use nothing up: the reader it gives may be closed before it was read
+// to the end, or at all.
 type Body struct {
 	Open       func() (io.ReadCloser, error)
 	Length     int64       // -1: unknown, sent in chunks
@@ -60,11 +61,14 @@ type Call struct {
 	URL     string
 	Header  http.Header
 	Body    *Body
-	Limit   time.Duration                                      // of one attempt, 0: none
-	MaxBody int64                                              // of an answer that is read whole
-	Admit   func(context.Context) error                        // asked before each attempt; may be nil
-	Consume func(status int, h http.Header, r io.Reader) error // reads the body of a 2xx in a stream; may be nil
-	Done    func(Attempt)                                      // told of each attempt; may be nil
+	Limit   time.Duration               // of one attempt, 0: none
+	MaxBody int64                       // of an answer that is read whole
+	Admit   func(context.Context) error // asked before each attempt; may be nil
+	Done    func(Attempt)               // told of each attempt; may be nil
+
+	// Consume reads the body of a 2xx in a stream and returns what becomes the
+	// Result's Body. It may be nil.
+	Consume func(status int, h http.Header, r io.Reader) ([]byte, error)
 }
 
 // Attempt is one try that has ended.
@@ -90,7 +94,7 @@ const (
 type Result struct {
 	Status   int // of the last answer, 0: none
 	Header   http.Header
-	Body     []byte // of the last answer, unless Consume read it
+	Body     []byte // of the last answer
 	Attempts int
 	Sent     Sent          // of the last attempt
 	Lost     bool          // an earlier attempt may have been handled although no answer came

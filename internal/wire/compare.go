@@ -189,7 +189,7 @@ func (p *parser) parse(data []byte) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.dec.ReadToken(); err != io.EOF {
+	if _, err := p.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errTrailing
 	}
 	return n, nil

@@ -121,7 +121,7 @@ func TestDiff(t *testing.T) {
 			t.Parallel()
 			var got []string
 			for _, c := range wire.Diff([]byte(tt.a), []byte(tt.b)) {
-				got = append(got, fmt.Sprintf("%s %s -> %s", c.Pointer, c.Old, c.New))
+				got = append(got, fmt.Sprintf("%s %s -> %s", c.Pointer, string(c.Old), string(c.New)))
 			}
 			require.Equal(t, tt.want, got)
 		})

@@ -239,7 +239,8 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 				if quotedAs != nil {
 					name = quotedAs
 				}
-				m.hold().unknown = append(m.held.unknown, member{string(name), bytes.Clone(raw)})
+				h := m.hold()
+				h.unknown = append(h.unknown, member{string(name), bytes.Clone(raw)})
 			}
 			continue
 		}
@@ -248,7 +249,8 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 		start := d.pos
 		fv := v.Field(f.index)
 		if got := d.value(f.codec, fv); m != nil && (got != exact || fv.IsZero()) {
-			m.hold().kept = append(m.held.kept, kept{at, bytes.Clone(d.data[start:d.pos])})
+			h := m.hold()
+			h.kept = append(h.kept, kept{at, bytes.Clone(d.data[start:d.pos])})
 		}
 		d.leave(depth)
 	}

@@ -1,0 +1,451 @@
+package passfort_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	stdlog "log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, key, url, want string }{
+		{"an empty key", "", "", "the API key is empty"},
+		{"a key with a space", "a b", "", "characters that no key has"},
+		{"a key with a line end", "key\n", "", "characters that no key has"},
+		{"a key that is not ASCII", "clé", "", "characters that no key has"},
+		{"no URL", "k", "://", "cannot be parsed"},
+		{"another scheme", "k", "ftp://api.example", "needs https"},
+		{"no host", "k", "https:///4.0", "needs https"},
+		{"a query", "k", "https://api.example/4.0?apikey=x", "more than scheme, host and path"},
+		{"a user", "k", "https://me:secret@api.example", "more than scheme, host and path"},
+		{"plain http to another machine", "k", "http://api.example/4.0", "plain http"},
+		{"plain http to a name like this machine's", "k", "http://localhost.example", "plain http"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var opts []passfort.Option
+			if row.url != "" {
+				opts = append(opts, passfort.WithBaseURL(row.url))
+			}
+			c, err := passfort.New(row.key, opts...)
+			require.Nil(t, c)
+			require.ErrorIs(t, err, passfort.ErrInvalidInput)
+			require.ErrorContains(t, err, row.want)
+			require.NotContains(t, err.Error(), "secret")
+		})
+	}
+	for _, good := range []string{"https://api.passfort.com/4.0", "http://127.0.0.1:4010/4.0/", "http://[::1]:4010", "http://localhost:4010"} {
+		_, err := passfort.New("k", passfort.WithBaseURL(good), nil)
+		require.NoError(t, err, good)
+	}
+	_, err := passfort.New("k", passfort.WithUserAgent("a\r\nb: c"))
+	require.ErrorIs(t, err, passfort.ErrInvalidInput)
+}
+
+// TestBadInput: a clear error before any request, and no outcome but "not sent".
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(200, `{}`))
+	c := newClient(t, s)
+	ctx := t.Context()
+	for _, row := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"empty id", failed(c.Profiles.Get(ctx, "")), "the profile id is empty"},
+		{"blank id", failed(c.Profiles.Get(ctx, " ")), "the profile id is empty"},
+		{"step up", failed(c.Profiles.Get(ctx, "..")), "would be taken for a step in the path"},
+		{"step up in a term", failed(c.Tags.Search(ctx, "..", 0)), "would be taken for a step in the path"},
+		{"step up inside", failed(c.Checks.Get(ctx, pid, "../../whoami")), "the check id has characters"},
+		{"slash", failed(c.Profiles.Get(ctx, "a/b")), "the profile id has characters"},
+		{"query", failed(c.Profiles.Get(ctx, "a?x=1")), "the profile id has characters"},
+		{"line end", failed(c.Profiles.Get(ctx, "a\nb")), "the profile id has characters"},
+		{"no profile", failed(c.Profiles.Create(ctx, nil)), "the profile request is nil"},
+		{"no role", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{CollectedData: passfort.NewCompany()})), "the role is empty"},
+		{"no data", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X"})), "the collected data is nil"},
+		{"no entity type", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X", CollectedData: &passfort.EntityData{}})), "the entity type is empty"},
+		{"no product at creation", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X", CollectedData: passfort.NewCompany(), Applications: make([]passfort.ApplicationRequest, 1)})), "the product has neither alias nor id"},
+		{"no product", failed(c.Applications.Create(ctx, pid, &passfort.ApplicationRequest{})), "the product has neither alias nor id"},
+		{"no application", failed(c.Applications.Create(ctx, pid, nil)), "the application request is nil"},
+		{"no status", failed(c.Applications.SetStatus(ctx, pid, oid, "")), "the status is empty"},
+		{"no condition", failed(c.Applications.Wait(ctx, pid, oid, nil, nil)), "the condition to wait for is nil"},
+		{"no change", failed(c.CollectedData.Update(ctx, pid, nil)), "the change function is nil"},
+		{"no check", failed(c.Checks.Run(ctx, pid, nil)), "the check request is nil"},
+		{"no check type", failed(c.Checks.Run(ctx, pid, &passfort.CheckRequest{})), "the check type is empty"},
+		{"no task", failed(c.Tasks.Create(ctx, pid, nil)), "the task request is nil"},
+		{"no task type", failed(c.Tasks.Create(ctx, pid, &passfort.TaskRequest{})), "neither type nor variant"},
+		{"no task update", failed(c.Tasks.Update(ctx, pid, oid, nil)), "the task update is nil"},
+		{"no task state", failed(c.Tasks.Complete(ctx, pid, oid, "")), "the state is empty"},
+		{"no note", failed(c.Tasks.AddNote(ctx, pid, oid, nil)), "the note request is nil"},
+		{"empty note", failed(c.Tasks.AddNote(ctx, pid, oid, &passfort.NoteRequest{})), "the note is empty"},
+		{"no event", failed(c.Events.Create(ctx, pid, nil)), "the event is nil"},
+		{"event without a type", failed(c.Events.Create(ctx, pid, &passfort.Event{})), "the event has no type"},
+		{"no event to update", failed(c.Events.Update(ctx, pid, oid, nil)), "the event is nil"},
+		{"no resolution", failed(c.Events.Resolve(ctx, pid, oid, "", "")), "the resolution is empty"},
+		{"no events", failed(c.Events.BulkUpdate(ctx, pid, nil)), "there are no events"},
+		{"event without an id", failed(c.Events.BulkUpdate(ctx, pid, make([]passfort.Event, 1))), "an event has no id"},
+		{"no bulk resolution", failed(c.Events.BulkResolve(ctx, pid, []string{oid}, "", "")), "the resolution is empty"},
+		{"no tag", failed(c.Tags.Add(ctx, pid, "")), "the tag name is empty"},
+		{"long tag", failed(c.Tags.Add(ctx, pid, strings.Repeat("é", 65))), "more than 64 characters"},
+		{"no term", failed(c.Tags.Search(ctx, "", 0)), "the term is empty"},
+		{"negative limit", failed(c.Tags.Search(ctx, "x", -1)), "the limit is negative"},
+		{"page too large", failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Limit: 201})), "not between 0 and 200"},
+		{"negative offset", failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Offset: -1})), "the offset is negative"},
+		{"no profiles for a key", failed(c.Collect.CreateKey(ctx, nil)), "there are no profile ids"},
+		{"bad profile for a key", failed(c.Collect.CreateKey(ctx, []string{"a/b"})), "the profile id has characters"},
+		{"step without a type", failed(c.Collect.SetSteps(ctx, pid, make([]passfort.CollectionStep, 1))), "has no type"},
+		{"no country", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "x"})), "the country is empty"},
+		{"no query", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR"})), "the query is empty"},
+		{"no search", failed(c.Search.Addresses(ctx, nil)), "the search options are nil"},
+		{"long address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: strings.Repeat("x", 201), CountryCode: "GBR"})), "more than 200"},
+		{"no address id", failed(c.Search.FormatAddress(ctx, "", "GBR")), "the address id is empty"},
+		{"no writer", failed(c.Audit.PDFReport(ctx, pid, nil)), "the writer is nil"},
+		{"invalid UTF-8", failed(c.Tags.Add(ctx, pid, "\xff")), "name: string is not valid UTF-8"},
+		{"nil context", failed(c.Profiles.Get(nil, pid)), "the context is nil"}, //nolint:staticcheck // the point of the row
+		{"request without a method", failed(passfort.Do[any](ctx, c, passfort.Request{Path: "/x"})), "the method is empty"},
+		{"request to another host", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "//evil.example/x"})), "not a path below"},
+		{"request with an element that steps up", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: passfort.Path("a", "..")})), "not a path below"},
+		{"request that steps up", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a/%2e%2e/b"})), "not a path below"},
+		{"request with a query in its path", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a?b=c"})), "not a path below"},
+		{"request with another key", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a", Header: http.Header{"apiKey": {"x"}}})), "the SDK's own"},
+		{"request that has no JSON form", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: func() {}})), "no JSON form"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			require.ErrorIs(t, row.err, passfort.ErrInvalidInput)
+			require.ErrorContains(t, row.err, row.want)
+			var failure *passfort.Error
+			require.ErrorAs(t, row.err, &failure)
+			require.Equal(t, passfort.OutcomeNotSent, failure.Outcome)
+			require.Zero(t, failure.Attempts)
+			require.False(t, failure.Transient())
+		})
+	}
+	require.Empty(t, s.seen())
+}
+
+func TestCaptureResponse(t *testing.T) {
+	t.Parallel()
+	var seen passfort.Response
+	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Thing", "1")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, identity)
+	}))
+	require.NoError(t, failed(c.Profiles.Create(t.Context(), newProfile, nil, passfort.CaptureResponse(&seen))))
+	require.Equal(t, 201, seen.StatusCode)
+	require.Equal(t, "1", seen.Header.Get("X-Thing"))
+	require.Equal(t, 1, seen.Attempts)
+
+	c = newClient(t, serve(t, respond(503, "")))
+	require.Error(t, failed(c.Profiles.Get(t.Context(), pid, passfort.CaptureResponse(&seen))))
+	require.Equal(t, 503, seen.StatusCode)
+	require.Equal(t, 3, seen.Attempts)
+}
+
+func TestDo(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(200, `{"headline":"x","n":12345678901234567890}`))
+	c := newClient(t, s)
+	type news struct {
+		Headline string      `json:"headline"`
+		N        json.Number `json:"n"`
+	}
+	got, err := passfort.Do[news](t.Context(), c, passfort.Request{
+		Method: "post",
+		Path:   passfort.Path("profiles", "a/b ?#%", "news"),
+		Query:  url.Values{"q": {"a b"}},
+		Body:   map[string]int{"n": 1},
+		Header: http.Header{"X-New": {"1"}},
+		Route:  "/profiles/{profile_id}/news",
+	})
+	require.NoError(t, err)
+	require.Equal(t, &news{"x", "12345678901234567890"}, got)
+	require.Equal(t, "POST", s.seen()[0].Method)
+	require.Equal(t, "/base/4.0/profiles/a%2Fb%20%3F%23%25/news?q=a+b", s.seen()[0].URI)
+	require.Equal(t, `{"n":1}`, s.seen()[0].Body)
+	require.Equal(t, "1", s.seen()[0].Header.Get("X-New"))
+	require.Equal(t, testKey, s.seen()[0].Header.Get("apikey"))
+
+	raw, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{Method: "GET", Path: "whoami"})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"headline":"x","n":12345678901234567890}`, string(*raw))
+
+	profile, err := passfort.Do[passfort.Profile](t.Context(), newClient(t, serve(t, respond(200, `{"id":"x","new":1}`))), passfort.Request{Method: "GET", Path: "/p"})
+	require.NoError(t, err)
+	require.Equal(t, 1, profile.Unknown.Len())
+
+	empty, err := passfort.Do[news](t.Context(), newClient(t, serve(t, respond(204, ``))), passfort.Request{Method: "DELETE", Path: "/p"})
+	require.NoError(t, err)
+	require.Equal(t, &news{}, empty)
+
+	for _, row := range []struct {
+		method string
+		sent   int
+	}{{"GET", 3}, {"HEAD", 3}, {"POST", 1}, {"DELETE", 1}, {"PUT", 1}} {
+		s := serve(t, respond(503, ""))
+		_, err := passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x/" + pid})
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), pid)
+		require.Len(t, s.seen(), row.sent, row.method)
+	}
+
+	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `{"errors":[{"code":201}]}`))), passfort.Request{Method: "POST", Path: "/x"})
+	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
+	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `[1]`))), passfort.Request{Method: "POST", Path: "/x"})
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+}
+
+func TestHTTPClientIsNotAltered(t *testing.T) {
+	t.Parallel()
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	mine := &http.Client{Transport: transport, Timeout: time.Minute}
+	before := *mine
+	s := serve(t, respond(200, identity))
+	require.NoError(t, failed(newClient(t, s, passfort.WithHTTPClient(mine)).Profiles.Get(t.Context(), pid)))
+	require.Same(t, transport, mine.Transport)
+	require.Nil(t, mine.CheckRedirect)
+	require.Equal(t, before.Timeout, mine.Timeout)
+}
+
+// TestFailedCallKeepsOtherConnections: a call that fails must not make the
+// others dial anew.
+func TestFailedCallKeepsOtherConnections(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	remotes := map[string]bool{}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		remotes[r.RemoteAddr] = true
+		mu.Unlock()
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, strings.Repeat("x", 64<<10))
+	})
+	c := newClient(t, s)
+	for range 5 {
+		require.Error(t, failed(c.Profiles.Get(t.Context(), pid)))
+	}
+	require.Len(t, s.seen(), 15)
+	require.Len(t, remotes, 1)
+}
+
+func TestRedirectsKeepTheKeyHere(t *testing.T) {
+	t.Parallel()
+	elsewhere := serve(t, respond(200, identity))
+	for _, row := range []struct {
+		name   string
+		target string
+	}{
+		{"another host", elsewhere.URL + "/profiles/x"},
+		{"the same host by another name", ""},
+	} {
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			target := row.target
+			if target == "" {
+				target = strings.Replace("http://"+r.Host, "127.0.0.1", "localhost", 1) + "/x"
+			}
+			http.Redirect(w, r, target, http.StatusFound)
+		})
+		_, err := newClient(t, s).Profiles.Get(t.Context(), pid)
+		require.ErrorContains(t, err, "302 Found: a redirect that is not followed", row.name)
+		require.Len(t, s.seen(), 1, row.name)
+	}
+	require.Empty(t, elsewhere.seen())
+
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+r.Host+r.RequestURI, http.StatusFound)
+	}))
+	t.Cleanup(secure.Close)
+	c, err := passfort.New(testKey, passfort.WithBaseURL(secure.URL), passfort.WithHTTPClient(secure.Client()))
+	require.NoError(t, err)
+	require.ErrorContains(t, failed(c.Profiles.Get(t.Context(), pid)), "a redirect that is not followed")
+}
+
+func TestCertificateIsNotAccepted(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(respond(200, identity))
+	s.Config.ErrorLog = stdlog.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	c, err := passfort.New(testKey, passfort.WithBaseURL(s.URL), quick)
+	require.NoError(t, err)
+	_, err = c.Profiles.Create(t.Context(), newProfile)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, passfort.OutcomeNotSent, failure.Outcome)
+	require.Equal(t, 1, failure.Attempts, "another attempt would not help")
+	var certificate *tls.CertificateVerificationError
+	require.ErrorAs(t, err, &certificate)
+	require.ErrorContains(t, err, "certificate was not accepted")
+}
+
+func TestCompressedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, cut := range []int{0, 10} {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			var buf bytes.Buffer
+			zip := gzip.NewWriter(&buf)
+			_, _ = zip.Write([]byte(`{"id":"x","display_name":"` + strings.Repeat("y", 1000) + `"}`))
+			_ = zip.Close()
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(buf.Bytes()[:buf.Len()-cut])
+		})
+		profile, err := newClient(t, s).Profiles.Get(t.Context(), pid)
+		if cut > 0 {
+			require.Error(t, err)
+			require.Len(t, s.seen(), 3)
+			continue
+		}
+		require.NoError(t, err)
+		require.Len(t, profile.DisplayName, 1000)
+	}
+}
+
+type limiter func(ctx context.Context, operation string) error
+
+func (l limiter) Wait(ctx context.Context, operation string) error { return l(ctx, operation) }
+
+func TestLimiter(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var asked []string
+	s := serve(t, respond(429, ""))
+	c := newClient(t, s, passfort.WithLimiter(limiter(func(_ context.Context, operation string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, operation)
+		return nil
+	})))
+	for _, op := range operationCases {
+		require.Error(t, op.call(t.Context(), c))
+	}
+	require.Equal(t, []string{
+		"Profiles.Create", "Profiles.Create", "Profiles.Create",
+		"CollectedData.Replace", "CollectedData.Replace", "CollectedData.Replace",
+		"Audit.PDFReport", "Audit.PDFReport", "Audit.PDFReport",
+	}, asked, "limited operations, each attempt")
+
+	full := errors.New("the bucket is empty")
+	s = serve(t, respond(200, identity))
+	_, err := newClient(t, s, passfort.WithLimiter(limiter(func(context.Context, string) error { return full }))).Profiles.Create(t.Context(), newProfile)
+	require.ErrorIs(t, err, full)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, passfort.OutcomeNotSent, failure.Outcome)
+	require.Empty(t, s.seen())
+}
+
+type spanKey struct{}
+
+type events struct {
+	mu       sync.Mutex
+	attempts []passfort.AttemptInfo
+	results  []passfort.CallResult
+	inSpan   bool
+}
+
+func (e *events) CallStarted(ctx context.Context, call passfort.CallInfo) context.Context {
+	return context.WithValue(ctx, spanKey{}, call.Operation)
+}
+
+func (e *events) AttemptEnded(ctx context.Context, a passfort.AttemptInfo) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.attempts = append(e.attempts, a)
+	e.inSpan = ctx.Value(spanKey{}) == a.Operation
+}
+
+func (e *events) CallEnded(_ context.Context, r passfort.CallResult) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.results = append(e.results, r)
+}
+
+func TestObserver(t *testing.T) {
+	t.Parallel()
+	n := 0
+	var mu sync.Mutex
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		w.Header().Set("X-Request-Id", fmt.Sprint("req-", n))
+		if n++; n < 3 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		_, _ = io.WriteString(w, identity)
+	})
+	seen := &events{}
+	require.NoError(t, failed(newClient(t, s, passfort.WithObserver(seen)).Profiles.Get(t.Context(), pid)))
+	info := passfort.CallInfo{Operation: "Profiles.Get", Method: "GET", Route: "/profiles/{profile_id}"}
+	require.Len(t, seen.attempts, 3)
+	for i, a := range seen.attempts {
+		require.Positive(t, a.Duration)
+		a.Duration = 0
+		require.Equal(t, passfort.AttemptInfo{CallInfo: info, Attempt: i + 1, StatusCode: []int{502, 502, 200}[i], RequestID: fmt.Sprint("req-", i)}, a)
+	}
+	require.True(t, seen.inSpan, "attempts carry the context that CallStarted returned")
+	require.Len(t, seen.results, 1)
+	require.Equal(t, 3, seen.results[0].Attempts)
+	require.Equal(t, 200, seen.results[0].StatusCode)
+	require.Nil(t, seen.results[0].Err)
+
+	seen = &events{}
+	require.Error(t, failed(newClient(t, serve(t, respond(404, "")), passfort.WithObserver(seen)).Profiles.Get(t.Context(), pid)))
+	require.ErrorIs(t, seen.results[0].Err, passfort.ErrNotFound)
+}
+
+func TestDriftIsReportedOnce(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var got []passfort.Drift
+	s := serve(t, respond(200, `{"id":7,"role":"ROBOT","new":{"deep":1},"tasks":[{"new":1},{"new":2}],"status":null}`))
+	c := newClient(t, s, passfort.WithDriftReporter(func(d passfort.Drift) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, d)
+	}))
+	for range 3 {
+		require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
+	}
+	require.Equal(t, []passfort.Drift{
+		{Operation: "Profiles.Get", Pointer: "/id", Kind: passfort.DriftTypeChanged},
+		{Operation: "Profiles.Get", Pointer: "/role", Kind: passfort.DriftUnknownValue},
+		{Operation: "Profiles.Get", Pointer: "/new", Kind: passfort.DriftUnknownField},
+		{Operation: "Profiles.Get", Pointer: "/tasks/*/new", Kind: passfort.DriftUnknownField},
+	}, got)
+}
+
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(200, identity))
+	c := newClient(t, s)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			for range 10 {
+				if err := failed(c.Profiles.Get(context.Background(), pid)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, s.seen(), 500)
+}

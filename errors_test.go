@@ -1,0 +1,314 @@
+package passfort_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	get := func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.Get(ctx, pid)) }
+	create := func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.Create(ctx, newProfile)) }
+	check := func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Get(ctx, pid, oid)) }
+	companies := func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR", Query: "x"}))
+	}
+	for _, row := range []struct {
+		name    string
+		call    func(context.Context, *passfort.Client) error
+		status  int
+		body    string
+		is      []error
+		outcome passfort.Outcome
+		codes   int
+	}{
+		{"404", get, 404, `{}`, []error{passfort.ErrNotFound}, passfort.OutcomeRejected, 0},
+		{"401 without a body", get, 401, ``, []error{passfort.ErrUnauthorized}, passfort.OutcomeRejected, 0},
+		{"403 with HTML", create, 403, `<html>no</html>`, []error{passfort.ErrForbidden}, passfort.OutcomeRejected, 0},
+		{"400 with a list", create, 400, `{"errors":[{"code":101},{"code":201,"message":"m","source":"API"}]}`,
+			[]error{passfort.CodeMissingRequiredFields, passfort.CodeInvalidInputData}, passfort.OutcomeRejected, 2},
+		{"400 with one object", create, 400, `{"errors":{"code":105}}`, []error{passfort.CodeConstraintsNotSatisfied}, passfort.OutcomeRejected, 1},
+		{"400 with an unknown code", create, 400, `{"errors":[{"code":999,"new":true}]}`, []error{passfort.ErrorCode(999)}, passfort.OutcomeRejected, 1},
+		{"400 with truncated JSON", create, 400, `{"errors":[{"co`, nil, passfort.OutcomeRejected, 0},
+		{"200 with a list", create, 200, `{"errors":[{"code":204}]}`, []error{passfort.CodeInvalidAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
+		{"200 with one object", create, 200, `{"errors":{"code":104}}`, []error{passfort.CodeChargeableLimitReached}, passfort.OutcomeRejected, 1},
+		{"200 with errors on a read", get, 200, `{"errors":[{"code":302}]}`, []error{passfort.CodeProviderConnectionError}, passfort.OutcomeRejected, 1},
+		{"200 with errors and no check", check, 200, `{"errors":[{"code":203}]}`, []error{passfort.CodeMissingAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
+		{"200 with errors and no companies", companies, 200, `{"errors":[{"code":303}],"companies":[]}`, []error{passfort.CodeProviderUnknownError}, passfort.OutcomeRejected, 1},
+		{"200 with nothing, a write", create, 200, ``, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
+		{"200 with HTML, a write", create, 200, `<html>`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
+		{"200 with a list, a write", create, 200, `[]`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
+		{"200 without an id, a write", create, 200, `{"surprise":true}`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
+		{"200 with HTML, a read", get, 200, `<html>`, nil, 0, 0},
+		{"500, a read", get, 500, ``, nil, passfort.OutcomeRejected, 0},
+		{"204 with nothing, a write", create, 204, ``, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			err := row.call(t.Context(), newClient(t, serve(t, respond(row.status, row.body))))
+			var failure *passfort.Error
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, row.status, failure.StatusCode)
+			require.Equal(t, row.outcome, failure.Outcome)
+			require.Len(t, failure.Errors, row.codes)
+			require.Equal(t, row.body, string(failure.Body()))
+			for _, target := range row.is {
+				require.ErrorIs(t, fmt.Errorf("wrapped: %w", err), target)
+			}
+			require.Equal(t, row.outcome == passfort.OutcomeUnknown, errors.Is(err, passfort.ErrOutcomeUnknown))
+		})
+	}
+}
+
+func TestErrorsThatAreResults(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, serve(t, respond(200, `{"id":"x","state":"COMPLETE","decision":"ERROR","errors":[{"code":303,"message":"m"}]}`)))
+	check, err := c.Checks.Run(t.Context(), pid, newCheck)
+	require.NoError(t, err)
+	require.Equal(t, passfort.CodeProviderUnknownError, check.Errors[0].Code)
+	require.True(t, check.Done())
+
+	c = newClient(t, serve(t, respond(200, `{"companies":[{"name":"Sample Ltd"}],"errors":[{"code":303}]}`)))
+	found, err := c.Search.Companies(t.Context(), &passfort.CompanySearchOptions{Country: "GBR", Query: "x"})
+	require.NoError(t, err)
+	require.Len(t, found.Companies, 1)
+	require.Len(t, found.Errors, 1)
+
+	c = newClient(t, serve(t, respond(200, `{"id":"x","errors":[]}`)))
+	require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
+
+	c = newClient(t, serve(t, respond(200, `[{"id":"x","errors":[{"code":303}]}]`)))
+	checks, err := c.Checks.List(t.Context(), pid)
+	require.NoError(t, err)
+	require.Len(t, checks[0].Errors, 1)
+}
+
+func TestBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"id":"x"`)
+	}
+	s := serve(t, cut)
+	_, err := newClient(t, s).Profiles.Get(t.Context(), pid)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Len(t, s.seen(), 3, "a read whose answer broke is repeated")
+
+	s = serve(t, cut)
+	_, err = newClient(t, s).Profiles.Create(t.Context(), newProfile)
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+	require.Len(t, s.seen(), 1)
+
+	s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for chunk := bytes.Repeat([]byte(" "), 1<<20); ; {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	})
+	_, err = newClient(t, s).Profiles.Get(t.Context(), pid)
+	require.ErrorContains(t, err, "larger than the limit")
+	require.Len(t, s.seen(), 1)
+}
+
+// canary is what must not be found in anything that is printed.
+var canaries = []string{"canary-key", "Canaria", "1901-02-03", "canary_id", "canary query", "canary+query", "canary-message", "canary-note"}
+
+// canaryCalls are the operations again, with marked data wherever data goes.
+func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
+	const id = "canary_id"
+	data := passfort.NewIndividual()
+	data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{FamilyName: "Canaria"}, DOB: "1901-02-03"}
+	calls := map[string]func(context.Context, *passfort.Client) error{
+		"Profiles.Create": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data}))
+		},
+		"Profiles.Get": func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.Get(ctx, id)) },
+		"Profiles.List": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Query: "canary query"}))
+		},
+		"CollectedData.Update": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.CollectedData.Update(ctx, id, func(d *passfort.EntityData) error { d.CustomerRef += "Canaria"; return nil }))
+		},
+		"CollectedData.Replace": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.CollectedData.Replace(ctx, id, &passfort.CollectedData{EntityData: *data, ETag: "canary_id"}))
+		},
+		"Checks.Run":  func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Run(ctx, id, newCheck)) },
+		"Checks.Wait": func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Wait(ctx, id, id, nil)) },
+		"Tasks.AddNote": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Tasks.AddNote(ctx, id, id, &passfort.NoteRequest{Text: "canary-note"}))
+		},
+		"Tags.Search": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Tags.Search(ctx, "canary query", 0))
+		},
+		"bad id": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Profiles.Get(ctx, "../canary_id"))
+		},
+		"Do": func(ctx context.Context, c *passfort.Client) error {
+			return failed(passfort.Do[json.RawMessage](ctx, c, passfort.Request{Method: "POST", Path: "/x/canary_id", Body: data}))
+		},
+	}
+	for _, op := range operationCases {
+		calls["plain "+op.name] = op.call
+	}
+	return calls
+}
+
+// printed is every form in which an error can end up in a log.
+func printed(t *testing.T, err error) string {
+	t.Helper()
+	var out bytes.Buffer
+	slog.New(slog.NewTextHandler(&out, nil)).Error("failed", "error", err)
+	slog.New(slog.NewJSONHandler(&out, nil)).Error("failed", "error", err)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		fmt.Fprintf(&out, verb+"\n", err)
+	}
+	asJSON, jsonErr := json.Marshal(err)
+	require.NoError(t, jsonErr)
+	out.Write(asJSON)
+	var failure *passfort.Error
+	if errors.As(err, &failure) {
+		fmt.Fprintf(&out, "%v %+v %#v", *failure, *failure, *failure)
+		fmt.Fprintf(&out, "%v %+v %#v", failure.Errors, failure.Errors, failure.Errors)
+	}
+	var waited *passfort.WaitError
+	if errors.As(err, &waited) {
+		fmt.Fprintf(&out, "%v %+v %#v", *waited, *waited, *waited)
+	}
+	var conflict *passfort.ConflictError
+	if errors.As(err, &conflict) {
+		fmt.Fprintf(&out, "%v %+v %#v", *conflict, *conflict, *conflict)
+	}
+	return out.String()
+}
+
+// watcher is an Observer that prints all it is told.
+type watcher struct {
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (w *watcher) print(what any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fmt.Fprintf(&w.out, "%+v\n", what)
+}
+
+func (w *watcher) CallStarted(ctx context.Context, call passfort.CallInfo) context.Context {
+	w.print(call)
+	return ctx
+}
+func (w *watcher) AttemptEnded(_ context.Context, attempt passfort.AttemptInfo) { w.print(attempt) }
+func (w *watcher) CallEnded(_ context.Context, result passfort.CallResult)      { w.print(result) }
+
+func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
+	person := `{"id":"canary_id","entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Canaria"}},"errors":[{"code":201,"message":"canary-message 1901-02-03"}]}`
+	for name, answer := range map[string]http.HandlerFunc{
+		"refused":      respond(400, person),
+		"conflict":     respond(412, person),
+		"errors in ok": respond(200, `{"errors":[{"code":201,"message":"canary-message Canaria"}]}`),
+		"garbage":      respond(200, `{"canary_id": Canaria`),
+		"HTML":         respond(502, `<p>canary-message`),
+		"hang up":      hangUp,
+		"never done":   respond(200, `{"id":"canary_id","state":"RUNNING","output_data":{"x":"Canaria"}}`),
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://canary_id.example/canary_id", http.StatusPermanentRedirect)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for op, call := range canaryCalls() {
+				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				s := serve(t, answer)
+				var log bytes.Buffer
+				watch := &watcher{}
+				c, err := passfort.New("canary-key", passfort.WithBaseURL(s.URL), quick, passfort.WithObserver(watch),
+					passfort.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+				require.NoError(t, err)
+				all := fmt.Sprintf("%v %+v %#v", c, c, c)
+				if err := call(ctx, c); err != nil {
+					all += printed(t, err)
+				}
+				all += log.String() + watch.out.String()
+				for _, canary := range canaries {
+					require.NotContains(t, all, canary, "%s, %s", name, op)
+				}
+				if strings.HasPrefix(op, "plain ") {
+					require.NotContains(t, all, pid, op)
+					require.NotContains(t, all, oid, op)
+				}
+				cancel()
+			}
+		})
+	}
+}
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	t.Parallel()
+	secret := passfort.Secret("canary-key")
+	require.Equal(t, "canary-key", secret.Reveal())
+	holder := struct {
+		Key *passfort.Secret
+		All []passfort.Secret
+	}{&secret, []passfort.Secret{secret}}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10s"} {
+		fmt.Fprintf(&out, verb, secret)
+		fmt.Fprintf(&out, verb, holder)
+	}
+	fmt.Fprintln(&out, secret, holder)
+	asJSON, err := json.Marshal(holder)
+	require.NoError(t, err)
+	out.Write(asJSON)
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secret", secret, "holder", holder)
+	require.NotContains(t, out.String(), "canary")
+	require.Contains(t, out.String(), "[redacted]")
+
+	for _, doc := range []string{`"k"`, `{"key":"k"}`, `{"apikey":"k"}`} {
+		var got passfort.Secret
+		require.NoError(t, json.Unmarshal([]byte(doc), &got))
+		require.Equal(t, "k", got.Reveal())
+	}
+	var got passfort.Secret
+	require.Error(t, json.Unmarshal([]byte(`7`), &got))
+}
+
+func TestErrorText(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		answer http.HandlerFunc
+		want   string
+	}{
+		{"refused", respond(400, `{"errors":[{"code":201},{"code":7}]}`),
+			"passfort: Profiles.Create: POST /profiles: 400 Bad Request: code 201 INVALID_INPUT_DATA: code 7"},
+		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been done: look before repeating it"},
+		{"gateway", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Request-Id", "req-7")
+			w.WriteHeader(http.StatusBadGateway)
+		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request req-7)"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := newClient(t, serve(t, row.answer)).Profiles.Create(t.Context(), newProfile)
+			require.EqualError(t, err, row.want)
+		})
+	}
+}

@@ -1,0 +1,364 @@
+package passfort
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// DefaultCollectionOrigin is where Passfort serves the hosted forms and the
+// script that embeds them (sheet 1.1).
+const DefaultCollectionOrigin = "https://collection.passfort.com"
+
+// StaticLoader returns the page behind the link in the e-mail that Passfort
+// sends for a customer request (guide: customer requests, sheet 5.6). The link
+// has the id and the key of the request in its query; the script reads them
+// there, and takes them out of the address bar and the history.
+//
+// That query is part of the first request for the page, so keep it out of access
+// logs, here and in every proxy in front: log RedactRequest(r) in place of r.
+// The page itself never repeats it.
+//
+// The handler answers GET and HEAD, on whatever path it is mounted at. It panics
+// if the options cannot be used.
+func StaticLoader(options LoaderOptions) http.Handler {
+	return newLoader(options, nil)
+}
+
+// DynamicLoader returns the page that shows a customer request to the signed-in
+// applicant it belongs to: the third step of a registration flow (guide:
+// registration, sheet 5.6). For each request for the page, credentials says
+// which customer request this visitor may fill in. It must decide by the
+// visitor's session, never by something the visitor can choose. Nothing that it
+// returns is kept, and the page must not be cached by anyone.
+//
+// When credentials fails with ErrNotSignedIn, the visitor is sent to SignInURL
+// or gets status 403; with any other error, and with an empty id or key, status
+// 500. These pages tell nothing of the error, which LoaderOptions.OnError gets.
+//
+// The handler answers GET and HEAD, on whatever path it is mounted at. It panics
+// if the options cannot be used or credentials is nil.
+func DynamicLoader(credentials func(*http.Request) (LoaderCredentials, error), options LoaderOptions) http.Handler {
+	if credentials == nil {
+		panic("passfort: nil credentials function")
+	}
+	return newLoader(options, credentials)
+}
+
+// LoaderCredentials open one customer request: what CreateCustomerRequest
+// returned. The key is that of the request, never the account's.
+type LoaderCredentials struct {
+	RequestID string
+	APIKey    Secret
+}
+
+// ErrNotSignedIn is for the function given to DynamicLoader: the visitor has no
+// session, or no customer request to fill in.
+var ErrNotSignedIn = errors.New("passfort: not signed in")
+
+// LoaderOptions shape the page around the forms. The zero value is a plain page
+// in English for Passfort's own origin.
+type LoaderOptions struct {
+	// CollectionOrigin is the only origin, besides the page's own, that the page
+	// may run scripts of, frame and talk to. It is https, or http on this machine
+	// for tests. Default: DefaultCollectionOrigin.
+	CollectionOrigin string
+	// Title of the document. Default "Customer".
+	Title string
+	// Language of the page, a BCP 47 tag. Default "en".
+	Language string
+	// Header and Footer are put before and after the form, inside the body.
+	Header, Footer template.HTML
+	// Stylesheets are URLs on the page's own origin.
+	Stylesheets []string
+	// Unavailable is shown when the script of the form cannot be loaded or
+	// JavaScript is off. Default: a sentence in English.
+	Unavailable string
+	// Template is a page of your own, executed with a LoaderPage. It must print
+	// .Form once.
+	Template *template.Template
+	// Data returns what Template gets as .Data, for example the name of the
+	// visitor.
+	Data func(*http.Request) any
+	// InlineStyles lets the page have style attributes and style elements without
+	// a nonce. Passfort's script may need it: what it does is not published.
+	InlineStyles bool
+	// Framed lets pages of the same origin frame this one. Otherwise nobody may.
+	Framed bool
+	// SignInURL is where visitors go for whom the credentials function returns
+	// ErrNotSignedIn.
+	SignInURL string
+	// OnError is told why a page could not be shown. Do not log more of the
+	// request than RedactRequest leaves.
+	OnError func(*http.Request, error)
+}
+
+// LoaderPage is what LoaderOptions.Template is executed with. The document needs
+// <base href="/"> (sheet 5.6), so write links in it from the root.
+type LoaderPage struct {
+	Title    string
+	Language string
+	// Nonce makes a script or style element of yours run: <script nonce="{{.Nonce}}">.
+	Nonce string
+	// Form is the element that the form is put into, and the scripts that do it.
+	// It holds the key of the request.
+	Form template.HTML
+	// Data is the result of LoaderOptions.Data.
+	Data any
+
+	Header, Footer template.HTML
+	Stylesheets    []string
+}
+
+// RedactRequest returns a copy of r that is fit for an access log: without the
+// query of its URL, its cookies and its Authorization, and without query and
+// fragment of the Referer. The method, path, protocol and remote address are as
+// they were. The copy has no body.
+func RedactRequest(r *http.Request) *http.Request {
+	clean := r.Clone(r.Context())
+	clean.Body, clean.GetBody, clean.ContentLength = http.NoBody, nil, 0
+	clean.Form, clean.PostForm, clean.MultipartForm = nil, nil, nil
+	redactURL(clean.URL)
+	clean.RequestURI = clean.URL.RequestURI()
+	for _, name := range []string{"Cookie", "Authorization", "Proxy-Authorization", "Apikey"} {
+		clean.Header.Del(name)
+	}
+	if referer := clean.Header.Get("Referer"); referer != "" {
+		clean.Header.Del("Referer")
+		if from, err := url.Parse(referer); err == nil {
+			redactURL(from)
+			clean.Header.Set("Referer", from.String())
+		}
+	}
+	return clean
+}
+
+func redactURL(u *url.URL) {
+	if u.RawQuery != "" {
+		u.RawQuery = "redacted"
+	}
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+}
+
+// loader serves one kind of page.
+type loader struct {
+	options     LoaderOptions
+	credentials func(*http.Request) (LoaderCredentials, error) // nil: they are in the URL
+	page        *template.Template
+}
+
+func newLoader(options LoaderOptions, credentials func(*http.Request) (LoaderCredentials, error)) *loader {
+	if options.CollectionOrigin == "" {
+		options.CollectionOrigin = DefaultCollectionOrigin
+	}
+	origin, problem := checkOrigin(options.CollectionOrigin)
+	if problem != "" {
+		panic("passfort: " + problem)
+	}
+	options.CollectionOrigin = origin
+	if options.Title == "" {
+		options.Title = "Customer"
+	}
+	if options.Language == "" {
+		options.Language = "en"
+	}
+	if options.Unavailable == "" {
+		options.Unavailable = "The form cannot be shown. Please turn JavaScript on, or try again later."
+	}
+	l := &loader{options: options, credentials: credentials, page: options.Template}
+	if l.page == nil {
+		l.page = loaderPage
+	}
+	return l
+}
+
+// checkOrigin returns an origin as it stands in a policy: scheme and host. Only
+// characters of host names and ports get through, so that it can be put there.
+func checkOrigin(s string) (origin, problem string) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", "the collection origin is not scheme://host"
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return !isHostRune(r) }):
+		return "", "the collection origin has characters that no host has"
+	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
+		return u.Scheme + "://" + strings.ToLower(u.Host), ""
+	}
+	return "", "the collection origin is neither https nor on this machine"
+}
+
+func isHostRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(".-:[]", r)
+}
+
+// ServeHTTP answers with the page.
+func (l *loader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	nonce := rand.Text()
+	l.setHeader(w.Header(), nonce)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		l.fail(w, r, http.StatusMethodNotAllowed)
+		return
+	}
+	page, err := l.render(r, nonce)
+	switch {
+	case err == nil:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if r.Method == http.MethodGet {
+			_, _ = w.Write(page)
+		}
+		return
+	case l.options.OnError != nil:
+		l.options.OnError(r, err)
+	}
+	switch {
+	case !errors.Is(err, ErrNotSignedIn):
+		l.fail(w, r, http.StatusInternalServerError)
+	case l.options.SignInURL != "":
+		w.Header().Set("Location", l.options.SignInURL)
+		w.WriteHeader(http.StatusSeeOther)
+	default:
+		l.fail(w, r, http.StatusForbidden)
+	}
+}
+
+var errEmptyCredentials = errors.New("passfort: the credentials function returned an empty id or key")
+
+// render returns the whole page, so that an error can still be answered with
+// its own status.
+func (l *loader) render(r *http.Request, nonce string) ([]byte, error) {
+	form := loaderForm{Nonce: nonce, Script: l.options.CollectionOrigin + "/embed.js", Unavailable: l.options.Unavailable}
+	if l.credentials != nil {
+		given, err := l.credentials(r)
+		if err != nil {
+			return nil, err
+		}
+		if given.RequestID == "" || given.APIKey == "" {
+			return nil, errEmptyCredentials
+		}
+		form.Given = &givenCredentials{given.RequestID, given.APIKey.Reveal()}
+	}
+	var b bytes.Buffer
+	if err := loaderFormTemplate.Execute(&b, form); err != nil {
+		return nil, err
+	}
+	page := LoaderPage{
+		Title: l.options.Title, Language: l.options.Language, Nonce: nonce,
+		Form:   template.HTML(b.String()), // escaped by its own template
+		Header: l.options.Header, Footer: l.options.Footer, Stylesheets: l.options.Stylesheets,
+	}
+	if l.options.Data != nil {
+		page.Data = l.options.Data(r)
+	}
+	b.Reset()
+	if err := l.page.Execute(&b, page); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// setHeader sets what keeps the key on the page: nothing may store the page, no
+// request tells where it came from, and nothing else than the collection origin
+// and what has the nonce may run.
+func (l *loader) setHeader(h http.Header, nonce string) {
+	origin := l.options.CollectionOrigin
+	styles := "'nonce-" + nonce + "'"
+	if l.options.InlineStyles {
+		styles = "'unsafe-inline'"
+	}
+	ancestors, frame := "'none'", "DENY"
+	if l.options.Framed {
+		ancestors, frame = "'self'", "SAMEORIGIN"
+	}
+	h.Set("Content-Security-Policy", strings.Join([]string{
+		"default-src 'none'",
+		"script-src " + origin + " 'nonce-" + nonce + "'",
+		"frame-src " + origin,
+		"connect-src " + origin,
+		"style-src 'self' " + origin + " " + styles,
+		"img-src 'self' data: " + origin,
+		"font-src 'self' " + origin,
+		"base-uri 'self'",
+		"form-action 'self'",
+		"frame-ancestors " + ancestors,
+	}, "; "))
+	h.Set("Cache-Control", "no-store, private")
+	// A cache that stores in spite of that must not reuse the page for anyone.
+	h.Set("Vary", "*")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", frame)
+	// The camera is for the form, which photographs documents. The page itself
+	// must have it to pass it on.
+	h.Set("Permissions-Policy", `camera=(self "`+origin+`"), microphone=(), geolocation=(), payment=(), usb=(), display-capture=()`)
+}
+
+// fail answers with a page that tells the status and nothing else.
+func (l *loader) fail(w http.ResponseWriter, r *http.Request, status int) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	_ = loaderFailure.Execute(w, struct{ Language, Text string }{l.options.Language, http.StatusText(status)})
+}
+
+// loaderForm is the part of the page that Passfort's script works with. Given
+// is nil where the credentials are in the URL. A Secret would print redacted, so
+// the key is a string here and nowhere else.
+type loaderForm struct {
+	Nonce, Script, Unavailable string
+	Given                      *givenCredentials
+}
+
+type givenCredentials struct{ RequestID, APIKey string }
+
+var loaderFormTemplate = template.Must(template.New("form").Parse(`<div id="collection-wrapper"></div>
+<noscript><p>{{.Unavailable}}</p></noscript>
+<script src="{{.Script}}"></script>
+<script nonce="{{.Nonce}}">
+window.onload = function () {
+	if (!window.PassFortCollect) {
+		document.getElementById("collection-wrapper").textContent = {{.Unavailable}};
+		return;
+	}
+	{{with .Given}}PassFortCollect.init({request_id: {{.RequestID}}, apikey: {{.APIKey}}});{{else}}PassFortCollect.initFromUrl();{{end}}
+};
+</script>`))
+
+var loaderPage = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+<html lang="{{.Language}}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}}</title>
+<base href="/">
+{{range .Stylesheets}}<link rel="stylesheet" href="{{.}}">
+{{end}}</head>
+<body>
+{{.Header}}
+<main>
+{{.Form}}
+</main>
+{{.Footer}}
+</body>
+</html>
+`))
+
+var loaderFailure = template.Must(template.New("failure").Parse(`<!DOCTYPE html>
+<html lang="{{.Language}}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Text}}</title>
+</head>
+<body>
+<main><h1>{{.Text}}</h1></main>
+</body>
+</html>
+`))

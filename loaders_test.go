@@ -1,0 +1,279 @@
+package passfort_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+func given(id, key string) func(*http.Request) (passfort.LoaderCredentials, error) {
+	return func(*http.Request) (passfort.LoaderCredentials, error) {
+		return passfort.LoaderCredentials{RequestID: id, APIKey: passfort.Secret(key)}, nil
+	}
+}
+
+func load(t *testing.T, h http.Handler, method, target string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, target, nil))
+	return w
+}
+
+var nonceInPolicy = regexp.MustCompile(`'nonce-([A-Za-z0-9]+)'`)
+
+func TestLoaderHeaders(t *testing.T) {
+	t.Parallel()
+	failing := func(*http.Request) (passfort.LoaderCredentials, error) {
+		return passfort.LoaderCredentials{}, errors.New("the database of " + requestKey)
+	}
+	signedOut := func(*http.Request) (passfort.LoaderCredentials, error) {
+		return passfort.LoaderCredentials{}, fmt.Errorf("no session %s: %w", requestKey, passfort.ErrNotSignedIn)
+	}
+	const (
+		passfortOrigin = "https://collection.passfort.com"
+		policy         = "default-src 'none'; script-src %[1]s 'nonce-N'; frame-src %[1]s; connect-src %[1]s; style-src 'self' %[1]s %[2]s; " +
+			"img-src 'self' data: %[1]s; font-src 'self' %[1]s; base-uri 'self'; form-action 'self'; frame-ancestors %[3]s"
+	)
+	nonced, inline := "'nonce-N'", "'unsafe-inline'"
+	for _, row := range []struct {
+		name    string
+		handler http.Handler
+		method  string
+		status  int
+		policy  string
+		extra   map[string]string
+	}{
+		{"static", passfort.StaticLoader(passfort.LoaderOptions{}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"static HEAD", passfort.StaticLoader(passfort.LoaderOptions{}), "HEAD", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"static POST", passfort.StaticLoader(passfort.LoaderOptions{}), "POST", 405, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Allow": "GET, HEAD"}},
+		{"dynamic", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"dynamic HEAD", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "HEAD", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"dynamic DELETE", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "DELETE", 405, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Allow": "GET, HEAD"}},
+		{"another origin", passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: "http://127.0.0.1:4011/"}), "GET", 200, fmt.Sprintf(policy, "http://127.0.0.1:4011", nonced, "'none'"), nil},
+		{"framed", passfort.StaticLoader(passfort.LoaderOptions{Framed: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'self'"), map[string]string{"X-Frame-Options": "SAMEORIGIN"}},
+		{"inline styles", passfort.StaticLoader(passfort.LoaderOptions{InlineStyles: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, inline, "'none'"), nil},
+		{"callback fails", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"empty credentials", passfort.DynamicLoader(given("", ""), passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"empty key", passfort.DynamicLoader(given(requestID, ""), passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"signed out", passfort.DynamicLoader(signedOut, passfort.LoaderOptions{}), "GET", 403, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"signed out, sent to sign in", passfort.DynamicLoader(signedOut, passfort.LoaderOptions{SignInURL: "/sign-in"}), "GET", 303, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Location": "/sign-in"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := load(t, row.handler, row.method, "/form?request_id=from-the-url&apikey=key-from-the-url")
+			require.Equal(t, row.status, w.Code)
+			want := map[string]string{
+				"Content-Security-Policy": row.policy,
+				"Cache-Control":           "no-store, private",
+				"Vary":                    "*",
+				"Referrer-Policy":         "no-referrer",
+				"X-Content-Type-Options":  "nosniff",
+				"X-Frame-Options":         "DENY",
+			}
+			for name, value := range row.extra {
+				want[name] = value
+			}
+			header := w.Header().Clone()
+			header.Set("Content-Security-Policy", nonceInPolicy.ReplaceAllString(header.Get("Content-Security-Policy"), "'nonce-N'"))
+			for name, value := range want {
+				require.Equal(t, value, header.Get(name), name)
+			}
+			require.Contains(t, header.Get("Permissions-Policy"), `camera=(self "http`)
+			for _, name := range []string{"Etag", "Last-Modified", "Expires", "Set-Cookie"} {
+				require.Empty(t, header.Get(name), name)
+			}
+			require.NotContains(t, fmt.Sprint(w.Header()), "key")
+			require.NotContains(t, w.Body.String(), "from-the-url")
+			if row.status != 200 {
+				require.NotContains(t, w.Body.String(), requestKey)
+				require.NotContains(t, w.Body.String(), "database")
+			}
+			if row.method == "HEAD" {
+				require.Zero(t, w.Body.Len())
+			}
+		})
+	}
+}
+
+func TestLoaderTellsItsErrorsToTheSite(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("no database")
+	var told []error
+	h := passfort.DynamicLoader(
+		func(*http.Request) (passfort.LoaderCredentials, error) { return passfort.LoaderCredentials{}, broken },
+		passfort.LoaderOptions{OnError: func(_ *http.Request, err error) { told = append(told, err) }},
+	)
+	load(t, h, "GET", "/form")
+	require.Equal(t, []error{broken}, told)
+}
+
+func TestNoncesDiffer(t *testing.T) {
+	t.Parallel()
+	h := passfort.StaticLoader(passfort.LoaderOptions{})
+	seen := map[string]bool{}
+	for range 100 {
+		w := load(t, h, "GET", "/")
+		found := nonceInPolicy.FindStringSubmatch(w.Header().Get("Content-Security-Policy"))
+		require.Len(t, found, 2)
+		require.GreaterOrEqual(t, len(found[1]), 22)
+		require.Contains(t, w.Body.String(), `<script nonce="`+found[1]+`">`)
+		seen[found[1]] = true
+	}
+	require.Len(t, seen, 100)
+}
+
+func TestLoaderPageIsThatOfTheGuide(t *testing.T) {
+	t.Parallel()
+	static := load(t, passfort.StaticLoader(passfort.LoaderOptions{Title: "Ihre Daten & mehr", Language: "de"}), "GET", "/").Body.String()
+	for _, part := range []string{
+		"<!DOCTYPE html>", `<html lang="de">`, `<meta charset="utf-8">`, `<meta name="viewport"`, `<title>Ihre Daten &amp; mehr</title>`, `<base href="/">`,
+		`<div id="collection-wrapper"></div>`, `src="https://collection.passfort.com/embed.js"`, "window.onload", "PassFortCollect.initFromUrl()",
+	} {
+		require.Contains(t, static, part)
+	}
+	require.NotContains(t, static, "PassFortCollect.init(")
+	dynamic := load(t, passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{
+		Header: "<header>ours</header>", Footer: "<footer>too</footer>", Stylesheets: []string{"/style.css"},
+	}), "GET", "/").Body.String()
+	for _, part := range []string{
+		"<header>ours</header>", "<footer>too</footer>", `<link rel="stylesheet" href="/style.css">`, `<div id="collection-wrapper"></div>`,
+		`PassFortCollect.init({request_id: "` + requestID + `", apikey: "` + requestKey + `"})`,
+	} {
+		require.Contains(t, dynamic, part)
+	}
+	require.NotContains(t, dynamic, "initFromUrl")
+}
+
+var initCall = regexp.MustCompile(`PassFortCollect\.init\(\{request_id: (".*"), apikey: (".*")\}\);`)
+
+// TestCredentialsStayData puts what could break out of a script into the
+// credentials. A browser test does the same with a browser.
+func TestCredentialsStayData(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, text string }{
+		{"end of the script", `</script><script>alert(1)</script>`},
+		{"comment", `<!--<script>`},
+		{"double quote", `");alert(1);("`},
+		{"single quote", `');alert(1);('`},
+		{"backslash", `\");alert(1);//`},
+		{"template", "${alert(1)}`"},
+		{"template action", `{{.APIKey}}`},
+		{"line separators", "a\u2028alert(1)\u2029b\nc\rd"},
+		{"entities", `&quot;);alert(1);&#x27;`},
+		{"controls", "\x00\x01\x7f"},
+		{"long", strings.Repeat("0123456789abcdef", 640)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			body := load(t, passfort.DynamicLoader(given(row.text, row.text), passfort.LoaderOptions{}), "GET", "/").Body.String()
+			require.Equal(t, 2, strings.Count(body, "<script"))
+			require.Equal(t, 2, strings.Count(body, "</script>"))
+			found := initCall.FindStringSubmatch(body)
+			require.Len(t, found, 3)
+			for _, literal := range found[1:] {
+				var back string
+				require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(literal, `\'`, `'`)), &back))
+				require.Equal(t, row.text, back)
+				require.NotContains(t, literal, "\u2028")
+			}
+		})
+	}
+}
+
+func TestOwnTemplate(t *testing.T) {
+	t.Parallel()
+	page := template.Must(template.New("mine").Parse(
+		`<title>{{.Title}}</title><p>{{.Data}}</p>{{.Form}}<script nonce="{{.Nonce}}">let name = {{.Data}};</script>`))
+	h := passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{
+		Template: page, Title: "Mine", Data: func(r *http.Request) any { return r.URL.Path + "</p>" },
+	})
+	w := load(t, h, "GET", "/Ada")
+	require.Contains(t, w.Body.String(), "<title>Mine</title><p>/Ada&lt;/p&gt;</p>")
+	require.Contains(t, w.Body.String(), requestKey)
+	nonce := nonceInPolicy.FindStringSubmatch(w.Header().Get("Content-Security-Policy"))[1]
+	require.Equal(t, 2, strings.Count(w.Body.String(), `nonce="`+nonce+`"`))
+}
+
+func TestTemplateThatFailsGivesNoHalfPage(t *testing.T) {
+	t.Parallel()
+	page := template.Must(template.New("broken").Parse(`{{.Form}}{{.Data.Missing}}`))
+	h := passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{Template: page, Data: func(*http.Request) any { return struct{}{} }})
+	w := load(t, h, "GET", "/")
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	require.NotContains(t, w.Body.String(), requestKey)
+}
+
+func TestCollectionOriginIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{"https://forms.example.com", "https://forms.example.com:8443/", "http://localhost:1", "http://[::1]:2"} {
+		require.NotPanics(t, func() { passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: origin}) }, origin)
+	}
+	for _, origin := range []string{
+		"http://forms.example.com", "forms.example.com", "//forms.example.com", "https://", "https://a.example/path", "https://a.example?x",
+		"https://a.example#x", "https://user@a.example", "javascript:alert(1)", "https://a.example; script-src *", "https://*.example", "https://a.example'", " https://a.example",
+	} {
+		require.Panics(t, func() { passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: origin}) }, origin)
+	}
+	require.Panics(t, func() { passfort.DynamicLoader(nil, passfort.LoaderOptions{}) })
+}
+
+// TestTwoVisitorsAtOnce asks with two sessions from many goroutines.
+func TestTwoVisitorsAtOnce(t *testing.T) {
+	t.Parallel()
+	h := passfort.DynamicLoader(func(r *http.Request) (passfort.LoaderCredentials, error) {
+		who := r.Header.Get("Cookie")
+		return passfort.LoaderCredentials{RequestID: "id-of-" + who, APIKey: passfort.Secret("key-of-" + who)}, nil
+	}, passfort.LoaderOptions{})
+	var running sync.WaitGroup
+	for i := range 200 {
+		mine, other := "ada", "bob"
+		if i%2 == 1 {
+			mine, other = other, mine
+		}
+		running.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), "GET", "/form", nil)
+			r.Header.Set("Cookie", mine)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			body := w.Body.String()
+			if !strings.Contains(body, "key-of-"+mine) || strings.Contains(body, "key-of-"+other) {
+				t.Errorf("the page of %s has other credentials", mine)
+			}
+		})
+	}
+	running.Wait()
+}
+
+func TestRedactRequest(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "https://site.example/form?request_id=the-id&apikey="+requestKey, strings.NewReader("body "+requestKey))
+	r.Header.Set("Cookie", "session="+requestKey)
+	r.Header.Set("Authorization", "Bearer "+requestKey)
+	r.Header.Set("Referer", "https://user:"+requestKey+"@site.example/form?apikey="+requestKey+"#"+requestKey)
+	r.Header.Set("User-Agent", "browser")
+	clean := passfort.RedactRequest(r)
+	require.NotContains(t, fmt.Sprintf("%+v %v %v", clean, clean.URL, clean.Header), requestKey)
+	body, err := io.ReadAll(clean.Body)
+	require.NoError(t, err)
+	require.Empty(t, body)
+	require.Equal(t, "/form", clean.URL.Path)
+	require.Equal(t, "/form?redacted", clean.RequestURI)
+	require.Equal(t, "https://site.example/form?redacted", clean.Referer())
+	require.Equal(t, "browser", clean.UserAgent())
+	require.Equal(t, r.RemoteAddr, clean.RemoteAddr)
+
+	require.Equal(t, requestKey, r.URL.Query().Get("apikey"), "the request itself is left alone")
+	require.NotEmpty(t, r.Header.Get("Cookie"))
+}

@@ -1,0 +1,178 @@
+package passfort
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write docs/operations.md anew")
+
+// composites lists every method of a service that is not an operation itself,
+// and the operations that it sends.
+var composites = map[string][]string{
+	"Applications.Wait":       {"Applications.Get"},
+	"Checks.RunAndWait":       {"Checks.Run", "Checks.List", "Checks.Get"},
+	"Checks.Wait":             {"Checks.Get"},
+	"CollectedData.Update":    {"CollectedData.Get", "CollectedData.Replace"},
+	"Documents.DownloadImage": {"Documents.GetImage"},
+	"Documents.List":          {"CollectedData.Get"},
+	"Documents.Submit":        {"Documents.UploadImage", "Documents.Create"},
+	"Events.BulkResolve":      {"Events.BulkUpdate"},
+	"Events.Resolve":          {"Events.Update"},
+	"Files.Download":          {"Files.Get"},
+	"Forms.StartRegistration": {"Profiles.Create", "Forms.CustomerRequest", "Forms.CreateCustomerRequest"},
+	"Forms.Wait":              {"Forms.CustomerRequest"},
+	"Profiles.All":            {"Profiles.List"},
+	"Tasks.Complete":          {"Tasks.Update"},
+}
+
+// TestEveryMethodIsInTheTable walks what a user of a Client can call and holds
+// it against the operations table, both ways.
+func TestEveryMethodIsInTheTable(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, op := range operations {
+		names = append(names, op.name)
+	}
+	methods := clientMethods()
+	known := append(slices.Collect(maps.Keys(composites)), names...)
+	require.Empty(t, without(known, methods), "no method of a service")
+	require.Empty(t, without(methods, known), "neither an operation of the table nor a row of composites")
+	for name, uses := range composites {
+		require.NotEmpty(t, uses, name)
+		require.Subset(t, names, uses, "%s sends what is no operation", name)
+	}
+}
+
+// without returns what is in a and not in b.
+func without(a, b []string) []string {
+	return slices.DeleteFunc(slices.Sorted(slices.Values(a)), func(s string) bool { return slices.Contains(b, s) })
+}
+
+// clientMethods returns the exported methods of Client and of its services, as
+// Service.Method.
+func clientMethods() []string {
+	var methods []string
+	client := reflect.TypeFor[*Client]()
+	for i := range client.NumMethod() {
+		methods = append(methods, client.Method(i).Name)
+	}
+	for i := range client.Elem().NumField() {
+		service := client.Elem().Field(i)
+		if !service.IsExported() {
+			continue
+		}
+		for j := range service.Type.NumMethod() {
+			methods = append(methods, service.Name+"."+service.Type.Method(j).Name)
+		}
+	}
+	return methods
+}
+
+// TestOperationsAreComplete holds each entry of the table against the rules
+// that the promises rest on.
+func TestOperationsAreComplete(t *testing.T) {
+	t.Parallel()
+	require.Len(t, operations, 52)
+	routes := map[string]string{}
+	for _, op := range operations {
+		t.Run(op.name, func(t *testing.T) {
+			require.Contains(t, []string{get, post, del}, op.method)
+			require.True(t, strings.HasPrefix(op.route, "/"), op.route)
+			require.Empty(t, routes[op.method+op.route], "two operations on one route")
+			routes[op.method+op.route] = op.name
+			require.NotEmpty(t, op.since)
+			require.NotEmpty(t, op.sure)
+			switch {
+			case op.charged != "" && op.class == safe:
+				require.Equal(t, "Search.Companies", op.name, "what costs money is not repeated freely")
+			case op.method == get:
+				require.Contains(t, []any{safe, once}, any(op.class))
+			case op.method == post:
+				require.NotEqual(t, safe, op.class, "a POST is a write")
+			case op.method == del:
+				require.Equal(t, idempotent, op.class)
+			}
+		})
+	}
+}
+
+// TestOperationsReference holds docs/operations.md against the table.
+func TestOperationsReference(t *testing.T) {
+	t.Parallel()
+	const file = "docs/operations.md"
+	want := operationsReference()
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(want), 0o644))
+	}
+	got, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, want, string(got), "run go generate")
+}
+
+func operationsReference() string {
+	var b strings.Builder
+	b.WriteString(`<!-- Written by "go generate" from operations.go. -->
+
+# Operations
+
+Every operation of the API that the SDK knows, in the order of the API's own
+description. The name is the service and its method, as in error texts, log
+lines and metrics.
+
+- **Repeated** says when a failed call may be sent again.
+  - *safe*: a read, whenever it failed.
+  - *conditional*: a write with ` + "`If-Match`" + `, whenever it failed: the server refuses
+    a repeat of what it has already done. With ` + "`Overwrite`" + ` it is *once*.
+  - *idempotent*: a write that leaves the same state when it is repeated,
+    whenever it failed.
+  - *once*: only when the request provably never left this machine, or when the
+    server said that it did nothing (429). Every other failure says
+    ` + "`ErrOutcomeUnknown`" + `.
+- **Attempt** is the time limit of one attempt; the whole call is bounded by its
+  context.
+- **Charged** is what a call may cost on a live account.
+- **Quota** marks the operations that have a rate limit of their own.
+- **Since** is the oldest source that names the operation: Passfort's API
+  description of the year given, a guide, or the help pages.
+- **Sure** is how well the path and the shapes are known. Nothing here was tried
+  against a live account: report what differs.
+
+| Operation | Method | Route | Repeated | Attempt | Charged | Quota | Since | Sure |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+`)
+	for _, op := range operations {
+		limit, quota := op.limit, ""
+		if limit == 0 {
+			limit = attemptLimit
+		}
+		if op.rateLimited {
+			quota = "yes"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %d s | %s | %s | %s | %s |\n",
+			op.name, op.method, op.route, op.class, limit/time.Second, op.charged, quota, op.since, op.sure)
+	}
+	b.WriteString(`
+## Methods made of operations
+
+These methods send the operations above; each of them is repeated by its own
+rule. ` + "`Checks.Run`" + ` too sends more than itself: when its answer is lost, it looks for
+the check with ` + "`Checks.List`" + `.
+
+| Method | Operations |
+| --- | --- |
+`)
+	for _, name := range slices.Sorted(maps.Keys(composites)) {
+		fmt.Fprintf(&b, "| `%s` | `%s` |\n", name, strings.Join(composites[name], "`, `"))
+	}
+	return b.String()
+}

@@ -1,0 +1,185 @@
+package passforttest
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+//go:embed web
+var web embed.FS
+
+// Visit is one request the collection origin received.
+type Visit struct {
+	Method   string
+	Path     string
+	RawQuery string
+	Header   http.Header
+	Time     time.Time
+}
+
+type visitLog struct {
+	mu     sync.Mutex
+	visits []Visit
+}
+
+// visitsKept is how many visits are remembered.
+const visitsKept = 10_000
+
+type originServer struct {
+	url string
+	srv *http.Server
+}
+
+// CollectionURL returns the base URL of a stand-in for the origin that serves
+// embed.js and the hosted forms. The first call makes it listen on a loopback
+// port of its own; it panics if there is none.
+func (s *Server) CollectionURL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.origin == nil {
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			panic("passforttest: no loopback port: " + err.Error())
+		}
+		s.origin = &originServer{
+			url: "http://" + l.Addr().String(),
+			srv: &http.Server{
+				Handler: s.CollectionHandler(), ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
+			},
+		}
+		srv := s.origin.srv
+		s.running.Go(func() { _ = srv.Serve(l) })
+	}
+	return s.origin.url
+}
+
+// CollectionHandler returns the stand-in collection origin as a handler: the
+// script /embed.js, which defines PassFortCollect.init and initFromUrl, and the
+// form it puts into a frame. It must be mounted at the root of its origin.
+func (s *Server) CollectionHandler() http.Handler {
+	mux := http.NewServeMux()
+	asset := func(path, file, media string) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			content, err := web.ReadFile("web/" + file)
+			if err != nil {
+				http.Error(w, "not found", http.StatusNotFound)
+				return
+			}
+			w.Header().Set("Content-Type", media)
+			_, _ = w.Write(content)
+		})
+	}
+	asset("/embed.js", "embed.js", "text/javascript; charset=utf-8")
+	asset("/form", "form.html", "text/html; charset=utf-8")
+	asset("/form.js", "form.js", "text/javascript; charset=utf-8")
+	asset("/form.css", "form.css", "text/css; charset=utf-8")
+	mux.HandleFunc("GET /api/request", s.openForms)
+	mux.HandleFunc("POST /api/forms/{form_id}", s.submitForm)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.visits.add(Visit{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), s.Now()})
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (l *visitLog) add(v Visit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.visits = append(l.visits, v)
+	if len(l.visits) > 2*visitsKept {
+		l.visits = append([]Visit(nil), l.visits[len(l.visits)-visitsKept:]...)
+	}
+}
+
+// Visits returns what the collection origin received, oldest first.
+func (s *Server) Visits() []Visit {
+	s.visits.mu.Lock()
+	defer s.visits.mu.Unlock()
+	return append([]Visit(nil), s.visits.visits...)
+}
+
+// requestOf finds the customer request whose id and key a visitor sent. The
+// caller holds the lock.
+func (s *Server) requestOf(r *http.Request) (*profile, *formRequest) {
+	key := s.state.Keys[r.Header.Get("apikey")]
+	if key == nil || key.Kind != keyRequest || key.Request != r.Header.Get("request-id") {
+		return nil, nil
+	}
+	p := s.state.Profiles[key.Profiles[0]]
+	if p == nil {
+		return nil, nil
+	}
+	return p, find(p.Requests, func(o *formRequest) bool { return o.ID == key.Request })
+}
+
+func (s *Server) openForms(w http.ResponseWriter, r *http.Request) {
+	s.enter()
+	_, req := s.requestOf(r)
+	status, body := visitorAnswer(req, nil)
+	s.leave()
+	writeJSON(w, status, body)
+}
+
+func (s *Server) submitForm(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Values map[string]string `json:"values"`
+	}
+	err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&body)
+	if err != nil {
+		err = invalid("the answers cannot be read")
+	}
+	s.enter()
+	p, req := s.requestOf(r)
+	if req != nil && err == nil {
+		f := find(req.Forms, func(f *formState) bool { return f.ID == r.PathValue("form_id") })
+		if f == nil {
+			err = notFound("form")
+		} else {
+			err = s.submit(p, req, f, body.Values)
+		}
+	}
+	status, answer := visitorAnswer(req, err)
+	s.leave()
+	writeJSON(w, status, answer)
+}
+
+// visitorAnswer is what the form's script gets: the request as it stands, or
+// why not.
+func visitorAnswer(req *formRequest, err error) (int, []byte) {
+	if req == nil {
+		err = refuse(http.StatusForbidden, CodeInvalidAPIKey, "no such customer request")
+	}
+	if err != nil {
+		var no *refusal
+		if !errors.As(err, &no) {
+			no = invalid("the answers cannot be stored")
+		}
+		return no.status, envelope(Switches{}, no.err)
+	}
+	forms := []object{}
+	for _, f := range req.Forms {
+		forms = append(forms, object{
+			"id": f.ID, "name": f.Form.Name, "title": f.Form.Title, "state": f.State, "fields": orEmpty(f.Form.Fields),
+		})
+	}
+	return http.StatusOK, encode(object{"state": req.State, "theme": req.Theme, "redirect": req.Redirect, "forms": forms})
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

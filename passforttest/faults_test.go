@@ -1,0 +1,129 @@
+package passforttest_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+const newPerson = `{"role":"INDIVIDUAL_CUSTOMER","collected_data":` + person + `}`
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault   passforttest.Fault
+		status  int // 0: no answer
+		applied bool
+	}{
+		"status":                {passforttest.Fault{Status: 503}, 503, false},
+		"dropped before":        {passforttest.Fault{DropBeforeWrite: true}, 0, false},
+		"dropped after":         {passforttest.Fault{DropAfterWrite: true}, 0, true},
+		"status after":          {passforttest.Fault{Status: 502, AfterWrite: true}, 502, true},
+		"truncated":             {passforttest.Fault{Truncate: true}, 0, true},
+		"delayed":               {passforttest.Fault{Delay: time.Millisecond}, 200, true},
+		"slow":                  {passforttest.Fault{Trickle: time.Microsecond}, 200, true},
+		"by operation":          {passforttest.Fault{Operation: "Profiles.Create", Status: 500}, 500, false},
+		"by path":               {passforttest.Fault{Method: "POST", Path: "/4.0/profiles", Status: 500}, 500, false},
+		"another operation":     {passforttest.Fault{Operation: "Profiles.Get", Status: 500}, 200, true},
+		"another path":          {passforttest.Fault{Path: "/4.0/whoami", Status: 500}, 200, true},
+		"empty body after":      {passforttest.Fault{AfterWrite: true, Body: []byte{}}, 200, true},
+		"stale tag, no tag":     {passforttest.Fault{StaleETag: true}, 200, true},
+		"skipped":               {passforttest.Fault{Skip: 1, Status: 500}, 200, true},
+		"all, then none":        {passforttest.Fault{Times: -1, Status: 429}, 429, false},
+		"redirect":              {passforttest.Fault{Status: 307, Header: http.Header{"Location": {"/4.0/whoami"}}}, 307, false},
+		"improbable, by seed 1": {passforttest.Fault{Probability: 1e-12, Status: 500}, 200, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, passforttest.WithSeed(1))
+			w.hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+			w.srv.Inject(c.fault)
+			a, err := w.send(http.MethodPost, "/profiles", newPerson)
+			if c.status == 0 {
+				require.Error(t, err)
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, c.status, a.status)
+			}
+			require.Equal(t, 1, w.srv.Count("Profiles.Create"))
+			w.srv.ClearFaults()
+			require.Equal(t, c.applied, w.get("/profiles").object(t)["count"].(interface{ String() string }).String() == "1")
+		})
+	}
+}
+
+func TestFaultTimes(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.srv.Inject(passforttest.Fault{Operation: "WhoAmI", Status: 503, Times: 2})
+	w.srv.Inject(passforttest.Fault{Status: 500})
+	var got []int
+	for range 4 {
+		got = append(got, w.get("/whoami").status)
+	}
+	require.Equal(t, []int{503, 503, 500, 200}, got)
+}
+
+func TestResetIsAReset(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.srv.Inject(passforttest.Fault{DropAfterWrite: true})
+	_, err := w.send(http.MethodPost, "/profiles", newPerson)
+	require.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF), "%v", err)
+	require.Equal(t, 0, w.srv.Requests()[0].Status)
+	require.True(t, w.srv.Requests()[0].Faulty)
+}
+
+func TestStaleETagFault(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	path := "/profiles/" + w.person() + "/collected_data"
+	tag := w.get(path).header.Get("Etag")
+	w.srv.Inject(passforttest.Fault{StaleETag: true})
+	lost := w.post(path, person, "If-Match", tag)
+	require.Equal(t, http.StatusPreconditionFailed, lost.status)
+	require.NotEqual(t, tag, lost.header.Get("Etag"))
+	require.Equal(t, http.StatusOK, w.post(path, person, "If-Match", lost.header.Get("Etag")).status)
+}
+
+func TestRefuse(t *testing.T) {
+	t.Parallel()
+	for name, w := range map[string]*wire{"socket": start(t), "in memory": inMemory(t)} {
+		require.Equal(t, http.StatusOK, w.get("/whoami").status, name)
+		w.srv.Refuse(true)
+		_, err := w.send(http.MethodGet, "/whoami", "")
+		require.ErrorIs(t, err, syscall.ECONNREFUSED, name)
+		w.srv.Refuse(false)
+		require.Equal(t, http.StatusOK, w.get("/whoami").status, name)
+	}
+}
+
+func inMemory(t *testing.T, opts ...passforttest.Option) *wire {
+	srv := passforttest.New(opts...)
+	t.Cleanup(srv.Close)
+	return &wire{t, srv, &http.Client{Transport: srv.Transport()}}
+}
+
+func TestFaultBodies(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.srv.Inject(passforttest.Fault{Status: 502})
+	a := w.get("/whoami")
+	require.Equal(t, "text/html", a.header.Get("Content-Type"))
+	w.srv.Inject(passforttest.Fault{Status: 418, Body: []byte("tea"), Header: http.Header{"Content-Type": {"text/plain"}, "Retry-After": {"3"}}})
+	a = w.get("/whoami")
+	require.Equal(t, "tea", a.raw)
+	require.Equal(t, "3", a.header.Get("Retry-After"))
+	w.srv.Inject(passforttest.Fault{DropBeforeWrite: true})
+	_, err := w.send(http.MethodPost, "/profiles", strings.Repeat(" ", 1<<20))
+	require.Error(t, err)
+	require.EqualValues(t, 0, w.srv.RequestsTo("Profiles.Create")[0].Size, "the body was not read")
+}

@@ -1,0 +1,187 @@
+package passforttest
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// image is a stored file or document image. Its content is kept only while the
+// switch that makes it readable is on.
+type image struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name,omitempty"`
+	ImageType string    `json:"image_type,omitempty"`
+	Media     string    `json:"media"`
+	Size      int64     `json:"size"`
+	SHA256    string    `json:"sha256"`
+	Uploaded  time.Time `json:"uploaded"`
+	Document  string    `json:"document,omitempty"` // the document it is part of
+	Category  string    `json:"category,omitempty"`
+	DocType   string    `json:"doc_type,omitempty"`
+	Content   []byte    `json:"content,omitempty"`
+}
+
+// StoredImage is what the server knows about a file or a document image.
+type StoredImage struct {
+	ID         string
+	Name       string // of a file
+	ImageType  string // FRONT, BACK or FACE, of a document image
+	MediaType  string // by its content
+	Size       int64
+	SHA256     string // hexadecimal
+	DocumentID string // of the document a document image is part of
+}
+
+func (i *image) stored() StoredImage {
+	return StoredImage{i.ID, i.Name, i.ImageType, i.Media, i.Size, i.SHA256, i.Document}
+}
+
+// receive streams an upload and checks it. The caller does not hold the lock.
+func (s *Server) receive(c *call, readable func(Switches) bool) (*upload, *image, error) {
+	s.enter()
+	_, err := s.profile(c)
+	keep := readable(s.sw)
+	s.leave()
+	if err != nil {
+		drain(c)
+		return nil, nil, err
+	}
+	u, err := scanUpload(c.req.Body, newImageSink(s.cfg.imageLimit, keep))
+	if err != nil {
+		drain(c)
+		if errors.Is(err, errUploadSize) {
+			return nil, nil, refuse(http.StatusRequestEntityTooLarge, CodeInvalidInputData, err.Error())
+		}
+		return nil, nil, invalid(err.Error())
+	}
+	media := mediaType(u.data.first)
+	switch {
+	case !u.hasData && u.members["data"] == nil, u.hasData && u.data.size == 0:
+		return nil, nil, missing("data")
+	case !u.hasData:
+		return nil, nil, invalid("data is not a string")
+	case media == "":
+		return nil, nil, invalid("the image is not a GIF, JPG, PNG, PDF or TIFF")
+	}
+	return u, &image{
+		Media: media, Size: u.data.size, SHA256: hex.EncodeToString(u.data.hash.Sum(nil)), Content: u.data.content,
+	}, nil
+}
+
+// drain reads what is left of a refused upload, so that the caller gets to read
+// the refusal.
+func drain(c *call) { _, _ = io.Copy(io.Discard, io.LimitReader(c.req.Body, 128<<20)) }
+
+func (s *Server) uploadFile(c *call) (*reply, error) {
+	u, f, err := s.receive(c, func(sw Switches) bool { return sw.ReadableFiles })
+	if err != nil {
+		return nil, err
+	}
+	name, is := u.text("name")
+	if !is {
+		return nil, invalid("name is not a string")
+	}
+	if name == "" {
+		name = "Untitled"
+	}
+	s.enter()
+	defer s.leave()
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	f.ID, f.Name, f.Uploaded = s.newID(), name, s.tick
+	p.Files = append(p.Files, f)
+	s.audit(p, byKey(c), "added-a-file", object{"file_id": f.ID})
+	return ok(fileWire(f)), nil
+}
+
+// fileWire is a file as it is shown: encrypted, so without its content.
+func fileWire(f *image) object { return object{"id": f.ID, "name": f.Name, "decrypted_data": ""} }
+
+func (s *Server) getFile(c *call) (*reply, error) {
+	if c.req.Method == http.MethodPost && !s.sw.FileReadByPost {
+		no := refuse(http.StatusMethodNotAllowed, CodeInvalidInputData, "method not allowed")
+		no.header = http.Header{"Allow": {http.MethodGet}}
+		return nil, no
+	}
+	p, err := s.profile(c)
+	if err != nil {
+		return nil, err
+	}
+	id := strings.ToLower(c.params["file_id"])
+	f := find(p.Files, func(f *image) bool { return f.ID == id })
+	if f == nil {
+		return nil, notFound("file")
+	}
+	if !s.sw.ReadableFiles || f.Content == nil {
+		return ok(fileWire(f)), nil
+	}
+	return withContent(object{"id": f.ID, "name": f.Name}, "", f.Content), nil
+}
+
+// withContent answers o with one more member, decrypted_data, that is encoded
+// while it is written.
+func withContent(o object, prefix string, content []byte) *reply {
+	head := encode(o)
+	head = append(head[:len(head)-1], `,"decrypted_data":"`+prefix...)
+	size := len(head) + base64.StdEncoding.EncodedLen(len(content)) + 2
+	return &reply{
+		header: http.Header{"Content-Length": {itoa(size)}},
+		stream: func(w io.Writer) error {
+			if _, err := w.Write(head); err != nil {
+				return err
+			}
+			e := base64.NewEncoder(base64.StdEncoding, w)
+			if _, err := e.Write(content); err != nil {
+				return err
+			}
+			if err := e.Close(); err != nil {
+				return err
+			}
+			_, err := io.WriteString(w, `"}`)
+			return err
+		},
+	}
+}
+
+// Files returns the files of a profile.
+func (s *Server) Files(profileID string) []StoredImage {
+	return s.storedImages(profileID, func(p *profile) []*image { return p.Files })
+}
+
+// Images returns the document images of a profile, attached or not.
+func (s *Server) Images(profileID string) []StoredImage {
+	return s.storedImages(profileID, func(p *profile) []*image { return p.Images })
+}
+
+// PortalImages returns the document images a person sees in the portal: only
+// those a document refers to (guide: files).
+func (s *Server) PortalImages(profileID string) []StoredImage {
+	var out []StoredImage
+	for _, i := range s.Images(profileID) {
+		if i.DocumentID != "" {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (s *Server) storedImages(profileID string, which func(*profile) []*image) []StoredImage {
+	s.enter()
+	defer s.leave()
+	p, err := s.profileByID(profileID)
+	if err != nil {
+		return nil
+	}
+	var out []StoredImage
+	for _, i := range which(p) {
+		out = append(out, i.stored())
+	}
+	return out
+}

@@ -1,0 +1,154 @@
+package passfort_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+// shelf is a list of profiles that a server pages over.
+type shelf struct {
+	mu     sync.Mutex
+	ids    []string
+	hidden map[string]bool
+	onPage func(offset int) // called before a page is made
+}
+
+func newShelf(n int) *shelf {
+	s := &shelf{hidden: map[string]bool{}}
+	for i := range n {
+		s.ids = append(s.ids, fmt.Sprint("p", i))
+	}
+	return s
+}
+
+func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit := 50
+	if given := r.URL.Query().Get("limit"); given != "" {
+		limit, _ = strconv.Atoi(given)
+	}
+	offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+	if s.onPage != nil {
+		s.onPage(offset)
+	}
+	page := s.ids[min(offset, len(s.ids)):min(offset+limit, len(s.ids))]
+	results := []map[string]string{}
+	for _, id := range page {
+		if !s.hidden[id] {
+			results = append(results, map[string]string{"id": id})
+		}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"count": len(s.ids), "limit": limit, "offset": offset, "results": results})
+}
+
+func all(t *testing.T, c *passfort.Client, options *passfort.ProfileListOptions) []string {
+	t.Helper()
+	var ids []string
+	for profile, err := range c.Profiles.All(t.Context(), options) {
+		require.NoError(t, err)
+		ids = append(ids, profile.ID)
+	}
+	return ids
+}
+
+func TestAllProfiles(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		shelf   *shelf
+		options *passfort.ProfileListOptions
+		want    []string
+		pages   int
+	}{
+		{"none", newShelf(0), nil, nil, 1},
+		{"less than a page", newShelf(3), nil, newShelf(3).ids, 1},
+		{"exactly two pages", newShelf(400), nil, newShelf(400).ids, 2},
+		{"a page size of one's own", newShelf(7), &passfort.ProfileListOptions{Limit: 3}, newShelf(7).ids, 3},
+		{"from an offset", newShelf(7), &passfort.ProfileListOptions{Limit: 3, Offset: 5}, []string{"p5", "p6"}, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, row.shelf.ServeHTTP)
+			require.Equal(t, row.want, all(t, newClient(t, s), row.options))
+			require.Len(t, s.seen(), row.pages)
+		})
+	}
+}
+
+func TestAllProfilesPassesOverHiddenOnes(t *testing.T) {
+	t.Parallel()
+	s := newShelf(9)
+	for _, id := range []string{"p3", "p4", "p5"} { // a whole page
+		s.hidden[id] = true
+	}
+	require.Equal(t, []string{"p0", "p1", "p2", "p6", "p7", "p8"},
+		all(t, newClient(t, serve(t, s.ServeHTTP)), &passfort.ProfileListOptions{Limit: 3}))
+}
+
+// TestAllProfilesWhileOthersCome: a profile that is put in front moves one that
+// was seen to the next page.
+func TestAllProfilesWhileOthersCome(t *testing.T) {
+	t.Parallel()
+	s := newShelf(6)
+	s.onPage = func(offset int) {
+		if offset == 3 {
+			s.ids = slices.Insert(s.ids, 0, "new")
+		}
+	}
+	require.Equal(t, []string{"p0", "p1", "p2", "p3", "p4", "p5"},
+		all(t, newClient(t, serve(t, s.ServeHTTP)), &passfort.ProfileListOptions{Limit: 3}))
+}
+
+func TestAllProfilesStops(t *testing.T) {
+	t.Parallel()
+	s := serve(t, newShelf(1000).ServeHTTP)
+	c := newClient(t, s)
+	options := &passfort.ProfileListOptions{Limit: 10}
+	for profile, err := range c.Profiles.All(t.Context(), options) {
+		require.NoError(t, err)
+		if profile.ID == "p12" {
+			break
+		}
+	}
+	require.Len(t, s.seen(), 2, "no page is read ahead")
+	require.Equal(t, &passfort.ProfileListOptions{Limit: 10}, options, "the options stay as they were")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var errs []error
+	n := 0
+	for _, err := range c.Profiles.All(ctx, options) {
+		if n++; n == 10 {
+			cancel()
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs[0], context.Canceled)
+}
+
+func TestListProfiles(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, serve(t, respond(200, `{"count":3,"limit":50,"offset":0,"hidden":1,"results":[{"id":"a","risk":{}}],"capabilities":{"a":["READ_PROFILE","NEW_ONE"]},"associated_results":[{"x":1}]}`)))
+	page, err := c.Profiles.List(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, 3, *page.Count)
+	require.Equal(t, 1, *page.Hidden)
+	require.Equal(t, "a", page.Results[0].ID)
+	require.NotNil(t, page.Results[0].Risk)
+	require.Equal(t, []passfort.Capability{"READ_PROFILE", "NEW_ONE"}, page.Capabilities["a"])
+	require.JSONEq(t, `[{"x":1}]`, string(page.AssociatedResults))
+}

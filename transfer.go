@@ -1,0 +1,218 @@
+package passfort
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/passfort-go/passfort/internal/imagebody"
+	"github.com/passfort-go/passfort/internal/transport"
+)
+
+// WithImageLimit sets the largest file or document image in bytes that is
+// sent, for accounts whose own limit is smaller. The default is 50 MiB, the
+// larger reading of the API's 50 MB (sheet 2.4).
+func WithImageLimit(bytes int64) Option { return func(s *settings) { s.calls.imageLimit = bytes } }
+
+// WithFilesReadByPOST makes Files.Get and Files.Download send POST instead of
+// GET. One guide prints POST for the path of a file, everything else says GET
+// (sheet 6.1, 3). Use it only if your account refuses GET.
+func WithFilesReadByPOST() Option { return func(s *settings) { s.calls.filesReadPOST = true } }
+
+// OnProgress has fn told how many bytes of content Files.Download or
+// Documents.DownloadImage have written. The total is 0, because the API does
+// not tell it. Uploads have a Progress field instead.
+func OnProgress(fn func(done, total int64)) CallOption {
+	return func(s *callSettings) { s.progress = fn }
+}
+
+// releaseWait is how long the end of an upload waits for a Read of the
+// caller's reader that is still under way.
+const releaseWait = 500 * time.Millisecond
+
+// upload is an image on its way to the API, in the body of one call.
+type upload struct {
+	body    io.Reader
+	options imagebody.Options
+	source  *imagebody.Source
+}
+
+// prepare tells type and size of the image and checks both, so that what the
+// API would refuse is not sent. It returns when ctx ends, even if the reader
+// does not.
+func (u *upload) prepare(ctx context.Context) error {
+	if u.source != nil {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var source *imagebody.Source
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		source, err = imagebody.NewSource(u.body, u.options)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return imageProblem(err)
+		}
+		u.source = source
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (u *upload) transportBody() *transport.Body {
+	return &transport.Body{Open: u.source.Open, Length: u.source.ContentLength(), Replayable: u.source.Whole}
+}
+
+// finish ends all use of the caller's reader and puts it back to where it
+// stood if the call failed. An image that broke off is what failed the call:
+// its request never reached the end of the JSON, so nothing can have been
+// stored, unless the server says that it was.
+func (u *upload) finish(ctx context.Context, res *transport.Result) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWait)
+	defer cancel()
+	released := u.source.Release(ctx) == nil
+	if err := u.source.Err(); err != nil && (res.Err != nil || res.Status/100 == 2) {
+		if res.Err != nil && !res.Lost {
+			res.Sent = transport.No
+		}
+		res.Err = imageProblem(err)
+	}
+	if released && (res.Err != nil || res.Status/100 != 2) {
+		_ = u.source.Rewind() // the call has an error already
+	}
+}
+
+// describe makes a call whose answer describes a file or an image, and decodes
+// that into out. Content in the answer is dropped as it comes.
+func (r *road) describe(ctx context.Context, op operation, c call) error {
+	c.consume = contentTo(io.Discard, nil, nil)
+	_, err := r.send(ctx, op, c)
+	return err
+}
+
+// download reads a file or an image and streams its content into w. A content
+// that the API keeps to itself is ErrContentUnavailable, with out filled in
+// all the same.
+func (r *road) download(ctx context.Context, op operation, c call, w io.Writer) error {
+	if w == nil {
+		c.problem = "the writer is nil"
+	}
+	var content imagebody.Content
+	c.consume = contentTo(w, settingsOf(c.opts).progress, &content)
+	c.verify = func() error {
+		if content != imagebody.Present {
+			return ErrContentUnavailable
+		}
+		return nil
+	}
+	_, err := r.send(ctx, op, c)
+	return err
+}
+
+// described returns out also where only its content is missing.
+func described[T any](out *T, err error) (*T, error) {
+	if err != nil && !errors.Is(err, ErrContentUnavailable) {
+		return nil, err
+	}
+	return out, err
+}
+
+// contentTo returns a consumer that writes the content of an answer to w and
+// keeps the rest.
+func contentTo(w io.Writer, progress func(done, total int64), content *imagebody.Content) func(int, http.Header, io.Reader) ([]byte, error) {
+	return func(_ int, _ http.Header, r io.Reader) ([]byte, error) {
+		got, err := imagebody.Decode(r, w, imagebody.DecodeOptions{MetaLimit: maxBody, Progress: progress})
+		if content != nil {
+			*content = got.Content
+		}
+		if err == nil {
+			return got.Meta, nil
+		}
+		lost := errors.Is(err, imagebody.ErrTruncated) || errors.Is(err, imagebody.ErrResponse)
+		if lost && (got.Written == 0 || w == io.Discard) {
+			return nil, err
+		}
+		return nil, transport.Final(err)
+	}
+}
+
+// imageError is what is wrong with an image, found on this side.
+type imageError struct {
+	problem string
+	kind    error // what it is for errors.Is, beside ErrInvalidInput
+	cause   error
+}
+
+// Error says what is wrong, without a name or any content.
+func (e *imageError) Error() string { return "passfort: " + e.problem }
+
+// Unwrap returns the error of the caller's reader, if there is one.
+func (e *imageError) Unwrap() error { return e.cause }
+
+// Is matches the sentinels for bad images.
+func (e *imageError) Is(target error) bool {
+	return target == e.kind || target == ErrInvalidInput && e.cause == nil
+}
+
+// imageProblem puts an error of imagebody into the words of this package.
+func imageProblem(err error) error {
+	is := func(kind error) bool { return errors.Is(err, kind) }
+	switch {
+	case is(imagebody.ErrNilReader):
+		return &imageError{problem: "invalid input: the body is nil"}
+	case is(imagebody.ErrEmpty):
+		return &imageError{problem: "invalid input: the body is empty"}
+	case is(imagebody.ErrMember):
+		return &imageError{problem: "invalid input: the name is not valid UTF-8"}
+	case is(imagebody.ErrSizeMismatch):
+		return &imageError{problem: "invalid input: the body is not of the given size"}
+	case is(imagebody.ErrType):
+		return &imageError{problem: "invalid input: the content is not a GIF, JPG, PNG, PDF or TIFF", kind: ErrImageType}
+	case is(imagebody.ErrTooLarge):
+		return &imageError{problem: "invalid input: the image is larger than the limit", kind: ErrImageTooLarge}
+	case is(imagebody.ErrShrank):
+		return &imageError{problem: "the body ended before its size: it shrank while it was sent"}
+	case is(imagebody.ErrGrew):
+		return &imageError{problem: "the body goes on after its size: it grew while it was sent"}
+	case is(imagebody.ErrConsumed):
+		return &imageError{problem: "the body can be read only once"}
+	default:
+		return &imageError{problem: "the body cannot be read", cause: err}
+	}
+}
+
+// describeTransfer puts what went wrong with a body into words, "" if it was
+// something else.
+func describeTransfer(err error) string {
+	var image *imageError
+	is := func(kind error) bool { return errors.Is(err, kind) }
+	switch {
+	case errors.As(err, &image):
+		return image.problem
+	case is(ErrContentUnavailable):
+		return "the content is kept encrypted"
+	case is(imagebody.ErrShrank), is(imagebody.ErrGrew), is(imagebody.ErrTooLarge), is(imagebody.ErrSource), is(imagebody.ErrConsumed):
+		return describeTransfer(imageProblem(err))
+	case is(imagebody.ErrWrite):
+		return "the content cannot be written"
+	case is(imagebody.ErrTruncated):
+		return "the answer ends early"
+	case is(imagebody.ErrBadBase64):
+		return "the content is not valid Base64"
+	case is(imagebody.ErrMalformed), is(imagebody.ErrDuplicate):
+		return "the answer is not valid JSON"
+	case is(imagebody.ErrMetaTooLarge):
+		return "the answer is larger than the limit"
+	default:
+		return ""
+	}
+}
