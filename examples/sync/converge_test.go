@@ -104,14 +104,14 @@ func TestKilledAtRandomMoments(t *testing.T) {
 			}
 			<-edited
 			w.settle()
-			t.Logf("killed %d times", kills)
+			report(t, "killed %d times", kills)
 			w.quiet(2 * editsPerSide())
 			w.check()
 
 			asked := time.Now()
 			require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 			require.NoError(t, cmd.Wait(), "it stops in good order")
-			t.Logf("stopped within %v", time.Since(asked).Round(time.Millisecond))
+			report(t, "stopped within %v", time.Since(asked).Round(time.Millisecond))
 			require.Less(t, time.Since(asked), 5*time.Second)
 		})
 	}

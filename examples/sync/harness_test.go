@@ -27,6 +27,22 @@ import (
 // full reports whether the figures are to be measured in full, as CI does.
 func full() bool { return os.Getenv("CI") == "true" || os.Getenv("PASSFORT_LONG") == "1" }
 
+// report prints a figure, and in CI writes it where it can be looked at.
+func report(t *testing.T, format string, args ...any) {
+	t.Helper()
+	t.Logf(format, args...)
+	dir := os.Getenv("CI_OUT")
+	if dir == "" {
+		return
+	}
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	f, err := os.OpenFile(filepath.Join(dir, "sync.txt"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = fmt.Fprintf(f, t.Name()+": "+format+"\n", args...)
+	require.NoError(t, err)
+}
+
 // seedOf returns PASSFORT_SEED or a new seed, and prints it.
 func seedOf(t *testing.T) uint64 {
 	t.Helper()
@@ -36,7 +52,7 @@ func seedOf(t *testing.T) uint64 {
 		seed, err = strconv.ParseUint(s, 10, 64)
 		require.NoError(t, err)
 	}
-	t.Logf("PASSFORT_SEED=%d", seed)
+	report(t, "PASSFORT_SEED=%d", seed)
 	return seed
 }
 
@@ -361,7 +377,7 @@ func (w *world) check() {
 			}
 		}
 	}
-	t.Logf("%d edits lost to a conflict, each recorded (%s records)", conflicts, w.one(`SELECT COUNT(*) FROM conflicts`))
+	report(t, "%d edits lost to a conflict, each recorded (%s records)", conflicts, w.one(`SELECT COUNT(*) FROM conflicts`))
 
 	delivered := map[string]bool{}
 	for _, m := range w.sim.DeliveredWebhooks() {
@@ -382,9 +398,9 @@ func (w *world) check() {
 		return nil
 	}, `SELECT i.message_id, COUNT(e.message_id) FROM inbox i LEFT JOIN effects e ON e.message_id = i.message_id GROUP BY i.message_id`))
 	require.Equal(t, len(delivered)+len(w.profiles), applied)
-	t.Logf("%d messages, %d deliveries of them acknowledged, each applied once", len(delivered), len(w.sim.DeliveredWebhooks()))
+	report(t, "%d messages, %d deliveries of them acknowledged, each applied once", len(delivered), len(w.sim.DeliveredWebhooks()))
 	for _, outcome := range []string{"our own write", "nothing new", "read"} {
-		t.Logf("  %s: %s", outcome, w.one(`SELECT COUNT(*) FROM inbox WHERE outcome = ?`, outcome))
+		report(t, "of them %q: %s", outcome, w.one(`SELECT COUNT(*) FROM inbox WHERE outcome = ?`, outcome))
 	}
 	require.NotContains(t, w.logged(), canary, "no name, key or secret in the log")
 	require.NotEmpty(t, w.logged())
@@ -394,7 +410,7 @@ func (w *world) check() {
 func (w *world) quiet(edits int) {
 	w.t.Helper()
 	requests := w.sim.Count("")
-	w.t.Logf("%d edits, %d requests to Passfort (%.2f each): %d GET, %d POST", edits, requests, float64(requests)/float64(edits),
+	report(w.t, "%d edits, %d requests to Passfort (%.2f each): %d GET, %d POST", edits, requests, float64(requests)/float64(edits),
 		w.sim.Count("CollectedData.Get"), w.sim.Count("CollectedData.Replace"))
 	require.LessOrEqual(w.t, requests, 2*edits)
 	<-time.After(1500 * time.Millisecond)
