@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"net"
@@ -29,7 +30,7 @@ func startPostgres(t *testing.T) string {
 		}
 		t.Skip(missing)
 	}
-	dir, err := os.MkdirTemp("", "passfort-pg-")
+	dir, err := os.MkdirTemp("", "passfort-pg-") //nolint:usetesting // PostgreSQL may run as a user who cannot enter the test's own
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	as := &syscall.SysProcAttr{}
@@ -52,7 +53,7 @@ func startPostgres(t *testing.T) string {
 	host, port, err := net.SplitHostPort(freeAddress(t))
 	require.NoError(t, err)
 	// The server outlives what the tests kill, so it need not sync to disk.
-	server := exec.Command(postgresProgram("postgres"), "-D", data, "-c", "listen_addresses="+host, "-p", port, "-k", dir, "-c", "fsync=off")
+	server := exec.CommandContext(context.WithoutCancel(t.Context()), postgresProgram("postgres"), "-D", data, "-c", "listen_addresses="+host, "-p", port, "-k", dir, "-c", "fsync=off")
 	server.Dir, server.SysProcAttr = dir, as
 	log, err := os.Create(filepath.Join(t.TempDir(), "postgres.log"))
 	require.NoError(t, err)

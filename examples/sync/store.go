@@ -400,7 +400,7 @@ func (s *store) take(ctx context.Context, profileID string) (*work, error) {
 		}
 		var news []message
 		for _, m := range w.messages {
-			outcome := ""
+			var outcome string
 			switch echo, err := t.strikeOff(c.id, s.ownKey, m); {
 			case err != nil:
 				return err
