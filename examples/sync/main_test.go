@@ -161,6 +161,11 @@ func TestStatusPage(t *testing.T) {
 	nonce := regexp.MustCompile(`'nonce-(\w+)'`).FindStringSubmatch(w.Header().Get("Content-Security-Policy"))[1]
 	require.Equal(t, 2, strings.Count(body, `nonce="`+nonce+`"`))
 
+	live := get(http.MethodGet, "/live", "localhost").Body.String()
+	require.True(t, strings.HasPrefix(live, `<main id="live"`) && strings.HasSuffix(live, "</main>"))
+	require.Contains(t, body, live[strings.Index(live, "<dl>"):])
+	require.Contains(t, live, `data-title="0 in, 1 out`)
+
 	page.failing = func() map[string]string { return map[string]string{p.profile: "it is gone"} }
 	require.Contains(t, get(http.MethodGet, "/", "localhost").Body.String(), "it is gone")
 	require.Equal(t, http.StatusOK, get(http.MethodHead, "/", "[::1]:8081").Code)

@@ -64,7 +64,7 @@ func (p *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	switch {
-	case r.URL.Path != "/":
+	case r.URL.Path != "/" && r.URL.Path != "/live":
 		http.NotFound(w, r)
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -83,7 +83,11 @@ func (p *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.Nonce = nonce
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	_ = p.template.Execute(w, s) // the reader went away
+	part := "status"
+	if r.URL.Path == "/live" { // what a page that is open asks for
+		part = "live"
+	}
+	_ = p.template.ExecuteTemplate(w, part, s) // it fails when the reader went away
 }
 
 // fromHere reports whether the page was asked for by an address, or as localhost.
