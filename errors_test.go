@@ -195,6 +195,10 @@ func printed(t *testing.T, err error) string {
 	if errors.As(err, &conflict) {
 		fmt.Fprintf(&out, "%v %+v %#v", *conflict, *conflict, *conflict)
 	}
+	var half *passfort.SubmitError
+	if errors.As(err, &half) {
+		fmt.Fprintf(&out, "%v %+v %#v", *half, *half, *half)
+	}
 	return out.String()
 }
 
