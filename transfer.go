@@ -30,7 +30,7 @@ func OnProgress(fn func(done, total int64)) CallOption {
 
 // releaseWait is how long the end of an upload waits for a Read of the
 // caller's reader that is still under way.
-const releaseWait = 500 * time.Millisecond
+const releaseWait = 20 * time.Millisecond
 
 // upload is an image on its way to the API, in the body of one call.
 type upload struct {

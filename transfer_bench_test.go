@@ -74,7 +74,7 @@ func exchange(ctx context.Context, method, url string, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // errClose closes it
 	if err != nil {
 		return err
 	}
