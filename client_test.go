@@ -146,7 +146,7 @@ func TestCaptureResponse(t *testing.T) {
 	var seen passfort.Response
 	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Thing", "1")
-		w.WriteHeader(201)
+		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, identity)
 	}))
 	require.NoError(t, failed(c.Profiles.Create(t.Context(), newProfile, nil, passfort.CaptureResponse(&seen))))
@@ -235,7 +235,7 @@ func TestFailedCallKeepsOtherConnections(t *testing.T) {
 		mu.Lock()
 		remotes[r.RemoteAddr] = true
 		mu.Unlock()
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, strings.Repeat("x", 64<<10))
 	})
 	c := newClient(t, s)
@@ -299,7 +299,7 @@ func TestCertificateIsNotAccepted(t *testing.T) {
 func TestCompressedAnswers(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []int{0, 10} {
-		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			var buf bytes.Buffer
 			zip := gzip.NewWriter(&buf)
 			_, _ = zip.Write([]byte(`{"id":"x","display_name":"` + strings.Repeat("y", 1000) + `"}`))
@@ -382,12 +382,12 @@ func TestObserver(t *testing.T) {
 	t.Parallel()
 	n := 0
 	var mu sync.Mutex
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		w.Header().Set("X-Request-Id", fmt.Sprint("req-", n))
 		if n++; n < 3 {
-			w.WriteHeader(502)
+			w.WriteHeader(http.StatusBadGateway)
 		}
 		_, _ = io.WriteString(w, identity)
 	})

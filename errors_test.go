@@ -302,7 +302,7 @@ func TestErrorText(t *testing.T) {
 		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been done: look before repeating it"},
 		{"gateway", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Request-Id", "req-7")
-			w.WriteHeader(502)
+			w.WriteHeader(http.StatusBadGateway)
 		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request req-7)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 var (
 	goBlock     = regexp.MustCompile("(?s)```go\n(.*?)```")
 	testName    = regexp.MustCompile("`(Test[A-Z]\\w*)`")
+	linkTarget  = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 	packageUsed = regexp.MustCompile(`\b([a-z]+)\.[A-Z]`)
 )
 
@@ -75,6 +76,17 @@ func TestReadmeCommands(t *testing.T) {
 	for _, command := range []string{"go run ./examples/onboarding", "go test ./..."} {
 		at := slices.Index(lines, command)
 		require.True(t, at >= 0 && at < 20, command)
+	}
+}
+
+// The files that the README links to exist.
+func TestReadmeLinks(t *testing.T) {
+	t.Parallel()
+	links := linkTarget.FindAllStringSubmatch(readFile(t, "README.md"), -1)
+	require.NotEmpty(t, links)
+	for _, link := range links {
+		_, err := os.Stat(link[1])
+		require.NoError(t, err)
 	}
 }
 

@@ -6,12 +6,20 @@ import (
 	"strings"
 )
 
-// roleOf says which role an associate has that stands in a list of that name.
-var roleOf = map[string]string{
-	"authorized_persons": "AUTHORIZED_PERSON", "unauthorized_persons": "UNAUTHORIZED_PERSON",
-	"shareholders": "SHAREHOLDER", "beneficial_owners": "BENEFICIAL_OWNER", "directors": "DIRECTOR",
-	"secretaries": "COMPANY_SECRETARY", "partners": "PARTNER", "resigned": "RESIGNED_OFFICER",
-	"trustees": "TRUSTEE", "other": "OTHER",
+// roleOf says which role an associate has that stands in a list of that name,
+// or "".
+func roleOf(list string) string {
+	switch list {
+	case "authorized_persons", "unauthorized_persons", "shareholders", "beneficial_owners", "directors", "partners", "trustees":
+		return strings.ToUpper(strings.TrimSuffix(list, "s"))
+	case "secretaries":
+		return "COMPANY_SECRETARY"
+	case "resigned":
+		return "RESIGNED_OFFICER"
+	case "other":
+		return "OTHER"
+	}
+	return ""
 }
 
 // eachLink calls visit for every linked_profile object under v with the name
@@ -29,7 +37,7 @@ func eachLink(v any, in string, visit func(link object, list string)) {
 				continue
 			}
 			name := in
-			if roleOf[k] != "" {
+			if roleOf(k) != "" {
 				name = k
 			}
 			eachLink(e, name, visit)
@@ -82,7 +90,7 @@ func (s *Server) linkAssociates(p *profile, by actor) {
 		if _, there := roles[id]; !there {
 			order = append(order, id)
 		}
-		roles[id] = roleOf[list]
+		roles[id] = roleOf(list)
 	})
 	slices.Sort(order)
 	for _, id := range order {
@@ -122,7 +130,7 @@ func (s *Server) linkedTo(p *profile) []object {
 		eachLink(o, "", func(link object, list string) {
 			if strings.EqualFold(text(link, "id"), p.ID) {
 				linked = true
-				if r := roleOf[list]; r != "" {
+				if r := roleOf(list); r != "" {
 					roles = append(roles, r)
 				}
 			}

@@ -45,7 +45,6 @@ func (c *ManualClock) Now() time.Time {
 }
 
 // After returns a channel that receives once the clock was moved by at least d.
-// A clock set to AutoAdvance moves by d at once.
 func (c *ManualClock) After(d time.Duration) <-chan time.Time {
 	ch := make(chan time.Time, 1)
 	c.mu.Lock()
@@ -55,9 +54,6 @@ func (c *ManualClock) After(d time.Duration) <-chan time.Time {
 		return ch
 	}
 	c.waiters = append(c.waiters, clockWaiter{c.now.Add(d), ch})
-	if c.auto > 0 {
-		c.advance(d)
-	}
 	return ch
 }
 
@@ -84,7 +80,7 @@ func (c *ManualClock) advance(d time.Duration) {
 }
 
 // AutoAdvance makes the clock move by itself: by step with every request a
-// Server answers, and over every wait (a synchronous check) at once, so that
+// Server answers, and over the wait for a synchronous check at once, so that
 // nothing takes real time and polling still comes to an end. Zero stops it.
 func (c *ManualClock) AutoAdvance(step time.Duration) {
 	c.mu.Lock()
@@ -97,6 +93,15 @@ func (c *ManualClock) tick() {
 	defer c.mu.Unlock()
 	if c.auto > 0 {
 		c.advance(c.auto)
+	}
+}
+
+// skip moves a clock set to AutoAdvance over a wait.
+func (c *ManualClock) skip(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.auto > 0 {
+		c.advance(d)
 	}
 }
 
@@ -132,8 +137,12 @@ func (s *Server) wait(ctx context.Context, at time.Time) {
 		if left <= 0 {
 			return
 		}
+		timer := s.cfg.clock.After(left)
+		if c, is := s.cfg.clock.(*ManualClock); is {
+			c.skip(left)
+		}
 		select {
-		case <-s.cfg.clock.After(left):
+		case <-timer:
 		case <-moved:
 		case <-ctx.Done():
 			return

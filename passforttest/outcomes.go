@@ -35,7 +35,7 @@ type outcomes struct {
 
 // SetCheckOutcome programs what checks of a type come to. Each run takes the
 // next outcome; the last one stays. Without any, checks come to what the words
-// in the profile's name say (see Outcome words below), or pass.
+// in the profile's name say, or pass.
 //
 // Words, as whole words in any case: "fail" fails any check, "error" makes the
 // provider fail, "partial" gives 1+1 or Partial where the type knows it, and

@@ -7,9 +7,15 @@ import (
 	"strings"
 )
 
-var roles = map[string]string{
-	"INDIVIDUAL_CUSTOMER": "INDIVIDUAL", "INDIVIDUAL_ASSOCIATED": "INDIVIDUAL",
-	"COMPANY_CUSTOMER": "COMPANY", "COMPANY_ASSOCIATED": "COMPANY",
+// entityOf returns the entity type that goes with a role, or "".
+func entityOf(role string) string {
+	switch role {
+	case "INDIVIDUAL_CUSTOMER", "INDIVIDUAL_ASSOCIATED":
+		return "INDIVIDUAL"
+	case "COMPANY_CUSTOMER", "COMPANY_ASSOCIATED":
+		return "COMPANY"
+	}
+	return ""
 }
 
 func (s *Server) createProfile(c *call) (*reply, error) {
@@ -21,8 +27,8 @@ func (s *Server) createProfile(c *call) (*reply, error) {
 	if role == "" {
 		return nil, missing("role")
 	}
-	entity, known := roles[role]
-	if !known {
+	entity := entityOf(role)
+	if entity == "" {
 		return nil, invalid("unknown role")
 	}
 	if child(body, "collected_data") == nil {

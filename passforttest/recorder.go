@@ -22,7 +22,7 @@ type RecordedRequest struct {
 	Faulty    bool // a Fault hit this request
 
 	// Body is what the server read of the body, at most the number of bytes
-	// WithRecorder allows. Size and SHA256 (hexadecimal) are of everything read.
+	// WithRecorder allows, and of an upload at most 4 KiB. Size and SHA256 (hexadecimal) are of everything read.
 	Body   []byte
 	Size   int64
 	SHA256 string
@@ -31,6 +31,10 @@ type RecordedRequest struct {
 // bodyBudget bounds the bytes of all recorded bodies together; the oldest are
 // forgotten first.
 const bodyBudget = 64 << 20
+
+// uploadBytesKept is how much of the body of an upload is recorded at most, so
+// that many large ones at once stay cheap.
+const uploadBytesKept = 4 << 10
 
 type recorder struct {
 	mu      sync.Mutex
@@ -97,10 +101,10 @@ func (s *Server) ForgetRequests() {
 	clear(rec.counts)
 }
 
-func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bodyBytes int) *RecordedRequest {
+func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bodyBytes int, faulty bool) *RecordedRequest {
 	e := &RecordedRequest{
 		Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
-		Operation: operation, Time: now,
+		Operation: operation, Time: now, Faulty: faulty,
 	}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &recordedBody{ReadCloser: r.Body, rec: rec, entry: e, limit: bodyBytes}
@@ -121,10 +125,12 @@ func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bod
 	return e
 }
 
-func (rec *recorder) end(e *RecordedRequest, status int, faulty bool) {
+// answered notes the status of an answer about to be sent, so that whoever gets
+// it finds it recorded.
+func (rec *recorder) answered(e *RecordedRequest, status int) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	e.Status, e.Faulty = status, faulty
+	e.Status = status
 	for i := 0; rec.kept > bodyBudget && i < len(rec.entries); i++ {
 		old := rec.entries[(rec.next+i)%len(rec.entries)]
 		rec.kept -= int64(len(old.Body))

@@ -135,7 +135,7 @@ func (s *Server) Close() {
 // the end.
 func (s *Server) URL() string {
 	if s.addr == "" {
-		return "http://localhost" + basePath
+		return "http://127.0.0.1" + basePath
 	}
 	return "http://" + s.addr + basePath
 }
@@ -245,7 +245,7 @@ type call struct {
 	body   []byte
 	key    *keyInfo
 	fault  Fault
-	status int
+	record *RecordedRequest
 }
 
 func (c *call) query(name string) string { return c.req.URL.Query().Get(name) }
@@ -284,13 +284,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.tick()
 	}
 	rt, params, allow := s.routes.find(r.Method, r.URL.EscapedPath())
-	record := s.recorder.begin(r, rt.operation(), s.Now(), s.cfg.recordBytes)
-	c := &call{ctx: r.Context(), req: r, route: rt, params: params}
-	fault, hit := s.takeFault(rt.operation(), r)
-	if hit {
-		c.fault = fault
+	keep := s.cfg.recordBytes
+	if rt != nil && rt.streams {
+		keep = min(keep, uploadBytesKept)
 	}
-	defer func() { s.recorder.end(record, c.status, hit) }()
+	fault, hit := s.takeFault(rt.operation(), r)
+	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault}
+	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
 	f := &c.fault
 	switch {
 	case !pause(c.ctx, s.closed, f.Delay), f.DropBeforeWrite:
@@ -425,7 +425,7 @@ func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
 	for k, v := range c.fault.Header {
 		h[http.CanonicalHeaderKey(k)] = v
 	}
-	c.status = rep.status
+	s.recorder.answered(c.record, rep.status)
 	f := &c.fault
 	switch {
 	case f.Truncate:

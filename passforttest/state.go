@@ -208,6 +208,7 @@ func (s *Server) settle() {
 		item := heap.Pop(&s.due).(dueItem)
 		s.tick = item.at
 		item.what()
+		s.changed()
 	}
 	s.tick = now
 }

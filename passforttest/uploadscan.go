@@ -43,7 +43,7 @@ func (u *upload) text(name string) (string, bool) {
 // scanUpload reads a JSON object from r and streams the string called data
 // into the sink, so that the body is never in memory as a whole.
 func scanUpload(r io.Reader, sink *imageSink) (*upload, error) {
-	s := &uploadScanner{r: bufio.NewReaderSize(r, 64<<10)}
+	s := &uploadScanner{r: bufio.NewReaderSize(r, 32<<10)}
 	u := &upload{members: map[string]json.RawMessage{}, data: sink}
 	if b, err := s.next(); err != nil || b != '{' {
 		return nil, errUploadJSON
@@ -259,7 +259,7 @@ type imageSink struct {
 }
 
 func newImageSink(limit int64, keep bool) *imageSink {
-	return &imageSink{limit: limit, keep: keep, hash: sha256.New(), out: make([]byte, 48<<10)}
+	return &imageSink{limit: limit, keep: keep, hash: sha256.New(), out: make([]byte, 24<<10)}
 }
 
 const dataURI = "data:"

@@ -99,21 +99,34 @@ func (s *Server) emitBare(p *profile, event string, data object) {
 // keepTime lets things happen when they are due, because with a webhook
 // somebody is always looking.
 func (s *Server) keepTime() {
+	var next time.Time
+	var timer <-chan time.Time
 	for {
 		s.enter()
 		moved := s.moved
-		var timer <-chan time.Time
-		if s.due.Len() > 0 {
-			timer = s.cfg.clock.After(s.due.items[0].at.Sub(s.tick))
+		switch {
+		case s.due.Len() == 0:
+			next, timer = time.Time{}, nil
+		case !s.due.items[0].at.Equal(next):
+			next, timer = s.due.items[0].at, s.nextDue()
 		}
 		s.leave()
 		select {
 		case <-timer:
+			next = time.Time{}
 		case <-moved:
 		case <-s.closed:
 			return
 		}
 	}
+}
+
+// nextDue receives when the next thing is due. The caller holds the lock.
+func (s *Server) nextDue() <-chan time.Time {
+	if s.due.Len() == 0 {
+		return nil
+	}
+	return s.cfg.clock.After(s.due.items[0].at.Sub(s.tick))
 }
 
 // deliver sends what is queued until the server is closed.
@@ -266,12 +279,13 @@ func (s *Server) WaitWebhooks(ctx context.Context) error {
 		if s.due.Len() > 0 && !s.due.items[0].at.After(soon) {
 			quiet = false
 		}
-		moved := s.moved
+		moved, timer := s.moved, s.nextDue()
 		s.leave()
 		if quiet {
 			return nil
 		}
 		select {
+		case <-timer:
 		case <-moved:
 		case <-ctx.Done():
 			return ctx.Err()
