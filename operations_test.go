@@ -2,9 +2,11 @@ package passfort_test
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,10 +48,12 @@ var (
 	}
 	person   = `{"entity_type":"INDIVIDUAL"}`
 	identity = `{"id":"` + oid + `"}`
+
+	tinyPDF   = "%PDF-1.7 sample"
+	tinyPDF64 = base64.StdEncoding.EncodeToString([]byte(tinyPDF))
 )
 
-// operationCases lists every operation whose body is plain JSON. The images
-// have tests of their own.
+// operationCases lists every operation.
 var operationCases = []operationCase{
 	{"Profiles.List", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{
@@ -186,6 +190,34 @@ var operationCases = []operationCase{
 	{"Search.FormatAddress", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Search.FormatAddress(ctx, "GB|1", "GBR"))
 	}, "GET", "/address/format?country_code=GBR&id=GB%7C1", "", `{"type":"STRUCTURED"}`, true},
+	{"Files.Upload", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Files.Upload(ctx, pid, &passfort.FileUpload{Name: "statement.pdf", Body: strings.NewReader(tinyPDF)}))
+	}, "POST", "/profiles/" + pid + "/files", `{"name":"statement.pdf","data":"` + tinyPDF64 + `"}`, identity, true},
+	{"Files.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Files.Get(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/files/" + oid, "", identity, false},
+	{"Documents.UploadImage", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.UploadImage(ctx, pid, &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(tinyPDF)}))
+	}, "POST", "/profiles/" + pid + "/document_images", `{"image_type":"FRONT","data":"` + tinyPDF64 + `"}`, identity, true},
+	{"Documents.GetImage", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.GetImage(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/document_images/" + oid + "?full=false", "", identity, false},
+	{"Documents.ListImages", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.ListImages(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/document_images", "", `[]`, false},
+	{"Documents.Create", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
+			Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{oid, nid},
+		}))
+	}, "POST", "/profiles/" + pid + "/collected_data/documents",
+		`{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"` + oid + `"},{"id":"` + nid + `"}]}`, identity, true},
+	{"Forms.CreateCustomerRequest", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Forms.CreateCustomerRequest(ctx, pid, &passfort.CustomerRequestParams{FlowTemplate: "onboarding", Theme: "brand"}))
+	}, "POST", "/forms/profile/" + pid + "/customer_request",
+		`{"type":"FLOW","flow_template":{"alias":"onboarding"},"theme":{"alias":"brand"}}`, `{"id":"r","apikey":"k"}`, true},
+	{"Forms.CustomerRequest", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Forms.CustomerRequest(ctx, pid))
+	}, "GET", "/forms/profile/" + pid + "/customer_request", "", `{"id":"r","is_completed":false}`, false},
 	{"WhoAmI", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.WhoAmI(ctx))
 	}, "GET", "/whoami", "", `{"auditee_name":"k"}`, false},
