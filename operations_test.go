@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
 )
 
 // operationCase is one operation of the API: how the SDK is asked for it, what
@@ -305,5 +309,39 @@ func TestOperationsOnTheWire(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEveryOperationIsProvenAndShown holds the operations of the reference
+// against the wire tests above, the routes of the simulator and the examples.
+func TestEveryOperationIsProvenAndShown(t *testing.T) {
+	t.Parallel()
+	reference, err := os.ReadFile("docs/operations.md")
+	require.NoError(t, err)
+	var names []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| (GET|POST|DELETE) ").FindAllSubmatch(reference, -1) {
+		names = append(names, string(row[1]))
+	}
+	require.Len(t, names, 52)
+
+	var proven []string
+	for _, op := range operationCases {
+		proven = append(proven, op.name)
+	}
+	require.ElementsMatch(t, names, proven, "wire tests")
+	require.Subset(t, passforttest.Operations(), names, "routes of the simulator")
+
+	var shown strings.Builder
+	for _, pattern := range []string{"*example*_test.go", "ownership_test.go", "examples/*/*.go"} {
+		paths, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range paths {
+			source, err := os.ReadFile(path)
+			require.NoError(t, err)
+			shown.Write(source)
+		}
+	}
+	for _, name := range names {
+		require.Contains(t, shown.String(), "."+name+"(", "no example uses it")
 	}
 }
