@@ -163,7 +163,9 @@ func TestStatusPage(t *testing.T) {
 
 	live := get(http.MethodGet, "/live", "localhost").Body.String()
 	require.True(t, strings.HasPrefix(live, `<main id="live"`) && strings.HasSuffix(live, "</main>"))
-	require.Contains(t, body, live[strings.Index(live, "<dl>"):])
+	_, counts, found := strings.Cut(live, "<dl>")
+	require.True(t, found)
+	require.Contains(t, body, counts)
 	require.Contains(t, live, `data-title="0 in, 1 out`)
 
 	page.failing = func() map[string]string { return map[string]string{p.profile: "it is gone"} }
