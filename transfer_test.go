@@ -653,7 +653,7 @@ func failureOutcome(status int, text string) passfort.Outcome {
 
 func TestWriterThatFails(t *testing.T) {
 	t.Parallel()
-	full := errors.New("/home/mary/passport.png: no space left")
+	full := errors.New("scans/mary/passport.png: no space left")
 	s := serve(t, respond(200, `{"id":"x","decrypted_data":"`+base64Of(picture(100_000))+`"}`))
 	for kind, download := range downloads {
 		_, err := download(t.Context(), newClient(t, s), writerFunc(func([]byte) (int, error) { return 0, full }))
