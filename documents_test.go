@@ -192,7 +192,7 @@ func TestImagesUntilADocumentRefersToThem(t *testing.T) {
 
 func TestFilesByPOST(t *testing.T) {
 	t.Parallel()
-	srv := passforttest.NewServer(passforttest.WithSwitches(passforttest.Switches{FileReadByPost: true}))
+	srv := passforttest.NewServer(passforttest.WithSwitches(passforttest.Switches{FileReadByPOST: true}))
 	t.Cleanup(srv.Close)
 	c := srv.Client(passfort.WithFilesReadByPOST())
 	profile := newPerson(t, srv, c)
