@@ -317,29 +317,6 @@ func ExampleFilesService_Upload() {
 	// kept encrypted: true
 }
 
-func ExampleDocumentsService_Submit() {
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	client := srv.Client()
-	ctx := context.Background()
-	profile := newCustomer(ctx, client)
-
-	document, err := client.Documents.Submit(ctx, profile.ID, &passfort.DocumentSubmission{
-		Category: passfort.DocumentCategoryProofOfIdentity,
-		Type:     passfort.DocumentTypeDrivingLicence,
-		Images: []passfort.ImageUpload{
-			{Type: passfort.ImageTypeFront, Body: strings.NewReader(statement)},
-			{Type: passfort.ImageTypeBack, Body: strings.NewReader(statement)},
-		},
-	})
-	if err != nil {
-		fmt.Println(err) // a *SubmitError names the images that are there already
-		return
-	}
-	fmt.Println(document.Type, len(document.Images))
-	// Output: DRIVING_LICENCE 2
-}
-
 // addDocument makes a document of an image, step by step.
 func addDocument(ctx context.Context, client *passfort.Client, profileID string) error {
 	image, err := client.Documents.UploadImage(ctx, profileID, &passfort.ImageUpload{

@@ -98,6 +98,7 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 	}
 	r.ended(ctx, info, res, time.Since(began), err)
 	if err != nil {
+		c.upload.rewind()
 		return nil, err
 	}
 	return &answer{header: res.Header, body: res.Body}, nil
