@@ -2,7 +2,6 @@ package passfort_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -142,7 +141,7 @@ func TestCheckInput(t *testing.T) {
 		require.Nil(t, in)
 		require.ErrorIs(t, err, passfort.ErrNoInput)
 		require.NotErrorIs(t, err, passfort.ErrNoOutput)
-		require.True(t, errors.As(err, new(*passfort.OutputError)))
+		require.ErrorAs(t, err, new(*passfort.OutputError))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,11 +57,9 @@ func record() *recorder {
 // the last one for ever.
 func (r *recorder) clientOf(t *testing.T, answers ...http.HandlerFunc) *passfort.Client {
 	t.Helper()
-	n := 0
+	var n atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		answer := answers[min(n, len(answers)-1)]
-		n++
-		answer(w, req)
+		answers[min(int(n.Add(1)), len(answers))-1](w, req)
 	}))
 	t.Cleanup(s.Close)
 	client, err := passfort.New("the-key", append([]passfort.Option{passfort.WithBaseURL(s.URL)}, r.options...)...)
