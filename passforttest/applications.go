@@ -67,7 +67,7 @@ func (s *Server) apply(p *profile, product *Product, role string, by actor) *app
 // automate is the smart policy looking at a new application: it runs the
 // checks the product's tasks ask for.
 func (s *Server) automate(profileID, applicationID string) {
-	p := s.state.Profiles[profileID]
+	p := s.waiting(profileID)
 	if p == nil {
 		return
 	}

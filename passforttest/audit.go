@@ -15,6 +15,7 @@ type auditItem struct {
 }
 
 func (s *Server) audit(p *profile, by actor, action string, ref object) {
+	s.touch(p)
 	p.Audit = append(p.Audit, auditItem{
 		ID: s.newID(), Action: action, User: by.user, Key: by.key, Time: float64(s.tick.UnixMilli()) / 1000, Ref: ref,
 	})

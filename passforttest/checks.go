@@ -304,7 +304,7 @@ func (s *Server) instruct(p *profile, ch *check, atOnce bool) {
 	}
 	ch.Outcome = s.chooseOutcome(p, ch)
 	ch.Findings = ch.Outcome.findings
-	s.state.Charges[ch.Type]++
+	s.charge(ch.Type)
 	if atOnce {
 		ch.State = "RUNNING"
 	} else {
@@ -319,7 +319,7 @@ func (s *Server) instruct(p *profile, ch *check, atOnce bool) {
 func (s *Server) schedule(profileID string, ch *check) {
 	id := ch.ID
 	open := func() (*profile, *check) {
-		if p := s.state.Profiles[profileID]; p != nil {
+		if p := s.waiting(profileID); p != nil {
 			if ch := p.check(id); ch != nil && ch.State != "COMPLETE" {
 				return p, ch
 			}

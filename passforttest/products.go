@@ -40,8 +40,8 @@ type ProductTask struct {
 // AddProduct configures one more product, or replaces the one with the same
 // alias for applications still to come.
 func (s *Server) AddProduct(p Product) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.leave()
 	s.addProduct(p)
 }
 
@@ -54,9 +54,11 @@ func (s *Server) addProduct(p Product) *Product {
 	}
 	if old := find(s.state.Products, func(o *Product) bool { return o.Alias == p.Alias }); old != nil {
 		*old = p
+		s.changes.products = append(s.changes.products, old)
 		return old
 	}
 	s.state.Products = append(s.state.Products, &p)
+	s.changes.products = append(s.changes.products, &p)
 	return &p
 }
 

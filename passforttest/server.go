@@ -39,6 +39,8 @@ type Server struct {
 	moved   chan struct{} // closed and replaced whenever something changed
 	outcome outcomes
 	hooks   webhooks
+	journal Journal // nil: the state is gone with the process
+	changes changes
 
 	connMu sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -320,7 +322,13 @@ func (s *Server) switches() Switches {
 // answer authenticates, limits and handles the call.
 func (s *Server) answer(c *call, allow string) *reply {
 	rep, err := s.handle(c, allow)
+	if s.kept() != nil {
+		err = errNotKept()
+	}
 	if err == nil {
+		if rep.status/100 <= 2 {
+			s.recorder.applied(c.record)
+		}
 		return rep
 	}
 	sw := s.switches()
@@ -388,7 +396,11 @@ func (s *Server) enter() {
 	s.settle()
 }
 
-func (s *Server) leave() { s.mu.Unlock() }
+// leave notes what changed and gives the lock back.
+func (s *Server) leave() {
+	s.commit()
+	s.mu.Unlock()
+}
 
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.Body == nil {

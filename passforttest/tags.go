@@ -36,7 +36,7 @@ func (s *Server) addTag(c *call) (*reply, error) {
 		return nil, invalid("a tag has at most 64 characters")
 	}
 	if s.state.Tags[name] == "" {
-		s.state.Tags[name] = s.newID()
+		s.addTagName(name)
 	}
 	if !slices.Contains(p.TagNames, name) {
 		p.TagNames = append(p.TagNames, name)

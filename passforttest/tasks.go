@@ -323,7 +323,7 @@ func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
 func (s *Server) scheduleExpiry(profileID string, t *task) {
 	id, at := t.ID, t.WillExpire
 	s.at(at, func() {
-		p := s.state.Profiles[profileID]
+		p := s.waiting(profileID)
 		if p == nil {
 			return
 		}
