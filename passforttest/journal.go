@@ -223,7 +223,9 @@ func (s *Server) records() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		r := s.globals()
 		st := s.state
-		r.Products, r.Flows, r.Keys, r.Tags, r.Queued = st.Products, st.Flows, st.Keys, st.Tags, s.hooks.queue
+		r.Products, r.Flows, r.Tags, r.Queued = st.Products, st.Flows, st.Tags, s.hooks.queue
+		r.Keys = maps.Clone(st.Keys)
+		delete(r.Keys, s.cfg.apiKey) // every start brings its own
 		if !yield(encode(r)) {
 			return
 		}
@@ -262,6 +264,7 @@ func (s *Server) adopt(st *state, at time.Time, random []byte) error {
 	if behind := at.Sub(s.clockNow()); behind > 0 {
 		s.offset += behind
 	}
+	maps.DeleteFunc(st.Keys, func(_ string, k *keyInfo) bool { return k.Kind == keyMaster })
 	st.Keys[s.cfg.apiKey] = &keyInfo{Name: s.cfg.apiKeyName, Kind: keyMaster}
 	s.state, s.tick = st, at
 	s.due.items = nil

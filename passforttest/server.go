@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -293,6 +294,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, hit := s.takeFault(rt.operation(), r)
 	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault}
 	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
+	if s.cfg.logger != nil {
+		defer s.log(w, c, time.Now())
+	}
 	f := &c.fault
 	switch {
 	case !pause(c.ctx, s.closed, f.Delay), f.DropBeforeWrite:
@@ -311,6 +315,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rep = f.reply(s.switches())
 	}
 	s.send(w, c, rep)
+}
+
+// log writes one line about a call that has ended, even in a panic that cuts
+// the connection. Status 0 is a connection that was dropped.
+func (s *Server) log(w http.ResponseWriter, c *call, began time.Time) {
+	s.recorder.mu.Lock()
+	status := c.record.Status
+	s.recorder.mu.Unlock()
+	s.cfg.logger.LogAttrs(c.ctx, slog.LevelInfo, "call",
+		slog.String("operation", c.route.operation()),
+		slog.String("method", knownMethod(c.req.Method)),
+		slog.Int("status", status),
+		slog.Duration("duration", time.Since(began)),
+		slog.String("request_id", w.Header().Get("X-Request-Id")),
+		slog.Bool("fault", c.record.Faulty))
+}
+
+// knownMethod keeps what a caller made up out of the log.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodOptions:
+		return method
+	}
+	return "other"
 }
 
 func (s *Server) switches() Switches {

@@ -275,7 +275,7 @@ func (s *Server) updateTask(c *call) (*reply, error) {
 	switch done, is := body["is_complete"].(bool); {
 	case body["state"] != nil:
 		state = text(body, "state")
-		if !slices.Contains([]string{"INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL"}, state) {
+		if !validTaskState(state) {
 			return nil, invalid("unknown task state")
 		}
 	case is && done && t.State == "INCOMPLETE":
@@ -295,6 +295,10 @@ func (s *Server) updateTask(c *call) (*reply, error) {
 	s.setTaskState(p, t, state, byKey(c))
 	s.review(p)
 	return ok(t.wire()), nil
+}
+
+func validTaskState(state string) bool {
+	return slices.Contains([]string{"INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL"}, state)
 }
 
 func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
@@ -350,8 +354,11 @@ func (s *Server) SetTaskState(profileID, taskID, state string) error {
 		return err
 	}
 	t := p.task(taskID)
-	if t == nil {
+	switch {
+	case t == nil:
 		return notFound("task")
+	case !validTaskState(state):
+		return invalid("unknown task state")
 	}
 	s.setTaskState(p, t, state, s.portal())
 	s.review(p)
