@@ -13,6 +13,7 @@ import (
 // RecordedRequest is one request the server saw.
 type RecordedRequest struct {
 	Method    string
+	Host      string
 	Path      string // as it was sent, escapes included
 	RawQuery  string
 	Header    http.Header
@@ -104,7 +105,7 @@ func (s *Server) ForgetRequests() {
 
 func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bodyBytes int, faulty bool) *RecordedRequest {
 	e := &RecordedRequest{
-		Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
+		Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
 		Operation: operation, Time: now, Faulty: faulty,
 	}
 	if r.Body != nil && r.Body != http.NoBody {

@@ -447,6 +447,9 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 
 // send writes the answer.
 func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
+	if c.fault.Gzip {
+		rep.gzipped()
+	}
 	h := w.Header()
 	for k, v := range rep.header {
 		h[k] = v
