@@ -43,7 +43,7 @@ func (s *Server) auditItems(c *call) (*reply, error) {
 		}
 		out = append(out, o)
 	}
-	return ok(out), nil
+	return ok(ordered(s, out)), nil
 }
 
 // auditReport answers with a small PDF that lists the actions.

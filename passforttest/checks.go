@@ -133,7 +133,7 @@ func (s *Server) listChecks(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(s.checksWire(p)), nil
+	return ok(ordered(s, s.checksWire(p))), nil
 }
 
 func (s *Server) getCheck(c *call) (*reply, error) {

@@ -13,6 +13,15 @@ type Product struct {
 	AutoApply   bool   `json:"auto_apply,omitempty"`   // every new profile that names no product applies
 	AutoApprove bool   `json:"auto_approve,omitempty"` // approved as soon as nothing blocks it
 	Deleted     bool   `json:"deleted,omitempty"`
+	// AutoReject rejects an application that is APPLIED as soon as a task it
+	// requires has failed.
+	AutoReject bool `json:"auto_reject,omitempty"`
+	// ExpiresAfter lets an approval expire: the application goes IN_REVIEW. Zero
+	// is never. NearingExpiry is how long before that the flag says so.
+	ExpiresAfter  time.Duration `json:"expires_after,omitempty"`
+	NearingExpiry time.Duration `json:"nearing_expiry,omitempty"`
+	// Risk makes applications need a risk score.
+	Risk *RiskModel `json:"risk,omitempty"`
 	// EntityType is INDIVIDUAL or COMPANY, or empty for both.
 	EntityType string `json:"entity_type,omitempty"`
 	// Tasks are the tasks an application requires. Nil is one task, to verify the

@@ -126,7 +126,7 @@ func (s *Server) profileWire(p *profile, minimal bool) object {
 	o["task_types"] = p.taskTypes()
 	o["events"] = orEmpty(p.Events)
 	o["document_images"] = imagesWire(p.Images)
-	o["risk"] = object{}
+	o["risk"] = p.overallRisk()
 	o["linked_to"] = s.linkedTo(p)
 	return o
 }
@@ -191,7 +191,7 @@ func (s *Server) listProfiles(c *call) (*reply, error) {
 	}
 	q := strings.ToLower(c.query("q"))
 	count, results := 0, []object{}
-	for _, id := range s.state.Order {
+	for _, id := range ordered(s, s.state.Order) {
 		p := s.state.Profiles[id]
 		if !p.found(q) || categories != nil && !slices.Contains(categories, p.category()) {
 			continue

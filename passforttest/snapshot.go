@@ -61,6 +61,11 @@ func (s *Server) resume(p *profile) {
 			s.at(s.tick.Add(s.cfg.automationTime), func() { s.automate(pid, aid) })
 		}
 	}
+	for _, a := range p.Applications {
+		if a.Status == "APPROVED" && !a.WillExpire.IsZero() {
+			s.scheduleApplication(p.ID, a, s.product(a))
+		}
+	}
 	for _, ch := range p.Checks {
 		if ch.State != "COMPLETE" {
 			s.schedule(p.ID, ch)

@@ -60,6 +60,7 @@ type profile struct {
 	Audit        []auditItem     `json:"audit,omitempty"`
 	Viewed       string          `json:"viewed,omitempty"` // day and key of the last audited view
 	ManualNeeded bool            `json:"manual_needed,omitempty"`
+	Risk         *float64        `json:"risk,omitempty"`
 }
 
 // summary is what the server reads out of collected data.

@@ -78,5 +78,5 @@ func (s *Server) searchTags(c *call) (*reply, error) {
 	for _, name := range names[:min(limit, len(names))] {
 		out = append(out, s.tagWire(name))
 	}
-	return ok(out), nil
+	return ok(ordered(s, out)), nil
 }

@@ -137,7 +137,7 @@ func (s *Server) listTasks(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(s.tasksWire(p)), nil
+	return ok(ordered(s, s.tasksWire(p))), nil
 }
 
 func (s *Server) getTask(c *call) (*reply, error) {
@@ -370,7 +370,7 @@ func (s *Server) listNotes(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(orEmpty(t.Notes)), nil
+	return ok(ordered(s, t.Notes)), nil
 }
 
 func (s *Server) addNote(c *call) (*reply, error) {
