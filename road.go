@@ -211,6 +211,9 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		return nil
 	}
 	if c.out == nil {
+		if !json.Valid(body) {
+			return unreadable(info, op, res, "the answer is not JSON")
+		}
 		return nil
 	}
 	if err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name)); err != nil {
