@@ -153,6 +153,7 @@ func (s *supervisor) url() string { return "http://" + s.listener.Addr().String(
 // child is a process of this program. It stops when its standard input ends,
 // so it does not outlive this process.
 type child struct {
+	name  string
 	cmd   *exec.Cmd
 	input io.Closer
 	said  string // its first line
@@ -174,7 +175,13 @@ func (s *supervisor) start(name string, args ...string) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &child{cmd: cmd, input: input, ended: make(chan struct{})}
+	c := &child{name: name, cmd: cmd, input: input, ended: make(chan struct{})}
+	s.mu.Lock()
+	s.children = append(s.children, c)
+	s.mu.Unlock()
+	if s.isStopping() { // stop may have looked at the children before
+		_ = input.Close()
+	}
 	lines := bufio.NewReader(output)
 	line, err := lines.ReadString('\n')
 	c.said = strings.TrimSpace(line)
@@ -186,11 +193,9 @@ func (s *supervisor) start(name string, args ...string) (*child, error) {
 	if err != nil {
 		_ = input.Close()
 		<-c.ended
+		s.forget(c)
 		return nil, fmt.Errorf("%s did not start", name)
 	}
-	s.mu.Lock()
-	s.children = append(s.children, c)
-	s.mu.Unlock()
 	return c, nil
 }
 
