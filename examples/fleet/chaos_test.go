@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,7 +60,7 @@ func TestNothingLostNothingTwice(t *testing.T) {
 func TestEngineDown(t *testing.T) {
 	down := pick(3*time.Second, 20*time.Second)
 	dir, port := t.TempDir(), freePort(t)
-	engine := startEngineProcess(t, dir, port)
+	engine := startEngineProcess(t, dir, port, alwaysSync)
 	require.NoError(t, prepare(t.Context(), engine.said, testLayout(), quietLog()))
 	f := newFleet(t, engine.said, nowhere, 3)
 	lanes := newLanes(f.url(), 4, pick(1_500, 10_000), 100)
@@ -96,7 +97,7 @@ func TestEngineDown(t *testing.T) {
 	enter("down")
 	<-time.After(down)
 	enter("after")
-	startEngineProcess(t, dir, port)
+	startEngineProcess(t, dir, port, alwaysSync)
 	<-finished
 	eventually(t, time.Minute, "everything is handled", func() bool { return waiting(t, f.js, webhookStream) == 0 })
 	_, effects := requireEffects(t, f.js, lanes)
@@ -228,26 +229,30 @@ func TestBulkWithKills(t *testing.T) {
 
 func TestScaling(t *testing.T) {
 	total := pick(1_000, 20_000)
-	for _, workers := range []int{1, 2, 3} {
-		engine := startEngineProcess(t, t.TempDir(), freePort(t))
-		l := defaultLayout()
-		require.NoError(t, prepare(t.Context(), engine.said, l, quietLog()))
-		f := newFleet(t, engine.said, nowhere, workers)
-		lanes := newLanes(f.url(), 6, total, 2_000)
-		began := time.Now()
-		drive(t.Context(), lanes)
-		stored := time.Since(began)
-		eventually(t, time.Minute, "everything is handled", func() bool { return waiting(t, f.js, webhookStream) == 0 })
-		took := time.Since(began)
-		requireEffects(t, f.js, lanes)
-		var used time.Duration
-		for i := range workers {
-			used += cpuTime(t, f.worker("w"+string(rune('1'+i))).cmd.Process.Pid)
+	for _, sync := range pick([]string{alwaysSync}, []string{alwaysSync, lazySync}) {
+		for _, workers := range []int{1, 2, 3} {
+			engine := startEngineProcess(t, t.TempDir(), freePort(t), sync)
+			require.NoError(t, prepare(t.Context(), engine.said, defaultLayout(), quietLog()))
+			f := newFleet(t, engine.said, nowhere, workers)
+			used := func() (d time.Duration) {
+				for i := range workers {
+					d += cpuTime(t, f.worker(fmt.Sprintf("w%d", i+1)).cmd.Process.Pid)
+				}
+				return d
+			}
+			lanes := newLanes(f.url(), 6, total, 2_000)
+			usedBefore, brokerBefore := used(), cpuTime(t, engine.cmd.Process.Pid)
+			began := time.Now()
+			drive(t.Context(), lanes)
+			stored := time.Since(began)
+			eventually(t, time.Minute, "everything is handled", func() bool { return waiting(t, f.js, webhookStream) == 0 })
+			took := time.Since(began)
+			each := func(d time.Duration) time.Duration { return (d / time.Duration(total)).Round(time.Microsecond) }
+			t.Logf("sync %s, %d workers: %.0f messages/s stored, %.0f/s stored and handled; processor time per message: workers %s, engine %s",
+				sync, workers, float64(total)/stored.Seconds(), float64(total)/took.Seconds(),
+				each(used()-usedBefore), each(cpuTime(t, engine.cmd.Process.Pid)-brokerBefore))
+			requireEffects(t, f.js, lanes)
+			f.end()
 		}
-		broker := cpuTime(t, engine.cmd.Process.Pid)
-		t.Logf("%d workers: %.0f messages/s stored, %.0f/s handled; processor time per message: workers %s, engine %s",
-			workers, float64(total)/stored.Seconds(), float64(total)/took.Seconds(),
-			(used / time.Duration(total)).Round(time.Microsecond), (broker / time.Duration(total)).Round(time.Microsecond))
-		f.end()
 	}
 }

@@ -36,21 +36,27 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if len(os.Args) == 4 && os.Args[1] == "engine" {
-		os.Exit(engineProcess(ctx, os.Args[2], os.Args[3]))
+	if len(os.Args) == 5 && os.Args[1] == "engine" {
+		os.Exit(engineProcess(ctx, os.Args[2], os.Args[3], os.Args[4]))
 	}
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	stop()
 	os.Exit(code)
 }
 
+// How an engine process syncs.
+const (
+	alwaysSync = "always"
+	lazySync   = "lazy"
+)
+
 // engineProcess is a NATS server that can be killed.
-func engineProcess(ctx context.Context, dir, port string) int {
+func engineProcess(ctx context.Context, dir, port, sync string) int {
 	n, err := strconv.Atoi(port)
 	if err != nil {
 		return exitUsage
 	}
-	s, err := startEngine(engineOptions{Host: "127.0.0.1", Port: n, Dir: dir})
+	s, err := startEngine(engineOptions{Host: "127.0.0.1", Port: n, Dir: dir, Lazy: sync == lazySync})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitFailed
@@ -180,11 +186,11 @@ type process struct {
 	said string
 }
 
-func startEngineProcess(t *testing.T, dir string, port int) *process {
+func startEngineProcess(t *testing.T, dir string, port int, sync string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(self, "engine", dir, strconv.Itoa(port)) //nolint:noctx // it outlives nothing: it ends with its input
+	cmd := exec.Command(self, "engine", dir, strconv.Itoa(port), sync) //nolint:noctx // it outlives nothing: it ends with its input
 	cmd.Env = append(os.Environ(), asChild+"=1")
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
@@ -192,12 +198,9 @@ func startEngineProcess(t *testing.T, dir string, port int) *process {
 	output, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	var once sync.Once
 	t.Cleanup(func() {
-		once.Do(func() {
-			_ = input.Close()
-			_ = cmd.Wait()
-		})
+		_ = input.Close()
+		_ = cmd.Wait()
 	})
 	line, err := bufio.NewReader(output).ReadString('\n')
 	require.NoError(t, err)
