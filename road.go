@@ -321,7 +321,11 @@ func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt
 		StatusCode: a.Status,
 		RequestID:  requestID(a.Header),
 		Duration:   a.Duration,
+		RetryAfter: a.Asked,
 		Problem:    describe(a.Err),
+	}
+	if quota := transport.QuotaOf(a.Header); quota != nil {
+		told.Quota = &Quota{Remaining: quota.Remaining, Reset: quota.Reset}
 	}
 	if r.observer != nil {
 		r.observer.AttemptEnded(ctx, told)
