@@ -411,6 +411,38 @@ func TestObserver(t *testing.T) {
 	require.ErrorIs(t, seen.results[0].Err, passfort.ErrNotFound)
 }
 
+func TestObserverIsToldTheQuota(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		status int
+		header []string
+		want   *passfort.Quota
+		asked  time.Duration
+	}{
+		{"a success", 200, []string{"X-RateLimit-Remaining", "9999", "X-RateLimit-Reset-Secs", "0.36"}, &passfort.Quota{Remaining: 9999, Reset: 360 * time.Millisecond}, 0},
+		{"a refusal", 429, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset-Secs", "3600", "X-RateLimit-Retry-Secs", "0.5"}, &passfort.Quota{Reset: time.Hour}, 500 * time.Millisecond},
+		{"without a reset", 200, []string{"X-RateLimit-Remaining", "3"}, &passfort.Quota{Remaining: 3}, 0},
+		{"no headers", 200, nil, nil, 0},
+		{"not a number", 200, []string{"X-RateLimit-Remaining", "many"}, nil, 0},
+		{"negative", 200, []string{"X-RateLimit-Remaining", "-1"}, nil, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			seen := &events{}
+			transport := roundTrip(func(*http.Request) (*http.Response, error) { return answered(row.status, identity, row.header...), nil })
+			c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: transport}),
+				passfort.WithObserver(seen), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+			require.NoError(t, err)
+			_, err = c.Profiles.Create(t.Context(), newProfile)
+			require.Equal(t, row.status == 200, err == nil)
+			require.Len(t, seen.attempts, 1)
+			require.Equal(t, row.want, seen.attempts[0].Quota)
+			require.Equal(t, row.asked, seen.attempts[0].RetryAfter)
+		})
+	}
+}
+
 func TestDriftIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -211,6 +211,9 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		return nil
 	}
 	if c.out == nil {
+		if !json.Valid(body) {
+			return unreadable(info, op, res, "the answer is not JSON")
+		}
 		return nil
 	}
 	if err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name)); err != nil {
@@ -318,7 +321,11 @@ func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt
 		StatusCode: a.Status,
 		RequestID:  requestID(a.Header),
 		Duration:   a.Duration,
+		RetryAfter: a.Asked,
 		Problem:    describe(a.Err),
+	}
+	if quota := transport.QuotaOf(a.Header); quota != nil {
+		told.Quota = &Quota{Remaining: quota.Remaining, Reset: quota.Reset}
 	}
 	if r.observer != nil {
 		r.observer.AttemptEnded(ctx, told)

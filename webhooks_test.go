@@ -463,6 +463,11 @@ func TestWebhookWithoutID(t *testing.T) {
 	var keys log
 	h, err := passfort.NewWebhookHandler([]string{"s", "s2"}, passfort.WithWebhookStore(&scriptedStore{commit: func(id string) error { keys.add(id); return nil }}))
 	require.NoError(t, err)
+	var told log
+	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+		told.add(e.Key())
+		return nil
+	})
 	long := strings.Repeat("x", 10_000)
 	for _, body := range []string{
 		`{"event":"X","timestamp":1,"secret":"s","data":{"a":1}}`,
@@ -476,6 +481,7 @@ func TestWebhookWithoutID(t *testing.T) {
 		require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), body)).Code)
 	}
 	got := keys.all()
+	require.Equal(t, got, told.all(), "handlers can know the key of the store")
 	require.Equal(t, got[0], got[1], "the same message after the secret was rotated")
 	slices.Sort(got)
 	require.Len(t, slices.Compact(got), 6)

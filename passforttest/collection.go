@@ -118,7 +118,7 @@ func (s *Server) requestOf(r *http.Request) (*profile, *formRequest) {
 	if key == nil || key.Kind != keyRequest || key.Request != r.Header.Get("request-id") {
 		return nil, nil
 	}
-	p := s.state.Profiles[key.Profiles[0]]
+	p := s.waiting(key.Profiles[0])
 	if p == nil {
 		return nil, nil
 	}

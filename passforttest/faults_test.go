@@ -109,7 +109,7 @@ func TestRefuse(t *testing.T) {
 func inMemory(t *testing.T, opts ...passforttest.Option) *wire {
 	srv := passforttest.New(opts...)
 	t.Cleanup(srv.Close)
-	return &wire{t, srv, &http.Client{Transport: srv.Transport()}}
+	return &wire{t, srv, &http.Client{Transport: srv.Transport()}, nil}
 }
 
 func TestFaultBodies(t *testing.T) {

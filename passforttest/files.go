@@ -175,7 +175,7 @@ func (s *Server) PortalImages(profileID string) []StoredImage {
 func (s *Server) storedImages(profileID string, which func(*profile) []*image) []StoredImage {
 	s.enter()
 	defer s.leave()
-	p, err := s.profileByID(profileID)
+	p, err := s.look(profileID)
 	if err != nil {
 		return nil
 	}

@@ -46,6 +46,9 @@ type Switches struct {
 	// nothing to say.
 	EmptyBodies bool
 
+	// ListOrder is the order of every list, profiles included.
+	ListOrder ListOrder
+
 	// RateLimitRetrySecs adds X-RateLimit-Retry-Secs to a 429: the seconds until
 	// one request is allowed again.
 	RateLimitRetrySecs bool

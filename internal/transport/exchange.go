@@ -71,7 +71,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := x.attempt(req)
 	x.result.Err = err
 	if x.call.Done != nil {
-		done := Attempt{Number: x.result.Attempts, Duration: time.Since(began), Err: err}
+		done := Attempt{Number: x.result.Attempts, Duration: time.Since(began), Asked: x.result.Asked, Err: err}
 		if resp != nil {
 			done.Status, done.Header = resp.StatusCode, resp.Header
 		}

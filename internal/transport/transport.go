@@ -77,6 +77,7 @@ type Attempt struct {
 	Status   int // 0: no answer
 	Header   http.Header
 	Duration time.Duration
+	Asked    time.Duration // the wait that the answer asked for
 	Err      error
 }
 

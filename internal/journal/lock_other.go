@@ -1,0 +1,8 @@
+//go:build !unix
+
+package journal
+
+import "os"
+
+// lock does nothing where there is no advisory lock.
+func lock(*os.File) error { return nil }
