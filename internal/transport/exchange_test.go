@@ -30,13 +30,25 @@ var (
 	classes  = []transport.Class{transport.Once, transport.Safe, transport.Conditional, transport.Idempotent}
 )
 
-// server is a transport that answers each attempt with the next of its
-// answers, and with the last one from then on.
+// reply is how an attempt ends: with an answer, or with err.
+type reply struct {
+	status int
+	body   io.Reader
+	header http.Header
+	length int64 // that the header announces, 0: none
+	err    error
+}
+
+// turn makes the reply to one attempt.
+type turn func(*http.Request) reply
+
+// server is a transport that gives each attempt the next of its turns, and the
+// last one from then on.
 type server struct {
-	answers []func(*http.Request) (*http.Response, error)
-	at      []time.Time // of each attempt
-	urls    []string
-	bodies  []string
+	turns  []turn
+	at     []time.Time // of each attempt
+	urls   []string
+	bodies []string
 }
 
 func (s *server) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -47,22 +59,29 @@ func (s *server) RoundTrip(req *http.Request) (*http.Response, error) {
 		s.bodies = append(s.bodies, string(body))
 		_ = req.Body.Close()
 	}
-	answer := s.answers[min(len(s.at), len(s.answers))-1]
-	resp, err := answer(req)
-	if resp != nil {
-		resp.Request = req
+	r := s.turns[min(len(s.at), len(s.turns))-1](req)
+	if r.err != nil {
+		return nil, r.err
 	}
-	return resp, err
+	body, closes := r.body.(io.ReadCloser)
+	if !closes {
+		body = io.NopCloser(r.body)
+	}
+	length := r.length
+	if length == 0 {
+		length = -1
+	}
+	return &http.Response{StatusCode: r.status, Header: r.header, Body: body, ContentLength: length, Request: req}, nil
 }
 
 // do sends a call to a server with these answers.
-func do(t *testing.T, call *transport.Call, answers ...func(*http.Request) (*http.Response, error)) (*transport.Result, *server) {
+func do(t *testing.T, call *transport.Call, turns ...turn) (*transport.Result, *server) {
 	t.Helper()
-	return doIn(t.Context(), call, policy, answers...)
+	return doIn(t.Context(), call, policy, turns...)
 }
 
-func doIn(ctx context.Context, call *transport.Call, p transport.Policy, answers ...func(*http.Request) (*http.Response, error)) (*transport.Result, *server) {
-	s := &server{answers: answers}
+func doIn(ctx context.Context, call *transport.Call, p transport.Policy, turns ...turn) (*transport.Result, *server) {
+	s := &server{turns: turns}
 	if call.Method == "" {
 		call.Method = http.MethodPost
 	}
@@ -78,23 +97,19 @@ func doIn(ctx context.Context, call *transport.Call, p transport.Policy, answers
 	return transport.New(&http.Client{Transport: s}, p).Do(ctx, call), s
 }
 
-func answer(status int, body string, header ...string) func(*http.Request) (*http.Response, error) {
-	return func(*http.Request) (*http.Response, error) {
-		return respond(status, strings.NewReader(body), header...), nil
-	}
+func answer(status int, body string, header ...string) turn {
+	return func(*http.Request) reply { return respond(status, strings.NewReader(body), header...) }
 }
 
-func respond(status int, body io.Reader, header ...string) *http.Response {
+func respond(status int, body io.Reader, header ...string) reply {
 	h := http.Header{}
 	for i := 0; i+1 < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
 	}
-	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(body), ContentLength: -1}
+	return reply{status: status, body: body, header: h}
 }
 
-func broken(err error) func(*http.Request) (*http.Response, error) {
-	return func(*http.Request) (*http.Response, error) { return nil, err }
-}
+func broken(err error) turn { return func(*http.Request) reply { return reply{err: err} } }
 
 // bubble runs a test in which waiting takes no time.
 func bubble(t *testing.T, test func(t *testing.T)) {
@@ -116,7 +131,7 @@ func TestRepeats(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	for _, row := range []struct {
 		name   string
-		first  func(*http.Request) (*http.Response, error)
+		first  turn
 		once   int // attempts of a call in class once
 		others int
 		sent   transport.Sent // after a first attempt that is not repeated
@@ -139,8 +154,8 @@ func TestRepeats(t *testing.T) {
 		{"no such host", broken(&net.DNSError{Name: "api.example"}), 2, 2, transport.No},
 		{"certificate", broken(&tls.CertificateVerificationError{Err: errReset}), 1, 1, transport.Maybe},
 		{"authority", broken(x509.UnknownAuthorityError{}), 1, 1, transport.Maybe},
-		{"broken answer", func(*http.Request) (*http.Response, error) {
-			return respond(200, io.MultiReader(strings.NewReader("{"), iotest.ErrReader(errReset))), nil
+		{"broken answer", func(*http.Request) reply {
+			return respond(200, io.MultiReader(strings.NewReader("{"), iotest.ErrReader(errReset)))
 		}, 1, 2, transport.Yes},
 	} {
 		for _, class := range classes {
@@ -171,7 +186,7 @@ func TestLost(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name  string
-		first func(*http.Request) (*http.Response, error)
+		first turn
 		want  bool
 	}{
 		{"reset", broken(errReset), true},
@@ -293,9 +308,9 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 
 func TestAttemptLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		slow := func(req *http.Request) (*http.Response, error) {
+		slow := func(req *http.Request) reply {
 			<-req.Context().Done()
-			return nil, req.Context().Err()
+			return reply{err: req.Context().Err()}
 		}
 		began := time.Now()
 		res, _ := do(t, &transport.Call{Class: transport.Once, Limit: 5 * time.Second}, slow)
@@ -313,10 +328,10 @@ func TestAttemptLimit(t *testing.T) {
 // The limit holds for the body of the answer too.
 func TestAttemptLimitWhileReading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		trickle := func(req *http.Request) (*http.Response, error) {
+		trickle := func(req *http.Request) reply {
 			body, w := io.Pipe()
 			context.AfterFunc(req.Context(), func() { _ = w.CloseWithError(req.Context().Err()) })
-			return respond(200, body), nil
+			return respond(200, body)
 		}
 		res, _ := do(t, &transport.Call{Class: transport.Once, Limit: 5 * time.Second}, trickle)
 		require.ErrorIs(t, res.Err, transport.ErrAttemptTimeout)
@@ -352,9 +367,9 @@ func TestContextEndsInAnAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		res, _ := doIn(ctx, &transport.Call{Class: transport.Safe, Limit: time.Minute}, policy, func(req *http.Request) (*http.Response, error) {
+		res, _ := doIn(ctx, &transport.Call{Class: transport.Safe, Limit: time.Minute}, policy, func(req *http.Request) reply {
 			<-req.Context().Done()
-			return nil, req.Context().Err()
+			return reply{err: req.Context().Err()}
 		})
 		require.ErrorIs(t, res.Err, context.DeadlineExceeded)
 		require.NotErrorIs(t, res.Err, transport.ErrAttemptTimeout)
@@ -396,9 +411,9 @@ func TestLengthOfTheBody(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				body := &transport.Body{Length: length, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("hello")), nil }}
 				var got int64
-				_, _ = do(t, &transport.Call{Body: body}, func(req *http.Request) (*http.Response, error) {
+				_, _ = do(t, &transport.Call{Body: body}, func(req *http.Request) reply {
 					got = req.ContentLength
-					return respond(200, strings.NewReader("{}")), nil
+					return respond(200, strings.NewReader("{}"))
 				})
 				require.Equal(t, length, got)
 			})
@@ -412,9 +427,9 @@ func TestGetBody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		body := &transport.Body{Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil }}
 		var has bool
-		see := func(req *http.Request) (*http.Response, error) {
+		see := func(req *http.Request) reply {
 			has = req.GetBody != nil
-			return respond(200, strings.NewReader("{}")), nil
+			return respond(200, strings.NewReader("{}"))
 		}
 		_, _ = do(t, &transport.Call{Body: body}, see)
 		require.True(t, has)
@@ -460,9 +475,9 @@ func TestDoneIsToldOfEachAttempt(t *testing.T) {
 		var told []transport.Attempt
 		call := &transport.Call{Class: transport.Safe, Done: func(a transport.Attempt) { told = append(told, a) }}
 		_, _ = do(t, call,
-			func(*http.Request) (*http.Response, error) {
+			func(*http.Request) reply {
 				<-time.After(3 * time.Second)
-				return nil, errReset
+				return reply{err: errReset}
 			},
 			answer(200, "{}", "X-Request-Id", "r2"))
 		require.Len(t, told, 2)
@@ -505,16 +520,16 @@ func TestBodyOfTheAnswer(t *testing.T) {
 		for _, announced := range []bool{false, true} {
 			t.Run(row.name, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					res, _ := do(t, &transport.Call{MaxBody: limit}, func(*http.Request) (*http.Response, error) {
+					res, _ := do(t, &transport.Call{MaxBody: limit}, func(*http.Request) reply {
 						var body io.Reader = bytes.NewReader(make([]byte, row.size))
 						if row.broken {
 							body = io.MultiReader(body, iotest.ErrReader(errReset))
 						}
-						resp := respond(row.status, body)
+						r := respond(row.status, body)
 						if announced {
-							resp.ContentLength = int64(row.size)
+							r.length = int64(row.size)
 						}
-						return resp, nil
+						return r
 					})
 					require.ErrorIs(t, res.Err, row.err)
 					require.Equal(t, row.status, res.Status)
@@ -539,7 +554,7 @@ func TestTooLargeIsNotRepeated(t *testing.T) {
 
 func TestConsume(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		call := &transport.Call{Class: transport.Safe, MaxBody: 1, Consume: func(status int, h http.Header, r io.Reader) ([]byte, error) {
+		call := &transport.Call{Class: transport.Safe, MaxBody: 1, Consume: func(_ int, h http.Header, r io.Reader) ([]byte, error) {
 			all, err := io.ReadAll(r)
 			return []byte(h.Get("X-What") + string(all)), err
 		}}
@@ -572,10 +587,8 @@ func TestBodiesOfAnswersAreClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, status := range []int{200, 400, 412, 503} {
 			closed := false
-			_, _ = do(t, &transport.Call{}, func(*http.Request) (*http.Response, error) {
-				resp := respond(status, nil)
-				resp.Body = readCloser{strings.NewReader("{}"), func() { closed = true }}
-				return resp, nil
+			_, _ = do(t, &transport.Call{}, func(*http.Request) reply {
+				return respond(status, readCloser{strings.NewReader("{}"), func() { closed = true }})
 			})
 			require.True(t, closed, status)
 		}
@@ -584,7 +597,7 @@ func TestBodiesOfAnswersAreClosed(t *testing.T) {
 
 func TestRedirects(t *testing.T) {
 	t.Parallel()
-	to := func(where string) func(*http.Request) (*http.Response, error) {
+	to := func(where string) func(*http.Request) reply {
 		return answer(307, "moved", "Location", where)
 	}
 	for _, row := range []struct {
@@ -645,9 +658,9 @@ func TestWithoutAddress(t *testing.T) {
 // The caller's client is copied, with its time limit and jar, and left alone.
 func TestClientIsCopied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		slow := &server{answers: []func(*http.Request) (*http.Response, error){func(req *http.Request) (*http.Response, error) {
+		slow := &server{turns: []turn{func(req *http.Request) reply {
 			<-req.Context().Done()
-			return nil, req.Context().Err()
+			return reply{err: req.Context().Err()}
 		}}}
 		hc := &http.Client{Transport: slow, Timeout: time.Second}
 		c := transport.New(hc, transport.Policy{MaxAttempts: 1})
