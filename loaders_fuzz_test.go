@@ -27,7 +27,7 @@ func FuzzLoaders(f *testing.F) {
 	f.Add("\u2028\x00", "\\", "http://127.0.0.1:4011/", "//evil.example/", "::")
 	f.Add(`<!--<script>`, "{{.APIKey}}", "https://a b", "/%zz", "https://user:pass@site.example/#key")
 	plain := httptest.NewRecorder()
-	passfort.DynamicLoader(given("id", "key"), passfort.LoaderOptions{}).ServeHTTP(plain, httptest.NewRequest(http.MethodGet, "/", nil))
+	passfort.DynamicLoader(given("id", "key"), passfort.LoaderOptions{}).ServeHTTP(plain, httptest.NewRequestWithContext(f.Context(), http.MethodGet, "/", nil))
 	usual := len(loaderElement.FindAllString(plain.Body.String(), -1))
 	f.Fuzz(func(t *testing.T, id, key, origin, target, referer string) {
 		options := passfort.LoaderOptions{}
@@ -37,7 +37,7 @@ func FuzzLoaders(f *testing.F) {
 			options.CollectionOrigin = origin
 		}()
 		rec := httptest.NewRecorder()
-		passfort.DynamicLoader(given(id, key), options).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+		passfort.DynamicLoader(given(id, key), options).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		for _, values := range rec.Header() {
 			require.False(t, strings.ContainsFunc(values[0], unicode.IsControl))
 		}

@@ -27,7 +27,7 @@ func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 func document(t *testing.T, found []result, class map[string]string) {
 	t.Helper()
 	noGoroutineIsLeft(t)
-	head, err := os.ReadFile("head.md")
+	head, err := os.ReadFile("testdata/head.md")
 	require.NoError(t, err)
 	want := string(head) + tables(found, class)
 	if *update {
@@ -36,7 +36,7 @@ func document(t *testing.T, found []result, class map[string]string) {
 	}
 	is, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, string(is), want, "what was found is not what docs/fault-matrix.md says: go test . -update")
+	require.Equal(t, want, string(is), "what was found is not what docs/fault-matrix.md says: go test . -update")
 }
 
 // noGoroutineIsLeft looks for anything of the SDK or of a connection that
