@@ -49,7 +49,7 @@ type File struct {
 	synced   int64 // of which are on the disk
 	flushing bool
 	size     int64
-	after    int64 // size after the last rewrite
+	after    int64 // size after the last rewrite, 0 if it was before this was opened
 	err      error // the first one: nothing is written after it
 }
 
@@ -100,7 +100,7 @@ func (j *File) open() error {
 			return err
 		}
 	}
-	j.size, j.after = good, good
+	j.size = good
 	return nil
 }
 
@@ -236,8 +236,8 @@ func (j *File) flush() {
 	j.flushed.Broadcast()
 }
 
-// Full reports whether a rewrite would pay: the file has at least doubled
-// since the last one.
+// Full reports whether a rewrite would pay: the file is large, and has at least
+// doubled since the last one that is known of.
 func (j *File) Full() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
