@@ -14,7 +14,7 @@ func BenchmarkServer(b *testing.B) {
 	srv := passforttest.New(passforttest.WithoutRateLimits())
 	b.Cleanup(srv.Close)
 	serve := func(method, path, body string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(method, "/4.0"+path, strings.NewReader(body))
+		r := httptest.NewRequestWithContext(b.Context(), method, "/4.0"+path, strings.NewReader(body))
 		r.Header.Set("apikey", srv.APIKey())
 		rec := httptest.NewRecorder()
 		srv.ServeHTTP(rec, r)

@@ -1,6 +1,7 @@
 package passforttest
 
 import (
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,7 @@ func (s *Server) CollectionURL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.origin == nil {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			panic("passforttest: no loopback port: " + err.Error())
 		}
