@@ -81,7 +81,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 	}
 	return &Client{
 		Profiles:      &ProfilesService{r},
-		CollectedData: &CollectedDataService{r},
+		CollectedData: &CollectedDataService{r, &turns{}},
 		Files:         &FilesService{r},
 		Documents:     &DocumentsService{r},
 		Applications:  &ApplicationsService{r},
@@ -220,7 +220,19 @@ type AttemptInfo struct {
 	StatusCode int // 0: no answer
 	RequestID  string
 	Duration   time.Duration
-	Problem    string // what went wrong without an answer, in words without data
+	RetryAfter time.Duration // the wait that a refusal asked for
+	Quota      *Quota        // what is left of the operation's quota; nil: not told
+	Problem    string        // what went wrong without an answer, in words without data
+}
+
+// Quota is what the API tells of the rate limit of an operation, which all
+// programs of the account share (sheet 1.9).
+type Quota struct {
+	// Remaining is how many requests are left.
+	Remaining int
+	// Reset is how long it takes until the quota is full again; 0 if that is not
+	// told.
+	Reset time.Duration
 }
 
 // CallResult is how a call ended.

@@ -146,7 +146,7 @@ func TestCaptureResponse(t *testing.T) {
 	var seen passfort.Response
 	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Thing", "1")
-		w.WriteHeader(201)
+		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, identity)
 	}))
 	require.NoError(t, failed(c.Profiles.Create(t.Context(), newProfile, nil, passfort.CaptureResponse(&seen))))
@@ -235,7 +235,7 @@ func TestFailedCallKeepsOtherConnections(t *testing.T) {
 		mu.Lock()
 		remotes[r.RemoteAddr] = true
 		mu.Unlock()
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, strings.Repeat("x", 64<<10))
 	})
 	c := newClient(t, s)
@@ -299,7 +299,7 @@ func TestCertificateIsNotAccepted(t *testing.T) {
 func TestCompressedAnswers(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []int{0, 10} {
-		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			var buf bytes.Buffer
 			zip := gzip.NewWriter(&buf)
 			_, _ = zip.Write([]byte(`{"id":"x","display_name":"` + strings.Repeat("y", 1000) + `"}`))
@@ -382,12 +382,12 @@ func TestObserver(t *testing.T) {
 	t.Parallel()
 	n := 0
 	var mu sync.Mutex
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		w.Header().Set("X-Request-Id", fmt.Sprint("req-", n))
 		if n++; n < 3 {
-			w.WriteHeader(502)
+			w.WriteHeader(http.StatusBadGateway)
 		}
 		_, _ = io.WriteString(w, identity)
 	})
@@ -409,6 +409,38 @@ func TestObserver(t *testing.T) {
 	seen = &events{}
 	require.Error(t, failed(newClient(t, serve(t, respond(404, "")), passfort.WithObserver(seen)).Profiles.Get(t.Context(), pid)))
 	require.ErrorIs(t, seen.results[0].Err, passfort.ErrNotFound)
+}
+
+func TestObserverIsToldTheQuota(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		status int
+		header []string
+		want   *passfort.Quota
+		asked  time.Duration
+	}{
+		{"a success", 200, []string{"X-RateLimit-Remaining", "9999", "X-RateLimit-Reset-Secs", "0.36"}, &passfort.Quota{Remaining: 9999, Reset: 360 * time.Millisecond}, 0},
+		{"a refusal", 429, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset-Secs", "3600", "X-RateLimit-Retry-Secs", "0.5"}, &passfort.Quota{Reset: time.Hour}, 500 * time.Millisecond},
+		{"without a reset", 200, []string{"X-RateLimit-Remaining", "3"}, &passfort.Quota{Remaining: 3}, 0},
+		{"no headers", 200, nil, nil, 0},
+		{"not a number", 200, []string{"X-RateLimit-Remaining", "many"}, nil, 0},
+		{"negative", 200, []string{"X-RateLimit-Remaining", "-1"}, nil, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			seen := &events{}
+			transport := roundTrip(func(*http.Request) (*http.Response, error) { return answered(row.status, identity, row.header...), nil })
+			c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: transport}),
+				passfort.WithObserver(seen), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+			require.NoError(t, err)
+			_, err = c.Profiles.Create(t.Context(), newProfile)
+			require.Equal(t, row.status == 200, err == nil)
+			require.Len(t, seen.attempts, 1)
+			require.Equal(t, row.want, seen.attempts[0].Quota)
+			require.Equal(t, row.asked, seen.attempts[0].RetryAfter)
+		})
+	}
 }
 
 func TestDriftIsReportedOnce(t *testing.T) {

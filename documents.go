@@ -359,6 +359,12 @@ type StoredImage struct {
 	ID    string
 }
 
+// String returns the index, without the id.
+func (v StoredImage) String() string { return fmt.Sprintf("image %d", v.Index) }
+
+// GoString returns what String returns.
+func (v StoredImage) GoString() string { return v.String() }
+
 // Error tells how many images are stored and what failed first.
 func (e *SubmitError) Error() string {
 	return fmt.Sprintf("%v; %d of the images are stored", e.failed[0], len(e.Stored))

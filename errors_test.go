@@ -157,6 +157,21 @@ func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
 		"Tags.Search": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Tags.Search(ctx, "canary query", 0))
 		},
+		"Files.Upload": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{Name: "Canaria", Body: strings.NewReader(pngHead + "Canaria")}))
+		},
+		"Files.Upload of text": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{Name: "Canaria", Body: strings.NewReader("Canaria")}))
+		},
+		"Files.Download": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Files.Download(ctx, id, id, io.Discard))
+		},
+		"Documents.Submit": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Documents.Submit(ctx, id, &passfort.DocumentSubmission{
+				Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+				Images: []passfort.ImageUpload{{ID: id}, {Body: strings.NewReader(pngHead + "Canaria")}},
+			}))
+		},
 		"bad id": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Profiles.Get(ctx, "../canary_id"))
 		},
@@ -194,6 +209,10 @@ func printed(t *testing.T, err error) string {
 	var conflict *passfort.ConflictError
 	if errors.As(err, &conflict) {
 		fmt.Fprintf(&out, "%v %+v %#v", *conflict, *conflict, *conflict)
+	}
+	var half *passfort.SubmitError
+	if errors.As(err, &half) {
+		fmt.Fprintf(&out, "%v %+v %#v", *half, *half, *half)
 	}
 	return out.String()
 }
@@ -302,7 +321,7 @@ func TestErrorText(t *testing.T) {
 		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been done: look before repeating it"},
 		{"gateway", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Request-Id", "req-7")
-			w.WriteHeader(502)
+			w.WriteHeader(http.StatusBadGateway)
 		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request req-7)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

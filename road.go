@@ -98,6 +98,7 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 	}
 	r.ended(ctx, info, res, time.Since(began), err)
 	if err != nil {
+		c.upload.rewind()
 		return nil, err
 	}
 	return &answer{header: res.Header, body: res.Body}, nil
@@ -218,6 +219,7 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 	if err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name)); err != nil {
 		return unreadable(info, op, res, describe(err))
 	}
+	r.drift.lookIntoChecks(op.name, c.out)
 	if made, ok := c.out.(identified); ok && op.class == transport.Once && made.identity() == "" {
 		return unreadable(info, op, res, "the answer has no id")
 	}
@@ -319,7 +321,11 @@ func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt
 		StatusCode: a.Status,
 		RequestID:  requestID(a.Header),
 		Duration:   a.Duration,
+		RetryAfter: a.Asked,
 		Problem:    describe(a.Err),
+	}
+	if quota := transport.QuotaOf(a.Header); quota != nil {
+		told.Quota = &Quota{Remaining: quota.Remaining, Reset: quota.Reset}
 	}
 	if r.observer != nil {
 		r.observer.AttemptEnded(ctx, told)

@@ -1,6 +1,8 @@
 package passfort
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -135,6 +137,20 @@ type WebhookEvent struct {
 	// Data is the payload as it came: personal data. Accessors such as
 	// CheckCompleted decode it.
 	Data json.RawMessage
+}
+
+// Key returns what a WebhookStore knows the message by, for programs that tell
+// duplicates elsewhere, such as in a queue: the ID, or a hash of the event, its
+// timestamp and Data if there is none. It is at most 128 bytes long.
+func (e *WebhookEvent) Key() string {
+	if e.ID != "" && len(e.ID) <= 128 {
+		return e.ID
+	}
+	parts, _ := json.Marshal([]string{e.ID, string(e.Event), e.Timestamp.Format(time.RFC3339Nano)})
+	h := sha256.New()
+	h.Write(parts)
+	h.Write(e.Data)
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // Origin says who caused an event.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"math"
@@ -234,7 +232,6 @@ func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessa
 	if _, err := r.dec.ReadToken(); err != nil {
 		return m, false, err
 	}
-	var timestamp string
 	for r.dec.PeekKind() != '}' {
 		token, err := r.dec.ReadToken()
 		if err != nil {
@@ -263,8 +260,7 @@ func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessa
 			case "event":
 				m.event.Event = EventName(textOf(token)).spelled()
 			case "timestamp":
-				timestamp = scalar(token)
-				m.event.Timestamp = unixTime(timestamp)
+				m.event.Timestamp = unixTime(scalar(token))
 			case "secret":
 				m.secret = r.secret(token)
 			}
@@ -279,7 +275,7 @@ func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessa
 	if _, err := r.dec.ReadToken(); err != nil {
 		return m, false, err
 	}
-	m.key = messageKey(&m.event, timestamp)
+	m.key = m.event.Key()
 	return m, m.event.Event != "", nil
 }
 
@@ -379,16 +375,3 @@ func unixTime(s string) time.Time {
 
 // maxUnix is a second in the year 9999.
 const maxUnix = 253_402_300_799
-
-// messageKey returns what the store knows a message by: its id, or a hash of
-// the parts that are the same whenever it is sent. The secret is not among them.
-func messageKey(e *WebhookEvent, timestamp string) string {
-	if e.ID != "" && len(e.ID) <= 128 {
-		return e.ID
-	}
-	parts, _ := json.Marshal([]string{e.ID, string(e.Event), timestamp})
-	h := sha256.New()
-	h.Write(parts)
-	h.Write(e.Data)
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
-}

@@ -463,6 +463,11 @@ func TestWebhookWithoutID(t *testing.T) {
 	var keys log
 	h, err := passfort.NewWebhookHandler([]string{"s", "s2"}, passfort.WithWebhookStore(&scriptedStore{commit: func(id string) error { keys.add(id); return nil }}))
 	require.NoError(t, err)
+	var told log
+	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+		told.add(e.Key())
+		return nil
+	})
 	long := strings.Repeat("x", 10_000)
 	for _, body := range []string{
 		`{"event":"X","timestamp":1,"secret":"s","data":{"a":1}}`,
@@ -476,6 +481,7 @@ func TestWebhookWithoutID(t *testing.T) {
 		require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), body)).Code)
 	}
 	got := keys.all()
+	require.Equal(t, got, told.all(), "handlers can know the key of the store")
 	require.Equal(t, got[0], got[1], "the same message after the secret was rotated")
 	slices.Sort(got)
 	require.Len(t, slices.Compact(got), 6)
@@ -1008,37 +1014,8 @@ func FuzzParseWebhook(f *testing.F) {
 func FuzzHandler(f *testing.F) {
 	fuzzSeeds(f)
 	f.Fuzz(func(t *testing.T, body []byte, header bool) {
-		committed := map[string]bool{}
-		handled := 0
-		h, err := passfort.NewWebhookHandler([]string{goldenSecret}, passfort.WithWebhookStore(&scriptedStore{
-			seen:   func(id string) (bool, error) { return committed[id], nil },
-			commit: func(id string) error { committed[id] = true; return nil },
-		}))
+		_, err := statusFor(t.Context(), body, header, io.Discard)
 		require.NoError(t, err)
-		h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
-			handled++
-			if len(e.ID)%3 == 2 {
-				return errors.New("no")
-			}
-			return nil
-		})
-		r := delivery(t.Context(), string(body))
-		r.Header = http.Header{}
-		if header {
-			r.Header = bearer(goldenSecret)
-		}
-		w := send(h, r)
-		require.Contains(t, []int{200, 400, 401, 500}, w.Code)
-		if w.Code == http.StatusOK {
-			require.NotZero(t, handled)
-			require.Len(t, committed, handled)
-			require.Empty(t, w.Body.String())
-		} else {
-			require.Equal(t, http.StatusText(w.Code)+"\n", w.Body.String())
-		}
-		if w.Code == 400 || w.Code == 401 {
-			require.Zero(t, handled)
-		}
 	})
 }
 

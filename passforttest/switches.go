@@ -29,9 +29,9 @@ type Switches struct {
 	ReadableImages bool
 	// ReadableFiles does the same for files, with plain Base64.
 	ReadableFiles bool
-	// FileReadByPost also answers a POST on the path of one file, as one guide
+	// FileReadByPOST also answers a POST on the path of one file, as one guide
 	// prints it.
-	FileReadByPost bool
+	FileReadByPOST bool
 
 	// RevertCreatesApplication makes a revert hide the old application and
 	// create a new one; otherwise the same application goes back to APPLIED.

@@ -79,11 +79,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		o.portal = sim.Client(options...)
 		o.client = sim.Client(append(options, passfort.WithObserver(o.counter))...)
 	}
-	began := time.Now()
 	if err == nil {
 		err = o.tell(ctx, func(plan []string) error { return confirm(ctx, stdin, out, cfg.yes, plan) })
 	}
-	o.summary.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
 	if err != nil {
 		return explain(ctx, err, newPrinter(stderr, getenv), out)
 	}
@@ -182,7 +180,7 @@ var errNotConfirmed = errors.New("not confirmed")
 func confirm(ctx context.Context, stdin io.Reader, out *printer, yes bool, plan []string) error {
 	out.heading("Before anything is written")
 	for _, line := range plan {
-		out.item(line)
+		out.bullet(line)
 	}
 	if yes {
 		return nil
@@ -196,14 +194,17 @@ func confirm(ctx context.Context, stdin io.Reader, out *printer, yes bool, plan 
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(stdin).ReadString('\n')
-		answer <- strings.ToLower(strings.TrimSpace(line))
+		answer <- line
 	}()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case line := <-answer:
-		out.answered()
-		if line != "y" && line != "yes" {
+		if strings.HasSuffix(line, "\n") {
+			out.answered()
+		}
+		out.end()
+		if line = strings.ToLower(strings.TrimSpace(line)); line != "y" && line != "yes" {
 			return fmt.Errorf("%w: nothing was written", errNotConfirmed)
 		}
 		return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,8 +145,8 @@ func requirePlain(t *testing.T, text string) {
 
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	for _, after := range []time.Duration{0, 20, 100, 300, 500, 900, 1600, 2000, 2600, 3100} {
-		after *= time.Millisecond
+	for _, ms := range []int{0, 20, 100, 300, 500, 900, 1600, 2000, 2600, 3100} {
+		after := time.Duration(ms) * time.Millisecond
 		t.Run(after.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -214,7 +213,7 @@ func TestRealAccountNeedsAYes(t *testing.T) {
 	code := run(t.Context(), nil, strings.NewReader("y\n"), &stdout, &stderr, env.get)
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr.String(), "-yes")
-	require.Contains(t, stdout.String(), "2 identity checks are run. On a live account they are charged.")
+	require.Contains(t, stdout.String(), "Identity checks run: 2. On a live account they are charged.")
 	require.Equal(t, 1, srv.Count(""), "nothing but WhoAmI was sent")
 }
 
@@ -300,6 +299,6 @@ func TestWrap(t *testing.T) {
 		for _, line := range wrap(text, "   ") {
 			require.LessOrEqual(t, utf8.RuneCountInString(line), width)
 		}
-		require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(wrap(text, "   "), " ")), fmt.Sprintf("%q", text))
+		require.Equal(t, strings.Fields(text), strings.Fields(strings.Join(wrap(text, "   "), " ")), "%q", text)
 	}
 }

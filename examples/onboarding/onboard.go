@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
+	"net/http"
 	"sync"
 	"time"
 
@@ -48,6 +47,7 @@ func (o *onboarding) tell(ctx context.Context, confirm func(plan []string) error
 			return err
 		}
 	}
+	began := time.Now()
 	if o.person {
 		if err := o.onboardPerson(ctx); err != nil {
 			return err
@@ -58,6 +58,7 @@ func (o *onboarding) tell(ctx context.Context, confirm func(plan []string) error
 			return err
 		}
 	}
+	o.summary.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
 	o.summary.Requests, o.summary.Conflicts, o.summary.Operations = o.counter.totals()
 	return nil
 }
@@ -72,11 +73,11 @@ func (o *onboarding) plan() []string {
 		profiles, identity = profiles+2, identity+1
 	}
 	plan := []string{
-		fmt.Sprintf("%d profiles are created. Live ones count towards your profiles under management.", profiles),
-		fmt.Sprintf("%d identity checks are run. On a live account they are charged.", identity),
+		fmt.Sprintf("Profiles created: %d. Live ones count towards your profiles under management.", profiles),
+		fmt.Sprintf("Identity checks run: %d. On a live account they are charged.", identity),
 	}
 	if o.company {
-		plan = append(plan, "1 company registry check is run. On a live account it may be charged.")
+		plan = append(plan, "Company registry checks run: 1. On a live account they may be charged.")
 	}
 	return append(plan, "Their applications for "+o.product+" and "+o.secondProduct+" are approved where nothing is in the way.")
 }
@@ -339,8 +340,10 @@ func (o *onboarding) run(ctx context.Context, c *customer, kind passfort.CheckTy
 // wait waits for a check and looks at what it did to the tasks. A check that
 // takes longer than our patience is left as it is: it goes on at Passfort.
 func (o *onboarding) wait(ctx context.Context, c *customer, check *passfort.Check) error {
-	o.out.begin(fmt.Sprintf("Wait for %s of the %s", check.Type, c.Kind))
-	if !check.Done() {
+	if check.Done() {
+		o.out.begin(fmt.Sprintf("Look at the %s of the %s", check.Type, c.Kind))
+	} else {
+		o.out.begin(fmt.Sprintf("Wait for the %s of the %s", check.Type, c.Kind))
 		patient, cancel := context.WithTimeout(ctx, o.patience)
 		defer cancel()
 		last, err := o.client.Checks.Wait(patient, c.ProfileID, check.ID, o.pace("the check"))
@@ -508,58 +511,6 @@ type applicationLine struct {
 	Flag    passfort.ApplicationFlag   `json:"flag"`
 }
 
-// printSummary closes the story.
-func (o *onboarding) printSummary() {
-	o.out.heading("Summary")
-	for i, c := range o.summary.Customers {
-		if i > 0 {
-			o.out.line("")
-		}
-		o.out.field(c.Kind, "%s  %s", c.ProfileID, c.Decision)
-		for _, application := range c.Applications {
-			o.out.field("applied for", "%s  %s  %s", application.Product, application.Status, application.Flag)
-		}
-		for _, check := range c.Checks {
-			o.out.field("check", "%s  %s  %s %s", check.Type, check.State, check.Result, check.Decision)
-		}
-		for _, task := range c.Tasks {
-			o.out.field("task", "%s  %s", task.Type, task.State)
-		}
-	}
-	var operations []string
-	for _, name := range slices.Sorted(maps.Keys(o.summary.Operations)) {
-		operations = append(operations, fmt.Sprintf("%s %d", name, o.summary.Operations[name]))
-	}
-	o.out.line("")
-	o.out.field("requests", "%d in %.1f s, of which %d answered 412", o.summary.Requests, o.summary.Seconds, o.summary.Conflicts)
-	o.out.field("", "%s", strings.Join(operations, ", "))
-	if !o.live {
-		o.out.line("")
-		o.out.line("All of this was simulated. With PASSFORT_API_KEY set, the same program does it with your account, after asking; see -help.")
-	}
-}
-
-func (p *printer) application(application *passfort.Application) {
-	p.field("application", "%s", application.ID)
-	p.field("", "%s, %s, %s", alias(application), application.Status, application.Flag)
-}
-
-func (p *printer) task(task *passfort.Task) {
-	p.field("task", "%s  %s", task.Type, task.State)
-}
-
-// flags tells how the flag of an application moved.
-func (p *printer) flags(application *passfort.Application) {
-	var moved []string
-	for _, step := range application.FlagHistory {
-		moved = append(moved, string(step.Flag))
-	}
-	if len(moved) == 0 {
-		moved = append(moved, string(application.Flag))
-	}
-	p.note("flag of %s: %s", alias(application), strings.Join(moved, " > "))
-}
-
 // requestCounter counts requests. It is a passfort.Observer, which is told of
 // operations and statuses and never of data.
 type requestCounter struct {
@@ -583,7 +534,7 @@ func (r *requestCounter) AttemptEnded(_ context.Context, attempt passfort.Attemp
 	}
 	r.requests++
 	r.operations[attempt.Operation]++
-	if attempt.StatusCode == 412 {
+	if attempt.StatusCode == http.StatusPreconditionFailed {
 		r.lost++
 	}
 }

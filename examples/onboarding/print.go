@@ -3,9 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/passfort-go/passfort"
 )
 
 // width is how many columns a line has at most.
@@ -81,9 +85,10 @@ func (p *printer) field(name, format string, args ...any) {
 	p.text(fmt.Sprintf("   %-12s %s", name, fmt.Sprintf(format, args...)), strings.Repeat(" ", 16), plain)
 }
 
-func (p *printer) item(text string) { p.text("  "+text, "  ", plain) }
-func (p *printer) line(text string) { p.text(text, "", plain) }
-func (p *printer) bad(text string)  { p.text(text, "", red) }
+func (p *printer) item(text string)   { p.text("  "+text, "  ", plain) }
+func (p *printer) bullet(text string) { p.text("- "+text, "  ", plain) }
+func (p *printer) line(text string)   { p.text(text, "", plain) }
+func (p *printer) bad(text string)    { p.text(text, "", red) }
 
 // ask prints a question and stays on its line.
 func (p *printer) ask(text string) {
@@ -161,4 +166,56 @@ func wrap(line, indent string) []string {
 		line = indent + strings.TrimLeft(string(runes[at:]), " ")
 	}
 	return append(out, line)
+}
+
+// printSummary closes the story.
+func (o *onboarding) printSummary() {
+	o.out.heading("Summary")
+	for i, c := range o.summary.Customers {
+		if i > 0 {
+			o.out.line("")
+		}
+		o.out.field(c.Kind, "%s  %s", c.ProfileID, c.Decision)
+		for _, application := range c.Applications {
+			o.out.field("applied for", "%s  %s  %s", application.Product, application.Status, application.Flag)
+		}
+		for _, check := range c.Checks {
+			o.out.field("check", "%s  %s  %s %s", check.Type, check.State, check.Result, check.Decision)
+		}
+		for _, task := range c.Tasks {
+			o.out.field("task", "%s  %s", task.Type, task.State)
+		}
+	}
+	var operations []string
+	for _, name := range slices.Sorted(maps.Keys(o.summary.Operations)) {
+		operations = append(operations, fmt.Sprintf("%s=%d", name, o.summary.Operations[name]))
+	}
+	o.out.line("")
+	o.out.field("requests", "%d in %.1f s, of which %d answered 412", o.summary.Requests, o.summary.Seconds, o.summary.Conflicts)
+	o.out.field("", "%s", strings.Join(operations, ", "))
+	if !o.live {
+		o.out.line("")
+		o.out.line("All of this was simulated. With PASSFORT_API_KEY set, the same program does it with your account, after asking; see -help.")
+	}
+}
+
+func (p *printer) application(application *passfort.Application) {
+	p.field("application", "%s", application.ID)
+	p.field("", "%s, %s, %s", alias(application), application.Status, application.Flag)
+}
+
+func (p *printer) task(task *passfort.Task) {
+	p.field("task", "%s  %s", task.Type, task.State)
+}
+
+// flags tells how the flag of an application moved.
+func (p *printer) flags(application *passfort.Application) {
+	var moved []string
+	for _, step := range application.FlagHistory {
+		moved = append(moved, string(step.Flag))
+	}
+	if len(moved) == 0 {
+		moved = append(moved, string(application.Flag))
+	}
+	p.note("flag of %s: %s", alias(application), strings.Join(moved, " > "))
 }

@@ -32,6 +32,22 @@ func askedWait(status int, h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
+// Quota is what an answer says of its operation's rate limit.
+type Quota struct {
+	Remaining int
+	Reset     time.Duration
+}
+
+// QuotaOf reads the rate limit headers, which stand on every answer of a
+// limited operation. It returns nil if they do not say what is left.
+func QuotaOf(h http.Header) *Quota {
+	remaining, err := strconv.Atoi(strings.TrimSpace(h.Get("X-RateLimit-Remaining")))
+	if err != nil || remaining < 0 {
+		return nil
+	}
+	return &Quota{Remaining: remaining, Reset: seconds(h.Get("X-RateLimit-Reset-Secs"))}
+}
+
 func retryAfter(value string, now time.Time) time.Duration {
 	if wait := seconds(value); wait > 0 {
 		return wait

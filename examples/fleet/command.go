@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/passfort-go/passfort"
+)
+
+// dial connects a command to the engine of a fleet that is up.
+func (p *program) dial(ctx context.Context, name string) (*nats.Conn, jetstream.JetStream, error) {
+	conn, err := nats.Connect(p.engineURL(), nats.Name(name), nats.MaxReconnects(-1))
+	if err != nil {
+		return nil, nil, errors.New("there is no engine to connect to: start one with fleet up, or set " + envEngine)
+	}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		_, err = partitionsOf(ctx, js)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("the engine has no fleet: %w", err)
+	}
+	return conn, js, nil
+}
+
+// runBulk starts a bulk job, or holds, resumes or watches what is running.
+func runBulk(ctx context.Context, p *program, args []string) error {
+	flags := flag.NewFlagSet("bulk", flag.ContinueOnError)
+	profiles := flags.Int("profiles", 0, "let the simulator have so many `profiles` first")
+	what := flags.String("kind", string(kindResync), "`what` to do with each profile: resync or recheck")
+	job := flags.String("job", "", "`name` of the job; the same name goes on with the same job")
+	detach := flags.Bool("detach", false, "do not wait for the end")
+	word := ""
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		word, args = args[0], args[1:]
+	}
+	if err := p.parse(flags, args, 0); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) || !slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) || *profiles < 0 {
+		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: say pause, resume, watch or nothing; -kind is resync or recheck")
+		return errUsage
+	}
+	if *profiles > 0 && p.live() {
+		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: -profiles makes up profiles, so it is for the simulator alone")
+		return errUsage
+	}
+	conn, js, err := p.dial(ctx, "fleet-bulk")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	switch word {
+	case "pause":
+		return hold(ctx, js)
+	case "resume":
+		return letGo(ctx, js)
+	case "watch":
+		if *job == "" {
+			_, _ = fmt.Fprintln(p.stderr, "fleet bulk watch: which -job?")
+			return errUsage
+		}
+		return p.watch(ctx, js, *job)
+	}
+	if *profiles > 0 {
+		client, err := passfort.New(simulatorKey, passfort.WithBaseURL(p.baseURL()))
+		if err != nil {
+			return err
+		}
+		if err := seed(ctx, client, *profiles); err != nil {
+			return err
+		}
+	}
+	if *job == "" {
+		*job = *what + "-" + time.Now().UTC().Format("20060102-150405")
+	}
+	if err := begin(ctx, js, *job, kind(*what)); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(p.stdout, "job %s\n", token(*job))
+	if *detach {
+		return nil
+	}
+	return p.watch(ctx, js, *job)
+}
+
+// seed creates profiles until there are n.
+func seed(ctx context.Context, client *passfort.Client, n int) error {
+	page, err := client.Profiles.List(ctx, &passfort.ProfileListOptions{Limit: 1})
+	if err != nil {
+		return err
+	}
+	missing := n
+	if page.Count != nil {
+		missing -= *page.Count
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	todo := make(chan struct{})
+	var running sync.WaitGroup
+	for range 8 {
+		running.Go(func() {
+			for range todo {
+				data := passfort.NewIndividual()
+				data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Made"}, FamilyName: "Up"}}
+				if _, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data}); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	for range missing {
+		select {
+		case todo <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
+	close(todo)
+	running.Wait()
+	return context.Cause(ctx)
+}
+
+// watch prints the progress of a job until it is finished or ctx ends, which
+// does not end the job.
+func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string) error {
+	terminal := isTerminal(p.stdout)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		now, err := progressOf(ctx, js, job)
+		if err != nil {
+			return err
+		}
+		line := fmt.Sprintf("listed %d of %d   done %d   waiting %d", now.Listed, now.Total, now.Recorded, now.Waiting)
+		if now.Paused {
+			line += "   paused"
+		}
+		if terminal {
+			_, _ = fmt.Fprintf(p.stdout, "\r\x1b[K%s", line)
+		} else {
+			_, _ = fmt.Fprintln(p.stdout, line)
+		}
+		if now.Finished() {
+			if terminal {
+				_, _ = fmt.Fprintln(p.stdout)
+			}
+			_, _ = fmt.Fprintf(p.stdout, "finished after %s\n", time.Since(now.Begun).Round(time.Second))
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			if terminal {
+				_, _ = fmt.Fprintln(p.stdout)
+			}
+			_, _ = fmt.Fprintf(p.stdout, "the job goes on: fleet bulk watch -job %s\n", token(job))
+			return nil
+		}
+	}
+}
+
+// runChecks lets workers run checks and tells how long their waits took to end.
+func runChecks(ctx context.Context, p *program, args []string) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	n := flags.Int("n", 10, "`number` of checks")
+	if err := p.parse(flags, args, 0); err != nil {
+		return err
+	}
+	if p.live() {
+		return errors.New("this makes up profiles and runs checks, so it is for the simulator alone")
+	}
+	conn, _, err := p.dial(ctx, "fleet-check")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var woken []time.Duration
+	for range *n {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		msg, err := conn.RequestWithContext(ctx, checkSubject, []byte("{}"))
+		cancel()
+		if err != nil {
+			return err
+		}
+		var answer checkAnswer
+		if err := json.Unmarshal(msg.Data, &answer); err != nil {
+			return err
+		}
+		switch {
+		case answer.Problem != "":
+			_, _ = fmt.Fprintf(p.stdout, "%s  %s\n", answer.WaitedAt, answer.Problem)
+		case answer.ReceivedAt == "":
+			_, _ = fmt.Fprintf(p.stdout, "%s waited; the check was complete before a webhook came\n", answer.WaitedAt)
+		default:
+			woken = append(woken, answer.Woken)
+			_, _ = fmt.Fprintf(p.stdout, "%s waited, %s got the webhook: %s later, after %d polls\n",
+				answer.WaitedAt, answer.ReceivedAt, answer.Woken.Round(10*time.Microsecond), answer.Polls)
+		}
+	}
+	if len(woken) > 0 {
+		slices.Sort(woken)
+		_, _ = fmt.Fprintf(p.stdout, "half within %s, all within %s\n",
+			woken[len(woken)/2].Round(10*time.Microsecond), woken[len(woken)-1].Round(10*time.Microsecond))
+	}
+	return nil
+}

@@ -1,0 +1,332 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The streams and what travels on them. See README.md for the picture.
+const (
+	// webhookStream holds the messages that were answered with 200 and not yet
+	// handled: webhooks.<partition>.
+	webhookStream = "WEBHOOKS"
+	// effectStream is the table of effects. Each subject is written once:
+	// effects.webhook.<profile>.<message> and effects.bulk.<job>.<profile>.
+	effectStream = "EFFECTS"
+	// parkedStream holds messages that kept failing, for a person to look at.
+	parkedStream = "PARKED"
+	// bulkStream is the work of bulk jobs: bulk.page.<job> and
+	// bulk.item.<job>.<profile>.
+	bulkStream = "BULK"
+	// jobBucket holds how far each bulk job was listed.
+	jobBucket = "JOBS"
+
+	pagesConsumer = "bulk-pages"
+	itemsConsumer = "bulk-items"
+
+	// wakeSubject carries hints for waits, without any promise.
+	wakeSubject = "fleet.wake"
+	// statsSubject is followed by the name of a worker.
+	statsSubject = "fleet.stats."
+	// checkSubject asks any worker to run a check and to wait for it.
+	checkSubject = "fleet.check"
+
+	partitionsKey = "fleet_partitions"
+)
+
+// layout is how the streams are made. `fleet up` decides; workers read it from
+// the streams, so that all of them follow the same one.
+type layout struct {
+	// Partitions bounds how many messages are handled at once: one for each.
+	Partitions int
+	// Replicas is how many servers of a cluster keep each stream.
+	Replicas int
+	// AckWait is how long a message stays with a worker that gives no sign of
+	// life, before another one gets it.
+	AckWait time.Duration
+	// Duplicates is how long the engine knows a message again.
+	Duplicates time.Duration
+	// Keep is how long effects are remembered, and so how late a duplicate may be.
+	Keep time.Duration
+	// StoreBytes bounds the webhooks waiting to be handled. A full stream refuses
+	// more, and Passfort sends them again.
+	StoreBytes int64
+	// BulkQueue bounds the profiles waiting in the queue of bulk jobs.
+	BulkQueue int64
+}
+
+func defaultLayout() layout {
+	return layout{
+		Partitions: 16, Replicas: 1, AckWait: 10 * time.Second, Duplicates: 2 * time.Hour,
+		Keep: 90 * 24 * time.Hour, StoreBytes: 4 << 30, BulkQueue: 20_000,
+	}
+}
+
+// prepare makes the streams and consumers. It may be repeated, but the number
+// of partitions of a stream that holds messages must stay: a profile would
+// change its partition, and its messages their order.
+func (l layout) prepare(ctx context.Context, js jetstream.JetStream) error {
+	partitions := map[string]string{partitionsKey: strconv.Itoa(l.Partitions)}
+	if old, err := partitionsOf(ctx, js); err == nil && old != l.Partitions {
+		return fmt.Errorf("the streams have %d partitions: handle everything and delete them to change that", old)
+	}
+	for _, s := range []jetstream.StreamConfig{
+		{
+			Name: webhookStream, Subjects: []string{"webhooks.*"}, Retention: jetstream.WorkQueuePolicy,
+			Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes, Duplicates: l.Duplicates, Metadata: partitions,
+		},
+		{Name: effectStream, Subjects: []string{"effects.>"}, MaxAge: l.Keep, AllowDirect: true},
+		{Name: parkedStream, Subjects: []string{"parked.>"}},
+		{
+			Name: bulkStream, Subjects: []string{"bulk.>"}, Retention: jetstream.WorkQueuePolicy,
+			Discard: jetstream.DiscardNew, MaxMsgs: l.BulkQueue, Duplicates: l.Duplicates,
+		},
+	} {
+		s.Replicas = l.Replicas
+		s.Storage = jetstream.FileStorage
+		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
+			return fmt.Errorf("stream %s: %w", s.Name, err)
+		}
+	}
+	for p := range l.Partitions {
+		if err := l.consumer(ctx, js, webhookStream, partitionConsumer(p), partitionSubject(p), 1); err != nil {
+			return err
+		}
+	}
+	if err := l.consumer(ctx, js, bulkStream, pagesConsumer, "bulk.page.>", 1); err != nil {
+		return err
+	}
+	if err := l.consumer(ctx, js, bulkStream, itemsConsumer, "bulk.item.>", 1024); err != nil {
+		return err
+	}
+	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, Replicas: l.Replicas})
+	return err
+}
+
+// consumer makes a durable consumer that all workers share. With maxPending 1
+// only one message of it is with any worker at a time: that is what keeps the
+// order of a partition.
+func (l layout) consumer(ctx context.Context, js jetstream.JetStream, stream, name, filter string, maxPending int) error {
+	_, err := js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
+		Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: l.AckWait,
+		MaxDeliver: -1, MaxAckPending: maxPending, Replicas: l.Replicas,
+	})
+	if err != nil {
+		return fmt.Errorf("consumer %s: %w", name, err)
+	}
+	return nil
+}
+
+func partitionsOf(ctx context.Context, js jetstream.JetStream) (int, error) {
+	stream, err := js.Stream(ctx, webhookStream)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(stream.CachedInfo().Config.Metadata[partitionsKey])
+	if err != nil || n < 1 {
+		return 0, errors.New("the stream of webhooks was not made by this program")
+	}
+	return n, nil
+}
+
+func partitionConsumer(p int) string { return fmt.Sprintf("webhooks-%03d", p) }
+
+func partitionSubject(p int) string { return "webhooks." + strconv.Itoa(p) }
+
+// partition returns where the messages of a profile go.
+func partition(profileID string, partitions int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(profileID))
+	return int(h.Sum32() % uint32(partitions))
+}
+
+var plainToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// token makes an id one token of a subject. An id is a UUID; what is not as
+// plain, or empty, becomes a hash.
+func token(id string) string {
+	if plainToken.MatchString(id) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "sha256-" + hex.EncodeToString(sum[:])
+}
+
+// connect returns a connection that survives the absence of the engine. While
+// there is none, publishing fails at once rather than being kept in memory.
+func connect(url, name string, log *slog.Logger) (*nats.Conn, error) {
+	return nats.Connect(url, nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(300*time.Millisecond, time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("the engine is away")
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { log.Info("the engine is back") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("engine", "error_type", fmt.Sprintf("%T", err))
+		}),
+	)
+}
+
+// maxPayload is the size of a message of the embedded server: one webhook may
+// hold the collected data of a profile twice.
+const maxPayload = 8 << 20
+
+// engineOptions are the choices for the embedded server.
+type engineOptions struct {
+	Host string
+	Port int // -1: any
+	Dir  string
+	// Lazy answers before a message is on the disk. The server then syncs every
+	// two minutes: a crash of the process loses nothing, one of the machine may.
+	Lazy bool
+	// Key encrypts what is stored. Empty: in the clear.
+	Key string
+}
+
+// startEngine runs a NATS server in this process.
+func startEngine(o engineOptions) (*server.Server, error) {
+	options := &server.Options{
+		ServerName: "fleet", Host: o.Host, Port: o.Port, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: !o.Lazy, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 16 << 30,
+	}
+	if o.Key != "" {
+		options.JetStreamKey, options.JetStreamCipher = o.Key, server.ChaCha
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return nil, err
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		s.Shutdown()
+		return nil, errors.New("the embedded NATS server does not start: is its address in use?")
+	}
+	return s, nil
+}
+
+// errAlreadyDone: the subject has its message.
+var errAlreadyDone = errors.New("already done")
+
+// commit writes what was done, once: the engine takes the first message of a
+// subject and refuses every other. This is the one place that makes effects
+// happen exactly once.
+func commit(ctx context.Context, js jetstream.JetStream, subject string, record []byte) error {
+	_, err := js.Publish(ctx, subject, record, jetstream.WithExpectLastSequencePerSubject(0))
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
+		return errAlreadyDone
+	}
+	return err
+}
+
+// committed reads what was written to a subject of the effects, nil if nothing.
+func committed(ctx context.Context, js jetstream.JetStream, subject string) ([]byte, error) {
+	stream, err := js.Stream(ctx, effectStream)
+	if err != nil {
+		return nil, err
+	}
+	msg, err := stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return msg.Data, nil
+}
+
+// consume hands the messages of a consumer to handle, one at a time, until ctx
+// ends; the message in hand is then finished. It outlives a restart of the
+// engine.
+func consume(ctx context.Context, js jetstream.JetStream, stream, name string, prefetch int, handle func(jetstream.Msg)) {
+	for ctx.Err() == nil {
+		consumer, err := js.Consumer(ctx, stream, name)
+		if err == nil {
+			err = drain(ctx, consumer, prefetch, handle)
+		}
+		if err != nil {
+			pause(ctx, time.Second)
+		}
+	}
+}
+
+func drain(ctx context.Context, consumer jetstream.Consumer, prefetch int, handle func(jetstream.Msg)) error {
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch),
+		jetstream.PullExpiry(5*time.Second), jetstream.PullHeartbeat(time.Second))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Drain)()
+	for {
+		msg, err := messages.Next()
+		switch {
+		case err == nil:
+			handle(msg)
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+		default:
+			return err
+		}
+	}
+}
+
+// holding tells the engine that a message is being worked on, as long as it
+// takes. The caller calls the function it returns.
+func holding(msg jetstream.Msg, ackWait time.Duration) (release func()) {
+	var mu sync.Mutex
+	var timer *time.Timer
+	released := false
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(ackWait/3, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if released {
+			return
+		}
+		_ = msg.InProgress()
+		timer.Reset(ackWait / 3)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		released = true
+		timer.Stop()
+	}
+}
+
+// pause waits for about d, so that workers that failed together do not come
+// back together, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(jittered(d))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// jittered returns something between d/2 and 3d/2.
+func jittered(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return d/2 + rand.N(d)
+}

@@ -1,0 +1,152 @@
+// Command fleet runs a service that many workers share, on NATS JetStream:
+// webhooks that are stored before they are acknowledged and handled in order,
+// waits that end on whichever worker waits, and bulk jobs over all profiles.
+//
+//	go run . up -workers 3            # in one terminal: NATS, a simulator, workers
+//	go run . top                      # in another one
+//	go run . bulk -profiles 100000    # in a third one
+//
+// Everything talks to a simulated Passfort unless PASSFORT_API_KEY is set, and
+// to a NATS server inside `fleet up` unless NATS_URL is.
+//
+// engine.go lays out the streams, receive.go takes webhooks in, handle.go does
+// what they ask for, bulk.go is the jobs and budget.go what they may use of the
+// account's quota. worker.go puts these together: the part to copy. up.go,
+// sim.go, command.go and top.go are the demonstration.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/passfort-go/passfort"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// The defaults of a fleet on one machine.
+const (
+	defaultEngineHost = "127.0.0.1"
+	defaultEnginePort = 4222
+	defaultSimulator  = "127.0.0.1:4010"
+	defaultFront      = "127.0.0.1:8480"
+
+	// simulatorKey is the API key of the simulator, no secret.
+	simulatorKey = "sim-master-key"
+)
+
+// The environment. What is secret comes only from there.
+const (
+	envEngine   = "NATS_URL"
+	envKey      = "PASSFORT_API_KEY"
+	envBase     = "PASSFORT_BASE_URL"
+	envSecret   = "PASSFORT_WEBHOOK_SECRET"
+	envStoreKey = "FLEET_STORE_KEY"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+}
+
+// command is a part of the program that can be called by name.
+type command func(ctx context.Context, p *program, args []string) error
+
+// program is what commands have in common.
+type program struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	getenv func(string) string
+	log    *slog.Logger
+}
+
+const usage = `usage: fleet <command> [flags]
+
+  up       start a fleet: NATS, a simulated Passfort, workers
+  bulk     do something with every profile; bulk pause, bulk resume, bulk watch
+  check    run checks on any worker and tell how fast webhooks end their waits
+  top      watch the workers
+  worker   one worker of a fleet, for machines of their own
+  sim      the simulated Passfort alone
+
+fleet <command> -help lists the flags. Environment: NATS_URL, PASSFORT_API_KEY,
+PASSFORT_BASE_URL, PASSFORT_WEBHOOK_SECRET, FLEET_STORE_KEY.
+`
+
+// errUsage: the command line was not understood, and that was said.
+var errUsage = errors.New("usage")
+
+// run is the program. It ends soon after ctx does.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+	commands := map[string]command{
+		"up": up, "bulk": runBulk, "check": runChecks, "top": top, "worker": runWorker, "sim": runSimulator,
+	}
+	if len(args) == 0 || commands[args[0]] == nil {
+		_, _ = io.WriteString(stderr, usage)
+		return exitUsage
+	}
+	p := &program{stdin, stdout, stderr, getenv, slog.New(slog.NewTextHandler(stderr, nil))}
+	switch err := commands[args[0]](ctx, p, args[1:]); {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		return exitUsage
+	case ctx.Err() != nil:
+		return exitOK
+	default:
+		_, _ = fmt.Fprintf(stderr, "fleet %s: %v\n", args[0], err)
+		return exitFailed
+	}
+}
+
+// parse reads the flags of a command, which takes at most words arguments.
+func (p *program) parse(flags *flag.FlagSet, args []string, words int) error {
+	flags.SetOutput(p.stderr)
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return errUsage
+	case flags.NArg() > words:
+		_, _ = fmt.Fprintf(p.stderr, "fleet %s: too many arguments; see -help\n", flags.Name())
+		return errUsage
+	}
+	return nil
+}
+
+// env returns a variable of the environment, or what stands for it.
+func (p *program) env(name, absent string) string {
+	if v := p.getenv(name); v != "" {
+		return v
+	}
+	return absent
+}
+
+// live reports whether a real account is used.
+func (p *program) live() bool { return p.getenv(envKey) != "" }
+
+func (p *program) baseURL() string {
+	if p.live() {
+		return p.env(envBase, passfort.DefaultBaseURL)
+	}
+	return p.env(envBase, "http://"+defaultSimulator+"/4.0")
+}
+
+func (p *program) engineURL() string {
+	return p.env(envEngine, fmt.Sprintf("nats://%s:%d", defaultEngineHost, defaultEnginePort))
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/passfort-go/passfort"
+)
+
+// storeTimeout is how long the engine may take to confirm a message. After
+// that the delivery is answered with 500, and Passfort sends it again.
+const storeTimeout = 5 * time.Second
+
+// receiver is the webhook endpoint of a worker. It stores what it receives and
+// does nothing else, so it answers fast however long handling takes.
+type receiver struct {
+	js         jetstream.JetStream
+	conn       *nats.Conn
+	name       string
+	partitions int
+
+	received   atomic.Int64
+	duplicates atomic.Int64
+	refused    atomic.Int64
+}
+
+// handler returns the endpoint. WebhookHandler authenticates, takes batches
+// apart and answers 200 only if store succeeded for every message.
+func (r *receiver) handler(secret string, log *slog.Logger) (*passfort.WebhookHandler, error) {
+	h, err := passfort.NewWebhookHandler([]string{secret},
+		passfort.WithWebhookStore(engineKnows{}),
+		passfort.WithHandlerTimeout(storeTimeout),
+		passfort.WithWebhookLogger(slog.New(quiet{log.Handler()})),
+		passfort.WithWebhookObserver(func(result passfort.WebhookResult) {
+			if result.Outcome != passfort.WebhookHandled {
+				r.refused.Add(1)
+			}
+		}))
+	if err != nil {
+		return nil, err
+	}
+	h.HandleAll(r.store)
+	return h, nil
+}
+
+// engineKnows is a passfort.WebhookStore for a handler whose messages go to an
+// engine that tells duplicates itself: storing the message is the commit.
+type engineKnows struct{}
+
+// Seen leaves it to the engine.
+func (engineKnows) Seen(context.Context, string) (bool, error) { return false, nil }
+
+// Commit has nothing to add to what was stored.
+func (engineKnows) Commit(context.Context, string) error { return nil }
+
+// store puts a message into the queue of its partition, and returns when the
+// engine has confirmed that it is kept. The key of the message is its id
+// there, so that a repeated delivery is stored once.
+func (r *receiver) store(ctx context.Context, e *passfort.WebhookEvent) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	ack, err := r.js.Publish(ctx, partitionSubject(partition(e.ProfileID, r.partitions)), body,
+		jetstream.WithMsgID(token(e.Key())))
+	if err != nil {
+		return fmt.Errorf("the message could not be stored: %w", err)
+	}
+	r.received.Add(1)
+	if ack.Duplicate {
+		r.duplicates.Add(1)
+	}
+	r.wake(e)
+	return nil
+}
+
+// hint tells all workers that a wait may be over. It is lost if nobody
+// listens: a wait that gets none finds out by asking.
+type hint struct {
+	CheckID   string                        `json:"check,omitempty"`
+	ProfileID string                        `json:"profile,omitempty"`
+	RequestID string                        `json:"request,omitempty"`
+	State     passfort.CustomerRequestState `json:"state,omitempty"`
+	From      string                        `json:"from"`
+	At        time.Time                     `json:"at"`
+}
+
+func (r *receiver) wake(e *passfort.WebhookEvent) {
+	h := hint{From: r.name, At: time.Now()}
+	if c, err := e.CheckCompleted(); err == nil && c.Check != nil {
+		h.CheckID = c.Check.ID
+	} else if c, err := e.CustomerRequestChanged(); err == nil {
+		h.ProfileID, h.RequestID, h.State = c.ProfileID, c.RequestID, c.State
+	} else {
+		return
+	}
+	if body, err := json.Marshal(h); err == nil {
+		_ = r.conn.Publish(wakeSubject, body)
+	}
+}
+
+// listen feeds the inbox with what any worker of the fleet received.
+func listen(conn *nats.Conn, inbox *passfort.CheckInbox, heard func(hint)) (*nats.Subscription, error) {
+	return conn.Subscribe(wakeSubject, func(msg *nats.Msg) {
+		var h hint
+		if json.Unmarshal(msg.Data, &h) != nil {
+			return
+		}
+		heard(h)
+		inbox.Completed(h.CheckID)
+		inbox.RequestChanged(h.ProfileID, h.RequestID, h.State)
+	})
+}
+
+// quiet is a slog.Handler that leaves out the lines about single messages that
+// went well.
+type quiet struct{ slog.Handler }
+
+// Enabled reports whether the level is above Info.
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level > slog.LevelInfo && q.Handler.Enabled(ctx, level)
+}

@@ -1,0 +1,368 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// up starts a fleet on this machine and keeps it up until ctx ends: what a
+// cluster's scheduler does, small enough to read.
+func up(ctx context.Context, p *program, args []string) (err error) {
+	l := defaultLayout()
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	workers := flags.Int("workers", 3, "`number` of workers")
+	dir := flags.String("dir", "", "`directory` of the embedded NATS server; empty: a new one, removed at the end")
+	port := flags.Int("nats-port", defaultEnginePort, "`port` of the embedded NATS server")
+	lazy := flags.Bool("lazy-sync", false, "let the embedded server answer before a message is on the disk:\nfaster, and safe if the process dies, but not if the machine does")
+	front := flags.String("listen", defaultFront, "`address` for webhooks, spread over the workers")
+	simulator := flags.String("sim", defaultSimulator, "`address` of the simulator")
+	hourly := flags.Int("hourly", 3_600_000, "the simulator's `requests` an hour that may replace collected data; 0: no limit")
+	flags.IntVar(&l.Partitions, "partitions", l.Partitions, "`number` of partitions of profile ids")
+	flags.IntVar(&l.Replicas, "replicas", l.Replicas, "`number` of servers of a cluster that keep each message")
+	flags.DurationVar(&l.AckWait, "ack-wait", l.AckWait, "`time` after which the message of a silent worker goes to another")
+	if err := p.parse(flags, args, 0); err != nil {
+		return err
+	}
+	if *workers < 1 || l.Partitions < 1 || l.Replicas < 1 || l.AckWait < 300*time.Millisecond {
+		_, _ = fmt.Fprintln(p.stderr, "fleet up: -workers, -partitions and -replicas are at least 1, -ack-wait at least 300ms")
+		return errUsage
+	}
+	secret := p.getenv(envSecret)
+	switch {
+	case secret == "" && p.live():
+		return errors.New("set " + envSecret + " to the secret that the portal has for your webhooks")
+	case secret == "":
+		secret = rand.Text()
+	}
+
+	engineURL := p.getenv(envEngine)
+	if engineURL == "" {
+		if *dir == "" {
+			if *dir, err = os.MkdirTemp("", "fleet"); err != nil {
+				return err
+			}
+			defer func() { _ = os.RemoveAll(*dir) }()
+		}
+		engine, err := startEngine(engineOptions{Host: defaultEngineHost, Port: *port, Dir: *dir, Lazy: *lazy, Key: p.getenv(envStoreKey)})
+		if err != nil {
+			return err
+		}
+		defer func() {
+			engine.Shutdown()
+			engine.WaitForShutdown()
+		}()
+		engineURL = engine.ClientURL()
+		_, _ = fmt.Fprintf(p.stdout, "NATS      %s, embedded, stored in %s\n", engineURL, *dir)
+	}
+	if err := prepare(ctx, engineURL, l, p.log); err != nil {
+		return err
+	}
+
+	s, err := newSupervisor(p, *front, []string{envEngine + "=" + engineURL, envSecret + "=" + secret})
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	if p.live() {
+		_, _ = fmt.Fprintf(p.stdout, "Passfort  a real account\n")
+	} else {
+		child, err := s.start("sim", "sim", "-child", "-addr", *simulator, "-webhook", s.url(), "-hourly", fmt.Sprint(*hourly))
+		if err != nil {
+			return err
+		}
+		s.env = append(s.env, envKey+"="+simulatorKey, envBase+"="+child.said)
+		_, _ = fmt.Fprintf(p.stdout, "Passfort  %s, simulated\n", child.said)
+	}
+	_, _ = fmt.Fprintf(p.stdout, "Webhooks  %s\n", s.url())
+	for i := range *workers {
+		if err := s.keep(ctx, fmt.Sprintf("w%d", i+1)); err != nil {
+			return err
+		}
+	}
+	_, _ = fmt.Fprintf(p.stdout, "Workers   %d; now try: fleet top, fleet check, fleet bulk -profiles 1000\n", *workers)
+	<-ctx.Done()
+	return nil
+}
+
+// prepare makes the streams.
+func prepare(ctx context.Context, engineURL string, l layout, log *slog.Logger) error {
+	conn, err := connect(engineURL, "fleet-up", log)
+	if err != nil {
+		return fmt.Errorf("connect to the engine: %w", err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	return l.prepare(ctx, js)
+}
+
+// supervisor starts processes of this program and spreads webhooks over the
+// workers among them.
+type supervisor struct {
+	program  string
+	env      []string
+	log      *slog.Logger
+	stderr   io.Writer
+	front    *front
+	listener net.Listener
+	srv      *http.Server
+	stopping chan struct{}
+	running  sync.WaitGroup
+
+	mu       sync.Mutex
+	children []*child
+}
+
+func newSupervisor(p *program, addr string, env []string) (*supervisor, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &supervisor{
+		program: self, env: append(os.Environ(), env...), log: p.log, stderr: p.stderr,
+		front: &front{workers: map[string]string{}}, stopping: make(chan struct{}),
+	}
+	if s.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", addr); err != nil {
+		return nil, err
+	}
+	s.srv = &http.Server{Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second}
+	s.running.Go(func() { _ = s.srv.Serve(s.listener) })
+	return s, nil
+}
+
+func (s *supervisor) url() string { return "http://" + s.listener.Addr().String() + "/webhooks" }
+
+// child is a process of this program. It stops when its standard input ends,
+// so it does not outlive this process.
+type child struct {
+	name  string
+	cmd   *exec.Cmd
+	input io.Closer
+	said  string // its first line
+	ended chan struct{}
+}
+
+// start starts a process and returns when it has printed its first line.
+func (s *supervisor) start(name string, args ...string) (*child, error) {
+	cmd := exec.Command(s.program, args...) //nolint:noctx // it ends with its input, so that it can finish what it has in hand
+	cmd.Env, cmd.Stderr = s.env, s.stderr
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &child{name: name, cmd: cmd, input: input, ended: make(chan struct{})}
+	s.mu.Lock()
+	s.children = append(s.children, c)
+	s.mu.Unlock()
+	if s.isStopping() { // stop may have looked at the children before
+		_ = input.Close()
+	}
+	lines := bufio.NewReader(output)
+	line, err := lines.ReadString('\n')
+	c.said = strings.TrimSpace(line)
+	s.running.Go(func() {
+		_, _ = io.Copy(io.Discard, lines)
+		_ = cmd.Wait()
+		close(c.ended)
+	})
+	if err != nil {
+		_ = input.Close()
+		<-c.ended
+		s.forget(c)
+		return nil, fmt.Errorf("%s did not start", name)
+	}
+	return c, nil
+}
+
+// keep starts a worker, and starts it again whenever it ends, until stop.
+func (s *supervisor) keep(ctx context.Context, name string) error {
+	start := func() (*child, error) {
+		c, err := s.start(name, "worker", "-child", "-name", name, "-listen", "127.0.0.1:0")
+		if err == nil {
+			s.front.set(name, c.said)
+		}
+		return c, err
+	}
+	c, err := start()
+	if err != nil {
+		return err
+	}
+	s.running.Go(func() {
+		for {
+			if c != nil {
+				<-c.ended
+				s.front.set(name, "")
+				s.forget(c)
+			}
+			if ctx.Err() != nil || s.isStopping() {
+				return
+			}
+			s.log.Warn("a worker ended and is started again", "worker", name)
+			pause(ctx, 200*time.Millisecond)
+			if c, err = start(); err != nil {
+				s.log.Error("a worker could not be started", "worker", name)
+			}
+		}
+	})
+	return nil
+}
+
+func (s *supervisor) isStopping() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *supervisor) forget(c *child) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.children {
+		if s.children[i] == c {
+			s.children = append(s.children[:i], s.children[i+1:]...)
+			return
+		}
+	}
+}
+
+// stop stops what was started, workers before the simulator, and kills what
+// does not stop in time.
+func (s *supervisor) stop() {
+	close(s.stopping)
+	s.mu.Lock()
+	children := append([]*child(nil), s.children...)
+	s.mu.Unlock()
+	late := time.After(stopTimeout + 5*time.Second)
+	for i := len(children) - 1; i >= 0; i-- {
+		_ = children[i].input.Close()
+	}
+	for _, c := range children {
+		select {
+		case <-c.ended:
+		case <-late:
+			_ = c.cmd.Process.Kill()
+			<-c.ended
+		}
+	}
+	_ = s.srv.Close()
+	s.running.Wait()
+}
+
+// front spreads webhooks over the workers: your load balancer. It repeats
+// nothing; Passfort does.
+type front struct {
+	mu      sync.Mutex
+	workers map[string]string // address by name
+	order   []string
+	turn    int
+}
+
+// set adds a worker, or takes it out if the address is empty.
+func (f *front) set(name, addr string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if addr == "" {
+		delete(f.workers, name)
+	} else {
+		f.workers[name] = addr
+	}
+	f.order = f.order[:0]
+	for _, addr := range f.workers {
+		f.order = append(f.order, addr)
+	}
+}
+
+func (f *front) next() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.order) == 0 {
+		return ""
+	}
+	f.turn++
+	return f.order[f.turn%len(f.order)]
+}
+
+func (f *front) handler() http.Handler {
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", f.next()
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/webhooks" {
+			http.NotFound(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})
+}
+
+// runWorker is one worker, until ctx ends. It prints its address first.
+func runWorker(ctx context.Context, p *program, args []string) error {
+	cfg := workerConfig{
+		EngineURL: p.engineURL(), APIKey: p.env(envKey, simulatorKey), Secret: p.getenv(envSecret), Log: p.log,
+		BaseURL: p.baseURL(),
+	}
+	flags := flag.NewFlagSet("worker", flag.ContinueOnError)
+	flags.StringVar(&cfg.Name, "name", "worker", "`name` that no other worker has")
+	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:0", "`address` for webhooks; put TLS in front of it")
+	flags.IntVar(&cfg.Items, "items", 4, "`number` of profiles of bulk jobs to work on at once")
+	flags.IntVar(&cfg.Reserve, "reserve", 500, "`requests` of the hourly quota that bulk jobs leave to others")
+	isChild := flags.Bool("child", false, "stop when standard input ends")
+	if err := p.parse(flags, args, 0); err != nil {
+		return err
+	}
+	if cfg.Name != token(cfg.Name) || cfg.Items < 0 {
+		_, _ = fmt.Fprintln(p.stderr, "fleet worker: -name is letters, digits, - and _, and -items is not negative")
+		return errUsage
+	}
+	if *isChild {
+		ctx = untilEOF(ctx, p.stdin)
+	}
+	cfg.Log = p.log.With("worker", cfg.Name)
+	w, err := newWorker(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(p.stdout, w.Addr())
+	return w.Run(ctx)
+}
+
+// untilEOF returns a context that also ends when r does. The goroutine that
+// reads ends with the process.
+func untilEOF(ctx context.Context, r io.Reader) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, r)
+		cancel()
+	}()
+	return ctx
+}

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/passfort-go/passfort"
+)
+
+// workerConfig is all a worker needs to know.
+type workerConfig struct {
+	Name      string
+	Listen    string // address of the webhook endpoint
+	EngineURL string
+	BaseURL   string
+	APIKey    string
+	Secret    string // of the webhooks
+	Items     int    // profiles of bulk jobs at once
+	Reserve   int    // of the hourly quota, left to others
+	Log       *slog.Logger
+}
+
+// worker is one member of the fleet. All of them are alike.
+type worker struct {
+	cfg      workerConfig
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	client   *passfort.Client
+	inbox    *passfort.CheckInbox
+	receiver *receiver
+	handler  *handler
+	bulk     *bulk
+	budget   *budget
+
+	partitions int
+	listener   net.Listener
+	waits      waits
+}
+
+// newWorker connects a worker to the engine and lets it listen. It waits until
+// the streams are there. Run does the rest.
+func newWorker(ctx context.Context, cfg workerConfig) (*worker, error) {
+	w := &worker{cfg: cfg, inbox: passfort.NewCheckInbox(), budget: newBudget(cfg.Reserve)}
+	var err error
+	w.client, err = passfort.New(cfg.APIKey, passfort.WithBaseURL(cfg.BaseURL), passfort.WithUserAgent("passfort-fleet"),
+		passfort.WithLimiter(w.budget), passfort.WithObserver(w.budget),
+		passfort.WithRetry(passfort.RetryPolicy{MaxElapsed: 20 * time.Second}))
+	if err != nil {
+		return nil, err
+	}
+	if w.conn, err = connect(cfg.EngineURL, cfg.Name, cfg.Log); err != nil {
+		return nil, fmt.Errorf("connect to the engine: %w", err)
+	}
+	if err := w.join(ctx); err != nil {
+		w.conn.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *worker) join(ctx context.Context) (err error) {
+	if w.js, err = jetstream.New(w.conn); err != nil {
+		return err
+	}
+	for {
+		if w.partitions, err = partitionsOf(ctx, w.js); err == nil {
+			break
+		}
+		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+		if pause(ctx, time.Second); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	items, err := w.js.Consumer(ctx, bulkStream, itemsConsumer)
+	if err != nil {
+		return err
+	}
+	stream, err := w.js.Stream(ctx, bulkStream)
+	if err != nil {
+		return err
+	}
+	ackWait, queue := items.CachedInfo().Config.AckWait, stream.CachedInfo().Config.MaxMsgs
+	w.receiver = &receiver{js: w.js, conn: w.conn, name: w.cfg.Name, partitions: w.partitions}
+	w.handler = &handler{js: w.js, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
+	w.bulk = &bulk{js: w.js, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log}
+	w.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Listen)
+	return err
+}
+
+// Addr returns where the worker listens for webhooks.
+func (w *worker) Addr() string { return w.listener.Addr().String() }
+
+// stopTimeout is how long a worker that is asked to stop may take to finish
+// what it has in hand.
+const stopTimeout = 10 * time.Second
+
+// Run works until ctx ends: then it refuses webhooks, finishes the messages in
+// hand and gives the rest back.
+func (w *worker) Run(ctx context.Context) error {
+	defer w.conn.Close()
+	endpoint, err := w.receiver.handler(w.cfg.Secret, w.cfg.Log)
+	if err != nil {
+		return err
+	}
+	hints, err := listen(w.conn, w.inbox, w.waits.heard)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = hints.Unsubscribe() }()
+	var running sync.WaitGroup
+	checks, err := w.conn.QueueSubscribe(checkSubject, "workers", func(msg *nats.Msg) {
+		running.Go(func() { w.answerCheck(ctx, msg) })
+	})
+	if err != nil {
+		return err
+	}
+	for p := range w.partitions {
+		running.Go(func() { w.handler.run(ctx, p) })
+	}
+	running.Go(func() { w.bulk.runPages(ctx) })
+	for range w.cfg.Items {
+		running.Go(func() { w.bulk.runItems(ctx) })
+	}
+	running.Go(func() { w.report(ctx) })
+
+	mux := http.NewServeMux()
+	mux.Handle("/webhooks", endpoint)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	stopped := make(chan error, 1)
+	running.Go(func() {
+		<-ctx.Done()
+		_ = checks.Unsubscribe()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		stopped <- errors.Join(endpoint.Shutdown(limit), srv.Shutdown(limit))
+	})
+	if err := srv.Serve(w.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	running.Wait()
+	return <-stopped
+}
+
+// stats is what a worker tells every second. Counts are since its start.
+type stats struct {
+	Worker     string `json:"worker"`
+	Addr       string `json:"addr"`
+	Pid        int    `json:"pid"`
+	Received   int64  `json:"received"`
+	Duplicates int64  `json:"duplicates"`
+	Refused    int64  `json:"refused"`
+	Handled    int64  `json:"handled"`
+	Redone     int64  `json:"redone"`
+	Failed     int64  `json:"failed"`
+	Parked     int64  `json:"parked"`
+	LagMicros  int64  `json:"lag_us"`
+	BulkDone   int64  `json:"bulk_done"`
+	BulkAgain  int64  `json:"bulk_again"`
+	BulkFailed int64  `json:"bulk_refused"`
+	Retries    int64  `json:"retries"`
+	Limited    int64  `json:"limited"`
+	Remaining  int    `json:"remaining"` // of the hourly quota; -1: not told
+	Memory     int64  `json:"memory"`    // bytes in use by the process
+}
+
+func (w *worker) stats() stats {
+	calls := w.budget.seen()
+	return stats{
+		Worker: w.cfg.Name, Addr: w.Addr(), Pid: os.Getpid(),
+		Received: w.receiver.received.Load(), Duplicates: w.receiver.duplicates.Load(), Refused: w.receiver.refused.Load(),
+		Handled: w.handler.handled.Load(), Redone: w.handler.redone.Load(), Failed: w.handler.failed.Load(),
+		Parked: w.handler.parked.Load(), LagMicros: w.handler.lagMicros.Load(),
+		BulkDone: w.bulk.done.Load(), BulkAgain: w.bulk.again.Load(), BulkFailed: w.bulk.refused.Load(),
+		Retries: calls.Repeats + w.bulk.retried.Load(), Limited: calls.Limited, Remaining: calls.Remaining,
+		Memory: memory(),
+	}
+}
+
+// memory returns the resident memory of this process, or what the Go runtime
+// has from the system where there is no /proc.
+func memory() int64 {
+	if status, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if fields := strings.Fields(string(status)); len(fields) > 1 {
+			if pages, err := strconv.ParseInt(fields[1], 10, 64); err == nil {
+				return pages * int64(os.Getpagesize())
+			}
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys)
+}
+
+func (w *worker) report(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		if body, err := json.Marshal(w.stats()); err == nil {
+			_ = w.conn.Publish(statsSubject+w.cfg.Name, body)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// waits remembers when a hint came for the checks that are waited for here.
+type waits struct {
+	mu   sync.Mutex
+	open map[string]*hint
+}
+
+func (s *waits) begin(checkID string) *hint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = map[string]*hint{}
+	}
+	h := &hint{}
+	s.open[checkID] = h
+	return h
+}
+
+func (s *waits) heard(h hint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if open := s.open[h.CheckID]; open != nil && open.At.IsZero() {
+		*open = h
+	}
+}
+
+func (s *waits) end(checkID string) hint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.open[checkID]
+	delete(s.open, checkID)
+	return *h
+}
+
+// checkRequest asks a worker for a check. Without a check id it makes up a
+// person and runs one.
+type checkRequest struct {
+	ProfileID string `json:"profile,omitempty"`
+	CheckID   string `json:"check,omitempty"`
+}
+
+// checkAnswer tells how a wait ended.
+type checkAnswer struct {
+	WaitedAt   string        `json:"waited_at"`
+	ReceivedAt string        `json:"received_at"` // empty: no webhook was heard of
+	Woken      time.Duration `json:"woken"`       // from there to the end of the wait
+	Polls      int           `json:"polls"`
+	Problem    string        `json:"problem,omitempty"`
+}
+
+func (w *worker) answerCheck(ctx context.Context, msg *nats.Msg) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	answer := checkAnswer{WaitedAt: w.cfg.Name}
+	if err := w.waitForCheck(ctx, msg.Data, &answer); err != nil {
+		answer.Problem = err.Error()
+	}
+	if body, err := json.Marshal(answer); err == nil {
+		_ = msg.Respond(body)
+	}
+}
+
+// waitForCheck is what an onboarding does: it runs a check and waits, on this
+// worker, whichever one gets the webhook.
+func (w *worker) waitForCheck(ctx context.Context, body []byte, answer *checkAnswer) error {
+	var req checkRequest
+	if err := json.Unmarshal(body, &req); err != nil {
+		return errors.New("not a request for a check")
+	}
+	if req.CheckID == "" {
+		data := passfort.NewIndividual()
+		data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Made"}, FamilyName: "Up"}}
+		profile, err := w.client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+		if err != nil {
+			return err
+		}
+		check, err := w.client.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{Type: recheckType, Mode: passfort.CheckModeAsync})
+		if err != nil {
+			return err
+		}
+		req.ProfileID, req.CheckID = profile.ID, check.ID
+	}
+	w.waits.begin(req.CheckID)
+	_, err := w.client.Checks.Wait(ctx, req.ProfileID, req.CheckID, &passfort.WaitOptions{
+		MinInterval: 20 * time.Second, // the webhook is what ends the wait
+		Inbox:       w.inbox,
+		OnPoll:      func(int) { answer.Polls++ },
+	})
+	ended := time.Now()
+	if h := w.waits.end(req.CheckID); !h.At.IsZero() {
+		answer.ReceivedAt, answer.Woken = h.From, ended.Sub(h.At)
+	}
+	return err
+}
