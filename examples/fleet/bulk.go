@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,6 +68,7 @@ type workEffect struct {
 // bulk takes part in the bulk jobs of the fleet.
 type bulk struct {
 	js      jetstream.JetStream
+	effects *effects
 	client  *passfort.Client
 	name    string
 	ackWait time.Duration
@@ -146,15 +148,18 @@ func (b *bulk) runItems(ctx context.Context) {
 func (b *bulk) page(ctx context.Context, msg jetstream.Msg) {
 	defer holding(msg, b.ackWait)()
 	err := b.list(ctx, msg.Data())
-	if err != nil {
-		if !errors.Is(err, errQueueFull) && ctx.Err() == nil {
-			b.retried.Add(1)
-			b.log.Warn("a page was not listed", "error_type", fmt.Sprintf("%T", err))
-		}
-		_ = msg.NakWithDelay(jittered(500 * time.Millisecond))
+	switch {
+	case err == nil:
+		_ = msg.Ack()
 		return
+	case errors.Is(err, errUnreadable):
+		_ = msg.Term()
+		return
+	case !errors.Is(err, errQueueFull) && ctx.Err() == nil:
+		b.retried.Add(1)
+		b.log.Warn("a page was not listed", "error_type", fmt.Sprintf("%T", err))
 	}
-	_ = msg.Ack()
+	_ = msg.NakWithDelay(jittered(500 * time.Millisecond))
 }
 
 // errQueueFull: there is enough to do, so listing waits.
@@ -165,7 +170,7 @@ var errQueueFull = errors.New("the queue of bulk jobs is full")
 func (b *bulk) list(ctx context.Context, body []byte) error {
 	var at listing
 	if err := json.Unmarshal(body, &at); err != nil {
-		return nil // not a page that begin queued
+		return errUnreadable
 	}
 	stream, err := b.js.Stream(ctx, bulkStream)
 	if err != nil {
@@ -224,6 +229,9 @@ func (b *bulk) item(ctx context.Context, msg jetstream.Msg) {
 		b.done.Add(1)
 	case errors.Is(err, errAlreadyDone):
 		b.again.Add(1)
+	case errors.Is(err, errUnreadable):
+		_ = msg.Term()
+		return
 	default:
 		b.retried.Add(1)
 		wait := min(time.Duration(about.NumDelivered)*time.Second, time.Minute)
@@ -249,13 +257,12 @@ var final = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGone, h
 func (b *bulk) work(ctx context.Context, body []byte, tries uint64) error {
 	var w work
 	if err := json.Unmarshal(body, &w); err != nil {
-		return nil // not a profile that list queued
+		return errUnreadable
 	}
-	if done, err := committed(ctx, b.js, w.effect()); err != nil || done != nil {
-		if err != nil {
-			return err
+	if tries > 1 {
+		if done, err := b.effects.find(ctx, w.effect()); err != nil || done != nil {
+			return cmp.Or(err, errAlreadyDone)
 		}
-		return errAlreadyDone
 	}
 	record := workEffect{Worker: b.name, Tries: tries}
 	err := b.act(ctx, w)
@@ -273,7 +280,7 @@ func (b *bulk) work(ctx context.Context, body []byte, tries uint64) error {
 	if err != nil {
 		return err
 	}
-	return commit(ctx, b.js, w.effect(), out)
+	return b.effects.commit(ctx, w.effect(), out)
 }
 
 func (b *bulk) act(ctx context.Context, w work) error {
@@ -305,9 +312,9 @@ func (b *bulk) recheck(ctx context.Context, w work) error {
 	if err != nil {
 		return err
 	}
-	err = commit(ctx, b.js, w.intent(), note)
+	err = b.effects.commit(ctx, w.intent(), note)
 	if errors.Is(err, errAlreadyDone) {
-		if note, err = committed(ctx, b.js, w.intent()); err != nil {
+		if note, err = b.effects.find(ctx, w.intent()); err != nil {
 			return err
 		}
 		var noted []string

@@ -40,12 +40,13 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 	profiles := flags.Int("profiles", 0, "let the simulator have so many `profiles` first")
 	what := flags.String("kind", string(kindResync), "`what` to do with each profile: resync or recheck")
 	job := flags.String("job", "", "`name` of the job; the same name goes on with the same job")
+	yes := flags.Bool("yes", false, "write to every profile of a real account")
 	detach := flags.Bool("detach", false, "do not wait for the end")
 	word := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
-	if err := p.parse(flags, args, 0); err != nil {
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) || !slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) || *profiles < 0 {
@@ -54,6 +55,10 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 	}
 	if *profiles > 0 && p.live() {
 		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: -profiles makes up profiles, so it is for the simulator alone")
+		return errUsage
+	}
+	if word == "" && p.live() && !*yes {
+		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: this changes every profile of a real account, or runs a check on it; give -yes to do that")
 		return errUsage
 	}
 	conn, js, err := p.dial(ctx, "fleet-bulk")
@@ -175,7 +180,7 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 func runChecks(ctx context.Context, p *program, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	n := flags.Int("n", 10, "`number` of checks")
-	if err := p.parse(flags, args, 0); err != nil {
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	if p.live() {
