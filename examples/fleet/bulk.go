@@ -183,10 +183,8 @@ func (b *bulk) list(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	for i := range page.Results {
-		if err := b.enqueue(ctx, work{at.Job, at.Kind, page.Results[i].ID}); err != nil {
-			return err
-		}
+	if err := b.enqueue(ctx, at, page.Results); err != nil {
+		return err
 	}
 	b.pages.Add(1)
 	next := at
@@ -203,16 +201,41 @@ func (b *bulk) list(ctx context.Context, body []byte) error {
 	return saveListing(ctx, b.js, next)
 }
 
-// pageSize is the largest page the API gives.
-const pageSize = 200
+const (
+	// pageSize is the largest page the API gives.
+	pageSize = 200
+	// pageTimeout is how long the engine may take to confirm the profiles of one.
+	pageTimeout = 30 * time.Second
+)
 
-func (b *bulk) enqueue(ctx context.Context, w work) error {
-	body, err := json.Marshal(w)
-	if err != nil {
-		return err
+// enqueue queues the profiles of a page, and returns when the engine has
+// confirmed all of them.
+func (b *bulk) enqueue(ctx context.Context, at listing, profiles []passfort.Profile) error {
+	queued := make([]jetstream.PubAckFuture, 0, len(profiles))
+	for i := range profiles {
+		w := work{at.Job, at.Kind, profiles[i].ID}
+		body, err := json.Marshal(w)
+		if err != nil {
+			return err
+		}
+		future, err := b.js.PublishAsync("bulk.item."+w.Job+"."+token(w.ProfileID), body, jetstream.WithMsgID(w.Job+"/"+token(w.ProfileID)))
+		if err != nil {
+			return err
+		}
+		queued = append(queued, future)
 	}
-	_, err = b.js.Publish(ctx, "bulk.item."+w.Job+"."+token(w.ProfileID), body, jetstream.WithMsgID(w.Job+"/"+token(w.ProfileID)))
-	return err
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	for _, future := range queued {
+		select {
+		case <-future.Ok():
+		case err := <-future.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (b *bulk) item(ctx context.Context, msg jetstream.Msg) {

@@ -141,22 +141,26 @@ func seed(ctx context.Context, client *passfort.Client, n int) error {
 // does not end the job.
 func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string) error {
 	terminal := isTerminal(p.stdout)
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
+	start, end := "", "\n"
+	if terminal {
+		start, end = "\r\x1b[K", ""
+	}
+	failures := 0
+	for ; ctx.Err() == nil; rest(ctx, time.Second) {
 		now, err := progressOf(ctx, js, job)
 		if err != nil {
-			return err
+			// The engine may be away for a moment.
+			if failures++; failures == 10 || errors.Is(err, jetstream.ErrKeyNotFound) {
+				return err
+			}
+			continue
 		}
-		line := fmt.Sprintf("listed %d of %d   done %d   waiting %d", now.Listed, now.Total, now.Recorded, now.Waiting)
+		failures = 0
+		paused := ""
 		if now.Paused {
-			line += "   paused"
+			paused = "   paused"
 		}
-		if terminal {
-			_, _ = fmt.Fprintf(p.stdout, "\r\x1b[K%s", line)
-		} else {
-			_, _ = fmt.Fprintln(p.stdout, line)
-		}
+		_, _ = fmt.Fprintf(p.stdout, "%slisted %d of %d   done %d   waiting %d%s%s", start, now.Listed, now.Total, now.Recorded, now.Waiting, paused, end)
 		if now.Finished() {
 			if terminal {
 				_, _ = fmt.Fprintln(p.stdout)
@@ -164,16 +168,9 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 			_, _ = fmt.Fprintf(p.stdout, "finished after %s\n", time.Since(now.Begun).Round(time.Second))
 			return nil
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			if terminal {
-				_, _ = fmt.Fprintln(p.stdout)
-			}
-			_, _ = fmt.Fprintf(p.stdout, "the job goes on: fleet bulk watch -job %s\n", token(job))
-			return nil
-		}
 	}
+	_, _ = fmt.Fprintf(p.stdout, "%sthe job goes on: fleet bulk watch -job %s\n", start, token(job))
+	return nil
 }
 
 // runChecks lets workers run checks and tells how long their waits took to end.

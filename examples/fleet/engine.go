@@ -331,8 +331,11 @@ func holding(msg jetstream.Msg, ackWait time.Duration) (release func()) {
 
 // pause waits for about d, so that workers that failed together do not come
 // back together, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(jittered(d))
+func pause(ctx context.Context, d time.Duration) { rest(ctx, jittered(d)) }
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
