@@ -161,7 +161,7 @@ func TestLostDocumentIsFound(t *testing.T) {
 	}
 	srv.Inject(passforttest.Fault{Operation: "Documents.Create", DropAfterWrite: true})
 	_, err = c.Documents.Create(t.Context(), profile, req)
-	requireOutcome(t, err, passfort.OutcomeUnknown)
+	_ = requireOutcome(t, err, passfort.OutcomeUnknown)
 }
 
 func TestImagesUntilADocumentRefersToThem(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -330,4 +331,85 @@ func TestErrorText(t *testing.T) {
 			require.EqualError(t, err, row.want)
 		})
 	}
+}
+
+// A conflict prints what the failed write prints, and never the data.
+func TestConflictErrorText(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Etag", `W/"2"`)
+		w.WriteHeader(http.StatusPreconditionFailed)
+		_, _ = io.WriteString(w, `{"entity_type":"INDIVIDUAL","customer_ref":"Robin Sampleton"}`)
+	}))
+	_, err := c.CollectedData.Replace(t.Context(), pid, &passfort.CollectedData{EntityData: *passfort.NewIndividual(), ETag: `W/"1"`})
+	var conflict *passfort.ConflictError
+	require.ErrorAs(t, err, &conflict)
+	require.Equal(t, `W/"2"`, conflict.Latest.ETag)
+	require.Equal(t, "Robin Sampleton", conflict.Latest.CustomerRef)
+	const want = "passfort: CollectedData.Replace: POST /profiles/{profile_id}/collected_data: 412 Precondition Failed"
+	encoded, marshalErr := json.Marshal(conflict)
+	require.NoError(t, marshalErr)
+	for _, text := range []string{err.Error(), fmt.Sprintf("%v", err), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err), conflict.LogValue().String()} {
+		require.Equal(t, want, text)
+	}
+	require.Equal(t, strconv.Quote(want), string(encoded))
+}
+
+func TestErrorCodes(t *testing.T) {
+	t.Parallel()
+	require.EqualError(t, passfort.CodeTransitionError, "passfort: code 402 TRANSITION_ERROR")
+	require.EqualError(t, passfort.ErrorCode(7), "passfort: code 7")
+	require.True(t, passfort.CodeTransitionError.Known())
+	require.False(t, passfort.ErrorCode(7).Known())
+}
+
+func TestTransient(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		status int
+		body   string
+		want   bool
+	}{
+		{400, `{"errors":[{"code":201}]}`, false},
+		{404, "", false},
+		{412, "", false},
+		{501, "", false},
+		{408, "", true},
+		{425, "", true},
+		{429, "", true},
+		{500, "", true},
+		{502, "", true},
+		{503, "", true},
+		{504, "", true},
+		{400, `{"errors":[{"code":301}]}`, true},
+		{400, `{"errors":[{"code":302}]}`, true},
+		{400, `{"errors":[{"code":201},{"code":303}]}`, true},
+	} {
+		t.Run(fmt.Sprint(row.status, row.body), func(t *testing.T) {
+			t.Parallel()
+			_, err := newClient(t, serve(t, respond(row.status, row.body))).Profiles.Create(t.Context(), newProfile)
+			var failure *passfort.Error
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, row.want, failure.Transient())
+		})
+	}
+	_, err := newClient(t, serve(t, hangUp)).Profiles.Create(t.Context(), newProfile)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.True(t, failure.Transient(), "no answer")
+	_, err = newClient(t, serve(t, hangUp)).Profiles.Create(t.Context(), nil)
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.Transient(), "bad input")
+}
+
+func TestBodyOfARefusal(t *testing.T) {
+	t.Parallel()
+	_, err := newClient(t, serve(t, respond(400, `{"errors":[{"code":201}],"more":1}`))).Profiles.Create(t.Context(), newProfile)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	body := failure.Body()
+	require.JSONEq(t, `{"errors":[{"code":201}],"more":1}`, string(body))
+	clear(body)
+	require.JSONEq(t, `{"errors":[{"code":201}],"more":1}`, string(failure.Body()), "a copy each time")
+	require.Nil(t, new(passfort.Error).Body())
 }

@@ -21,6 +21,8 @@ var (
 	linkTarget  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	headingLine = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	testNamed   = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
+	testFunc    = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
 	packageUsed = regexp.MustCompile(`\b([a-z]+)\.[A-Z]`)
 )
 
@@ -104,7 +106,33 @@ func TestMarkdownPagesAreFound(t *testing.T) {
 	}
 }
 
+// The tests that a page names outside of its Go exist, as whole names or, in
+// a command, as the beginning of some.
+func TestMarkdownNamesTests(t *testing.T) {
+	t.Parallel()
+	var tests []string
+	for _, file := range filesNamed(t, "*_test.go") {
+		for _, test := range testFunc.FindAllStringSubmatch(readFile(t, file), -1) {
+			tests = append(tests, test[1])
+		}
+	}
+	for _, file := range markdownFiles(t) {
+		for _, name := range testNamed.FindAllString(goBlock.ReplaceAllString(readFile(t, file), ""), -1) {
+			require.True(t, slices.ContainsFunc(tests, func(test string) bool { return strings.HasPrefix(test, name) }), "%s names %s", file, name)
+		}
+	}
+}
+
 func markdownFiles(t *testing.T) []string {
+	t.Helper()
+	files := filesNamed(t, "*.md")
+	require.Contains(t, files, "README.md")
+	return files
+}
+
+// filesNamed returns the files of the repository whose names match, of nested
+// modules too.
+func filesNamed(t *testing.T, pattern string) []string {
 	t.Helper()
 	var files []string
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
@@ -113,13 +141,16 @@ func markdownFiles(t *testing.T) []string {
 			return err
 		case entry.IsDir() && (entry.Name() == "testdata" || len(path) > 1 && strings.HasPrefix(entry.Name(), ".")):
 			return filepath.SkipDir
-		case !entry.IsDir() && filepath.Ext(path) == ".md":
+		case entry.IsDir():
+			return nil
+		}
+		matches, err := filepath.Match(pattern, entry.Name())
+		if matches {
 			files = append(files, path)
 		}
-		return nil
+		return err
 	})
 	require.NoError(t, err)
-	require.Contains(t, files, "README.md")
 	return files
 }
 

@@ -1,16 +1,12 @@
 package passfort_test
 
 import (
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
-
-var testName = regexp.MustCompile("`(Test[A-Z]\\w*)`")
 
 // The README's first code is a whole program, and its quickstart is the one
 // that an example runs.
@@ -30,23 +26,5 @@ func TestReadmeCommands(t *testing.T) {
 	for _, command := range []string{"go run ./examples/onboarding", "go test ./..."} {
 		at := slices.Index(lines, command)
 		require.True(t, at >= 0 && at < 20, command)
-	}
-}
-
-// The tests that the README names exist.
-func TestReadmeNamesTests(t *testing.T) {
-	t.Parallel()
-	var tests strings.Builder
-	for _, pattern := range []string{"*_test.go", "internal/*/*_test.go"} {
-		files, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		for _, file := range files {
-			tests.WriteString(readFile(t, file))
-		}
-	}
-	named := testName.FindAllStringSubmatch(readFile(t, "README.md"), -1)
-	require.NotEmpty(t, named)
-	for _, name := range named {
-		require.Contains(t, tests.String(), "func "+name[1]+"(t ", name[1])
 	}
 }

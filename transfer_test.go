@@ -224,7 +224,7 @@ func TestBadImagesAreNotSent(t *testing.T) {
 				t.Parallel()
 				s := serve(t, respond(http.StatusOK, identity))
 				err := upload(t.Context(), newClient(t, s, passfort.WithImageLimit(1000)), row.body(), row.size)
-				requireOutcome(t, err, passfort.OutcomeNotSent)
+				_ = requireOutcome(t, err, passfort.OutcomeNotSent)
 				require.ErrorIs(t, err, row.want)
 				require.ErrorContains(t, err, row.text)
 				require.NotContains(t, err.Error(), "mary-poppins")
@@ -290,7 +290,7 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 			c := newClient(t, s)
 			err := call(t.Context(), c)
 			require.ErrorIs(t, err, passfort.ErrInvalidInput)
-			requireOutcome(t, err, passfort.OutcomeNotSent)
+			_ = requireOutcome(t, err, passfort.OutcomeNotSent)
 			require.Empty(t, s.seen())
 		})
 	}
@@ -354,7 +354,7 @@ func TestStoredBeforeTheEnd(t *testing.T) {
 	early := roundTripper(func(r *http.Request) (*http.Response, error) {
 		_, err := io.Copy(io.Discard, r.Body)
 		require.ErrorIs(t, err, errReader)
-		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(identity)), Request: r}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(identity)), Request: r}, nil
 	})
 	c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: early}))
 	require.NoError(t, err)
@@ -387,7 +387,7 @@ func TestRepeatedUploads(t *testing.T) {
 		return r
 	}
 	single := func() io.Reader { return once(img) }
-	busy := func(w http.ResponseWriter, r *http.Request) { http.Error(w, "", http.StatusTooManyRequests) }
+	busy := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusTooManyRequests) }
 	for _, row := range []struct {
 		name    string
 		body    func() io.Reader
@@ -433,7 +433,7 @@ func TestRepeatedUploads(t *testing.T) {
 					require.NoError(t, err)
 					return
 				}
-				requireOutcome(t, err, row.outcome)
+				_ = requireOutcome(t, err, row.outcome)
 				if s, is := body.(io.Seeker); is {
 					at, err := s.Seek(0, io.SeekCurrent)
 					require.NoError(t, err)
@@ -461,7 +461,7 @@ func TestResetWhileSending(t *testing.T) {
 	t.Cleanup(func() { _ = f.Close() })
 
 	err = uploads["document image"](t.Context(), clientOf(t, srv, quick), f, 0)
-	requireOutcome(t, err, passfort.OutcomeUnknown)
+	_ = requireOutcome(t, err, passfort.OutcomeUnknown)
 	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
 	require.EqualValues(t, 1, requests.Load())
 	at, err := f.Seek(0, io.SeekCurrent)

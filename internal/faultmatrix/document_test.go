@@ -27,7 +27,7 @@ func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 func document(t *testing.T, found []result, class map[string]string) {
 	t.Helper()
 	noGoroutineIsLeft(t)
-	head, err := os.ReadFile("head.md")
+	head, err := os.ReadFile("testdata/head.md")
 	require.NoError(t, err)
 	got := string(head) + tables(found, class)
 	if *update {

@@ -425,7 +425,7 @@ func (s *Source) readOn(b *body, p []byte) (int, error) {
 		}
 	}
 	n, err := s.next(b, p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // the end is io.EOF itself, as io.Reader says
 		return 0, s.fail(err)
 	}
 	return n, err
