@@ -26,10 +26,12 @@ func FuzzLoaders(f *testing.F) {
 	f.Add(`</script><script>alert(1)//`, `"});alert(1);({"`, "https://evil.example;script-src *", "/?x=<img src=x>", "javascript:alert(1)")
 	f.Add("\u2028\x00", "\\", "http://127.0.0.1:4011/", "//evil.example/", "::")
 	f.Add(`<!--<script>`, "{{.APIKey}}", "https://a b", "/%zz", "https://user:pass@site.example/#key")
+	ctx := f.Context()
 	plain := httptest.NewRecorder()
-	passfort.DynamicLoader(given("id", "key"), passfort.LoaderOptions{}).ServeHTTP(plain, httptest.NewRequestWithContext(f.Context(), http.MethodGet, "/", nil))
+	passfort.DynamicLoader(given("id", "key"), passfort.LoaderOptions{}).ServeHTTP(plain, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 	usual := len(loaderElement.FindAllString(plain.Body.String(), -1))
 	f.Fuzz(func(t *testing.T, id, key, origin, target, referer string) {
+		ctx := t.Context()
 		options := passfort.LoaderOptions{}
 		func() {
 			defer func() { _ = recover() }() // an origin that cannot be used panics, and is not used
@@ -37,7 +39,7 @@ func FuzzLoaders(f *testing.F) {
 			options.CollectionOrigin = origin
 		}()
 		rec := httptest.NewRecorder()
-		passfort.DynamicLoader(given(id, key), options).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		passfort.DynamicLoader(given(id, key), options).ServeHTTP(rec, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 		for _, values := range rec.Header() {
 			require.False(t, strings.ContainsFunc(values[0], unicode.IsControl))
 		}
@@ -58,7 +60,7 @@ func FuzzLoaders(f *testing.F) {
 		rec = httptest.NewRecorder()
 		passfort.StaticLoader(options).ServeHTTP(rec, r)
 		require.Len(t, loaderElement.FindAllString(rec.Body.String(), -1), usual)
-		clean := passfort.RedactRequest(r.WithContext(t.Context()))
+		clean := passfort.RedactRequest(r.WithContext(ctx))
 		require.Contains(t, []string{"", "redacted"}, clean.URL.RawQuery)
 		require.Nil(t, clean.URL.User)
 		require.Empty(t, clean.Header.Get("Cookie"))

@@ -38,6 +38,23 @@ func TestEmptyReportIsAnError(t *testing.T) {
 	require.Len(t, s.seen(), 3, "a read is repeated")
 }
 
+func TestProfileStatusWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.NewServer()
+	defer srv.Close()
+	c := srv.Client(quick)
+	ctx := t.Context()
+	p, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()})
+	require.NoError(t, err)
+	srv.Inject(passforttest.Fault{Operation: "Profiles.SetStatus", AfterWrite: true, Body: []byte{}})
+	status, err := c.Profiles.SetStatus(ctx, p.ID, passfort.ProfileStatusBanned)
+	require.NoError(t, err)
+	require.Equal(t, passfort.ProfileStatusBanned, status)
+	srv.Inject(passforttest.Fault{Operation: "Profiles.SetStatus", Status: http.StatusInternalServerError, Times: -1})
+	_, err = c.Profiles.SetStatus(ctx, p.ID, passfort.ProfileStatusNormal)
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown, "another status is there")
+}
+
 func TestDeletedNoteWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
 	srv := passforttest.NewServer()

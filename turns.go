@@ -9,10 +9,10 @@ import (
 
 // turns lets the updates of one profile through one Client follow each other,
 // so that they do not spend the account's quota on races that only one of them
-// can win. It is a courtesy and no lock: when the line has not moved for as long
-// as patience, who waits goes ahead, and the ETag decides as it does between
-// processes. So an update inside the change function of another one of the same
-// profile gets through.
+// can win. It is a courtesy and no lock: whenever the line has not moved for as
+// long as patience, one of those who wait goes ahead, and the ETag decides as it
+// does between processes. So an update inside the change function of another one
+// of the same profile gets through.
 type turns struct {
 	mu    sync.Mutex
 	lines map[string]*line
@@ -22,7 +22,7 @@ type turns struct {
 type line struct {
 	turn    chan struct{} // holds one token while nobody has the turn
 	waiting int           // how many wait or have the turn
-	moved   atomic.Int64  // how many turns have ended
+	moved   atomic.Int64  // how many turns have ended or were not waited for
 }
 
 // patience is how long an update waits while the line stands still.
@@ -68,11 +68,10 @@ func (l *line) wait(ctx context.Context) bool {
 		case <-ctx.Done():
 			return false
 		case <-ticker.C:
-			now := l.moved.Load()
-			if now == moved {
+			if l.moved.CompareAndSwap(moved, moved+1) {
 				return false
 			}
-			moved = now
+			moved = l.moved.Load()
 		}
 	}
 }

@@ -144,10 +144,10 @@ type homeView struct {
 }
 
 type profileRow struct {
-	ID, Name, Entity, Role, Category string
-	Applications                     []string
-	Checks                           string
-	Created                          string
+	ID, Name, Role, Category string
+	Applications             []string
+	Checks                   string
+	Created                  string
 }
 
 // home lists profiles, the newest first.
@@ -191,7 +191,7 @@ func (a *admin) home(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) row(p *profile) profileRow {
 	row := profileRow{
-		ID: p.ID, Name: p.Summary.Name, Entity: p.Summary.EntityType, Role: p.Role, Category: p.category(),
+		ID: p.ID, Name: p.Summary.Name, Role: p.Role, Category: p.category(),
 		Created: dateTime(p.Created),
 	}
 	for _, app := range p.Applications {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// TestingT is the part of *testing.T that the assertions need.
-type TestingT interface {
+// Reporter is the part of *testing.T that the assertions need.
+type Reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
 }
 
 // AssertSeen fails the test unless the server saw so many requests to an
 // operation since it started or since ForgetRequests.
-func (s *Server) AssertSeen(t TestingT, operation string, times int) {
+func (s *Server) AssertSeen(t Reporter, operation string, times int) {
 	t.Helper()
 	if got := s.Count(operation); got != times {
 		t.Errorf("%s: the server saw %d requests, not %d%s", operation, got, times, s.told(operation))
@@ -25,7 +25,7 @@ func (s *Server) AssertSeen(t TestingT, operation string, times int) {
 // AssertApplied fails the test unless the server carried out so many of the
 // recorded requests to an operation, whatever answer was sent or lost. With 1
 // it says that a write happened, and happened once.
-func (s *Server) AssertApplied(t TestingT, operation string, times int) {
+func (s *Server) AssertApplied(t Reporter, operation string, times int) {
 	t.Helper()
 	got := 0
 	for _, r := range s.RequestsTo(operation) {
@@ -39,7 +39,7 @@ func (s *Server) AssertApplied(t TestingT, operation string, times int) {
 }
 
 // AssertOnly fails the test if the server saw a request to any other operation.
-func (s *Server) AssertOnly(t TestingT, operations ...string) {
+func (s *Server) AssertOnly(t Reporter, operations ...string) {
 	t.Helper()
 	var other []string
 	for _, r := range s.Requests() {
@@ -54,7 +54,7 @@ func (s *Server) AssertOnly(t TestingT, operations ...string) {
 
 // LastRequest returns the newest recorded request to an operation. It fails the
 // test if there is none.
-func (s *Server) LastRequest(t TestingT, operation string) RecordedRequest {
+func (s *Server) LastRequest(t Reporter, operation string) RecordedRequest {
 	t.Helper()
 	all := s.RequestsTo(operation)
 	if len(all) == 0 {

@@ -113,8 +113,9 @@ func (s *Server) KeepIn(j Journal) error {
 		}
 	}
 	s.journal = j
-	s.changes = changes{}
-	return j.Rewrite(s.records())
+	s.changes = changes{products: s.state.Products, flows: s.state.Flows}
+	s.commit()
+	return j.Sync()
 }
 
 // apply takes over what a record holds.

@@ -120,6 +120,7 @@ func TestJournal(t *testing.T) {
 	b := passforttest.New(byHand()...)
 	defer b.Close()
 	copied := w.journal.clone()
+	copied.full = true
 	require.NoError(t, b.KeepIn(copied))
 	require.Len(t, copied.records, 2, "the rest and one profile")
 	b.AdvanceClock(time.Minute)

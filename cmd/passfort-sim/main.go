@@ -113,7 +113,9 @@ func serve(ctx context.Context, srv *http.Server, l net.Listener, logger *slog.L
 	if err := srv.Shutdown(within); err != nil {
 		_ = srv.Close()
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
 

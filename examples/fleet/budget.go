@@ -65,12 +65,7 @@ func (b *budget) Wait(ctx context.Context, operation string) error {
 	p.next = at.Add(jittered(p.interval))
 	b.mu.Unlock()
 	if at.After(now) {
-		timer := time.NewTimer(at.Sub(now))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+		rest(ctx, at.Sub(now))
 	}
 	return ctx.Err()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,6 +68,7 @@ type workEffect struct {
 // bulk takes part in the bulk jobs of the fleet.
 type bulk struct {
 	js      jetstream.JetStream
+	effects *effects
 	client  *passfort.Client
 	name    string
 	ackWait time.Duration
@@ -146,15 +148,18 @@ func (b *bulk) runItems(ctx context.Context) {
 func (b *bulk) page(ctx context.Context, msg jetstream.Msg) {
 	defer holding(msg, b.ackWait)()
 	err := b.list(ctx, msg.Data())
-	if err != nil {
-		if !errors.Is(err, errQueueFull) && ctx.Err() == nil {
-			b.retried.Add(1)
-			b.log.Warn("a page was not listed", "error_type", fmt.Sprintf("%T", err))
-		}
-		_ = msg.NakWithDelay(jittered(500 * time.Millisecond))
+	switch {
+	case err == nil:
+		_ = msg.Ack()
 		return
+	case errors.Is(err, errUnreadable):
+		_ = msg.Term()
+		return
+	case !errors.Is(err, errQueueFull) && ctx.Err() == nil:
+		b.retried.Add(1)
+		b.log.Warn("a page was not listed", "error_type", fmt.Sprintf("%T", err))
 	}
-	_ = msg.Ack()
+	_ = msg.NakWithDelay(jittered(500 * time.Millisecond))
 }
 
 // errQueueFull: there is enough to do, so listing waits.
@@ -165,7 +170,7 @@ var errQueueFull = errors.New("the queue of bulk jobs is full")
 func (b *bulk) list(ctx context.Context, body []byte) error {
 	var at listing
 	if err := json.Unmarshal(body, &at); err != nil {
-		return nil // not a page that begin queued
+		return errUnreadable
 	}
 	stream, err := b.js.Stream(ctx, bulkStream)
 	if err != nil {
@@ -178,10 +183,8 @@ func (b *bulk) list(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	for i := range page.Results {
-		if err := b.enqueue(ctx, work{at.Job, at.Kind, page.Results[i].ID}); err != nil {
-			return err
-		}
+	if err := b.enqueue(ctx, at, page.Results); err != nil {
+		return err
 	}
 	b.pages.Add(1)
 	next := at
@@ -198,16 +201,41 @@ func (b *bulk) list(ctx context.Context, body []byte) error {
 	return saveListing(ctx, b.js, next)
 }
 
-// pageSize is the largest page the API gives.
-const pageSize = 200
+const (
+	// pageSize is the largest page the API gives.
+	pageSize = 200
+	// pageTimeout is how long the engine may take to confirm the profiles of one.
+	pageTimeout = 30 * time.Second
+)
 
-func (b *bulk) enqueue(ctx context.Context, w work) error {
-	body, err := json.Marshal(w)
-	if err != nil {
-		return err
+// enqueue queues the profiles of a page, and returns when the engine has
+// confirmed all of them.
+func (b *bulk) enqueue(ctx context.Context, at listing, profiles []passfort.Profile) error {
+	queued := make([]jetstream.PubAckFuture, 0, len(profiles))
+	for i := range profiles {
+		w := work{at.Job, at.Kind, profiles[i].ID}
+		body, err := json.Marshal(w)
+		if err != nil {
+			return err
+		}
+		future, err := b.js.PublishAsync("bulk.item."+w.Job+"."+token(w.ProfileID), body, jetstream.WithMsgID(w.Job+"/"+token(w.ProfileID)))
+		if err != nil {
+			return err
+		}
+		queued = append(queued, future)
 	}
-	_, err = b.js.Publish(ctx, "bulk.item."+w.Job+"."+token(w.ProfileID), body, jetstream.WithMsgID(w.Job+"/"+token(w.ProfileID)))
-	return err
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	for _, future := range queued {
+		select {
+		case <-future.Ok():
+		case err := <-future.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (b *bulk) item(ctx context.Context, msg jetstream.Msg) {
@@ -224,6 +252,9 @@ func (b *bulk) item(ctx context.Context, msg jetstream.Msg) {
 		b.done.Add(1)
 	case errors.Is(err, errAlreadyDone):
 		b.again.Add(1)
+	case errors.Is(err, errUnreadable):
+		_ = msg.Term()
+		return
 	default:
 		b.retried.Add(1)
 		wait := min(time.Duration(about.NumDelivered)*time.Second, time.Minute)
@@ -249,13 +280,12 @@ var final = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGone, h
 func (b *bulk) work(ctx context.Context, body []byte, tries uint64) error {
 	var w work
 	if err := json.Unmarshal(body, &w); err != nil {
-		return nil // not a profile that list queued
+		return errUnreadable
 	}
-	if done, err := committed(ctx, b.js, w.effect()); err != nil || done != nil {
-		if err != nil {
-			return err
+	if tries > 1 {
+		if done, err := b.effects.find(ctx, w.effect()); err != nil || done != nil {
+			return cmp.Or(err, errAlreadyDone)
 		}
-		return errAlreadyDone
 	}
 	record := workEffect{Worker: b.name, Tries: tries}
 	err := b.act(ctx, w)
@@ -273,7 +303,7 @@ func (b *bulk) work(ctx context.Context, body []byte, tries uint64) error {
 	if err != nil {
 		return err
 	}
-	return commit(ctx, b.js, w.effect(), out)
+	return b.effects.commit(ctx, w.effect(), out)
 }
 
 func (b *bulk) act(ctx context.Context, w work) error {
@@ -305,9 +335,9 @@ func (b *bulk) recheck(ctx context.Context, w work) error {
 	if err != nil {
 		return err
 	}
-	err = commit(ctx, b.js, w.intent(), note)
+	err = b.effects.commit(ctx, w.intent(), note)
 	if errors.Is(err, errAlreadyDone) {
-		if note, err = committed(ctx, b.js, w.intent()); err != nil {
+		if note, err = b.effects.find(ctx, w.intent()); err != nil {
 			return err
 		}
 		var noted []string

@@ -40,12 +40,13 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 	profiles := flags.Int("profiles", 0, "let the simulator have so many `profiles` first")
 	what := flags.String("kind", string(kindResync), "`what` to do with each profile: resync or recheck")
 	job := flags.String("job", "", "`name` of the job; the same name goes on with the same job")
+	yes := flags.Bool("yes", false, "write to every profile of a real account")
 	detach := flags.Bool("detach", false, "do not wait for the end")
 	word := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		word, args = args[0], args[1:]
 	}
-	if err := p.parse(flags, args, 0); err != nil {
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) || !slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) || *profiles < 0 {
@@ -54,6 +55,10 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 	}
 	if *profiles > 0 && p.live() {
 		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: -profiles makes up profiles, so it is for the simulator alone")
+		return errUsage
+	}
+	if word == "" && p.live() && !*yes {
+		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: this changes every profile of a real account, or runs a check on it; give -yes to do that")
 		return errUsage
 	}
 	conn, js, err := p.dial(ctx, "fleet-bulk")
@@ -136,22 +141,26 @@ func seed(ctx context.Context, client *passfort.Client, n int) error {
 // does not end the job.
 func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string) error {
 	terminal := isTerminal(p.stdout)
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
+	start, end := "", "\n"
+	if terminal {
+		start, end = "\r\x1b[K", ""
+	}
+	failures := 0
+	for ; ctx.Err() == nil; rest(ctx, time.Second) {
 		now, err := progressOf(ctx, js, job)
 		if err != nil {
-			return err
+			// The engine may be away for a moment.
+			if failures++; failures == 10 || errors.Is(err, jetstream.ErrKeyNotFound) {
+				return err
+			}
+			continue
 		}
-		line := fmt.Sprintf("listed %d of %d   done %d   waiting %d", now.Listed, now.Total, now.Recorded, now.Waiting)
+		failures = 0
+		paused := ""
 		if now.Paused {
-			line += "   paused"
+			paused = "   paused"
 		}
-		if terminal {
-			_, _ = fmt.Fprintf(p.stdout, "\r\x1b[K%s", line)
-		} else {
-			_, _ = fmt.Fprintln(p.stdout, line)
-		}
+		_, _ = fmt.Fprintf(p.stdout, "%slisted %d of %d   done %d   waiting %d%s%s", start, now.Listed, now.Total, now.Recorded, now.Waiting, paused, end)
 		if now.Finished() {
 			if terminal {
 				_, _ = fmt.Fprintln(p.stdout)
@@ -159,23 +168,16 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 			_, _ = fmt.Fprintf(p.stdout, "finished after %s\n", time.Since(now.Begun).Round(time.Second))
 			return nil
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			if terminal {
-				_, _ = fmt.Fprintln(p.stdout)
-			}
-			_, _ = fmt.Fprintf(p.stdout, "the job goes on: fleet bulk watch -job %s\n", token(job))
-			return nil
-		}
 	}
+	_, _ = fmt.Fprintf(p.stdout, "%sthe job goes on: fleet bulk watch -job %s\n", start, token(job))
+	return nil
 }
 
 // runChecks lets workers run checks and tells how long their waits took to end.
 func runChecks(ctx context.Context, p *program, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	n := flags.Int("n", 10, "`number` of checks")
-	if err := p.parse(flags, args, 0); err != nil {
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	if p.live() {

@@ -80,6 +80,9 @@ func defaultLayout() layout {
 // of partitions of a stream that holds messages must stay: a profile would
 // change its partition, and its messages their order.
 func (l layout) prepare(ctx context.Context, js jetstream.JetStream) error {
+	if l.Partitions < 1 || l.Replicas < 1 || l.AckWait < 300*time.Millisecond {
+		return errors.New("there is at least one partition and one replica, and -ack-wait is at least 300ms")
+	}
 	partitions := map[string]string{partitionsKey: strconv.Itoa(l.Partitions)}
 	if old, err := partitionsOf(ctx, js); err == nil && old != l.Partitions {
 		return fmt.Errorf("the streams have %d partitions: handle everything and delete them to change that", old)
@@ -223,11 +226,27 @@ func startEngine(o engineOptions) (*server.Server, error) {
 // errAlreadyDone: the subject has its message.
 var errAlreadyDone = errors.New("already done")
 
+// effects is the table of what was done.
+type effects struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+func openEffects(ctx context.Context, js jetstream.JetStream) (*effects, error) {
+	stream, err := js.Stream(ctx, effectStream)
+	if err != nil {
+		return nil, err
+	}
+	return &effects{js, stream}, nil
+}
+
 // commit writes what was done, once: the engine takes the first message of a
-// subject and refuses every other. This is the one place that makes effects
-// happen exactly once.
-func commit(ctx context.Context, js jetstream.JetStream, subject string, record []byte) error {
-	_, err := js.Publish(ctx, subject, record, jetstream.WithExpectLastSequencePerSubject(0))
+// subject and refuses every other with what becomes errAlreadyDone. This is the
+// one place that makes effects happen exactly once.
+func (e *effects) commit(ctx context.Context, subject string, record []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	_, err := e.js.Publish(ctx, subject, record, jetstream.WithExpectLastSequencePerSubject(0))
 	var refused *jetstream.APIError
 	if errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
@@ -236,13 +255,11 @@ func commit(ctx context.Context, js jetstream.JetStream, subject string, record 
 	return err
 }
 
-// committed reads what was written to a subject of the effects, nil if nothing.
-func committed(ctx context.Context, js jetstream.JetStream, subject string) ([]byte, error) {
-	stream, err := js.Stream(ctx, effectStream)
-	if err != nil {
-		return nil, err
-	}
-	msg, err := stream.GetLastMsgForSubject(ctx, subject)
+// find reads what was committed to a subject, nil if nothing.
+func (e *effects) find(ctx context.Context, subject string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	msg, err := e.stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}
@@ -314,8 +331,11 @@ func holding(msg jetstream.Msg, ackWait time.Duration) (release func()) {
 
 // pause waits for about d, so that workers that failed together do not come
 // back together, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(jittered(d))
+func pause(ctx context.Context, d time.Duration) { rest(ctx, jittered(d)) }
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

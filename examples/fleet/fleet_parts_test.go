@@ -41,6 +41,13 @@ func startWorker(t *testing.T, name, engineURL, baseURL string) *worker {
 	return w
 }
 
+func tableOf(t *testing.T, js jetstream.JetStream) *effects {
+	t.Helper()
+	table, err := openEffects(t.Context(), js)
+	require.NoError(t, err)
+	return table
+}
+
 func TestWakeUpAcrossWorkers(t *testing.T) {
 	sim := passforttest.NewServer(passforttest.WithAPIKey(simulatorKey))
 	t.Cleanup(sim.Close)
@@ -144,7 +151,7 @@ func TestFailingMessageIsTriedAgainInItsPlaceAndParkedAtLast(t *testing.T) {
 	var mu sync.Mutex
 	var acted []string
 	bad := map[string]int{"m-1-1": 2, "m-1-2": 1 << 30}
-	h := &handler{js: js, name: "x", ackWait: time.Second, log: quietLog(), act: func(_ context.Context, e *passfort.WebhookEvent) error {
+	h := &handler{js: js, effects: tableOf(t, js), name: "x", ackWait: time.Second, log: quietLog(), act: func(_ context.Context, e *passfort.WebhookEvent) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if bad[e.ID]--; bad[e.ID] >= 0 {
@@ -187,7 +194,7 @@ func TestRecheckDoesNotRunTwice(t *testing.T) {
 	sim := passforttest.NewServer(passforttest.WithAPIKey(simulatorKey))
 	t.Cleanup(sim.Close)
 	_, js := dialEngine(t, newEngine(t, testLayout()))
-	b := &bulk{js: js, client: sim.Client(), name: "x", ackWait: time.Second, log: quietLog()}
+	b := &bulk{js: js, effects: tableOf(t, js), client: sim.Client(), name: "x", ackWait: time.Second, log: quietLog()}
 	profile, err := b.client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
 		Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
 	})
@@ -217,7 +224,7 @@ func TestRecheckDoesNotRunTwice(t *testing.T) {
 	require.NoError(t, err)
 	note, err := json.Marshal(before)
 	require.NoError(t, err)
-	require.NoError(t, commit(t.Context(), js, work{"four", kindRecheck, profile.ID}.intent(), note))
+	require.NoError(t, b.effects.commit(t.Context(), work{"four", kindRecheck, profile.ID}.intent(), note))
 	require.NoError(t, do("four"))
 	require.Equal(t, 4, runs())
 }
@@ -226,7 +233,7 @@ func TestBulkRecordsWhatIsRefused(t *testing.T) {
 	sim := passforttest.NewServer(passforttest.WithAPIKey(simulatorKey))
 	t.Cleanup(sim.Close)
 	_, js := dialEngine(t, newEngine(t, testLayout()))
-	b := &bulk{js: js, client: sim.Client(passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1})), name: "x", log: quietLog()}
+	b := &bulk{js: js, effects: tableOf(t, js), client: sim.Client(passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1})), name: "x", log: quietLog()}
 	gone := work{"job", kindResync, "a2c40000-0000-4000-8000-00000000dead"}
 	body, err := json.Marshal(gone)
 	require.NoError(t, err)
@@ -235,7 +242,7 @@ func TestBulkRecordsWhatIsRefused(t *testing.T) {
 		require.Error(t, b.work(t.Context(), body, 1), "status %d is not about the profile", status)
 	}
 	require.NoError(t, b.work(t.Context(), body, 1))
-	record, err := committed(t.Context(), js, gone.effect())
+	record, err := b.effects.find(t.Context(), gone.effect())
 	require.NoError(t, err)
 	var effect workEffect
 	require.NoError(t, json.Unmarshal(record, &effect))
@@ -268,7 +275,7 @@ func TestListingWaitsWhenTheQueueIsFull(t *testing.T) {
 	sim := passforttest.NewServer(passforttest.WithAPIKey(simulatorKey))
 	t.Cleanup(sim.Close)
 	_, js := dialEngine(t, newEngine(t, testLayout()))
-	b := &bulk{js: js, client: sim.Client(), name: "x", queue: pageSize - 1, log: quietLog()}
+	b := &bulk{js: js, effects: tableOf(t, js), client: sim.Client(), name: "x", queue: pageSize - 1, log: quietLog()}
 	body, err := json.Marshal(listing{Job: "job", Kind: kindResync})
 	require.NoError(t, err)
 	require.ErrorIs(t, b.list(t.Context(), body), errQueueFull)
@@ -283,6 +290,8 @@ func TestPartitionsStay(t *testing.T) {
 	l := testLayout()
 	l.Partitions++
 	require.ErrorContains(t, prepare(t.Context(), url, l, quietLog()), "partitions")
+	l.Partitions = 0
+	require.ErrorContains(t, prepare(t.Context(), url, l, quietLog()), "at least")
 }
 
 func TestPartitionsAreEven(t *testing.T) {
@@ -365,7 +374,7 @@ func TestBudgetIsShared(t *testing.T) {
 		for _, n := range shares {
 			require.Greater(t, n, total/6)
 		}
-		require.Greater(t, budgets[0].seen().Remaining, 0, "others are served too")
+		require.Positive(t, budgets[0].seen().Remaining, "others are served too")
 	})
 }
 
@@ -437,6 +446,12 @@ func TestUsage(t *testing.T) {
 		{"made-up profiles in a real account", []string{"bulk", "-profiles", "5"}, func(name string) string {
 			return map[string]string{envKey: "k"}[name]
 		}, exitUsage, "simulator alone"},
+		{"every profile of a real account", []string{"bulk"}, func(name string) string {
+			return map[string]string{envKey: "k"}[name]
+		}, exitUsage, "give -yes"},
+		{"setup without an engine", []string{"setup"}, func(name string) string {
+			return map[string]string{envEngine: "nats://127.0.0.1:1"}[name]
+		}, exitFailed, "connect"},
 		{"a real account without a secret", []string{"up"}, func(name string) string {
 			return map[string]string{envKey: "k"}[name]
 		}, exitFailed, envSecret},

@@ -215,15 +215,14 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// eventually waits for something that other processes do.
+// eventually waits for something that other processes do. It looks less often
+// the longer that takes, because looking takes time from them.
 func eventually(t *testing.T, limit time.Duration, what string, is func() bool) {
 	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
 	late := time.After(limit)
-	for !is() {
+	for wait := 10 * time.Millisecond; !is(); wait = min(wait*3/2, time.Second) {
 		select {
-		case <-ticker.C:
+		case <-time.After(wait):
 		case <-late:
 			require.Fail(t, "too late: "+what)
 		case <-t.Context().Done():

@@ -23,6 +23,7 @@ const parkAfter = 20
 // handler does what a webhook asks for, in order for each profile.
 type handler struct {
 	js      jetstream.JetStream
+	effects *effects
 	name    string
 	ackWait time.Duration
 	log     *slog.Logger
@@ -103,7 +104,7 @@ func (h *handler) apply(ctx context.Context, p int, body []byte, about *jetstrea
 		return errUnreadable
 	}
 	if h.act != nil {
-		if done, err := committed(ctx, h.js, webhookEffect(&e)); err != nil || done != nil {
+		if done, err := h.effects.find(ctx, webhookEffect(&e)); err != nil || done != nil {
 			return cmp.Or(err, errAlreadyDone)
 		}
 		if err := h.act(ctx, &e); err != nil {
@@ -117,17 +118,13 @@ func (h *handler) apply(ctx context.Context, p int, body []byte, about *jetstrea
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	return commit(ctx, h.js, webhookEffect(&e), record)
+	return h.effects.commit(ctx, webhookEffect(&e), record)
 }
 
 // park puts a message aside, whole, for a person to look at.
 func (h *handler) park(ctx context.Context, msg jetstream.Msg, about *jetstream.MsgMetadata) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
 	subject := "parked." + webhookStream + "." + strconv.FormatUint(about.Sequence.Stream, 10)
-	if err := commit(ctx, h.js, subject, msg.Data()); err != nil && !errors.Is(err, errAlreadyDone) {
+	if err := h.effects.commit(ctx, subject, msg.Data()); err != nil && !errors.Is(err, errAlreadyDone) {
 		return err
 	}
 	h.log.Error("a message was parked", "tries", about.NumDelivered)

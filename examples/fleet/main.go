@@ -81,6 +81,7 @@ const usage = `usage: fleet <command> [flags]
   check    run checks on any worker and tell how fast webhooks end their waits
   top      watch the workers
   worker   one worker of a fleet, for machines of their own
+  setup    make the streams of a fleet on the engine at NATS_URL
   sim      the simulated Passfort alone
 
 fleet <command> -help lists the flags. Environment: NATS_URL, PASSFORT_API_KEY,
@@ -93,7 +94,7 @@ var errUsage = errors.New("usage")
 // run is the program. It ends soon after ctx does.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	commands := map[string]command{
-		"up": up, "bulk": runBulk, "check": runChecks, "top": top, "worker": runWorker, "sim": runSimulator,
+		"up": up, "bulk": runBulk, "check": runChecks, "top": top, "worker": runWorker, "setup": setup, "sim": runSimulator,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		_, _ = io.WriteString(stderr, usage)
@@ -113,8 +114,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 }
 
-// parse reads the flags of a command, which takes at most words arguments.
-func (p *program) parse(flags *flag.FlagSet, args []string, words int) error {
+// parse reads the flags of a command, which takes no other arguments.
+func (p *program) parse(flags *flag.FlagSet, args []string) error {
 	flags.SetOutput(p.stderr)
 	err := flags.Parse(args)
 	switch {
@@ -122,7 +123,7 @@ func (p *program) parse(flags *flag.FlagSet, args []string, words int) error {
 		return err
 	case err != nil:
 		return errUsage
-	case flags.NArg() > words:
+	case flags.NArg() > 0:
 		_, _ = fmt.Fprintf(p.stderr, "fleet %s: too many arguments; see -help\n", flags.Name())
 		return errUsage
 	}

@@ -20,7 +20,7 @@ func runSimulator(ctx context.Context, p *program, args []string) error {
 	webhook := flags.String("webhook", "", "`URL` to send webhooks to, in batches, with the secret in "+envSecret)
 	hourly := flags.Int("hourly", 3_600_000, "`requests` an hour that may replace collected data; the real API allows 10000; 0: no limit")
 	child := flags.Bool("child", false, "stop when standard input ends")
-	if err := p.parse(flags, args, 0); err != nil {
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	sim := newSimulator(*hourly)

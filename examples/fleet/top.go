@@ -24,7 +24,7 @@ func top(ctx context.Context, p *program, args []string) error {
 	flags := flag.NewFlagSet("top", flag.ContinueOnError)
 	every := flags.Duration("every", time.Second, "`time` between two looks")
 	times := flags.Int("n", 0, "`number` of looks; 0: until interrupted")
-	if err := p.parse(flags, args, 0); err != nil {
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	if *every <= 0 {

@@ -33,14 +33,12 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	front := flags.String("listen", defaultFront, "`address` for webhooks, spread over the workers")
 	simulator := flags.String("sim", defaultSimulator, "`address` of the simulator")
 	hourly := flags.Int("hourly", 3_600_000, "the simulator's `requests` an hour that may replace collected data; 0: no limit")
-	flags.IntVar(&l.Partitions, "partitions", l.Partitions, "`number` of partitions of profile ids")
-	flags.IntVar(&l.Replicas, "replicas", l.Replicas, "`number` of servers of a cluster that keep each message")
-	flags.DurationVar(&l.AckWait, "ack-wait", l.AckWait, "`time` after which the message of a silent worker goes to another")
-	if err := p.parse(flags, args, 0); err != nil {
+	l.flags(flags)
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
-	if *workers < 1 || l.Partitions < 1 || l.Replicas < 1 || l.AckWait < 300*time.Millisecond {
-		_, _ = fmt.Fprintln(p.stderr, "fleet up: -workers, -partitions and -replicas are at least 1, -ack-wait at least 300ms")
+	if *workers < 1 {
+		_, _ = fmt.Fprintln(p.stderr, "fleet up: -workers is at least 1")
 		return errUsage
 	}
 	secret := p.getenv(envSecret)
@@ -98,6 +96,24 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	_, _ = fmt.Fprintf(p.stdout, "Workers   %d; now try: fleet top, fleet check, fleet bulk -profiles 1000\n", *workers)
 	<-ctx.Done()
 	return nil
+}
+
+// flags lets the user choose.
+func (l *layout) flags(flags *flag.FlagSet) {
+	flags.IntVar(&l.Partitions, "partitions", l.Partitions, "`number` of partitions of profile ids")
+	flags.IntVar(&l.Replicas, "replicas", l.Replicas, "`number` of servers of a cluster that keep each message")
+	flags.DurationVar(&l.AckWait, "ack-wait", l.AckWait, "`time` after which the message of a silent worker goes to another")
+}
+
+// setup makes the streams of a fleet whose engine and workers run elsewhere.
+func setup(ctx context.Context, p *program, args []string) error {
+	l := defaultLayout()
+	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
+	l.flags(flags)
+	if err := p.parse(flags, args); err != nil {
+		return err
+	}
+	return prepare(ctx, p.engineURL(), l, p.log)
 }
 
 // prepare makes the streams.
@@ -337,7 +353,7 @@ func runWorker(ctx context.Context, p *program, args []string) error {
 	flags.IntVar(&cfg.Items, "items", 4, "`number` of profiles of bulk jobs to work on at once")
 	flags.IntVar(&cfg.Reserve, "reserve", 500, "`requests` of the hourly quota that bulk jobs leave to others")
 	isChild := flags.Bool("child", false, "stop when standard input ends")
-	if err := p.parse(flags, args, 0); err != nil {
+	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	if cfg.Name != token(cfg.Name) || cfg.Items < 0 {

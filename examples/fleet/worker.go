@@ -96,9 +96,13 @@ func (w *worker) join(ctx context.Context) (err error) {
 		return err
 	}
 	ackWait, queue := items.CachedInfo().Config.AckWait, stream.CachedInfo().Config.MaxMsgs
+	table, err := openEffects(ctx, w.js)
+	if err != nil {
+		return err
+	}
 	w.receiver = &receiver{js: w.js, conn: w.conn, name: w.cfg.Name, partitions: w.partitions}
-	w.handler = &handler{js: w.js, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
-	w.bulk = &bulk{js: w.js, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log}
+	w.handler = &handler{js: w.js, effects: table, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
+	w.bulk = &bulk{js: w.js, effects: table, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log}
 	w.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Listen)
 	return err
 }

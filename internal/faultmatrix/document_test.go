@@ -29,14 +29,14 @@ func document(t *testing.T, found []result, class map[string]string) {
 	noGoroutineIsLeft(t)
 	head, err := os.ReadFile("testdata/head.md")
 	require.NoError(t, err)
-	want := string(head) + tables(found, class)
+	got := string(head) + tables(found, class)
 	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o600))
 		return
 	}
-	is, err := os.ReadFile(file)
+	want, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, want, string(is), "what was found is not what docs/fault-matrix.md says: go test . -update")
+	require.Equal(t, string(want), got, "what was found is not what docs/fault-matrix.md says: go test . -update")
 }
 
 // noGoroutineIsLeft looks for anything of the SDK or of a connection that

@@ -21,7 +21,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"path/filepath"
 	"sync"
 )
 
@@ -49,7 +48,7 @@ type File struct {
 	synced   int64 // of which are on the disk
 	flushing bool
 	size     int64
-	after    int64 // size after the last rewrite
+	after    int64 // size after the last rewrite, 0 if it was before this was opened
 	err      error // the first one: nothing is written after it
 }
 
@@ -100,7 +99,7 @@ func (j *File) open() error {
 			return err
 		}
 	}
-	j.size, j.after = good, good
+	j.size = good
 	return nil
 }
 
@@ -236,8 +235,8 @@ func (j *File) flush() {
 	j.flushed.Broadcast()
 }
 
-// Full reports whether a rewrite would pay: the file has at least doubled
-// since the last one.
+// Full reports whether a rewrite would pay: the file is large, and has at least
+// doubled since the last one that is known of.
 func (j *File) Full() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -256,11 +255,14 @@ func (j *File) Rewrite(records iter.Seq[[]byte]) error {
 		return j.err
 	}
 	f, size, err := write(j.path+".new", records)
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+	if err == nil {
+		if err = os.Rename(f.Name(), j.path); err != nil {
+			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
 	}
-	if err := os.Rename(f.Name(), j.path); err != nil {
-		return fmt.Errorf("journal: %w", errors.Join(err, f.Close(), os.Remove(f.Name())))
+	if err != nil {
+		j.after = j.size // not full again at once
+		return fmt.Errorf("journal: %w", err)
 	}
 	_ = j.file.Close()
 	j.file, j.size, j.after = f, size, size
@@ -314,17 +316,4 @@ func (j *File) Close() error {
 		j.err = os.ErrClosed
 	}
 	return errors.Join(err, j.file.Close())
-}
-
-// syncDir makes the name of a file as lasting as its content.
-func syncDir(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = dir.Close() }()
-	if err := dir.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
 }
