@@ -86,6 +86,9 @@ func allocated(f func()) uint64 {
 // The memory tests are not parallel: they count what the whole process
 // allocates, the server's part included.
 func TestTransferMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("images of 50 MB")
+	}
 	srv := hashing(t)
 	c := clientOf(t, srv)
 	want := expected(fiftyMB)
