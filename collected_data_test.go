@@ -69,7 +69,11 @@ func TestUpdateLosesNothing(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	source := wiretest.New(seed, 0.15)
-	for i := range 10_000 {
+	documents := 10_000
+	if testing.Short() {
+		documents = 300
+	}
+	for i := range documents {
 		doc := source.Object(reflect.TypeFor[passfort.EntityData](), 5)
 		server := &stored{doc: doc}
 		ref := fmt.Sprint("ref-", i)

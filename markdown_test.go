@@ -39,6 +39,9 @@ var importPaths = map[string]string{
 // The Go of every Markdown file compiles as it is printed, in the module of a
 // stranger: a program as a program, functions after the imports that they need.
 func TestMarkdownGoCompiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the compiler")
+	}
 	t.Parallel()
 	repository, err := filepath.Abs(".")
 	require.NoError(t, err)

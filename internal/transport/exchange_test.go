@@ -145,7 +145,7 @@ func TestRepeats(t *testing.T) {
 		{"too early", answer(425, ""), 1, 2, transport.Yes},
 		{"rate limited", answer(429, ""), 2, 2, transport.Yes},
 		{"server error", answer(500, ""), 1, 2, transport.Yes},
-		{"not implemented", answer(501, ""), 1, 1, transport.Yes},
+		{"unknown method", answer(501, ""), 1, 1, transport.Yes},
 		{"bad gateway", answer(502, ""), 1, 2, transport.Yes},
 		{"unavailable", answer(503, ""), 1, 2, transport.Yes},
 		{"gateway timeout", answer(504, ""), 1, 2, transport.Yes},
