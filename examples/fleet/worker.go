@@ -118,6 +118,8 @@ const stopTimeout = 10 * time.Second
 // hand and gives the rest back.
 func (w *worker) Run(ctx context.Context) error {
 	defer w.conn.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	endpoint, err := w.receiver.handler(w.cfg.Secret, w.cfg.Log)
 	if err != nil {
 		return err
@@ -154,11 +156,13 @@ func (w *worker) Run(ctx context.Context) error {
 		defer cancel()
 		stopped <- errors.Join(endpoint.Shutdown(limit), srv.Shutdown(limit))
 	})
-	if err := srv.Serve(w.listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	err = srv.Serve(w.listener)
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
 	}
+	cancel()
 	running.Wait()
-	return <-stopped
+	return errors.Join(err, <-stopped)
 }
 
 // stats is what a worker tells every second. Counts are since its start.
