@@ -13,22 +13,22 @@ import (
 func TestNumbersInFields(t *testing.T) {
 	t.Parallel()
 	whole := func(n int) *int { return &n }
-	real := func(f float64) *float64 { return &f }
+	fraction := func(f float64) *float64 { return &f }
 	for _, row := range []struct {
 		literal string
 		count   *int
 		share   *float64
 		drifts  int // of count and share together
 	}{
-		{"0", whole(0), real(0), 0},
-		{"9", whole(9), real(9), 0},
-		{"-1", whole(-1), real(-1), 0},
-		{"1e2", whole(100), real(100), 0},
-		{"10.0", whole(10), real(10), 0},
-		{"1.5", nil, real(1.5), 1},
-		{"9007199254740992.0", whole(1 << 53), real(1 << 53), 0},
-		{"9007199254740994.0", nil, real(1<<53 + 2), 1},
-		{"9007199254740993", whole(1<<53 + 1), real(1 << 53), 0},
+		{"0", whole(0), fraction(0), 0},
+		{"9", whole(9), fraction(9), 0},
+		{"-1", whole(-1), fraction(-1), 0},
+		{"1e2", whole(100), fraction(100), 0},
+		{"10.0", whole(10), fraction(10), 0},
+		{"1.5", nil, fraction(1.5), 1},
+		{"9007199254740992.0", whole(1 << 53), fraction(1 << 53), 0},
+		{"9007199254740994.0", nil, fraction(1<<53 + 2), 1},
+		{"9007199254740993", whole(1<<53 + 1), fraction(1 << 53), 0},
 		{"1e999", nil, nil, 2},
 		{`"7"`, nil, nil, 2},
 		{"true", nil, nil, 2},
