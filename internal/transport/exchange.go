@@ -226,15 +226,10 @@ func (r *Result) Uncertain() bool {
 // backoff is the wait after the given number of attempts: doubling from the
 // smallest, and anywhere in the upper half of it.
 func (p Policy) backoff(attempts int) time.Duration {
-	wait := p.MinBackoff
+	wait := min(p.MinBackoff, p.MaxBackoff)
 	for range attempts - 1 {
-		if wait >= p.MaxBackoff/2 {
-			wait = p.MaxBackoff
-			break
-		}
-		wait *= 2
+		wait = min(2*wait, p.MaxBackoff)
 	}
-	wait = min(wait, p.MaxBackoff)
 	return wait/2 + rand.N(wait/2+1)
 }
 

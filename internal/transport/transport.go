@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -167,7 +168,7 @@ func (c *Client) Do(ctx context.Context, call *Call) *Result {
 	hc.Transport, hc.CheckRedirect = x, x.checkRedirect
 	retrying := retryablehttp.Client{
 		HTTPClient:   &hc,
-		RetryMax:     max(c.policy.MaxAttempts-1, 0),
+		RetryMax:     math.MaxInt, // checkRetry counts
 		CheckRetry:   x.checkRetry,
 		Backoff:      x.backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
