@@ -30,8 +30,11 @@ func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Wri
 	consume := func(_ int, h http.Header, r io.Reader) ([]byte, error) {
 		n, err := io.Copy(w, r)
 		out = AuditReport{ContentType: h.Get("Content-Type"), Size: n}
-		if err != nil && n > 0 {
+		switch {
+		case err != nil && n > 0:
 			return nil, transport.Final(err)
+		case err == nil && n == 0:
+			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
 	}

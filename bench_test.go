@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/wire"
 )
 
 // entityJSON returns collected data of about the given size.
@@ -108,6 +109,20 @@ func BenchmarkEntity(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkDrift decodes collected data with a drift reporter, and without one.
+func BenchmarkDrift(b *testing.B) {
+	doc := entityJSON(200 << 10)
+	var told int
+	interleaved(b, func() {
+		var e passfort.EntityData
+		require.NoError(b, wire.UnmarshalReporting(doc, &e, func(wire.Drift) { told++ }))
+	}, func() {
+		var e passfort.EntityData
+		require.NoError(b, wire.UnmarshalReporting(doc, &e, nil))
+	})
+	require.Positive(b, told)
 }
 
 // BenchmarkProfileGet reads a profile, through the SDK against net/http and

@@ -106,7 +106,7 @@ func TestLostCheckOnTheSimulator(t *testing.T) {
 func progressing(states ...string) roundTrip {
 	var mu sync.Mutex
 	n := 0
-	return func(r *http.Request) (*http.Response, error) {
+	return func(_ *http.Request) (*http.Response, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		state := states[min(n, len(states)-1)]

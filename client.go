@@ -81,7 +81,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 	}
 	return &Client{
 		Profiles:      &ProfilesService{r},
-		CollectedData: &CollectedDataService{r},
+		CollectedData: &CollectedDataService{r, &turns{}},
 		Files:         &FilesService{r},
 		Documents:     &DocumentsService{r},
 		Applications:  &ApplicationsService{r},

@@ -83,6 +83,15 @@ func TestBadInput(t *testing.T) {
 		{"no data", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X"})), "the collected data is nil"},
 		{"no entity type", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X", CollectedData: &passfort.EntityData{}})), "the entity type is empty"},
 		{"no product at creation", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X", CollectedData: passfort.NewCompany(), Applications: make([]passfort.ApplicationRequest, 1)})), "the product has neither alias nor id"},
+		{"no search options", failed(c.Search.Companies(ctx, nil)), "the search options are nil"},
+		{"no country", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "x"})), "the country is empty"},
+		{"no query", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR"})), "the query is empty"},
+		{"no address options", failed(c.Search.Addresses(ctx, nil)), "the search options are nil"},
+		{"no address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR"})), "the address is empty"},
+		{"long address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR", Address: strings.Repeat("é", 201)})), "the address has more than 200 characters"},
+		{"no country code", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: strings.Repeat("é", 200)})), "the country code is empty"},
+		{"negative limit", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR", Address: "x", Limit: -1})), "the limit is not between 0 and 100"},
+		{"large limit", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR", Address: "x", Limit: 101})), "the limit is not between 0 and 100"},
 		{"no product", failed(c.Applications.Create(ctx, pid, &passfort.ApplicationRequest{})), "the product has neither alias nor id"},
 		{"no application", failed(c.Applications.Create(ctx, pid, nil)), "the application request is nil"},
 		{"no status", failed(c.Applications.SetStatus(ctx, pid, oid, "")), "the status is empty"},
@@ -146,7 +155,7 @@ func TestCaptureResponse(t *testing.T) {
 	var seen passfort.Response
 	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Thing", "1")
-		w.WriteHeader(201)
+		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, identity)
 	}))
 	require.NoError(t, failed(c.Profiles.Create(t.Context(), newProfile, nil, passfort.CaptureResponse(&seen))))
@@ -235,7 +244,7 @@ func TestFailedCallKeepsOtherConnections(t *testing.T) {
 		mu.Lock()
 		remotes[r.RemoteAddr] = true
 		mu.Unlock()
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, strings.Repeat("x", 64<<10))
 	})
 	c := newClient(t, s)
@@ -299,7 +308,7 @@ func TestCertificateIsNotAccepted(t *testing.T) {
 func TestCompressedAnswers(t *testing.T) {
 	t.Parallel()
 	for _, cut := range []int{0, 10} {
-		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			var buf bytes.Buffer
 			zip := gzip.NewWriter(&buf)
 			_, _ = zip.Write([]byte(`{"id":"x","display_name":"` + strings.Repeat("y", 1000) + `"}`))
@@ -382,12 +391,12 @@ func TestObserver(t *testing.T) {
 	t.Parallel()
 	n := 0
 	var mu sync.Mutex
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		w.Header().Set("X-Request-Id", fmt.Sprint("req-", n))
 		if n++; n < 3 {
-			w.WriteHeader(502)
+			w.WriteHeader(http.StatusBadGateway)
 		}
 		_, _ = io.WriteString(w, identity)
 	})

@@ -11,8 +11,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -69,7 +69,11 @@ func TestUpdateLosesNothing(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	source := wiretest.New(seed, 0.15)
-	for i := range 10_000 {
+	documents := 10_000
+	if testing.Short() {
+		documents = 300
+	}
+	for i := range documents {
 		doc := source.Object(reflect.TypeFor[passfort.EntityData](), 5)
 		server := &stored{doc: doc}
 		ref := fmt.Sprint("ref-", i)
@@ -278,53 +282,101 @@ func TestRemovalThatWasNotDoneIsNotSuccess(t *testing.T) {
 func TestConcurrentWritersLoseNothing(t *testing.T) {
 	t.Parallel()
 	const writers, appends = 32, 20
-	sim := passforttest.NewServer(passforttest.WithoutRateLimits(), passforttest.WithSeed(rand.Uint64()))
-	t.Cleanup(sim.Close)
-	c := sim.Client(quick)
-	id := newPerson(t, sim, c)
-	sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", DropAfterWrite: true, Probability: 0.05, Times: -1})
+	for _, row := range []struct {
+		name    string
+		clients int // 1: they take turns; as many as writers: like that many processes
+		most    int // requests for an update, on average
+	}{
+		{"through one client", 1, 3},
+		{"through a client each", writers, 2 * writers},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			sim := passforttest.NewServer(passforttest.WithoutRateLimits(), passforttest.WithSeed(rand.Uint64()))
+			t.Cleanup(sim.Close)
+			clients := make([]*passfort.Client, row.clients)
+			for i := range clients {
+				clients[i] = sim.Client(quick)
+			}
+			id := newPerson(t, sim, clients[0])
+			sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", DropAfterWrite: true, Probability: 0.05, Times: -1})
 
-	var wg sync.WaitGroup
-	var unknown sync.Map
-	var races atomic.Int64
-	for w := range writers {
-		wg.Go(func() {
-			for n := range appends {
-				street := fmt.Sprintf("%d-%d Sample Street", w, n)
-				add := appendAddress(street)
-				_, err := c.CollectedData.Update(t.Context(), id, func(d *passfort.EntityData) error {
-					races.Add(1)
-					return add(d)
+			var wg sync.WaitGroup
+			var unknown sync.Map
+			for w := range writers {
+				wg.Go(func() {
+					for n := range appends {
+						number := fmt.Sprintf("%d-%d", w, n)
+						_, err := clients[w%row.clients].CollectedData.Update(t.Context(), id, func(d *passfort.EntityData) error {
+							d.DocumentsMetadata = append(d.DocumentsMetadata, passfort.DocumentMetadata{Number: number})
+							return nil
+						})
+						if errors.Is(err, passfort.ErrOutcomeUnknown) {
+							unknown.Store(number, true)
+						} else if err != nil {
+							t.Errorf("%s: %v", number, err)
+						}
+					}
 				})
-				if errors.Is(err, passfort.ErrOutcomeUnknown) {
-					unknown.Store(street, true)
-				} else if err != nil {
-					t.Errorf("%s: %v", street, err)
+			}
+			wg.Wait()
+			sim.ClearFaults()
+
+			data, err := clients[0].CollectedData.Get(t.Context(), id)
+			require.NoError(t, err)
+			found := map[string]int{}
+			for _, metadata := range data.DocumentsMetadata {
+				found[metadata.Number]++
+			}
+			for w := range writers {
+				for n := range appends {
+					number := fmt.Sprintf("%d-%d", w, n)
+					if _, reported := unknown.Load(number); !reported {
+						require.Equal(t, 1, found[number], number)
+					}
+					require.LessOrEqual(t, found[number], 1, number)
 				}
 			}
+			gets, posts := sim.Count("CollectedData.Get"), sim.Count("CollectedData.Replace")
+			t.Logf("%d updates: %d GET, %d POST", writers*appends, gets, posts)
+			require.LessOrEqual(t, gets+posts, row.most*writers*appends)
 		})
 	}
-	wg.Wait()
-	sim.ClearFaults()
+}
 
-	data, err := c.CollectedData.Get(t.Context(), id)
-	require.NoError(t, err)
-	found := map[string]int{}
-	for _, a := range data.AddressHistory {
-		found[a.Address.OriginalFreeformAddress]++
-	}
-	for w := range writers {
-		for n := range appends {
-			street := fmt.Sprintf("%d-%d Sample Street", w, n)
-			_, reported := unknown.Load(street)
-			if !reported {
-				require.Equal(t, 1, found[street], street)
+// TestUpdateInsideAnUpdate: updates of one profile take turns, and one that is
+// made by the change function of another still gets through.
+func TestUpdateInsideAnUpdate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := &stored{doc: person}
+		c := clientOn(t, server)
+		inside := false
+		got, err := c.CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+			d.CustomerRef = "outer"
+			if inside {
+				return nil
 			}
-			require.LessOrEqual(t, found[street], 1, street)
-		}
-	}
-	gets, posts := sim.Count("CollectedData.Get"), sim.Count("CollectedData.Replace")
-	t.Logf("%d updates: %d GET, %d POST, the change ran %d times", writers*appends, gets, posts, races.Load())
+			inside = true
+			return failed(c.CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+				d.ContactDetails = &passfort.ContactDetails{Email: "inner@example.com"}
+				return nil
+			}))
+		})
+		require.NoError(t, err)
+		require.Equal(t, "outer", got.CustomerRef)
+		require.Equal(t, "inner@example.com", got.ContactDetails.Email)
+
+		// A turn is not waited for longer than the context lives.
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err = c.CollectedData.Update(t.Context(), pid, func(*passfort.EntityData) error {
+			return failed(c.CollectedData.Update(ctx, pid, func(*passfort.EntityData) error { return nil }))
+		})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 10*time.Millisecond, time.Since(start))
+	})
 }
 
 func TestReplace(t *testing.T) {

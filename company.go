@@ -1,5 +1,7 @@
 package passfort
 
+import "slices"
+
 // CompanyMetadata is what a register knows about a company (sheet 3.3). Its canonical identity is
 // the country of incorporation together with the number.
 type CompanyMetadata struct {
@@ -46,6 +48,38 @@ type CompanyMetadata struct {
 
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
+}
+
+// Contact returns the company's contact details, whichever of its two names
+// they came under: ContactDetails, or else ContactInformation. It is nil if there
+// are none, or no metadata; what it points to is part of the metadata.
+func (v *CompanyMetadata) Contact() *CompanyContactDetails {
+	switch {
+	case v == nil:
+		return nil
+	case v.ContactDetails != nil:
+		return v.ContactDetails
+	default:
+		return v.ContactInformation
+	}
+}
+
+// Industries returns what the company does: IndustryClassifications, or else
+// SICCodes in their form. The list is a copy, and empty if there is no metadata.
+func (v *CompanyMetadata) Industries() []IndustryClassification {
+	if v == nil {
+		return nil
+	}
+	if len(v.IndustryClassifications) > 0 {
+		return slices.Clone(v.IndustryClassifications)
+	}
+	var industries []IndustryClassification
+	for _, sic := range v.SICCodes {
+		industries = append(industries, IndustryClassification{
+			ClassificationType: ClassificationTypeSIC, Code: sic.Code, Description: sic.Description,
+		})
+	}
+	return industries
 }
 
 // TaxIDType is the kind of a tax number.

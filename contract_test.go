@@ -67,11 +67,11 @@ var (
 	_ func() passfort.CallOption                                                                                                                               = passfort.Overwrite
 	_ error                                                                                                                                                    = &passfort.ConflictError{Latest: (*passfort.CollectedData)(nil)}
 
-	_                                                                                                                                             = passfort.FileUpload{Name: "", Body: io.Reader(nil), Size: int64(0), Progress: func(sent, total int64) {}}
+	_                                                                                                                                             = passfort.FileUpload{Name: "", Body: io.Reader(nil), Size: int64(0), Progress: func(_, _ int64) {}}
 	_ func(*passfort.FilesService, context.Context, string, *passfort.FileUpload, ...passfort.CallOption) (*passfort.File, error)                 = (*passfort.FilesService).Upload
 	_ func(*passfort.FilesService, context.Context, string, string, ...passfort.CallOption) (*passfort.File, error)                               = (*passfort.FilesService).Get
 	_ func(*passfort.FilesService, context.Context, string, string, io.Writer, ...passfort.CallOption) (*passfort.File, error)                    = (*passfort.FilesService).Download
-	_                                                                                                                                             = passfort.ImageUpload{Type: passfort.ImageType(""), Body: io.Reader(nil), Size: int64(0), Progress: func(sent, total int64) {}}
+	_                                                                                                                                             = passfort.ImageUpload{Type: passfort.ImageType(""), Body: io.Reader(nil), Size: int64(0), Progress: func(_, _ int64) {}}
 	_ func(*passfort.DocumentsService, context.Context, string, *passfort.ImageUpload, ...passfort.CallOption) (*passfort.DocumentImage, error)   = (*passfort.DocumentsService).UploadImage
 	_ func(*passfort.DocumentsService, context.Context, string, *passfort.DocumentRequest, ...passfort.CallOption) (*passfort.Document, error)    = (*passfort.DocumentsService).Create
 	_ func(*passfort.DocumentsService, context.Context, string, ...passfort.CallOption) ([]passfort.Document, error)                              = (*passfort.DocumentsService).List
@@ -89,7 +89,7 @@ var (
 	_ func(*passfort.ChecksService, context.Context, string, string, *passfort.WaitOptions, ...passfort.CallOption) (*passfort.Check, error)                 = (*passfort.ChecksService).Wait
 	_ func(*passfort.ChecksService, context.Context, string, *passfort.CheckRequest, *passfort.WaitOptions, ...passfort.CallOption) (*passfort.Check, error) = (*passfort.ChecksService).RunAndWait
 	_ func(*passfort.Check) bool                                                                                                                             = (*passfort.Check).Done
-	_                                                                                                                                                        = passfort.WaitOptions{MinInterval: time.Second, MaxInterval: time.Second, Inbox: (*passfort.CheckInbox)(nil), OnPoll: func(attempt int) {}}
+	_                                                                                                                                                        = passfort.WaitOptions{MinInterval: time.Second, MaxInterval: time.Second, Inbox: (*passfort.CheckInbox)(nil), OnPoll: func(int) {}}
 	_ error                                                                                                                                                  = &passfort.WaitError{Check: (*passfort.Check)(nil)}
 
 	_ func(*passfort.FormsService, context.Context, string, *passfort.CustomerRequestParams, ...passfort.CallOption) (*passfort.CustomerRequest, error) = (*passfort.FormsService).CreateCustomerRequest

@@ -517,7 +517,7 @@ func TestWebhookEndsThePause(t *testing.T) {
 // inMemory returns a client whose requests a function answers without a network.
 func inMemory(t *testing.T, answer func(http.ResponseWriter)) *passfort.Client {
 	t.Helper()
-	client, err := passfort.New("account-key", passfort.WithHTTPClient(&http.Client{Transport: formsTransport(func(r *http.Request) (*http.Response, error) {
+	client, err := passfort.New("account-key", passfort.WithHTTPClient(&http.Client{Transport: formsTransport(func(*http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		answer(w)
 		return w.Result(), nil

@@ -1,6 +1,8 @@
 package passfort
 
 import (
+	"encoding/json"
+	"strings"
 	"sync"
 
 	"github.com/passfort-go/passfort/internal/wire"
@@ -11,7 +13,7 @@ import (
 // values of an unexpected type are kept and sent back as they came.
 type Drift struct {
 	// Operation is the name of the API operation, such as "Profiles.Get", or
-	// the name of the webhook event.
+	// the name of the webhook event ("unknown" if it does not look like one).
 	Operation string
 	// Pointer is the JSON pointer of the member, with "*" for list indexes and
 	// map keys. It holds names of members, never values.
@@ -37,8 +39,10 @@ const (
 )
 
 // WithDriftReporter sets who is told when the API sends something this package
-// does not know, once for each operation, pointer and kind. It is called from
-// the goroutine of the call and must be safe for concurrent use.
+// does not know, once for each operation, pointer and kind. Inputs and outputs
+// of checks are looked into too. It is called from the goroutine of the call
+// and must be safe for concurrent use. For webhooks see
+// WithWebhookDriftReporter.
 func WithDriftReporter(report func(Drift)) Option {
 	return func(s *settings) { s.drift = report }
 }
@@ -74,6 +78,78 @@ func (f *driftFilter) reporter(operation string) func(wire.Drift) {
 		}[d.Kind]
 		f.tell(Drift{Operation: operation, Pointer: d.Pointer, Kind: kind})
 	}
+}
+
+// look reports what is different in JSON that the model keeps raw: it is
+// decoded into as, which is not used for anything else.
+func (f *driftFilter) look(operation, at string, raw json.RawMessage, as any) {
+	if f == nil || len(raw) == 0 || string(raw) == "null" || as == nil {
+		return
+	}
+	tell := f.reporter(operation)
+	err := wire.UnmarshalReporting(raw, as, func(d wire.Drift) {
+		d.Pointer = at + d.Pointer
+		tell(d)
+	})
+	if err != nil {
+		tell(wire.Drift{Pointer: at, Kind: wire.TypeChanged})
+	}
+}
+
+// lookIntoChecks reports what is different in the inputs and outputs of the
+// checks in an answer.
+func (f *driftFilter) lookIntoChecks(operation string, answer any) {
+	if f == nil {
+		return
+	}
+	var checks []Check
+	at := ""
+	switch answer := answer.(type) {
+	case *Check:
+		checks = []Check{*answer}
+	case *[]Check:
+		checks, at = *answer, "/*"
+	case *Profile:
+		checks, at = answer.Checks, "/checks/*"
+	}
+	for i := range checks {
+		f.look(operation, at+"/input_data", checks[i].InputData, new(EntityData))
+		f.look(operation, at+"/output_data", checks[i].OutputData, checks[i].output())
+	}
+}
+
+// lookIntoWebhook reports an event without a constant, and what is different in
+// the data of one whose payload is described.
+func (f *driftFilter) lookIntoWebhook(e *WebhookEvent) {
+	if f == nil {
+		return
+	}
+	var payload any
+	switch e.Event {
+	case EventProductStatusChanged:
+		payload = new(ProductStatusChanged)
+	case EventCollectedDataUpdated, EventCollectedDataChanged:
+		payload = new(CollectedDataChange)
+	case EventCheckCompleted:
+		payload = new(CheckCompleted)
+	case EventManualActionRequired:
+		payload = new(ManualActionRequired)
+	}
+	if !e.Event.Known() {
+		f.tell(Drift{Operation: e.Event.newsworthy(), Pointer: "/event", Kind: DriftUnknownEvent})
+	}
+	f.look(string(e.Event), "/data", e.Data, payload)
+}
+
+// newsworthy returns the name of an event if it has the form of one.
+func (e EventName) newsworthy() string {
+	odd := func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
+	}
+	if len(e) > 64 || strings.ContainsFunc(string(e), odd) {
+		return "unknown"
+	}
+	return string(e)
 }
 
 func (f *driftFilter) tell(d Drift) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +158,21 @@ func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
 		"Tags.Search": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Tags.Search(ctx, "canary query", 0))
 		},
+		"Files.Upload": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{Name: "Canaria", Body: strings.NewReader(pngHead + "Canaria")}))
+		},
+		"Files.Upload of text": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{Name: "Canaria", Body: strings.NewReader("Canaria")}))
+		},
+		"Files.Download": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Files.Download(ctx, id, id, io.Discard))
+		},
+		"Documents.Submit": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Documents.Submit(ctx, id, &passfort.DocumentSubmission{
+				Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+				Images: []passfort.ImageUpload{{ID: id}, {Body: strings.NewReader(pngHead + "Canaria")}},
+			}))
+		},
 		"bad id": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Profiles.Get(ctx, "../canary_id"))
 		},
@@ -194,6 +210,10 @@ func printed(t *testing.T, err error) string {
 	var conflict *passfort.ConflictError
 	if errors.As(err, &conflict) {
 		fmt.Fprintf(&out, "%v %+v %#v", *conflict, *conflict, *conflict)
+	}
+	var half *passfort.SubmitError
+	if errors.As(err, &half) {
+		fmt.Fprintf(&out, "%v %+v %#v", *half, *half, *half)
 	}
 	return out.String()
 }
@@ -302,7 +322,7 @@ func TestErrorText(t *testing.T) {
 		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been done: look before repeating it"},
 		{"gateway", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Request-Id", "req-7")
-			w.WriteHeader(502)
+			w.WriteHeader(http.StatusBadGateway)
 		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request req-7)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -311,4 +331,85 @@ func TestErrorText(t *testing.T) {
 			require.EqualError(t, err, row.want)
 		})
 	}
+}
+
+// A conflict prints what the failed write prints, and never the data.
+func TestConflictErrorText(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Etag", `W/"2"`)
+		w.WriteHeader(http.StatusPreconditionFailed)
+		_, _ = io.WriteString(w, `{"entity_type":"INDIVIDUAL","customer_ref":"Robin Sampleton"}`)
+	}))
+	_, err := c.CollectedData.Replace(t.Context(), pid, &passfort.CollectedData{EntityData: *passfort.NewIndividual(), ETag: `W/"1"`})
+	var conflict *passfort.ConflictError
+	require.ErrorAs(t, err, &conflict)
+	require.Equal(t, `W/"2"`, conflict.Latest.ETag)
+	require.Equal(t, "Robin Sampleton", conflict.Latest.CustomerRef)
+	const want = "passfort: CollectedData.Replace: POST /profiles/{profile_id}/collected_data: 412 Precondition Failed"
+	encoded, marshalErr := json.Marshal(conflict)
+	require.NoError(t, marshalErr)
+	for _, text := range []string{err.Error(), fmt.Sprintf("%v", err), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err), conflict.LogValue().String()} {
+		require.Equal(t, want, text)
+	}
+	require.Equal(t, strconv.Quote(want), string(encoded))
+}
+
+func TestErrorCodes(t *testing.T) {
+	t.Parallel()
+	require.EqualError(t, passfort.CodeTransitionError, "passfort: code 402 TRANSITION_ERROR")
+	require.EqualError(t, passfort.ErrorCode(7), "passfort: code 7")
+	require.True(t, passfort.CodeTransitionError.Known())
+	require.False(t, passfort.ErrorCode(7).Known())
+}
+
+func TestTransient(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		status int
+		body   string
+		want   bool
+	}{
+		{400, `{"errors":[{"code":201}]}`, false},
+		{404, "", false},
+		{412, "", false},
+		{501, "", false},
+		{408, "", true},
+		{425, "", true},
+		{429, "", true},
+		{500, "", true},
+		{502, "", true},
+		{503, "", true},
+		{504, "", true},
+		{400, `{"errors":[{"code":301}]}`, true},
+		{400, `{"errors":[{"code":302}]}`, true},
+		{400, `{"errors":[{"code":201},{"code":303}]}`, true},
+	} {
+		t.Run(fmt.Sprint(row.status, row.body), func(t *testing.T) {
+			t.Parallel()
+			_, err := newClient(t, serve(t, respond(row.status, row.body))).Profiles.Create(t.Context(), newProfile)
+			var failure *passfort.Error
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, row.want, failure.Transient())
+		})
+	}
+	_, err := newClient(t, serve(t, hangUp)).Profiles.Create(t.Context(), newProfile)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.True(t, failure.Transient(), "no answer")
+	_, err = newClient(t, serve(t, hangUp)).Profiles.Create(t.Context(), nil)
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.Transient(), "bad input")
+}
+
+func TestBodyOfARefusal(t *testing.T) {
+	t.Parallel()
+	_, err := newClient(t, serve(t, respond(400, `{"errors":[{"code":201}],"more":1}`))).Profiles.Create(t.Context(), newProfile)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	body := failure.Body()
+	require.JSONEq(t, `{"errors":[{"code":201}],"more":1}`, string(body))
+	clear(body)
+	require.JSONEq(t, `{"errors":[{"code":201}],"more":1}`, string(failure.Body()), "a copy each time")
+	require.Nil(t, new(passfort.Error).Body())
 }

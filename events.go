@@ -95,6 +95,15 @@ type Event struct {
 	Unknown Unknown `json:"-"`
 }
 
+// Type returns what kind of finding it is, "" if the event has no data. It
+// decides which members of Data there are.
+func (v *Event) Type() EventType {
+	if v.Data == nil {
+		return ""
+	}
+	return v.Data.EventType
+}
+
 // EventData is what a finding is about (sheet 3.7). The API describes it for the flags PEP,
 // SANCTION, ADVERSE_MEDIA and REFER; other types keep their members in Unknown.
 type EventData struct {

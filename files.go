@@ -22,8 +22,8 @@ type FilesService struct{ road *road }
 // tells. A body that fails, shrinks or grows on the way breaks the request off,
 // and the outcome is OutcomeNotSent: nothing is stored.
 //
-// When Upload returns it reads the body no more, unless a Read has been stuck
-// for half a second. After an error a body that can seek stands where it stood.
+// When Upload returns it reads the body no more, unless a Read is stuck. After
+// an error a body that can seek stands where it stood.
 func (s *FilesService) Upload(ctx context.Context, profileID string, f *FileUpload, opts ...CallOption) (*File, error) {
 	if f == nil {
 		return nil, s.road.refuse(opFilesUpload, "the file is nil")

@@ -2,9 +2,14 @@ package passfort_test
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
 )
 
 // operationCase is one operation of the API: how the SDK is asked for it, what
@@ -46,10 +52,12 @@ var (
 	}
 	person   = `{"entity_type":"INDIVIDUAL"}`
 	identity = `{"id":"` + oid + `"}`
+
+	tinyPDF   = "%PDF-1.7 sample"
+	tinyPDF64 = base64.StdEncoding.EncodeToString([]byte(tinyPDF))
 )
 
-// operationCases lists every operation whose body is plain JSON. The images
-// have tests of their own.
+// operationCases lists every operation.
 var operationCases = []operationCase{
 	{"Profiles.List", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{
@@ -186,6 +194,34 @@ var operationCases = []operationCase{
 	{"Search.FormatAddress", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Search.FormatAddress(ctx, "GB|1", "GBR"))
 	}, "GET", "/address/format?country_code=GBR&id=GB%7C1", "", `{"type":"STRUCTURED"}`, true},
+	{"Files.Upload", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Files.Upload(ctx, pid, &passfort.FileUpload{Name: "statement.pdf", Body: strings.NewReader(tinyPDF)}))
+	}, "POST", "/profiles/" + pid + "/files", `{"name":"statement.pdf","data":"` + tinyPDF64 + `"}`, identity, true},
+	{"Files.Get", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Files.Get(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/files/" + oid, "", identity, false},
+	{"Documents.UploadImage", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.UploadImage(ctx, pid, &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(tinyPDF)}))
+	}, "POST", "/profiles/" + pid + "/document_images", `{"image_type":"FRONT","data":"` + tinyPDF64 + `"}`, identity, true},
+	{"Documents.GetImage", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.GetImage(ctx, pid, oid))
+	}, "GET", "/profiles/" + pid + "/document_images/" + oid + "?full=false", "", identity, false},
+	{"Documents.ListImages", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.ListImages(ctx, pid))
+	}, "GET", "/profiles/" + pid + "/document_images", "", `[]`, false},
+	{"Documents.Create", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
+			Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{oid, nid},
+		}))
+	}, "POST", "/profiles/" + pid + "/collected_data/documents",
+		`{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"` + oid + `"},{"id":"` + nid + `"}]}`, identity, true},
+	{"Forms.CreateCustomerRequest", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Forms.CreateCustomerRequest(ctx, pid, &passfort.CustomerRequestParams{FlowTemplate: "onboarding", Theme: "brand"}))
+	}, "POST", "/forms/profile/" + pid + "/customer_request",
+		`{"type":"FLOW","flow_template":{"alias":"onboarding"},"theme":{"alias":"brand"}}`, `{"id":"r","apikey":"k"}`, true},
+	{"Forms.CustomerRequest", func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Forms.CustomerRequest(ctx, pid))
+	}, "GET", "/forms/profile/" + pid + "/customer_request", "", `{"id":"r","is_completed":false}`, false},
 	{"WhoAmI", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.WhoAmI(ctx))
 	}, "GET", "/whoami", "", `{"auditee_name":"k"}`, false},
@@ -273,5 +309,39 @@ func TestOperationsOnTheWire(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEveryOperationIsProvenAndShown holds the operations of the reference
+// against the wire tests above, the routes of the simulator and the examples.
+func TestEveryOperationIsProvenAndShown(t *testing.T) {
+	t.Parallel()
+	reference, err := os.ReadFile("docs/operations.md")
+	require.NoError(t, err)
+	var names []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| (GET|POST|DELETE) ").FindAllSubmatch(reference, -1) {
+		names = append(names, string(row[1]))
+	}
+	require.Len(t, names, 52)
+
+	var proven []string
+	for _, op := range operationCases {
+		proven = append(proven, op.name)
+	}
+	require.ElementsMatch(t, names, proven, "wire tests")
+	require.Subset(t, passforttest.Operations(), names, "routes of the simulator")
+
+	var shown strings.Builder
+	for _, pattern := range []string{"*example*_test.go", "ownership_test.go", "examples/*/*.go"} {
+		paths, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range paths {
+			source, err := os.ReadFile(path)
+			require.NoError(t, err)
+			shown.Write(source)
+		}
+	}
+	for _, name := range names {
+		require.Contains(t, shown.String(), "."+name+"(", "no example uses it")
 	}
 }

@@ -85,13 +85,21 @@ func (s *ProfilesService) Status(ctx context.Context, profileID string, opts ...
 }
 
 // SetStatus sets the status of a profile and returns the one it has then. It
-// may be repeated: setting the same status again changes nothing.
+// may be repeated: setting the same status again changes nothing. If an answer
+// was lost, the status is read to find out.
 func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, status ProfileStatus, opts ...CallOption) (ProfileStatus, error) {
 	var out ProfileStatus
 	_, err := s.road.do(ctx, opProfilesSetStatus, call{
 		args: []string{profileID}, problem: missing("status", string(status)), body: &status, out: &out, opts: opts,
 	})
-	return out, err
+	now, err := settle(&out, err, func() (*ProfileStatus, error) {
+		read, err := s.Status(ctx, profileID)
+		return &read, err
+	}, func(read *ProfileStatus) bool { return *read == status })
+	if err != nil {
+		return "", err
+	}
+	return *now, nil
 }
 
 // Delete deletes a profile and everything that belongs to it, for ever

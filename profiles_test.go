@@ -34,11 +34,11 @@ func newShelf(n int) *shelf {
 func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	limit, offset := 50, 0
+	limit := 50
 	if given := r.URL.Query().Get("limit"); given != "" {
 		limit, _ = strconv.Atoi(given)
 	}
-	offset, _ = strconv.Atoi(r.URL.Query().Get("offset"))
+	offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
 	if s.onPage != nil {
 		s.onPage(offset)
 	}

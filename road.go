@@ -98,6 +98,7 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 	}
 	r.ended(ctx, info, res, time.Since(began), err)
 	if err != nil {
+		c.upload.rewind()
 		return nil, err
 	}
 	return &answer{header: res.Header, body: res.Body}, nil
@@ -210,11 +211,15 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		return nil
 	}
 	if c.out == nil {
+		if !json.Valid(body) {
+			return unreadable(info, op, res, "the answer is not JSON")
+		}
 		return nil
 	}
 	if err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name)); err != nil {
 		return unreadable(info, op, res, describe(err))
 	}
+	r.drift.lookIntoChecks(op.name, c.out)
 	if made, ok := c.out.(identified); ok && op.class == transport.Once && made.identity() == "" {
 		return unreadable(info, op, res, "the answer has no id")
 	}

@@ -1,6 +1,9 @@
 package passfort
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // TasksService reads, adds and completes the tasks of a profile and keeps
 // their notes (sheet 2.9).
@@ -57,9 +60,13 @@ func (s *TasksService) AddNote(ctx context.Context, profileID, taskID string, re
 }
 
 // DeleteNote removes a note. It stays in the audit log. It may be repeated; a
-// note that is gone already gives ErrNotFound.
+// note that is gone already gives ErrNotFound. If an answer was lost and the
+// note is then not found, it has been removed, and that is no error.
 func (s *TasksService) DeleteNote(ctx context.Context, profileID, taskID, noteID string, opts ...CallOption) error {
 	_, err := s.road.do(ctx, opTasksDeleteNote, call{args: []string{profileID, taskID, noteID}, opts: opts})
+	if errors.Is(err, ErrOutcomeUnknown) && errors.Is(err, ErrNotFound) {
+		return nil
+	}
 	return err
 }
 

@@ -30,13 +30,14 @@ func OnProgress(fn func(done, total int64)) CallOption {
 
 // releaseWait is how long the end of an upload waits for a Read of the
 // caller's reader that is still under way.
-const releaseWait = 500 * time.Millisecond
+const releaseWait = 20 * time.Millisecond
 
 // upload is an image on its way to the API, in the body of one call.
 type upload struct {
 	body    io.Reader
 	options imagebody.Options
 	source  *imagebody.Source
+	free    bool // nothing reads the body any more
 }
 
 // prepare tells type and size of the image and checks both, so that what the
@@ -72,21 +73,25 @@ func (u *upload) transportBody() *transport.Body {
 	return &transport.Body{Open: u.source.Open, Length: u.source.ContentLength(), Replayable: u.source.Whole}
 }
 
-// finish ends all use of the caller's reader and puts it back to where it
-// stood if the call failed. An image that broke off is what failed the call:
-// its request never reached the end of the JSON, so nothing can have been
-// stored, unless the server says that it was.
+// finish ends all use of the caller's reader. An image that broke off is what
+// failed the call: its request never reached the end of the JSON, so nothing
+// can have been stored, unless the server says that it was.
 func (u *upload) finish(ctx context.Context, res *transport.Result) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWait)
 	defer cancel()
-	released := u.source.Release(ctx) == nil
+	u.free = u.source.Release(ctx) == nil
 	if err := u.source.Err(); err != nil && (res.Err != nil || res.Status/100 == 2) {
 		if res.Err != nil && !res.Lost {
 			res.Sent = transport.No
 		}
 		res.Err = imageProblem(err)
 	}
-	if released && (res.Err != nil || res.Status/100 != 2) {
+}
+
+// rewind puts a reader that can seek back to where it stood before a call that
+// failed.
+func (u *upload) rewind() {
+	if u != nil && u.free {
 		_ = u.source.Rewind() // the call has an error already
 	}
 }

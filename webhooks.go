@@ -37,6 +37,7 @@ import (
 type WebhookHandler struct {
 	secrets  secretSums
 	settings webhookSettings
+	drift    *driftFilter
 
 	//nolint:containedctx // it bounds the handler's life, not a call
 	stopping context.Context // ends when Shutdown runs out of patience
@@ -68,6 +69,7 @@ type webhookSettings struct {
 	timeout     time.Duration
 	logger      *slog.Logger
 	observer    func(WebhookResult)
+	drift       func(Drift)
 	undecodable func(context.Context, []byte) error
 	parkAfter   int
 	park        func(context.Context, *WebhookEvent, error) error
@@ -111,6 +113,14 @@ func WithWebhookLogger(l *slog.Logger) WebhookOption {
 // quick and safe for concurrent use.
 func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 	return func(o *webhookSettings) { o.observer = fn }
+}
+
+// WithWebhookDriftReporter sets who is told of an event without a constant, and
+// of what is new in the data of the events whose payload is described, once for
+// each event, pointer and kind: see Drift. It is called on the goroutine of the
+// delivery before the handlers, so it must be quick and safe for concurrent use.
+func WithWebhookDriftReporter(report func(Drift)) WebhookOption {
+	return func(o *webhookSettings) { o.drift = report }
 }
 
 // WithUndecodable hands fn the body of an authenticated delivery that is not a
@@ -163,6 +173,7 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 	h := &WebhookHandler{
 		secrets:  sums,
 		settings: s,
+		drift:    newDriftFilter(s.drift),
 		handlers: map[EventName][]webhookFunc{},
 		inFlight: map[string]*flight{},
 		failures: newBoundedMap[int](rememberedFailures),
@@ -422,6 +433,7 @@ func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (Webhook
 	if seen {
 		return WebhookDuplicate, nil
 	}
+	h.drift.lookIntoWebhook(&m.event)
 	h.mu.Lock()
 	fns := slices.Concat(h.handlers[m.event.Event.canonical()], h.all)
 	h.mu.Unlock()

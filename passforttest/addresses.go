@@ -134,7 +134,7 @@ func (s *Server) formatAddress(c *call) (*reply, error) {
 	if !known {
 		return nil, notFound("address")
 	}
-	s.state.Charges["address/format"]++
+	s.charge("address/format")
 	a := parseAddress(t, country)
 	a["type"], a["country"], a["original_freeform_address"] = "STRUCTURED", country, t
 	return ok(a), nil

@@ -18,6 +18,9 @@ type application struct {
 	FlagHistory []flagStep   `json:"flag_history"`
 	Hidden      bool         `json:"hidden,omitempty"`
 	Automating  bool         `json:"automating,omitempty"`
+	Risk        *float64     `json:"risk,omitempty"`
+	RiskDate    time.Time    `json:"risk_date,omitzero"`
+	WillExpire  time.Time    `json:"will_expire,omitzero"`
 }
 
 type statusStep struct {
@@ -67,7 +70,7 @@ func (s *Server) apply(p *profile, product *Product, role string, by actor) *app
 // automate is the smart policy looking at a new application: it runs the
 // checks the product's tasks ask for.
 func (s *Server) automate(profileID, applicationID string) {
-	p := s.state.Profiles[profileID]
+	p := s.waiting(profileID)
 	if p == nil {
 		return
 	}
@@ -77,6 +80,9 @@ func (s *Server) automate(profileID, applicationID string) {
 	}
 	a.Automating = false
 	if product := s.productByID(a.Product); product != nil && a.Status == "APPLIED" {
+		if product.Risk != nil && product.Risk.Default != nil && a.Risk == nil {
+			s.score(p, a, *product.Risk.Default)
+		}
 		s.autoRun(p, a, product)
 	}
 	s.review(p)
@@ -96,6 +102,7 @@ func (s *Server) review(p *profile) {
 			continue
 		}
 		s.setFlag(p, a)
+		s.rejectByPolicy(p, a)
 		if a.Flag == "READY_FOR_DECISION" && a.Status == "APPLIED" && s.product(a).AutoApprove {
 			s.audit(p, actor{}, "auto-decision", nil)
 			s.decide(p, a, "APPROVED", "", actor{})
@@ -106,6 +113,29 @@ func (s *Server) review(p *profile) {
 		s.emit(p, actor{}, "MANUAL_ACTION_REQUIRED", object{"actions": s.manualActions(p)})
 	}
 	p.ManualNeeded = manual
+}
+
+// rejectByPolicy is the smart policy turning an application down. It does so
+// only from APPLIED (sheet 2.7).
+func (s *Server) rejectByPolicy(p *profile, a *application) {
+	product := s.product(a)
+	if a.Status != "APPLIED" || a.Automating {
+		return
+	}
+	action := ""
+	if product.AutoReject && slices.ContainsFunc(a.Tasks, func(id string) bool {
+		t := p.task(id)
+		return t != nil && t.State == "COMPLETED_FAIL" && !t.Expired
+	}) {
+		action = "auto-decision"
+	}
+	if product.Risk != nil && product.Risk.RejectHigh && product.Risk.level(a.Risk) == "HIGH" {
+		action = "risk-auto-reject-application"
+	}
+	if action != "" {
+		s.audit(p, actor{}, action, object{"application_id": a.ID})
+		s.decide(p, a, "REJECTED", "", actor{})
+	}
 }
 
 func (s *Server) setFlag(p *profile, a *application) {
@@ -124,6 +154,9 @@ func (s *Server) setFlag(p *profile, a *application) {
 }
 
 func (s *Server) flagFor(p *profile, a *application) string {
+	if s.nearingExpiry(a) {
+		return "NEARING_EXPIRY"
+	}
 	if a.Status != "APPLIED" && a.Status != "IN_REVIEW" {
 		return "DECIDED"
 	}
@@ -148,6 +181,8 @@ func (s *Server) flagFor(p *profile, a *application) string {
 		return "WAITING_ON_COLLECTION_STEPS"
 	case waiting:
 		return "WAITING_ON_CHECKS"
+	case !open && s.product(a).Risk != nil && a.Risk == nil:
+		return "REQUIRES_RISK_SCORE"
 	case open || len(s.blockers(p, a)) > 0:
 		return "REQUIRES_MANUAL_TASK_COMPLETION"
 	}
@@ -171,6 +206,9 @@ func (s *Server) blockers(p *profile, a *application) []object {
 		if text(e, "resolution") == "UNRESOLVED" {
 			out = append(out, object{"blocker_type": "UNRESOLVED_EVENT", "event_id": e["id"]})
 		}
+	}
+	if s.product(a).Risk != nil && a.Risk == nil {
+		out = append(out, object{"blocker_type": "UNDETERMINED_RISK"})
 	}
 	if p.Status == "SUSPENDED" {
 		out = append(out, object{"blocker_type": "SUSPENDED_PROFILE"})
@@ -207,6 +245,12 @@ func (s *Server) applicationWire(p *profile, a *application) object {
 	if a.Role != "" {
 		o["associated_role"] = a.Role
 	}
+	if s.product(a).Risk != nil {
+		o["risk"] = s.riskWire(a)
+	}
+	if !a.WillExpire.IsZero() {
+		o["will_expire_at"] = dateTime(a.WillExpire)
+	}
 	return o
 }
 
@@ -238,7 +282,7 @@ func (s *Server) listApplications(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(s.applicationsWire(p)), nil
+	return ok(ordered(s, s.applicationsWire(p))), nil
 }
 
 func (s *Server) getApplication(c *call) (*reply, error) {
@@ -307,6 +351,7 @@ func (s *Server) changeStatus(p *profile, a *application, status string, by acto
 
 func (s *Server) decide(p *profile, a *application, status, comment string, by actor) {
 	s.setStatusOf(a, status, comment, by)
+	s.begins(p, a)
 	p.Modified = s.tick
 	s.setFlag(p, a)
 	s.audit(p, by, "profile-application-status-changed", object{"status": status})

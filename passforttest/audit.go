@@ -15,6 +15,7 @@ type auditItem struct {
 }
 
 func (s *Server) audit(p *profile, by actor, action string, ref object) {
+	s.touch(p)
 	p.Audit = append(p.Audit, auditItem{
 		ID: s.newID(), Action: action, User: by.user, Key: by.key, Time: float64(s.tick.UnixMilli()) / 1000, Ref: ref,
 	})
@@ -42,7 +43,7 @@ func (s *Server) auditItems(c *call) (*reply, error) {
 		}
 		out = append(out, o)
 	}
-	return ok(out), nil
+	return ok(ordered(s, out)), nil
 }
 
 // auditReport answers with a small PDF that lists the actions.

@@ -27,10 +27,10 @@ type keyInfo struct {
 // everything but create customer requests, which takes the master key
 // (sheet 1.2).
 func (s *Server) AddAPIKey(name string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.leave()
 	key := s.newKey()
-	s.state.Keys[key] = &keyInfo{Name: name, Kind: keyAccount}
+	s.addKey(key, &keyInfo{Name: name, Kind: keyAccount})
 	return key
 }
 

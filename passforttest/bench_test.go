@@ -3,9 +3,13 @@ package passforttest_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/internal/journal"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -14,7 +18,7 @@ func BenchmarkServer(b *testing.B) {
 	srv := passforttest.New(passforttest.WithoutRateLimits())
 	b.Cleanup(srv.Close)
 	serve := func(method, path, body string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(method, "/4.0"+path, strings.NewReader(body))
+		r := httptest.NewRequestWithContext(b.Context(), method, "/4.0"+path, strings.NewReader(body))
 		r.Header.Set("apikey", srv.APIKey())
 		rec := httptest.NewRecorder()
 		srv.ServeHTTP(rec, r)
@@ -38,4 +42,27 @@ func BenchmarkServer(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkKept creates profiles from many callers at once on a server that
+// keeps its state in a file.
+func BenchmarkKept(b *testing.B) {
+	file, err := journal.Open(filepath.Join(b.TempDir(), "state"))
+	require.NoError(b, err)
+	srv := passforttest.New(passforttest.WithoutRateLimits(), passforttest.WithRecorder(0, 0))
+	b.Cleanup(func() {
+		srv.Close()
+		require.NoError(b, file.Close())
+	})
+	require.NoError(b, srv.KeepIn(file))
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if rec := serveOnce(srv, http.MethodPost, "/profiles", newPerson, srv.APIKey()); rec.Code != http.StatusOK {
+				b.Error(rec.Code)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
 }

@@ -133,7 +133,7 @@ func (s *Server) listChecks(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(s.checksWire(p)), nil
+	return ok(ordered(s, s.checksWire(p))), nil
 }
 
 func (s *Server) getCheck(c *call) (*reply, error) {
@@ -304,7 +304,7 @@ func (s *Server) instruct(p *profile, ch *check, atOnce bool) {
 	}
 	ch.Outcome = s.chooseOutcome(p, ch)
 	ch.Findings = ch.Outcome.findings
-	s.state.Charges[ch.Type]++
+	s.charge(ch.Type)
 	if atOnce {
 		ch.State = "RUNNING"
 	} else {
@@ -319,7 +319,7 @@ func (s *Server) instruct(p *profile, ch *check, atOnce bool) {
 func (s *Server) schedule(profileID string, ch *check) {
 	id := ch.ID
 	open := func() (*profile, *check) {
-		if p := s.state.Profiles[profileID]; p != nil {
+		if p := s.waiting(profileID); p != nil {
 			if ch := p.check(id); ch != nil && ch.State != "COMPLETE" {
 				return p, ch
 			}

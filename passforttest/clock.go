@@ -120,7 +120,7 @@ func (s *Server) clockNow() time.Time { return s.cfg.clock.Now().Add(s.offset).U
 // are queued.
 func (s *Server) AdvanceClock(d time.Duration) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.leave()
 	s.offset += d
 	s.settle()
 	s.changed()

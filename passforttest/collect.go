@@ -142,7 +142,7 @@ func (s *Server) createProfileKey(c *call) (*reply, error) {
 
 func (s *Server) collectKey(ids []string) (*reply, error) {
 	for i, id := range ids {
-		p, err := s.profileByID(id)
+		p, err := s.look(id)
 		if err != nil {
 			return nil, err
 		}
@@ -150,6 +150,6 @@ func (s *Server) collectKey(ids []string) (*reply, error) {
 	}
 	k := &keyInfo{Name: "Collect key", Kind: keyCollect, Profiles: ids, Expiry: s.tick.Add(collectKeyLife)}
 	key := s.newKey()
-	s.state.Keys[key] = k
+	s.addKey(key, k)
 	return ok(object{"name": k.Name, "key": key, "expiry": dateTime(k.Expiry)}), nil
 }

@@ -189,7 +189,7 @@ func (s *Server) EditCollectedData(profileID string, change func(data map[string
 func (s *Server) CollectedData(profileID string) (data []byte, etag string) {
 	s.enter()
 	defer s.leave()
-	p, err := s.profileByID(profileID)
+	p, err := s.look(profileID)
 	if err != nil {
 		return nil, ""
 	}

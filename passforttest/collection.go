@@ -1,6 +1,7 @@
 package passforttest
 
 import (
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,7 @@ func (s *Server) CollectionURL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.origin == nil {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			panic("passforttest: no loopback port: " + err.Error())
 		}
@@ -117,7 +118,7 @@ func (s *Server) requestOf(r *http.Request) (*profile, *formRequest) {
 	if key == nil || key.Kind != keyRequest || key.Request != r.Header.Get("request-id") {
 		return nil, nil
 	}
-	p := s.state.Profiles[key.Profiles[0]]
+	p := s.waiting(key.Profiles[0])
 	if p == nil {
 		return nil, nil
 	}

@@ -27,11 +27,25 @@
 // before or after the simulator applied them. [Switches] decide the points in
 // which sources about the real API disagree.
 //
+// # Looking at what happened
+//
+// [Server.Requests] is what the server saw, [RecordedRequest.Applied] whether
+// it carried it out, whatever answer was sent or lost. [Server.AssertApplied]
+// with 1 says that a write happened, and happened once.
+// [Server.AdminHandler] shows the state to a person.
+//
+// # Keeping the state
+//
+// [Server.Snapshot] and [Server.Restore] save and load it as JSON.
+// [Server.KeepIn] keeps every change in a [Journal] before the answer leaves:
+// cmd/passfort-sim does so with a file.
+//
 // # How faithful it is
 //
 // Nobody could call the real API while this was written. What the simulator
 // does comes from published guides and descriptions; where those say nothing
 // (most statuses of refused calls, several webhook payloads, the shape of a
 // batch) it does something plain, and the documentation of the switch or
-// option says so.
+// option says so. docs/fidelity.md lists all of it: where it is known from, how
+// sure that is, and which switch turns it.
 package passforttest

@@ -51,7 +51,7 @@ func (s *Server) listImages(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(imagesWire(p.Images)), nil
+	return ok(ordered(s, imagesWire(p.Images))), nil
 }
 
 func (s *Server) getImage(c *call) (*reply, error) {

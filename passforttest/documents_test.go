@@ -126,7 +126,7 @@ func TestFilesStayEncrypted(t *testing.T) {
 
 func TestReadableContent(t *testing.T) {
 	t.Parallel()
-	w := start(t, passforttest.WithSwitches(passforttest.Switches{ReadableFiles: true, ReadableImages: true, FileReadByPost: true}))
+	w := start(t, passforttest.WithSwitches(passforttest.Switches{ReadableFiles: true, ReadableImages: true, FileReadByPOST: true}))
 	p := "/profiles/" + w.person()
 	content := b64("GIF87a" + strings.Repeat("\x00\xff", 70_000))
 	f := w.created(p+"/files", `{"data":"`+content+`","name":"scan"}`)

@@ -2,6 +2,7 @@ package passforttest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"net"
 	"net/http"
@@ -55,6 +56,8 @@ type Fault struct {
 	// Trickle sends the answer's body in small pieces with this time between
 	// them.
 	Trickle time.Duration
+	// Gzip compresses the answer's body, asked for or not.
+	Gzip bool
 }
 
 type armedFault struct {
@@ -182,6 +185,22 @@ func (r *reply) bytes() []byte {
 	var b bytes.Buffer
 	_ = r.stream(&b)
 	return b.Bytes()
+}
+
+// gzipped compresses the body of a reply.
+func (r *reply) gzipped() {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(r.bytes())
+	_ = w.Close()
+	r.body, r.stream = b.Bytes(), nil
+	h := r.header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Del("Content-Length")
+	h.Set("Content-Encoding", "gzip")
+	r.header = h
 }
 
 func truncated(w http.ResponseWriter, rep *reply) {

@@ -30,6 +30,7 @@ func TestFaults(t *testing.T) {
 		"truncated":             {passforttest.Fault{Truncate: true}, 0, true},
 		"delayed":               {passforttest.Fault{Delay: time.Millisecond}, 200, true},
 		"slow":                  {passforttest.Fault{Trickle: time.Microsecond}, 200, true},
+		"gzipped":               {passforttest.Fault{Gzip: true}, 200, true},
 		"by operation":          {passforttest.Fault{Operation: "Profiles.Create", Status: 500}, 500, false},
 		"by path":               {passforttest.Fault{Method: "POST", Path: "/4.0/profiles", Status: 500}, 500, false},
 		"another operation":     {passforttest.Fault{Operation: "Profiles.Get", Status: 500}, 200, true},
@@ -109,7 +110,7 @@ func TestRefuse(t *testing.T) {
 func inMemory(t *testing.T, opts ...passforttest.Option) *wire {
 	srv := passforttest.New(opts...)
 	t.Cleanup(srv.Close)
-	return &wire{t, srv, &http.Client{Transport: srv.Transport()}}
+	return &wire{t, srv, &http.Client{Transport: srv.Transport()}, nil}
 }
 
 func TestFaultBodies(t *testing.T) {

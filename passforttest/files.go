@@ -105,7 +105,7 @@ func (s *Server) uploadFile(c *call) (*reply, error) {
 func fileWire(f *image) object { return object{"id": f.ID, "name": f.Name, "decrypted_data": ""} }
 
 func (s *Server) getFile(c *call) (*reply, error) {
-	if c.req.Method == http.MethodPost && !s.sw.FileReadByPost {
+	if c.req.Method == http.MethodPost && !s.sw.FileReadByPOST {
 		no := refuse(http.StatusMethodNotAllowed, CodeInvalidInputData, "method not allowed")
 		no.header = http.Header{"Allow": {http.MethodGet}}
 		return nil, no
@@ -175,7 +175,7 @@ func (s *Server) PortalImages(profileID string) []StoredImage {
 func (s *Server) storedImages(profileID string, which func(*profile) []*image) []StoredImage {
 	s.enter()
 	defer s.leave()
-	p, err := s.profileByID(profileID)
+	p, err := s.look(profileID)
 	if err != nil {
 		return nil
 	}

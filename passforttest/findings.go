@@ -37,7 +37,7 @@ func (s *Server) listEvents(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(orEmpty(p.Events)), nil
+	return ok(ordered(s, p.Events)), nil
 }
 
 func (s *Server) getEvent(c *call) (*reply, error) {

@@ -103,9 +103,11 @@ func overall(forms []*formState) string {
 func (s *Server) addFlow(f Flow) *Flow {
 	if old := find(s.state.Flows, func(o *Flow) bool { return o.Alias == f.Alias }); old != nil {
 		*old = f
+		s.changes.flows = append(s.changes.flows, old)
 		return old
 	}
 	s.state.Flows = append(s.state.Flows, &f)
+	s.changes.flows = append(s.changes.flows, &f)
 	return &f
 }
 
@@ -181,7 +183,7 @@ func (s *Server) createCustomerRequest(c *call) (*reply, error) {
 	}
 	key := s.newKey()
 	info := &keyInfo{Name: "Customer request", Kind: keyRequest, Profiles: []string{p.ID}, Request: r.ID}
-	s.state.Keys[key] = info
+	s.addKey(key, info)
 	p.Requests = append(p.Requests, r)
 	s.audit(p, byKey(c), "requested-data", object{"customer_request_id": r.ID})
 	s.requestChanged(p, r, byKey(c))
@@ -222,7 +224,7 @@ func (s *Server) requestChanged(p *profile, r *formRequest, by actor) {
 // scheduleRequest lets every open form expire when the request does.
 func (s *Server) scheduleRequest(profileID string, r *formRequest) {
 	s.at(r.Expires, func() {
-		p := s.state.Profiles[profileID]
+		p := s.waiting(profileID)
 		if p == nil {
 			return
 		}
@@ -293,7 +295,7 @@ func (s *Server) EndForm(profileID, formID, state string) error {
 func (s *Server) CustomerRequests(profileID string) []CustomerRequest {
 	s.enter()
 	defer s.leave()
-	p, err := s.profileByID(profileID)
+	p, err := s.look(profileID)
 	if err != nil {
 		return nil
 	}

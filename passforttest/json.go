@@ -113,3 +113,12 @@ func nullable(s string) any {
 	}
 	return s
 }
+
+// indented is JSON for a person to read, numbers as they are written.
+func indented(raw []byte) string {
+	var b bytes.Buffer
+	if json.Indent(&b, raw, "", "  ") != nil {
+		return string(raw)
+	}
+	return b.String()
+}

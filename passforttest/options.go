@@ -1,6 +1,7 @@
 package passforttest
 
 import (
+	"log/slog"
 	"net/http"
 	"time"
 )
@@ -36,6 +37,8 @@ type config struct {
 	webhookClient   *http.Client
 	webhookShuffle  bool
 	webhookRepeated float64
+
+	logger *slog.Logger
 }
 
 func defaults() config {
@@ -164,3 +167,8 @@ func WithWebhookShuffle() Option { return func(c *config) { c.webhookShuffle = t
 func WithWebhookDuplicates(probability float64) Option {
 	return func(c *config) { c.webhookRepeated = probability }
 }
+
+// WithLogger logs every call: operation, method, status, duration and request
+// id. Paths, queries, bodies, headers and keys are never logged. Default:
+// silence.
+func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }

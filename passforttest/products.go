@@ -13,6 +13,15 @@ type Product struct {
 	AutoApply   bool   `json:"auto_apply,omitempty"`   // every new profile that names no product applies
 	AutoApprove bool   `json:"auto_approve,omitempty"` // approved as soon as nothing blocks it
 	Deleted     bool   `json:"deleted,omitempty"`
+	// AutoReject rejects an application that is APPLIED as soon as a task it
+	// requires has failed.
+	AutoReject bool `json:"auto_reject,omitempty"`
+	// ExpiresAfter lets an approval expire: the application goes IN_REVIEW. Zero
+	// is never. NearingExpiry is how long before that the flag says so.
+	ExpiresAfter  time.Duration `json:"expires_after,omitempty"`
+	NearingExpiry time.Duration `json:"nearing_expiry,omitempty"`
+	// Risk makes applications need a risk score.
+	Risk *RiskModel `json:"risk,omitempty"`
 	// EntityType is INDIVIDUAL or COMPANY, or empty for both.
 	EntityType string `json:"entity_type,omitempty"`
 	// Tasks are the tasks an application requires. Nil is one task, to verify the
@@ -40,8 +49,8 @@ type ProductTask struct {
 // AddProduct configures one more product, or replaces the one with the same
 // alias for applications still to come.
 func (s *Server) AddProduct(p Product) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.enter()
+	defer s.leave()
 	s.addProduct(p)
 }
 
@@ -54,9 +63,11 @@ func (s *Server) addProduct(p Product) *Product {
 	}
 	if old := find(s.state.Products, func(o *Product) bool { return o.Alias == p.Alias }); old != nil {
 		*old = p
+		s.changes.products = append(s.changes.products, old)
 		return old
 	}
 	s.state.Products = append(s.state.Products, &p)
+	s.changes.products = append(s.changes.products, &p)
 	return &p
 }
 

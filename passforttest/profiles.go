@@ -126,7 +126,7 @@ func (s *Server) profileWire(p *profile, minimal bool) object {
 	o["task_types"] = p.taskTypes()
 	o["events"] = orEmpty(p.Events)
 	o["document_images"] = imagesWire(p.Images)
-	o["risk"] = object{}
+	o["risk"] = p.overallRisk()
 	o["linked_to"] = s.linkedTo(p)
 	return o
 }
@@ -190,16 +190,16 @@ func (s *Server) listProfiles(c *call) (*reply, error) {
 		categories = strings.Split(q, ",")
 	}
 	q := strings.ToLower(c.query("q"))
-	count, results := 0, []object{}
-	for _, id := range s.state.Order {
-		p := s.state.Profiles[id]
-		if !p.found(q) || categories != nil && !slices.Contains(categories, p.category()) {
-			continue
-		}
-		if count >= offset && len(results) < limit {
-			results = append(results, s.profileWire(p, true))
-		}
-		count++
+	found := ordered(s, s.state.Order)
+	if q != "" || categories != nil {
+		found = slices.DeleteFunc(slices.Clone(found), func(id string) bool {
+			p := s.state.Profiles[id]
+			return !p.found(q) || categories != nil && !slices.Contains(categories, p.category())
+		})
+	}
+	count, results := len(found), []object{}
+	for _, id := range found[min(offset, count):min(offset+limit, count)] {
+		results = append(results, s.profileWire(s.state.Profiles[id], true))
 	}
 	return ok(object{"count": count, "limit": limit, "offset": offset, "results": results, "hidden": 0}), nil
 }

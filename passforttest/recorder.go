@@ -13,6 +13,7 @@ import (
 // RecordedRequest is one request the server saw.
 type RecordedRequest struct {
 	Method    string
+	Host      string
 	Path      string // as it was sent, escapes included
 	RawQuery  string
 	Header    http.Header
@@ -20,6 +21,7 @@ type RecordedRequest struct {
 	Status    int    // of the answer; 0 while there is none and when the connection was dropped
 	Time      time.Time
 	Faulty    bool // a Fault hit this request
+	Applied   bool // it was carried out, whatever answer was sent or lost
 
 	// Body is what the server read of the body, at most the number of bytes
 	// WithRecorder allows, and of an upload at most 4 KiB. Size and SHA256 (hexadecimal) are of everything read.
@@ -103,7 +105,7 @@ func (s *Server) ForgetRequests() {
 
 func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bodyBytes int, faulty bool) *RecordedRequest {
 	e := &RecordedRequest{
-		Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
+		Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
 		Operation: operation, Time: now, Faulty: faulty,
 	}
 	if r.Body != nil && r.Body != http.NoBody {
@@ -123,6 +125,13 @@ func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bod
 	rec.entries[rec.next] = e
 	rec.next = (rec.next + 1) % rec.limit
 	return e
+}
+
+// applied notes that a call was carried out.
+func (rec *recorder) applied(e *RecordedRequest) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	e.Applied = true
 }
 
 // answered notes the status of an answer about to be sent, so that whoever gets

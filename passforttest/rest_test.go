@@ -43,7 +43,7 @@ func TestCreateProfile(t *testing.T) {
 	}
 	require.Equal(t, []string{"everyone"}, aliases(newPerson))
 	require.Equal(t, []string{"everyone", "firms"}, aliases(`{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"}}`))
-	require.Empty(t, aliases(strings.Replace(newPerson, `}`, `}`, 1)[:len(newPerson)-1]+`,"applications":[]}`))
+	require.Empty(t, aliases(newPerson[:len(newPerson)-1]+`,"applications":[]}`))
 	require.Equal(t, []string{"made_up"}, aliases(newPerson[:len(newPerson)-1]+`,"applications":[{"product":{"alias":"made_up"}}]}`))
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -39,6 +40,8 @@ type Server struct {
 	moved   chan struct{} // closed and replaced whenever something changed
 	outcome outcomes
 	hooks   webhooks
+	journal Journal // nil: the state is gone with the process
+	changes changes
 
 	connMu sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -291,6 +294,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, hit := s.takeFault(rt.operation(), r)
 	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault}
 	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
+	if s.cfg.logger != nil {
+		defer s.log(w, c, time.Now())
+	}
 	f := &c.fault
 	switch {
 	case !pause(c.ctx, s.closed, f.Delay), f.DropBeforeWrite:
@@ -311,6 +317,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, c, rep)
 }
 
+// log writes one line about a call that has ended, even in a panic that cuts
+// the connection. Status 0 is a connection that was dropped.
+func (s *Server) log(w http.ResponseWriter, c *call, began time.Time) {
+	s.recorder.mu.Lock()
+	status := c.record.Status
+	s.recorder.mu.Unlock()
+	s.cfg.logger.LogAttrs(c.ctx, slog.LevelInfo, "call",
+		slog.String("operation", c.route.operation()),
+		slog.String("method", knownMethod(c.req.Method)),
+		slog.Int("status", status),
+		slog.Duration("duration", time.Since(began)),
+		slog.String("request_id", w.Header().Get("X-Request-Id")),
+		slog.Bool("fault", c.record.Faulty))
+}
+
+// knownMethod keeps what a caller made up out of the log.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
 func (s *Server) switches() Switches {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -320,7 +350,13 @@ func (s *Server) switches() Switches {
 // answer authenticates, limits and handles the call.
 func (s *Server) answer(c *call, allow string) *reply {
 	rep, err := s.handle(c, allow)
+	if s.kept() != nil {
+		err = errNotKept()
+	}
 	if err == nil {
+		if rep.status/100 <= 2 {
+			s.recorder.applied(c.record)
+		}
 		return rep
 	}
 	sw := s.switches()
@@ -388,7 +424,11 @@ func (s *Server) enter() {
 	s.settle()
 }
 
-func (s *Server) leave() { s.mu.Unlock() }
+// leave notes what changed and gives the lock back.
+func (s *Server) leave() {
+	s.commit()
+	s.mu.Unlock()
+}
 
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.Body == nil {
@@ -407,6 +447,9 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 
 // send writes the answer.
 func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
+	if c.fault.Gzip {
+		rep.gzipped()
+	}
 	h := w.Header()
 	for k, v := range rep.header {
 		h[k] = v

@@ -2,7 +2,6 @@ package passforttest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -42,26 +41,16 @@ func (s *Server) Restore(saved []byte) error {
 	if in.Format != snapshotFormat || in.State == nil {
 		return fmt.Errorf("passforttest: restore: format %d is not known", in.Format)
 	}
-	st := in.State
-	if st.Profiles == nil || st.Keys == nil || st.Charges == nil || st.Tags == nil {
-		return errors.New("passforttest: restore: the snapshot is incomplete")
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.source.UnmarshalBinary(in.Random); err != nil {
+	if err := s.adopt(in.State, in.Time, in.Random); err != nil {
 		return fmt.Errorf("passforttest: restore: %w", err)
 	}
-	if behind := in.Time.Sub(s.clockNow()); behind > 0 {
-		s.offset += behind
+	if s.journal == nil {
+		return nil
 	}
-	st.Keys[s.cfg.apiKey] = &keyInfo{Name: s.cfg.apiKeyName, Kind: keyMaster}
-	s.state, s.tick = st, in.Time
-	s.due.items = nil
-	for _, id := range st.Order {
-		s.resume(st.Profiles[id])
-	}
-	s.changed()
-	return nil
+	s.changes = changes{}
+	return s.journal.Rewrite(s.records())
 }
 
 // resume schedules what was to happen to a profile.
@@ -70,6 +59,11 @@ func (s *Server) resume(p *profile) {
 		if a.Automating {
 			pid, aid := p.ID, a.ID
 			s.at(s.tick.Add(s.cfg.automationTime), func() { s.automate(pid, aid) })
+		}
+	}
+	for _, a := range p.Applications {
+		if a.Status == "APPROVED" && !a.WillExpire.IsZero() {
+			s.scheduleApplication(p.ID, a, s.product(a))
 		}
 	}
 	for _, ch := range p.Checks {

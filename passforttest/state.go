@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	mathrand "math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -59,6 +60,7 @@ type profile struct {
 	Audit        []auditItem     `json:"audit,omitempty"`
 	Viewed       string          `json:"viewed,omitempty"` // day and key of the last audited view
 	ManualNeeded bool            `json:"manual_needed,omitempty"`
+	Risk         *float64        `json:"risk,omitempty"`
 }
 
 // summary is what the server reads out of collected data.
@@ -148,14 +150,39 @@ func (s *Server) nameID(kind, name string) string {
 
 func (s *Server) requestID() string { return fmt.Sprintf("sim-%08d", s.requests.Add(1)) }
 
-func (s *Server) profile(c *call) (*profile, error) { return s.profileByID(c.params["profile_id"]) }
+// profile returns the profile of a call. A call that is not a GET may change it.
+func (s *Server) profile(c *call) (*profile, error) {
+	if c.req.Method == http.MethodGet {
+		return s.look(c.params["profile_id"])
+	}
+	return s.profileByID(c.params["profile_id"])
+}
 
+// profileByID returns a profile that may be changed.
 func (s *Server) profileByID(id string) (*profile, error) {
+	p, err := s.look(id)
+	if err == nil {
+		s.touch(p)
+	}
+	return p, err
+}
+
+// look returns a profile that is only read.
+func (s *Server) look(id string) (*profile, error) {
 	p := s.state.Profiles[strings.ToLower(id)]
 	if p == nil {
 		return nil, notFound("profile")
 	}
 	return p, nil
+}
+
+// waiting returns the profile something is due for, or nil.
+func (s *Server) waiting(id string) *profile {
+	p := s.state.Profiles[id]
+	if p != nil {
+		s.touch(p)
+	}
+	return p
 }
 
 // changed wakes everything that waits for the state to move.

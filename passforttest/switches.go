@@ -29,9 +29,9 @@ type Switches struct {
 	ReadableImages bool
 	// ReadableFiles does the same for files, with plain Base64.
 	ReadableFiles bool
-	// FileReadByPost also answers a POST on the path of one file, as one guide
+	// FileReadByPOST also answers a POST on the path of one file, as one guide
 	// prints it.
-	FileReadByPost bool
+	FileReadByPOST bool
 
 	// RevertCreatesApplication makes a revert hide the old application and
 	// create a new one; otherwise the same application goes back to APPLIED.
@@ -45,6 +45,9 @@ type Switches struct {
 	// EmptyBodies sends no body at all, instead of null, where a call has
 	// nothing to say.
 	EmptyBodies bool
+
+	// ListOrder is the order of every list, profiles included.
+	ListOrder ListOrder
 
 	// RateLimitRetrySecs adds X-RateLimit-Retry-Secs to a 429: the seconds until
 	// one request is allowed again.

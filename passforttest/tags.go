@@ -36,7 +36,7 @@ func (s *Server) addTag(c *call) (*reply, error) {
 		return nil, invalid("a tag has at most 64 characters")
 	}
 	if s.state.Tags[name] == "" {
-		s.state.Tags[name] = s.newID()
+		s.addTagName(name)
 	}
 	if !slices.Contains(p.TagNames, name) {
 		p.TagNames = append(p.TagNames, name)
@@ -78,5 +78,5 @@ func (s *Server) searchTags(c *call) (*reply, error) {
 	for _, name := range names[:min(limit, len(names))] {
 		out = append(out, s.tagWire(name))
 	}
-	return ok(out), nil
+	return ok(ordered(s, out)), nil
 }

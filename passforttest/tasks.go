@@ -137,7 +137,7 @@ func (s *Server) listTasks(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(s.tasksWire(p)), nil
+	return ok(ordered(s, s.tasksWire(p))), nil
 }
 
 func (s *Server) getTask(c *call) (*reply, error) {
@@ -275,7 +275,7 @@ func (s *Server) updateTask(c *call) (*reply, error) {
 	switch done, is := body["is_complete"].(bool); {
 	case body["state"] != nil:
 		state = text(body, "state")
-		if !slices.Contains([]string{"INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL"}, state) {
+		if !validTaskState(state) {
 			return nil, invalid("unknown task state")
 		}
 	case is && done && t.State == "INCOMPLETE":
@@ -295,6 +295,10 @@ func (s *Server) updateTask(c *call) (*reply, error) {
 	s.setTaskState(p, t, state, byKey(c))
 	s.review(p)
 	return ok(t.wire()), nil
+}
+
+func validTaskState(state string) bool {
+	return slices.Contains([]string{"INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL"}, state)
 }
 
 func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
@@ -323,7 +327,7 @@ func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
 func (s *Server) scheduleExpiry(profileID string, t *task) {
 	id, at := t.ID, t.WillExpire
 	s.at(at, func() {
-		p := s.state.Profiles[profileID]
+		p := s.waiting(profileID)
 		if p == nil {
 			return
 		}
@@ -350,8 +354,11 @@ func (s *Server) SetTaskState(profileID, taskID, state string) error {
 		return err
 	}
 	t := p.task(taskID)
-	if t == nil {
+	switch {
+	case t == nil:
 		return notFound("task")
+	case !validTaskState(state):
+		return invalid("unknown task state")
 	}
 	s.setTaskState(p, t, state, s.portal())
 	s.review(p)
@@ -363,7 +370,7 @@ func (s *Server) listNotes(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(orEmpty(t.Notes)), nil
+	return ok(ordered(s, t.Notes)), nil
 }
 
 func (s *Server) addNote(c *call) (*reply, error) {

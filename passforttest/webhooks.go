@@ -50,6 +50,9 @@ func (s *Server) SetWebhook(url, secret string, batching bool) {
 	h := &s.hooks
 	h.url, h.secret, h.batching = url, secret, batching
 	if url == "" {
+		for _, m := range h.queue {
+			s.changes.sent = append(s.changes.sent, m.ID)
+		}
 		h.queue = nil
 		s.changed()
 		return
@@ -90,9 +93,9 @@ func (s *Server) emitBare(p *profile, event string, data object) {
 		return
 	}
 	data["profile_id"], data["customer_ref"] = p.ID, nullable(p.Summary.CustomerRef)
-	h.queue = append(h.queue, &Webhook{
-		ID: s.newID(), Event: event, Timestamp: s.tick.Unix(), ProfileID: p.ID, Data: encode(data),
-	})
+	m := &Webhook{ID: s.newID(), Event: event, Timestamp: s.tick.Unix(), ProfileID: p.ID, Data: encode(data)}
+	h.queue = append(h.queue, m)
+	s.changes.queued = append(s.changes.queued, m)
 	s.changed()
 }
 
@@ -151,7 +154,10 @@ func (s *Server) deliver() {
 				return
 			}
 		}
-		status := hook.post(ctx, messages, s.switches().BatchShape)
+		status := 0
+		if s.kept() == nil {
+			status = hook.post(ctx, messages, s.switches().BatchShape)
+		}
 		again := s.settleDelivery(messages, status)
 		wait := time.Duration(0)
 		switch {
@@ -195,7 +201,7 @@ func (s *Server) nextDelivery() ([]*Webhook, <-chan struct{}, webhooks) {
 // settleDelivery removes what was acknowledged and says whether to try again.
 func (s *Server) settleDelivery(batch []*Webhook, status int) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.leave()
 	h := &s.hooks
 	h.last = status
 	if status == http.StatusOK {
@@ -204,6 +210,7 @@ func (s *Server) settleDelivery(batch []*Webhook, status int) bool {
 				continue
 			}
 			h.queue = slices.DeleteFunc(h.queue, func(q *Webhook) bool { return q == m })
+			s.changes.sent = append(s.changes.sent, m.ID)
 		}
 		for _, m := range batch {
 			h.sent++

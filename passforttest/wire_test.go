@@ -18,6 +18,8 @@ type wire struct {
 	t   *testing.T
 	srv *passforttest.Server
 	hc  *http.Client
+
+	journal *memory // everything the server was told is in it
 }
 
 type answer struct {
@@ -34,7 +36,7 @@ func start(t *testing.T, opts ...passforttest.Option) *wire {
 		hc.CloseIdleConnections()
 		srv.Close()
 	})
-	return &wire{t, srv, hc}
+	return &wire{t, srv, hc, keep(t, srv)}
 }
 
 // send makes one request; header is a list of names and values.

@@ -28,6 +28,9 @@ type body struct {
 	// raw. closing: the suffix has been put into ready.
 	placed, ended, closing bool
 	err                    error
+
+	ask chan []byte // to the goroutine that waits for a reader, and its answer
+	got chan got
 }
 
 func (b *body) Close() error {

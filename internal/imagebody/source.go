@@ -354,6 +354,61 @@ func (s *Source) read(b *body, p []byte) (int, error) {
 	if s.whole {
 		return 0, io.EOF
 	}
+	if s.seeker != nil {
+		return s.readOn(b, p)
+	}
+	return s.await(b, p)
+}
+
+// await is readOn for readers that cannot seek. They may wait for a network or
+// a person, and net/http waits for a body that is being read, so it is another
+// goroutine that waits for them. It ends with the body.
+func (s *Source) await(b *body, p []byte) (int, error) {
+	if b.ask == nil {
+		b.ask, b.got = make(chan []byte), make(chan got, 1)
+		go s.pump(b)
+	}
+	select {
+	case b.ask <- p:
+	case <-b.done:
+		return 0, errClosed
+	case <-s.released:
+		return 0, errClosed
+	}
+	select {
+	case g := <-b.got:
+		return g.n, g.err
+	case <-b.done:
+	case <-s.released:
+	}
+	return 0, errClosed
+}
+
+// got is what came of a read.
+type got struct {
+	n   int
+	err error
+}
+
+func (s *Source) pump(b *body) {
+	for {
+		select {
+		case p := <-b.ask:
+			n, err := s.readOn(b, p)
+			b.got <- got{n, err}
+			if err != nil {
+				return
+			}
+		case <-b.done:
+			return
+		case <-s.released:
+			return
+		}
+	}
+}
+
+// readOn reads from where b got to.
+func (s *Source) readOn(b *body, p []byte) (int, error) {
 	if !s.enter(b) {
 		return 0, errClosed
 	}
@@ -370,7 +425,7 @@ func (s *Source) read(b *body, p []byte) (int, error) {
 		}
 	}
 	n, err := s.next(b, p)
-	if err != nil && err != io.EOF { //nolint:errorlint // a reader ends with io.EOF itself; one that wraps it has failed
+	if err != nil && err != io.EOF { //nolint:errorlint // the end is io.EOF itself, as io.Reader says
 		return 0, s.fail(err)
 	}
 	return n, err

@@ -93,6 +93,9 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, x.call.Limit, ErrAttemptTimeout)
 	}
 	defer cancel()
+	// net/http waits for a body that is being read, which may wait for anything.
+	stop := context.AfterFunc(ctx, func() { closeBody(req) })
+	defer stop()
 	way := &way{}
 	resp, err := x.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, way.trace())))
 	if err == nil {

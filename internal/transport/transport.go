@@ -132,7 +132,7 @@ func New(hc *http.Client, policy Policy) *Client {
 
 // defaultTransport is the standard transport with connections that count what
 // is written to them, more of them kept for the one host that a client talks
-// to, and a larger buffer for images.
+// to, and a buffer that a whole chunk of an image fits into.
 func defaultTransport() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -149,7 +149,7 @@ func defaultTransport() http.RoundTripper {
 	}
 	t.MaxIdleConns = 0
 	t.MaxIdleConnsPerHost = 128
-	t.WriteBufferSize = 64 << 10
+	t.WriteBufferSize = 33 << 10 // net/http copies 32 KiB at a time
 	return t
 }
 

@@ -177,7 +177,11 @@ func TestRandomDocumentsSurvive(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := wiretest.New(seed, 0.7)
-	for range 10_000 {
+	documents := 10_000
+	if testing.Short() {
+		documents = 300
+	}
+	for range documents {
 		doc := r.Object(reflect.TypeFor[person](), 4)
 		p := decode(t, doc)
 		require.Equal(t, tree(t, []byte(doc)), tree(t, []byte(encode(t, p))), "seed %d", seed)

@@ -12,7 +12,7 @@
 
   function show(nodes) {
     main.replaceChildren.apply(main, nodes);
-    tell({ height: document.documentElement.scrollHeight });
+    tell({ height: Math.ceil(main.getBoundingClientRect().bottom + window.scrollY) + 20 });
   }
 
   function element(name, text, className) {
@@ -47,6 +47,9 @@
 
   function field(f) {
     var label = element("label", f.label);
+    if (!f.required) {
+      label.append(" ", element("small", "(optional)"));
+    }
     var input = document.createElement("input");
     input.name = f.path;
     input.type = f.type || "text";
@@ -56,6 +59,7 @@
   }
 
   function render(request) {
+    var later = main.querySelector("form") !== null;
     var open = request.forms.filter(function (f) { return f.state === "SENT"; })[0];
     if (!open) {
       show([element("h1", request.state === "COMPLETED" ? "Thank you, that is all." : "This request has ended.")]);
@@ -77,7 +81,10 @@
       });
     });
     show([element("h1", open.title), form]);
-    form.querySelector("input").focus();
+    var first = form.querySelector("input");
+    if (later && first) {
+      first.focus();
+    }
   }
 
   ask("/api/request").then(render, function () {

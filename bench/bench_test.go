@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every case runs, small, and its figures can be put on paper.
+func TestEveryCase(t *testing.T) {
+	t.Parallel()
+	r := report{machine: "a machine", when: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			figures, err := c.measure(t.Context(), smoke)
+			require.NoError(t, err)
+			require.NotEmpty(t, figures)
+			for _, f := range figures {
+				require.NotEmpty(t, f.what)
+				require.Equal(t, f.ratio(), f.against != "", f.what)
+				if f.ratio() {
+					require.Positive(t, f.value.median, f.what)
+				}
+			}
+			r.figures = append(r.figures, figures...)
+		})
+	}
+
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, "docs"), 0o750))
+	readme := filepath.Join(root, "README.md")
+	require.NoError(t, os.WriteFile(readme, []byte("before\n"+tableBegins+"old\n"+tableEnds+"after\n"), 0o600))
+	require.NoError(t, writeReport(root, r))
+	for name, holds := range map[string]string{
+		"README.md":        "after\n",
+		"docs/figures.md":  "a machine, 2 January 2026.",
+		"docs/figures.svg": "</svg>",
+	} {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		require.Contains(t, string(data), holds, name)
+	}
+	text, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "old")
+}
+
+// The committed figures have every case.
+func TestFiguresAreOfTheseCases(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/figures.md")
+	require.NoError(t, err)
+	for _, c := range cases {
+		require.Contains(t, string(page), "`go run -C bench . -run "+c.name+"`")
+	}
+}
+
+func TestWriteNeedsAll(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.ErrorContains(t, run(t.Context(), []string{"-run", "^$", "-write"}, &out), "leave -run away")
+	require.Error(t, run(t.Context(), []string{"-run", "("}, &out))
+}
+
+func TestSpread(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, spread{median: 2, min: 1, max: 9, n: 3}, spreadOf(9, 1, 2))
+	require.Equal(t, spread{median: 2.5, min: 1, max: 9, n: 4}, spreadOf(9, 1, 2, 3))
+	require.Equal(t, "2.00 (1.00 to 9.00)", spreadOf(9, 1, 2).String())
+	require.Equal(t, "42.0", spreadOf(42).String())
+}
+
+func TestFigureTellsABrokenPromise(t *testing.T) {
+	t.Parallel()
+	kept := figure{what: "a", against: "b", value: spreadOf(1.0), atMost: 1.1}
+	broken := figure{what: "a", against: "b", value: spreadOf(1.2), atMost: 1.1}
+	require.NotContains(t, kept.String(), "NOT KEPT")
+	require.Contains(t, broken.String(), "NOT KEPT")
+}
+
+func TestREADMEWithoutAPlace(t *testing.T) {
+	t.Parallel()
+	_, err := between([]byte("no marks"), "table")
+	require.Error(t, err)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/bench/generated"
+)
+
+// byHand is the client that everybody writes first.
+func byHand() *http.Client {
+	return &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+}
+
+// exchange sends a request by hand and returns the whole answer.
+func exchange(ctx context.Context, hc *http.Client, method, url string, body io.Reader) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("apikey", apiKey)
+	resp, err := hc.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return io.ReadAll(resp.Body)
+}
+
+func generatedClient(url string, hc *http.Client) (*generated.ClientWithResponses, error) {
+	key := func(_ context.Context, req *http.Request) error {
+		req.Header.Set("apikey", apiKey)
+		return nil
+	}
+	return generated.NewClientWithResponses(url, generated.WithHTTPClient(hc), generated.WithRequestEditorFn(key))
+}
+
+// measureCall reads a profile of about 2 KB.
+func measureCall(ctx context.Context, s scale) ([]figure, error) {
+	profile := profileJSON(profileID, 2<<10)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(profile)
+	}))
+	defer srv.Close()
+	client, err := passfort.New(apiKey, passfort.WithBaseURL(srv.URL))
+	if err != nil {
+		return nil, err
+	}
+	made, err := generatedClient(srv.URL, byHand())
+	if err != nil {
+		return nil, err
+	}
+	hand := byHand()
+	const name = "net/http and encoding/json by hand"
+	rivals := []rival{
+		{name: "SDK", run: func(ctx context.Context) error {
+			_, err := client.Profiles.Get(ctx, profileID)
+			return err
+		}},
+		{name: name, run: func(ctx context.Context) error {
+			body, err := exchange(ctx, hand, http.MethodGet, srv.URL+"/profiles/"+profileID, nil)
+			if err != nil {
+				return err
+			}
+			return json.Unmarshal(body, reflect.New(plainProfile).Interface())
+		}},
+		{name: "generated client, the measured fields only", run: func(ctx context.Context) error {
+			got, err := made.GetProfileWithResponse(ctx, profileID)
+			if err == nil && got.JSON200 == nil {
+				err = fmt.Errorf("status %d", got.StatusCode())
+			}
+			return err
+		}},
+	}
+	t, err := race(ctx, s, rivals...)
+	if err != nil {
+		return nil, err
+	}
+	figures := t.ratios("Read a profile", rivals...)
+	promised(figures, name, 1.1)
+	return figures, nil
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+const asProgram = "PASSFORT_SIM_TEST_AS_PROGRAM"
+
+// TestMain is the program itself when a test starts this binary to kill it.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// logged is a log that is written and read at once.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type program struct {
+	base string // base URL of the API
+	log  *logged
+	stop func() error
+}
+
+// begin runs the program inside the test.
+func begin(t *testing.T, env map[string]string, args ...string) *program {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	p := &program{log: &logged{}}
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), func(k string) string { return env[k] }, in, p.log)
+		_ = in.CloseWithError(io.EOF)
+		ended <- err
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(<-ended)
+	}
+	p.base = strings.TrimSpace(line)
+	p.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	t.Cleanup(func() { _ = p.stop() })
+	return p
+}
+
+func (p *program) client(t *testing.T, key string) *passfort.Client {
+	t.Helper()
+	c, err := passfort.New(key, passfort.WithBaseURL(p.base))
+	require.NoError(t, err)
+	return c
+}
+
+func (p *program) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(p.base, "/4.0")+path, nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode, string(body)
+}
+
+func person(name string) *passfort.ProfileRequest {
+	data := passfort.NewIndividual()
+	data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{FamilyName: name}}
+	return &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data}
+}
+
+func TestServes(t *testing.T) {
+	t.Parallel()
+	p := begin(t, map[string]string{"PASSFORT_SIM_API_KEY": "from-the-environment"})
+	require.Regexp(t, `^http://127\.0\.0\.1:\d+/4\.0$`, p.base)
+	who, err := p.client(t, "from-the-environment").WhoAmI(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, who.AuditeeName)
+	_, err = p.client(t, "another").WhoAmI(t.Context())
+	require.ErrorIs(t, err, passfort.ErrUnauthorized)
+	for path, want := range map[string]int{
+		"/healthz": 200, "/_sim/": 200, "/embed.js": 200, "/4.0": 401, "/4.0/whoami": 401, "/4.0//whoami": 401, "/nothing": 404,
+	} {
+		got, _ := p.get(t, path)
+		require.Equal(t, want, got, path)
+	}
+	require.NoError(t, p.stop())
+}
+
+func TestLogHoldsNothingPrivate(t *testing.T) {
+	t.Parallel()
+	p := begin(t, nil, "-api-key", "canary-key")
+	c := p.client(t, "canary-key")
+	made, err := c.Profiles.Create(t.Context(), person("Canaryson"))
+	require.NoError(t, err)
+	_, err = c.Profiles.List(t.Context(), &passfort.ProfileListOptions{Query: "Canaryson"})
+	require.NoError(t, err)
+	_, err = c.Tags.Search(t.Context(), "Canaryson", 0)
+	require.NoError(t, err)
+	p.get(t, "/4.0/profiles/Canaryson?apikey=canary-key")
+	require.NoError(t, p.stop())
+	log := p.log.String()
+	for _, secret := range []string{"canary", "Canaryson", made.ID, "127.0.0.1"} {
+		require.NotContains(t, log, secret)
+	}
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	require.Len(t, lines, 1+4+1)
+	for _, line := range lines {
+		require.True(t, json.Valid([]byte(line)), line)
+	}
+	require.Contains(t, lines[1], `"operation":"Profiles.Create","method":"POST","status":200`)
+}
+
+func TestStateOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "state")
+	p := begin(t, nil, "-state", file, "-api-key", "first")
+	made, err := p.client(t, "first").Profiles.Create(t.Context(), person("Doe"))
+	require.NoError(t, err)
+	require.NoError(t, p.stop())
+
+	p = begin(t, nil, "-state", file, "-api-key", "second")
+	got, err := p.client(t, "second").Profiles.Get(t.Context(), made.ID)
+	require.NoError(t, err)
+	require.Equal(t, "Doe", got.CollectedData.PersonalDetails.Name.FamilyName)
+	_, err = p.client(t, "first").WhoAmI(t.Context())
+	require.ErrorIs(t, err, passfort.ErrUnauthorized, "a key of an earlier start is gone")
+	require.NoError(t, p.stop())
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), "second", "the master key is in the file")
+}
+
+func TestStopsWhileACallIsUnderWay(t *testing.T) {
+	t.Parallel()
+	p := begin(t, nil, "-check-time", "300ms")
+	c := p.client(t, "sim-master-key")
+	made, err := c.Profiles.Create(t.Context(), person("Doe"))
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Checks.Run(t.Context(), made.ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync})
+		done <- err
+	}()
+	<-time.After(100 * time.Millisecond)
+	require.NoError(t, p.stop())
+	require.NoError(t, <-done)
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "world.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{
+		"products": [{"alias": "gold", "auto_apply": true, "tasks": [{"type": "INDIVIDUAL_VERIFY_IDENTITY", "checks": ["IDENTITY_CHECK"]}]}],
+		"switches": {"CreatedStatus": true}}`), 0o600))
+	p := begin(t, nil, "-config", file, "-seed", "7", "-no-rate-limits", "-log-level", "ERROR")
+	var answer passfort.Response
+	made, err := p.client(t, "sim-master-key").Profiles.Create(t.Context(), person("Doe"), passfort.CaptureResponse(&answer))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusCreated, answer.StatusCode)
+	require.Equal(t, "gold", made.Applications[0].Product.Alias)
+	require.NoError(t, p.stop())
+	require.Empty(t, p.log.String())
+}
+
+func TestWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	damaged := filepath.Join(dir, "damaged")
+	require.NoError(t, os.WriteFile(damaged, []byte("something else entirely"), 0o600))
+	for name, c := range map[string]struct {
+		args []string
+		env  map[string]string
+		want string
+	}{
+		"everyone, without a key": {[]string{"-addr", ":0"}, nil, "-api-key is needed"},
+		"no port":                 {[]string{"-addr", "localhost"}, nil, "not host:port"},
+		"webhook without secret":  {[]string{"-webhook", "http://127.0.0.1/hook"}, nil, "needs -webhook-secret"},
+		"webhook is no URL":       {[]string{"-webhook", "hook", "-webhook-secret", "s"}, nil, "not a URL"},
+		"arguments":               {[]string{"serve"}, nil, "no arguments"},
+		"environment":             {nil, map[string]string{"PASSFORT_SIM_SEED": "x"}, "PASSFORT_SIM_SEED"},
+		"damaged state":           {[]string{"-state", damaged}, nil, "damaged"},
+		"no such config":          {[]string{"-config", filepath.Join(dir, "none")}, nil, "no such file"},
+		"config is no JSON":       {[]string{"-config", damaged}, nil, "-config"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := run(t.Context(), c.args, func(k string) string { return c.env[k] }, io.Discard, io.Discard)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+const envPrefix = "PASSFORT_SIM_"
+
+type options struct {
+	addr, apiKey, state, config string
+	webhook, secret             string
+	batch                       bool
+	adminHosts                  list
+	seed                        uint64
+	seeded                      bool
+	checkTime                   time.Duration
+	unlimited                   bool
+	level                       slog.Level
+}
+
+// list is a flag of names with commas between them.
+type list []string
+
+// String returns the names as they are given.
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set takes the names over.
+func (l *list) Set(v string) error {
+	*l = nil
+	for _, name := range strings.Split(v, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			*l = append(*l, name)
+		}
+	}
+	return nil
+}
+
+// parse reads the environment, and then the flags, which win.
+func parse(args []string, env func(string) string, stderr io.Writer) (*options, error) {
+	var o options
+	fs := flag.NewFlagSet("passfort-sim", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&o.addr, "addr", "127.0.0.1:4010", "the `address` to listen on; port 0 is any free one")
+	fs.StringVar(&o.apiKey, "api-key", "", "the master `key`; \"sim-master-key\" if the address is on this machine only")
+	fs.StringVar(&o.webhook, "webhook", "", "the `URL` that webhooks are sent to")
+	fs.StringVar(&o.secret, "webhook-secret", "", "the shared `secret` of webhooks")
+	fs.BoolVar(&o.batch, "batch", false, "send webhooks in batches")
+	fs.StringVar(&o.state, "state", "", "the `file` that keeps the state; none: it is gone with the process")
+	fs.StringVar(&o.config, "config", "", "a JSON `file` with products, flows, companies and switches")
+	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which anyone may use the pages at "+passforttest.AdminPath+", besides this machine itself")
+	fs.Uint64Var(&o.seed, "seed", 0, "make ids and keys follow from this `number`")
+	fs.DurationVar(&o.checkTime, "check-time", 0, "how long a provider takes for a check")
+	fs.BoolVar(&o.unlimited, "no-rate-limits", false, "lift every rate limit")
+	fs.TextVar(&o.level, "log-level", slog.LevelInfo, "DEBUG, INFO, WARN or ERROR")
+	var problem error
+	fs.VisitAll(func(f *flag.Flag) {
+		name := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if v := env(name); v != "" && fs.Set(f.Name, v) != nil && problem == nil {
+			problem = fmt.Errorf("%s cannot be used", name) // its value may be a secret
+		}
+	})
+	if problem != nil {
+		return nil, problem
+	}
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	fs.Visit(func(f *flag.Flag) { o.seeded = o.seeded || f.Name == "seed" })
+	if fs.NArg() > 0 {
+		return nil, errors.New("there are no arguments, only flags")
+	}
+	return &o, o.check()
+}
+
+func (o *options) check() error {
+	host, _, err := net.SplitHostPort(o.addr)
+	if err != nil {
+		return errors.New("-addr is not host:port")
+	}
+	local := host == "localhost" || net.ParseIP(host).IsLoopback()
+	switch {
+	case o.apiKey == "" && !local:
+		return errors.New("-api-key is needed when others can reach the address")
+	case o.apiKey == "":
+		o.apiKey = "sim-master-key"
+	}
+	if o.webhook == "" {
+		return nil
+	}
+	u, err := url.Parse(o.webhook)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("-webhook is not a URL")
+	}
+	if o.secret == "" {
+		return errors.New("-webhook needs -webhook-secret")
+	}
+	return nil
+}
+
+// world is what the file of -config may hold.
+type world struct {
+	Products  []passforttest.Product `json:"products"`
+	Flows     []passforttest.Flow    `json:"flows"`
+	Companies []passforttest.Company `json:"companies"`
+	Switches  passforttest.Switches  `json:"switches"`
+}
+
+// server returns the options of the simulator.
+func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
+	out := []passforttest.Option{passforttest.WithAPIKey(o.apiKey), passforttest.WithLogger(logger), passforttest.WithRecorder(0, 0)}
+	if o.seeded {
+		out = append(out, passforttest.WithSeed(o.seed))
+	}
+	if o.checkTime > 0 {
+		out = append(out, passforttest.WithCheckTime(o.checkTime))
+	}
+	if o.unlimited {
+		out = append(out, passforttest.WithoutRateLimits())
+	}
+	if o.config == "" {
+		return out, nil
+	}
+	f, err := os.Open(o.config)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	d := json.NewDecoder(f)
+	d.DisallowUnknownFields()
+	var w world
+	if err := d.Decode(&w); err != nil {
+		return nil, fmt.Errorf("-config: %w", err)
+	}
+	return append(out, passforttest.WithProducts(w.Products...), passforttest.WithFlows(w.Flows...),
+		passforttest.WithCompanies(w.Companies...), passforttest.WithSwitches(w.Switches)), nil
+}

@@ -1,0 +1,381 @@
+package passfort
+
+import "encoding/json"
+
+// Document is a document of a profile, made of images that were uploaded before (sheet 2.6, 3.10).
+type Document struct {
+	// ID is what a document check is run with.
+	ID       string           `json:"id"`
+	Category DocumentCategory `json:"category"`
+	Type     DocumentType     `json:"document_type"`
+	// Images need only their IDs when you write.
+	Images []DocumentImage `json:"images"`
+	// ExtractedData is what was read from the document.
+	ExtractedData      *DocumentData   `json:"extracted_data"`
+	VerificationResult *DocumentResult `json:"verification_result"`
+	// Files are files that a check added, such as a liveness video. Newer than 2019.
+	Files []DocumentFile `json:"files"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentImage is an uploaded image (sheet 2.5). The portal shows it once a document refers to
+// it.
+type DocumentImage struct {
+	ID   string    `json:"id"`
+	Type ImageType `json:"image_type"`
+	// UploadDate is a date-time.
+	UploadDate       string           `json:"upload_date"`
+	DocumentType     DocumentType     `json:"document_type"`
+	DocumentCategory DocumentCategory `json:"document_category"`
+	// Data is Base64 or a data URI. It is only ever sent; Documents.UploadImage streams it
+	// instead.
+	Data string `json:"data"`
+	// EncryptedData is opaque.
+	EncryptedData json.RawMessage `json:"encrypted_data"`
+	// DecryptedData is a data URI, present only where the API makes images readable (sheet 5.4).
+	// Documents.GetImage and DownloadImage leave it empty: DownloadImage streams it instead.
+	DecryptedData string `json:"decrypted_data"`
+	// ProviderReference and FileID are newer than 2019.
+	ProviderReference string `json:"provider_reference"`
+	FileID            string `json:"file_id"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentCategory is what a document proves, and so how a provider treats it (sheet 3.10).
+type DocumentCategory string
+
+// Values of DocumentCategory. Others may appear at any time (sheet 1.11).
+const (
+	DocumentCategoryProofOfIdentity       DocumentCategory = "PROOF_OF_IDENTITY"
+	DocumentCategoryProofOfSourceOfWealth DocumentCategory = "PROOF_OF_SOURCE_OF_WEALTH"
+	DocumentCategoryProofOfSourceOfFunds  DocumentCategory = "PROOF_OF_SOURCE_OF_FUNDS"
+	DocumentCategoryProofOfAddress        DocumentCategory = "PROOF_OF_ADDRESS"
+	DocumentCategorySupporting            DocumentCategory = "SUPPORTING"
+	DocumentCategoryCompanyFiling         DocumentCategory = "COMPANY_FILING"
+	DocumentCategoryDataSummary           DocumentCategory = "DATA_SUMMARY"
+	DocumentCategoryProofOfBankAccount    DocumentCategory = "PROOF_OF_BANK_ACCOUNT"
+	DocumentCategoryProofOfTaxStatus      DocumentCategory = "PROOF_OF_TAX_STATUS"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentCategory) Known() bool {
+	switch d {
+	case DocumentCategoryProofOfIdentity,
+		DocumentCategoryProofOfSourceOfWealth,
+		DocumentCategoryProofOfSourceOfFunds,
+		DocumentCategoryProofOfAddress,
+		DocumentCategorySupporting,
+		DocumentCategoryCompanyFiling,
+		DocumentCategoryDataSummary,
+		DocumentCategoryProofOfBankAccount,
+		DocumentCategoryProofOfTaxStatus:
+		return true
+	}
+	return false
+}
+
+// DocumentType is the kind of a document (sheet 3.10).
+type DocumentType string
+
+// Values of DocumentType. Others may appear at any time (sheet 1.11).
+const (
+	DocumentTypePassport DocumentType = "PASSPORT"
+	// DocumentTypeDrivingLicence has the British spelling on the wire.
+	DocumentTypeDrivingLicence         DocumentType = "DRIVING_LICENCE"
+	DocumentTypeStateID                DocumentType = "STATE_ID"
+	DocumentTypeVoterID                DocumentType = "VOTER_ID"
+	DocumentTypeBirthCertificate       DocumentType = "BIRTH_CERTIFICATE"
+	DocumentTypeBankStatement          DocumentType = "BANK_STATEMENT"
+	DocumentTypeFaceImage              DocumentType = "FACE_IMAGE"
+	DocumentTypeUnknown                DocumentType = "UNKNOWN"
+	DocumentTypeCompanyAccounts        DocumentType = "COMPANY_ACCOUNTS"
+	DocumentTypeCompanyChangeOfAddress DocumentType = "COMPANY_CHANGE_OF_ADDRESS"
+	DocumentTypeAnnualReturn           DocumentType = "ANNUAL_RETURN"
+	DocumentTypeConfirmationStatement  DocumentType = "CONFIRMATION_STATEMENT"
+	DocumentTypeStatementOfCapital     DocumentType = "STATEMENT_OF_CAPITAL"
+	DocumentTypeChangeOfName           DocumentType = "CHANGE_OF_NAME"
+	DocumentTypeIncorporation          DocumentType = "INCORPORATION"
+	DocumentTypeLiquidation            DocumentType = "LIQUIDATION"
+	DocumentTypeMiscellaneous          DocumentType = "MISCELLANEOUS"
+	DocumentTypeMortgage               DocumentType = "MORTGAGE"
+	DocumentTypeChangeOfOfficers       DocumentType = "CHANGE_OF_OFFICERS"
+	DocumentTypeResolution             DocumentType = "RESOLUTION"
+	DocumentTypeCreditReport           DocumentType = "CREDIT_REPORT"
+	DocumentTypeCreditCheck            DocumentType = "CREDIT_CHECK"
+	DocumentTypeRegisterReport         DocumentType = "REGISTER_REPORT"
+	DocumentTypeRegisterCheck          DocumentType = "REGISTER_CHECK"
+	DocumentTypeDataSummary            DocumentType = "DATA_SUMMARY"
+	DocumentTypeChangeOfPSC            DocumentType = "CHANGE_OF_PSC"
+	DocumentTypeAdverseMedia           DocumentType = "ADVERSE_MEDIA"
+	DocumentTypeTax                    DocumentType = "TAX"
+	// DocumentTypeBiometricStateID and the ones below are newer than 2019.
+	DocumentTypeBiometricStateID DocumentType = "BIOMETRIC_STATE_ID"
+	DocumentTypePassportCard     DocumentType = "PASSPORT_CARD"
+	DocumentTypeHealthcareID     DocumentType = "HEALTHCARE_ID"
+	DocumentTypeResidenceID      DocumentType = "RESIDENCE_ID"
+	DocumentTypeResidenceOther   DocumentType = "RESIDENCE_OTHER"
+	DocumentTypeTaxID            DocumentType = "TAX_ID"
+	DocumentTypeUtilityBill      DocumentType = "UTILITY_BILL"
+	DocumentTypeVisa             DocumentType = "VISA"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentType) Known() bool {
+	switch d {
+	case DocumentTypePassport,
+		DocumentTypeDrivingLicence,
+		DocumentTypeStateID,
+		DocumentTypeVoterID,
+		DocumentTypeBirthCertificate,
+		DocumentTypeBankStatement,
+		DocumentTypeFaceImage,
+		DocumentTypeUnknown,
+		DocumentTypeCompanyAccounts,
+		DocumentTypeCompanyChangeOfAddress,
+		DocumentTypeAnnualReturn,
+		DocumentTypeConfirmationStatement,
+		DocumentTypeStatementOfCapital,
+		DocumentTypeChangeOfName,
+		DocumentTypeIncorporation,
+		DocumentTypeLiquidation,
+		DocumentTypeMiscellaneous,
+		DocumentTypeMortgage,
+		DocumentTypeChangeOfOfficers,
+		DocumentTypeResolution,
+		DocumentTypeCreditReport,
+		DocumentTypeCreditCheck,
+		DocumentTypeRegisterReport,
+		DocumentTypeRegisterCheck,
+		DocumentTypeDataSummary,
+		DocumentTypeChangeOfPSC,
+		DocumentTypeAdverseMedia,
+		DocumentTypeTax,
+		DocumentTypeBiometricStateID,
+		DocumentTypePassportCard,
+		DocumentTypeHealthcareID,
+		DocumentTypeResidenceID,
+		DocumentTypeResidenceOther,
+		DocumentTypeTaxID,
+		DocumentTypeUtilityBill,
+		DocumentTypeVisa:
+		return true
+	}
+	return false
+}
+
+// ImageType is the side of a document an image shows, or the holder's face (sheet 2.5).
+type ImageType string
+
+// Values of ImageType. Others may appear at any time (sheet 1.11).
+const (
+	ImageTypeFront ImageType = "FRONT"
+	ImageTypeBack  ImageType = "BACK"
+	ImageTypeFace  ImageType = "FACE"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (i ImageType) Known() bool {
+	switch i {
+	case ImageTypeFront,
+		ImageTypeBack,
+		ImageTypeFace:
+		return true
+	}
+	return false
+}
+
+// DocumentOutput is the output of DOCUMENT_VERIFICATION, DOCUMENT_FETCH and
+// COMPANY_DOCUMENT_VERIFICATION checks (sheet 3.5).
+type DocumentOutput struct {
+	EntityType EntityType `json:"entity_type"`
+	Documents  []Document `json:"documents"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentData is what was read from a document (sheet 3.10).
+type DocumentData struct {
+	Issuer string `json:"issuer"`
+	// IssuingCountry is an alpha-3 or ICAO code.
+	IssuingCountry string `json:"issuing_country"`
+	Number         string `json:"number"`
+	// Issued and Expiry are YYYY-MM-DD.
+	Issued          string           `json:"issued"`
+	Expiry          string           `json:"expiry"`
+	PersonalDetails *PersonalDetails `json:"personal_details"`
+	AddressHistory  []DatedAddress   `json:"address_history"`
+	// MRZ1, MRZ2 and MRZ3 are the lines of the machine readable zone.
+	MRZ1            string          `json:"mrz1"`
+	MRZ2            string          `json:"mrz2"`
+	MRZ3            string          `json:"mrz3"`
+	Result          *DocumentResult `json:"result"`
+	ExternalService string          `json:"external_service"`
+	ExternalRef     string          `json:"external_ref"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentResult is the outcome of a document's verification (sheet 3.10).
+type DocumentResult struct {
+	ProviderName      string `json:"provider_name"`
+	ImageChecksPassed *bool  `json:"image_checks_passed"`
+	// ImageChecksPassedMisspelt is ImageChecksPassed in a spelling that one description of the API
+	// has as well.
+	ImageChecksPassedMisspelt *bool `json:"image_Checks_passed"`
+	DocumentTypePassed        *bool `json:"document_type_passed"`
+	ForgeryChecksPassed       *bool `json:"forgery_checks_passed"`
+	// ForgeryChecksPassedMisspelt is ForgeryChecksPassed in a spelling that one description of the
+	// API has as well.
+	ForgeryChecksPassedMisspelt *bool                `json:"forgery_Checks_passed"`
+	AllPassed                   *bool                `json:"all_passed"`
+	ImageChecks                 []DocumentCheck      `json:"image_checks"`
+	ForgeryChecks               []DocumentCheck      `json:"forgery_checks"`
+	FieldChecks                 []DocumentFieldCheck `json:"field_checks"`
+	ErrorReason                 string               `json:"error_reason"`
+	// ReviewDate is a date-time. It and ProviderInformation are newer than 2019.
+	ReviewDate          string                `json:"review_date"`
+	ProviderInformation []ProviderInformation `json:"provider_information"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentCheck is one test of a document's images or of its genuineness.
+type DocumentCheck struct {
+	Category string   `json:"category"`
+	Type     string   `json:"type"`
+	Result   Decision `json:"result"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentField is a field of a document.
+type DocumentField string
+
+// Values of DocumentField. Others may appear at any time (sheet 1.11).
+const (
+	DocumentFieldGivenNames     DocumentField = "FIELD_GIVEN_NAMES"
+	DocumentFieldFamilyName     DocumentField = "FIELD_FAMILY_NAME"
+	DocumentFieldDOB            DocumentField = "FIELD_DOB"
+	DocumentFieldNationality    DocumentField = "FIELD_NATIONALITY"
+	DocumentFieldExpiry         DocumentField = "FIELD_EXPIRY"
+	DocumentFieldNumber         DocumentField = "FIELD_NUMBER"
+	DocumentFieldGender         DocumentField = "FIELD_GENDER"
+	DocumentFieldIssued         DocumentField = "FIELD_ISSUED"
+	DocumentFieldAddress        DocumentField = "FIELD_ADDRESS"
+	DocumentFieldIssuingCountry DocumentField = "FIELD_ISSUING_COUNTRY"
+	DocumentFieldMRZ            DocumentField = "FIELD_MRZ"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentField) Known() bool {
+	switch d {
+	case DocumentFieldGivenNames,
+		DocumentFieldFamilyName,
+		DocumentFieldDOB,
+		DocumentFieldNationality,
+		DocumentFieldExpiry,
+		DocumentFieldNumber,
+		DocumentFieldGender,
+		DocumentFieldIssued,
+		DocumentFieldAddress,
+		DocumentFieldIssuingCountry,
+		DocumentFieldMRZ:
+		return true
+	}
+	return false
+}
+
+// DocumentFieldResult is the outcome of a DocumentFieldCheck.
+type DocumentFieldResult string
+
+// Values of DocumentFieldResult. Others may appear at any time (sheet 1.11).
+const (
+	DocumentFieldResultUncertain DocumentFieldResult = "CHECK_UNCERTAIN"
+	DocumentFieldResultInvalid   DocumentFieldResult = "CHECK_INVALID"
+	DocumentFieldResultValid     DocumentFieldResult = "CHECK_VALID"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentFieldResult) Known() bool {
+	switch d {
+	case DocumentFieldResultUncertain,
+		DocumentFieldResultInvalid,
+		DocumentFieldResultValid:
+		return true
+	}
+	return false
+}
+
+// DocumentFieldCheck says whether a field of a document is valid.
+type DocumentFieldCheck struct {
+	Field  DocumentField       `json:"field"`
+	Result DocumentFieldResult `json:"result"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// ProviderInformation is a further detail in a provider's words (sheet 3.10, newer than 2019).
+type ProviderInformation struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	// APIOnly says that the portal does not show it.
+	APIOnly *bool `json:"api_only"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentFileType is the kind of a DocumentFile.
+type DocumentFileType string
+
+// Values of DocumentFileType. Others may appear at any time (sheet 1.11).
+const (
+	DocumentFileTypeLiveVideo  DocumentFileType = "LIVE_VIDEO"
+	DocumentFileTypeVideoFrame DocumentFileType = "VIDEO_FRAME"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentFileType) Known() bool {
+	switch d {
+	case DocumentFileTypeLiveVideo,
+		DocumentFileTypeVideoFrame:
+		return true
+	}
+	return false
+}
+
+// DocumentFile is a file that belongs to a document besides its images (sheet 3.10, newer than
+// 2019).
+type DocumentFile struct {
+	Type      DocumentFileType `json:"type"`
+	FileID    string           `json:"file_id"`
+	Reference string           `json:"reference"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentMetadata describes a document by its number, without an image (sheet 3.10, newer than
+// 2019). A VISA_CHECK needs it.
+type DocumentMetadata struct {
+	DocumentType DocumentType `json:"document_type"`
+	Number       string       `json:"number"`
+	// CountryCode is an alpha-3 code.
+	CountryCode string `json:"country_code"`
+	// IssuingState is a 2-letter code.
+	IssuingState string `json:"issuing_state"`
+	Version      string `json:"version"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}

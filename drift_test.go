@@ -1,0 +1,139 @@
+package passfort_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+// news collects what a drift reporter was told.
+type news struct {
+	mu  sync.Mutex
+	all []passfort.Drift
+}
+
+func (n *news) report(d passfort.Drift) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, d)
+}
+
+const driftingCheck = `{"id":"c","check_type":"VISA_CHECK","state":"COMPLETE",
+	"input_data":{"entity_type":"INDIVIDUAL","shoe_size":44},
+	"output_data":{"visa_check":{"visas":[{"entitlement":"DANCE"},{"entitlement":"DANCE"}],"failure_reason":[7]}}}`
+
+func TestDriftInOutputsOfChecks(t *testing.T) {
+	t.Parallel()
+	want := func(operation, at string) []passfort.Drift {
+		return []passfort.Drift{
+			{Operation: operation, Pointer: at + "/input_data/shoe_size", Kind: passfort.DriftUnknownField},
+			{Operation: operation, Pointer: at + "/output_data/visa_check/visas/*/entitlement", Kind: passfort.DriftUnknownValue},
+			{Operation: operation, Pointer: at + "/output_data/visa_check/failure_reason", Kind: passfort.DriftTypeChanged},
+		}
+	}
+	for _, row := range []struct {
+		operation, at, answer string
+		call                  func(context.Context, *passfort.Client) error
+	}{
+		{"Checks.Get", "", driftingCheck, func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Checks.Get(ctx, pid, oid))
+		}},
+		{"Checks.List", "/*", "[" + driftingCheck + "," + driftingCheck + "]", func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Checks.List(ctx, pid))
+		}},
+		{"Profiles.Get", "/checks/*", `{"id":"p","checks":[` + driftingCheck + `]}`, func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Profiles.Get(ctx, pid))
+		}},
+	} {
+		t.Run(row.operation, func(t *testing.T) {
+			t.Parallel()
+			var n news
+			c := newClient(t, serve(t, respond(http.StatusOK, row.answer)), passfort.WithDriftReporter(n.report))
+			for range 2 {
+				require.NoError(t, row.call(t.Context(), c))
+			}
+			require.Equal(t, want(row.operation, row.at), n.all)
+		})
+	}
+}
+
+func TestDriftOfAnOutputOfAnotherShape(t *testing.T) {
+	t.Parallel()
+	for output, want := range map[string]int{`[1]`: 1, `null`: 0, `{}`: 0} {
+		var n news
+		c := newClient(t, serve(t, respond(http.StatusOK, `{"id":"c","check_type":"VISA_CHECK","output_data":`+output+`}`)), passfort.WithDriftReporter(n.report))
+		require.NoError(t, failed(c.Checks.Get(t.Context(), pid, oid)))
+		require.Len(t, n.all, want, output)
+		if want > 0 {
+			require.Equal(t, passfort.Drift{Operation: "Checks.Get", Pointer: "/output_data", Kind: passfort.DriftTypeChanged}, n.all[0])
+		}
+	}
+	var n news
+	c := newClient(t, serve(t, respond(http.StatusOK, `{"id":"c","check_type":"GEOCODING","output_data":{"anything":1}}`)), passfort.WithDriftReporter(n.report))
+	require.NoError(t, failed(c.Checks.Get(t.Context(), pid, oid)))
+	require.Empty(t, n.all, "nothing is known that it could differ from")
+}
+
+func TestWebhookDrift(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, body string
+		want       []passfort.Drift
+	}{
+		{"an unknown event", `{"id":"1","event":"MOON_ROSE","data":{"a":1}}`,
+			[]passfort.Drift{{Operation: "MOON_ROSE", Pointer: "/event", Kind: passfort.DriftUnknownEvent}}},
+		{"an event that does not look like one", `{"id":"1","event":"jane@example.com moved"}`,
+			[]passfort.Drift{{Operation: "unknown", Pointer: "/event", Kind: passfort.DriftUnknownEvent}}},
+		{"a long name", `{"id":"1","event":"` + strings.Repeat("X", 65) + `"}`,
+			[]passfort.Drift{{Operation: "unknown", Pointer: "/event", Kind: passfort.DriftUnknownEvent}}},
+		{"a known event without a described payload", `{"id":"1","event":"TASK_CREATED","data":{"a":1}}`, nil},
+		{"nothing new", `{"id":"1","event":"CHECK_COMPLETED","data":{"profile_id":"p","customer_ref":null,"check":{"id":"c","result":"2+2"}}}`, nil},
+		{"a check", `{"id":"1","event":"check_completed","data":{"new":1,"check":{"decision":"MAYBE","id":7}}}`, []passfort.Drift{
+			{Operation: "CHECK_COMPLETED", Pointer: "/data/new", Kind: passfort.DriftUnknownField},
+			{Operation: "CHECK_COMPLETED", Pointer: "/data/check/decision", Kind: passfort.DriftUnknownValue},
+			{Operation: "CHECK_COMPLETED", Pointer: "/data/check/id", Kind: passfort.DriftTypeChanged},
+		}},
+		{"a status", `{"id":"1","event":"PRODUCT_STATUS_CHANGED","data":{"new_status":"FROZEN"}}`,
+			[]passfort.Drift{{Operation: "PRODUCT_STATUS_CHANGED", Pointer: "/data/new_status", Kind: passfort.DriftUnknownValue}}},
+		{"collected data", `{"id":"1","event":"COLLECTED_DATA_CHANGED","data":{"new_data":{"entity_type":"COMPANY","moons":2}}}`,
+			[]passfort.Drift{{Operation: "COLLECTED_DATA_CHANGED", Pointer: "/data/new_data/moons", Kind: passfort.DriftUnknownField}}},
+		{"an action", `{"id":"1","event":"MANUAL_ACTION_REQUIRED","data":{"actions":{}}}`,
+			[]passfort.Drift{{Operation: "MANUAL_ACTION_REQUIRED", Pointer: "/data/actions", Kind: passfort.DriftTypeChanged}}},
+		{"data of another shape", `{"id":"1","event":"MANUAL_ACTION_REQUIRED","data":[1]}`,
+			[]passfort.Drift{{Operation: "MANUAL_ACTION_REQUIRED", Pointer: "/data", Kind: passfort.DriftTypeChanged}}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var n news
+			var handled log
+			h := newHandler(t, passfort.WithWebhookDriftReporter(n.report))
+			h.HandleAll(handled.handle)
+			for _, id := range []string{`"1"`, `"2"`} {
+				require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), strings.Replace(row.body, `"1"`, id, 1))).Code)
+			}
+			require.Equal(t, row.want, n.all, "once, however often it comes")
+			require.Equal(t, []string{"1", "2"}, handled.all(), "delivered all the same")
+		})
+	}
+}
+
+// TestDriftTellsNoValues marks every value of an answer and looks for the mark.
+func TestDriftTellsNoValues(t *testing.T) {
+	t.Parallel()
+	var n news
+	const mark = "canary-7f3a"
+	body := `{"id":"` + mark + `","role":"` + mark + `","collected_data":{"custom_fields_data":{"` + mark + `":1},"personal_details":{"national_identity_number":{"` + mark + `":7},"gender":"` + mark + `"}}}`
+	c := newClient(t, serve(t, respond(http.StatusOK, body)), passfort.WithDriftReporter(n.report))
+	require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
+	require.Len(t, n.all, 3)
+	for _, d := range n.all {
+		require.NotContains(t, d.Operation+d.Pointer+string(d.Kind), mark)
+		require.NotContains(t, d.Pointer, pid)
+	}
+}

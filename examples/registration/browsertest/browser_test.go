@@ -1,0 +1,293 @@
+package browsertest
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+)
+
+// newBrowser starts Chromium with a profile of its own.
+func newBrowser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		const missing = "no Chromium here: apt-get install chromium"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	allocator, cancel := chromedp.NewExecAllocator(t.Context(),
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("headless", "new"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		// The frame of another site stays in the page's process, where it can be driven.
+		chromedp.Flag("disable-site-isolation-trials", true), chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"),
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-dev-shm-usage", true),
+	)
+	t.Cleanup(cancel)
+	browser, cancelBrowser := chromedp.NewContext(allocator)
+	t.Cleanup(cancelBrowser)
+	require.NoError(t, chromedp.Do(browser))
+	return browser
+}
+
+// device is what a visitor holds.
+type device struct {
+	name          string
+	width, height int64
+	mobile, dark  bool
+}
+
+var (
+	desktop = device{name: "desktop", width: 1280, height: 900}
+	phone   = device{name: "phone", width: 360, height: 740, mobile: true}
+)
+
+func (d device) inTheDark() device {
+	d.dark = true
+	d.name += "-dark"
+	return d
+}
+
+// visitor is one person with one window and no cookies at first.
+type visitor struct {
+	t    *testing.T
+	ctx  context.Context //nolint:containedctx // a window is its context: chromedp keeps the target in it
+	name string          // of the screenshots
+
+	mu        sync.Mutex
+	complaint []string // what the browser's console says
+}
+
+func newVisitor(browser context.Context, t *testing.T, d device, name string) *visitor {
+	t.Helper()
+	window, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	ctx, cancelTimeout := context.WithTimeout(window, 90*time.Second)
+	t.Cleanup(cancelTimeout)
+	v := &visitor{t: t, ctx: ctx, name: name + "-" + d.name}
+	messages := chromedp.Console(window)
+	go func() {
+		for message, err := range messages {
+			if err != nil {
+				return
+			}
+			v.listen(message)
+		}
+	}()
+	scheme := "light"
+	if d.dark {
+		scheme = "dark"
+	}
+	call(v, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: d.width, Height: d.height, DeviceScaleFactor: 1, Mobile: d.mobile})
+	call(v, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: d.mobile})
+	call(v, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	return v
+}
+
+// call sends one command of the browser's protocol.
+func call[P, R any](v *visitor, command cdp.Command[P, R], params P) R {
+	v.t.Helper()
+	out, err := chromedp.Call(v.ctx, command, params)
+	require.NoError(v.t, err)
+	return out
+}
+
+func (v *visitor) listen(message chromedp.ConsoleMessage) {
+	switch message.Type {
+	case chromedp.ConsoleLog, chromedp.ConsoleDebug, chromedp.ConsoleInfo:
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.complaint = append(v.complaint, string(message.Type)+": "+message.Text+" "+message.URL)
+}
+
+// quiet requires that the browser had nothing to complain about: neither errors
+// nor violations of a policy.
+func (v *visitor) quiet() {
+	v.t.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	require.Empty(v.t, v.complaint)
+}
+
+func (v *visitor) run(actions ...chromedp.Action[chromedp.Void]) {
+	v.t.Helper()
+	require.NoError(v.t, chromedp.Do(v.ctx, actions...))
+}
+
+func (v *visitor) open(target string) {
+	v.t.Helper()
+	v.run(chromedp.Navigate(target))
+}
+
+func (v *visitor) see(selector string) {
+	v.t.Helper()
+	if err := chromedp.Do(v.ctx, chromedp.WaitVisible(chromedp.CSS(selector))); err != nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		require.NoError(v.t, err, "waiting for %s, %q", selector, v.complaint)
+	}
+}
+
+func (v *visitor) click(selector string) {
+	v.t.Helper()
+	v.run(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// eval runs an expression in the page.
+func eval[T any](v *visitor, expression string) T {
+	v.t.Helper()
+	out, err := chromedp.Run(v.ctx, chromedp.Evaluate[T](expression))
+	require.NoError(v.t, err)
+	return out
+}
+
+// frame is the document of the hosted form in the page.
+type frame struct {
+	v  *visitor
+	id runtime.ExecutionContextID
+}
+
+// form waits for the frame of an origin, until it is ready by an expression.
+func (v *visitor) form(origin, ready string) frame {
+	v.t.Helper()
+	for ; ; v.pause() {
+		for _, child := range call(v, page.GetFrameTree, cdp.Empty{}).FrameTree.ChildFrames {
+			if !strings.HasPrefix(child.Frame.URL, origin) {
+				continue
+			}
+			// The frame may be on its way elsewhere; then it is asked again.
+			world, err := chromedp.Call(v.ctx, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: child.Frame.ID})
+			f := frame{v, world.ExecutionContextID}
+			if err == nil && inFrame[bool](f, "document.readyState === 'complete' && Boolean("+ready+")") {
+				return f
+			}
+		}
+	}
+}
+
+// pause lets a moment pass, or fails when the visit takes too long.
+func (v *visitor) pause() {
+	v.t.Helper()
+	v.run(chromedp.Sleep(30 * time.Millisecond))
+}
+
+// inFrame runs an expression in the frame. It gives the zero value if the frame
+// has gone.
+func inFrame[T any](f frame, expression string) T {
+	f.v.t.Helper()
+	var out T
+	byValue := true
+	answer, err := chromedp.Call(f.v.ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: expression, ContextID: f.id, ReturnByValue: &byValue})
+	require.NoError(f.v.t, f.v.ctx.Err())
+	if err == nil && answer.ExceptionDetails == nil {
+		_ = json.Unmarshal(answer.Result.Value, &out)
+	}
+	return out
+}
+
+// fill types the answers into the fields in their order and sends the form with
+// the Enter key.
+func (f frame) fill(answers ...string) {
+	f.v.t.Helper()
+	fields := inFrame[[]string](f, "Array.from(document.querySelectorAll('input'), i => i.type)")
+	require.Len(f.v.t, fields, len(answers))
+	for i, answer := range answers {
+		field := "document.querySelectorAll('input')[" + strconv.Itoa(i) + "]"
+		inFrame[any](f, field+".focus()")
+		if fields[i] == "date" {
+			inFrame[any](f, field+".value = '"+answer+"'")
+			continue
+		}
+		call(f.v, input.InsertText, input.InsertTextParams{Text: answer})
+	}
+	f.v.run(chromedp.KeyEvent(kb.Enter))
+}
+
+// picture writes a screenshot of the whole page.
+func (v *visitor) picture(step string) {
+	v.t.Helper()
+	png, err := chromedp.Run(v.ctx, chromedp.FullScreenshot(100))
+	require.NoError(v.t, err)
+	dir := pictures()
+	require.NoError(v.t, os.MkdirAll(dir, 0o755))
+	require.NoError(v.t, os.WriteFile(filepath.Join(dir, v.name+"-"+step+".png"), png, 0o644))
+}
+
+// pictures is where screenshots go: the output folder of CI, or a temporary one.
+func pictures() string {
+	if dir := os.Getenv("CI_OUT"); dir != "" {
+		return filepath.Join(dir, "registration")
+	}
+	return filepath.Join(os.TempDir(), "passfort-registration")
+}
+
+// readable requires what every page must have: a language, one heading, labels,
+// contrast, nothing wider than the window.
+func (v *visitor) readable() {
+	v.t.Helper()
+	require.Equal(v.t, "en", eval[string](v, "document.documentElement.lang"))
+	require.Equal(v.t, 1, eval[int](v, "document.querySelectorAll('h1').length"))
+	require.Equal(v.t, 1, eval[int](v, "document.querySelectorAll('main').length"))
+	require.True(v.t, eval[bool](v, "Array.from(document.querySelectorAll('input')).every(i => i.labels.length > 0)"))
+	require.LessOrEqual(v.t, eval[int](v, "document.documentElement.scrollWidth"), eval[int](v, "window.innerWidth"))
+	require.Empty(v.t, eval[[]string](v, lowContrast))
+}
+
+// lowContrast lists the texts whose contrast with their ground is below 4.5:1.
+const lowContrast = `(() => {
+	const parse = (color) => (color.match(/[\d.]+/g) || []).map(Number);
+	const luminance = (rgb) => {
+		const [r, g, b] = rgb.slice(0, 3).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+		return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+	};
+	const ground = (e) => {
+		for (; e; e = e.parentElement) {
+			const rgb = parse(getComputedStyle(e).backgroundColor);
+			if (rgb.length === 3 || rgb[3] === 1) {
+				return rgb;
+			}
+		}
+		return [255, 255, 255];
+	};
+	const low = [];
+	const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	while (texts.nextNode()) {
+		const text = texts.currentNode.textContent.trim(), e = texts.currentNode.parentElement;
+		if (!text || !e.checkVisibility() || ["SCRIPT", "NOSCRIPT", "STYLE"].includes(e.tagName)) {
+			continue;
+		}
+		const [a, b] = [luminance(parse(getComputedStyle(e).color)), luminance(ground(e))].sort((x, y) => y - x);
+		const ratio = (a + 0.05) / (b + 0.05);
+		if (ratio < 4.5) {
+			low.push(text + " " + ratio.toFixed(2));
+		}
+	}
+	return low;
+})()`

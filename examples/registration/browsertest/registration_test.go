@@ -1,0 +1,285 @@
+package browsertest
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+// answers are those to the simulator's two forms.
+type answers struct{ kind, first, second []string }
+
+var (
+	person = answers{
+		kind:   []string{"person"},
+		first:  []string{"Robin", "Sample", "1990-02-03"},
+		second: []string{"robin.sample@example.com", "+44 20 7946 0000"},
+	}
+	company = answers{
+		kind:   []string{"company"},
+		first:  []string{"Sample Widgets Ltd", "01234567", "GBR"},
+		second: []string{"office@example.com"},
+	}
+)
+
+// register goes from the first page to the form.
+func (v *visitor) register(w *world, a answers) {
+	v.t.Helper()
+	v.open(w.front.url + "/")
+	v.see("h1")
+	v.readable()
+	v.picture("1-start")
+	v.click("input[value=" + a.kind[0] + "]")
+	v.click("main button")
+	v.see("#collection-wrapper iframe")
+}
+
+// static leaves the page for the link of the e-mail.
+func (v *visitor) static(w *world) {
+	v.t.Helper()
+	r := w.request(v.t)
+	link := w.front.url + "/request?" + url.Values{"request_id": {r.ID}, "apikey": {r.APIKey}}.Encode()
+	eval[any](v, `(() => {
+		const link = Object.assign(document.createElement("a"), {href: "`+link+`", rel: "noreferrer", id: "email", textContent: "Update information"});
+		document.querySelector("main").prepend(link);
+	})()`)
+	v.click("#email")
+	for eval[string](v, "location.pathname") != "/request" {
+		v.pause()
+	}
+	v.see("#collection-wrapper iframe")
+}
+
+// complete fills in both forms and waits for the page that follows.
+func (v *visitor) complete(w *world, a answers) {
+	v.t.Helper()
+	f := v.form(w.sim.CollectionURL(), "document.querySelectorAll('input').length === "+string(rune('0'+len(a.first))))
+	v.readable()
+	v.picture("2-form")
+	require.True(v.t, inFrame[bool](f, "document.featurePolicy.allowsFeature('camera')"), "the form may use the camera")
+	require.False(v.t, inFrame[bool](f, "document.featurePolicy.allowsFeature('microphone')"))
+	require.Empty(v.t, inFrame[string](f, "document.referrer"))
+	require.Empty(v.t, inFrame[[]string](f, lowContrast))
+	f.fill(a.first...)
+	f = v.form(w.sim.CollectionURL(), "document.querySelectorAll('input').length === "+string(rune('0'+len(a.second))))
+	v.picture("3-form")
+	f.fill(a.second...)
+	v.see("#status")
+}
+
+func TestSignUp(t *testing.T) {
+	t.Parallel()
+	browser := newBrowser(t)
+	for _, row := range []struct {
+		name    string
+		answers answers
+		static  bool
+		device  device
+	}{
+		{"person-dynamic", person, false, desktop},
+		{"person-dynamic", person, false, phone},
+		{"person-static", person, true, desktop},
+		{"person-static", person, true, phone.inTheDark()},
+		{"company-dynamic", company, false, desktop.inTheDark()},
+		{"company-dynamic", company, false, phone},
+		{"company-static", company, true, desktop},
+		{"company-static", company, true, phone},
+	} {
+		t.Run(row.name+"-"+row.device.name, func(t *testing.T) {
+			w := newWorld(t, false)
+			v := newVisitor(browser, t, row.device, row.name)
+			v.register(w, row.answers)
+			if row.static {
+				v.static(w)
+			}
+			v.complete(w, row.answers)
+			v.see(`#status[data-stage="checking"]`)
+			v.readable()
+			v.picture("4-checking")
+			v.see(`#status[data-stage="approved"]`)
+			v.readable()
+			v.picture("5-approved")
+			require.True(t, strings.HasPrefix(eval[string](v, "document.title"), "You are approved"))
+			require.Equal(t, "4", eval[string](v, `document.querySelector("[aria-current=step]").dataset.step`))
+			v.quiet()
+			r := w.request(t)
+			require.Equal(t, passforttest.StateCompleted, r.State)
+		})
+	}
+}
+
+func TestTheOtherEnds(t *testing.T) {
+	t.Parallel()
+	browser := newBrowser(t)
+	t.Run("review", func(t *testing.T) {
+		w := newWorld(t, false)
+		v := newVisitor(browser, t, phone, "review")
+		v.register(w, person)
+		failing := person
+		failing.first = []string{"Robin", "Fail", "1990-02-03"}
+		v.complete(w, failing)
+		v.see(`#status[data-stage="review"]`)
+		v.readable()
+		v.picture("5-review")
+		v.quiet()
+	})
+	for _, d := range []device{desktop, phone.inTheDark()} {
+		t.Run("expired-"+d.name, func(t *testing.T) {
+			w := newWorld(t, false)
+			v := newVisitor(browser, t, d, "expired")
+			v.register(w, person)
+			v.open(w.front.url + "/checking")
+			v.see(`#status[data-stage="open"]`)
+			v.readable()
+			v.picture("4-open")
+			w.sim.AdvanceClock(31 * 24 * time.Hour)
+			v.see(`#status[data-stage="expired"]`)
+			v.readable()
+			v.picture("5-expired")
+			v.quiet()
+			v.click("header button")
+			v.see("fieldset")
+			v.quiet()
+		})
+	}
+	t.Run("half done", func(t *testing.T) {
+		w := newWorld(t, false)
+		w.sim.Inject(passforttest.Fault{Operation: "Forms.CreateCustomerRequest", Status: 500, Times: 1})
+		v := newVisitor(browser, t, desktop, "half-done")
+		v.open(w.front.url + "/")
+		v.click("input[value=person]")
+		v.click("main button")
+		v.see("[role=alert]")
+		v.readable()
+		v.picture("1-problem")
+		v.click("input[value=person]")
+		v.click("main button")
+		v.see("#collection-wrapper iframe")
+		require.Equal(t, 1, w.sim.Count("Profiles.Create"))
+	})
+	t.Run("without a session", func(t *testing.T) {
+		w := newWorld(t, false)
+		v := newVisitor(browser, t, desktop, "nobody")
+		for _, path := range []string{"/form", "/checking"} {
+			v.open(w.front.url + path)
+			v.see("fieldset")
+			require.Equal(t, w.front.url+"/", eval[string](v, "location.href"))
+		}
+		v.quiet()
+	})
+}
+
+// TestKeyHygiene looks for keys in everything that the site, its log, the
+// collection origin and the history of the browser hold after two sign-ups.
+func TestKeyHygiene(t *testing.T) {
+	t.Parallel()
+	browser := newBrowser(t)
+	for _, static := range []bool{false, true} {
+		name := map[bool]string{false: "dynamic", true: "static"}[static]
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, false)
+			v := newVisitor(browser, t, desktop, "hygiene-"+name)
+			v.register(w, person)
+			r := w.request(t)
+			if static {
+				v.static(w)
+			}
+			v.form(w.sim.CollectionURL(), "document.querySelector('input')")
+			require.NotContains(t, eval[string](v, "location.href"), r.APIKey)
+			require.NotContains(t, eval[string](v, "location.href"), r.ID)
+			v.complete(w, person)
+			v.see(`#status[data-stage="approved"]`)
+
+			entries := call(v, page.GetNavigationHistory, cdp.Empty{}).Entries
+			require.NotEmpty(t, entries)
+			for _, e := range entries {
+				for _, secret := range []string{r.APIKey, r.ID, masterKey} {
+					require.NotContains(t, e.URL, secret)
+				}
+			}
+
+			pages := 0
+			for _, e := range w.front.exchanges() {
+				head := headers(e.requestHeader) + headers(e.responseHeader)
+				require.NotContains(t, head, r.APIKey, e.uri)
+				require.NotContains(t, head+e.uri+string(e.body), masterKey)
+				require.NotContains(t, e.requestHeader.Get("Referer"), "apikey")
+				if strings.Contains(string(e.body), r.APIKey) {
+					require.Equal(t, "/form", e.uri, "the only page with the key")
+					require.Contains(t, e.responseHeader.Get("Cache-Control"), "no-store")
+					pages++
+				}
+			}
+			require.Equal(t, 1, pages)
+
+			require.NotEmpty(t, w.sim.Visits())
+			for _, visit := range w.sim.Visits() {
+				require.Empty(t, visit.Header.Get("Cookie"))
+				require.NotContains(t, visit.Header.Get("Referer"), w.front.url, "the page does not tell where it is")
+				require.NotContains(t, visit.Header.Get("Referer")+visit.RawQuery+visit.Path, r.APIKey)
+				require.NotContains(t, headers(visit.Header)+visit.RawQuery+visit.Path, masterKey)
+			}
+
+			require.Contains(t, w.log.String(), "uri=/form")
+			if static {
+				require.Contains(t, w.log.String(), "uri=/request?redacted")
+			}
+			for _, secret := range []string{r.APIKey, r.ID, r.ProfileID, masterKey, webhookSecret, "Robin"} {
+				require.NotContains(t, w.log.String(), secret)
+			}
+		})
+	}
+}
+
+func headers(h map[string][]string) string {
+	var b strings.Builder
+	for name, values := range h {
+		b.WriteString(name + ": " + strings.Join(values, "\n") + "\n")
+	}
+	return b.String()
+}
+
+// TestTwoUsersBehindACache lets two applicants look at the same URLs through a
+// proxy that stores whatever it may.
+func TestTwoUsersBehindACache(t *testing.T) {
+	t.Parallel()
+	browser := newBrowser(t)
+	w := newWorld(t, true)
+	users := []*visitor{newVisitor(browser, t, desktop, "ada"), newVisitor(browser, t, desktop, "bob")}
+	keys := make([]string, len(users))
+	for i, v := range users {
+		v.register(w, person)
+		keys[i] = w.request(t).APIKey
+	}
+	require.NotEqual(t, keys[0], keys[1])
+	for range 3 {
+		for i, v := range users {
+			v.open(w.front.url + "/form")
+			v.form(w.sim.CollectionURL(), "document.querySelector('input')")
+			source := eval[string](v, "document.documentElement.outerHTML")
+			require.Contains(t, source, keys[i])
+			require.NotContains(t, source, keys[1-i])
+			v.open(w.front.url + "/checking")
+			v.see(`#status[data-stage="open"]`)
+		}
+	}
+	fromCache := 0
+	for _, e := range w.front.exchanges() {
+		if e.fromCache {
+			fromCache++
+			require.NotContains(t, string(e.body), keys[0])
+			require.NotContains(t, string(e.body), keys[1])
+		}
+	}
+	require.Positive(t, fromCache, "the cache does store what is everybody's")
+	for _, v := range users {
+		v.quiet()
+	}
+}

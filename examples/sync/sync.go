@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/passfort-go/passfort"
+)
+
+// syncer brings customers and profiles in line: it takes what the inbox and the
+// outbox hold, one profile at a time each, reads the profile, merges, writes
+// what only we have, and records the result. It never acts on the data inside a
+// message: messages come late, twice and out of order, so they only say that
+// there is something to read.
+type syncer struct {
+	store   *store
+	client  *passfort.Client
+	log     *slog.Logger
+	workers int
+	poll    time.Duration // how often to look for work nobody told of
+	backoff time.Duration // after the first failure of a profile; it doubles
+	grace   time.Duration // for what runs when the service stops
+
+	wakeUp   chan struct{}
+	mu       sync.Mutex
+	busy     map[string]bool
+	failures map[string]failure
+}
+
+// failure is a profile that could not be synchronised.
+type failure struct {
+	times   int
+	retryAt time.Time
+	problem string
+}
+
+const longestBackoff = 5 * time.Minute
+
+func newSyncer(st *store, client *passfort.Client, log *slog.Logger) *syncer {
+	return &syncer{
+		store: st, client: client, log: log,
+		workers: 8, poll: time.Second, backoff: time.Second, grace: time.Second,
+		wakeUp: make(chan struct{}, 1), busy: map[string]bool{}, failures: map[string]failure{},
+	}
+}
+
+// wake makes run look for work now.
+func (s *syncer) wake() {
+	select {
+	case s.wakeUp <- struct{}{}:
+	default:
+	}
+}
+
+// run works until ctx ends, and then gives what is running time to finish.
+// What does not finish is found in inbox and outbox by the next run.
+func (s *syncer) run(ctx context.Context) {
+	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var running sync.WaitGroup
+	slots := make(chan struct{}, s.workers)
+	tick := time.NewTicker(s.poll)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		profiles, err := s.store.pending(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("cannot read what is pending", "problem", problem(err))
+		}
+		for _, id := range profiles {
+			if !s.claim(id) {
+				continue
+			}
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				s.release(id)
+				continue
+			}
+			running.Go(func() {
+				defer func() { <-slots }()
+				s.attempt(working, id)
+				s.wake()
+			})
+		}
+		select {
+		case <-s.wakeUp:
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	defer time.AfterFunc(s.grace, cancel).Stop()
+	running.Wait()
+}
+
+// claim takes a profile that nobody works on and that need not wait.
+func (s *syncer) claim(profileID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy[profileID] || time.Now().Before(s.failures[profileID].retryAt) {
+		return false
+	}
+	s.busy[profileID] = true
+	return true
+}
+
+func (s *syncer) release(profileID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.busy, profileID)
+}
+
+func (s *syncer) attempt(ctx context.Context, profileID string) {
+	defer s.release(profileID)
+	err := s.sync(ctx, profileID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		delete(s.failures, profileID)
+		return
+	}
+	f := s.failures[profileID]
+	f.problem = problem(err)
+	f.retryAt = time.Now().Add(min(s.backoff<<min(f.times, 16), longestBackoff))
+	f.times++
+	s.failures[profileID] = f
+	s.log.Warn("a profile could not be synchronised and will be tried again", "problem", f.problem, "failures", f.times)
+}
+
+// failing returns the profiles that could not be synchronised.
+func (s *syncer) failing() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[string]string, len(s.failures))
+	for id, f := range s.failures {
+		out[id] = f.problem
+	}
+	return out
+}
+
+var errNotAPerson = errors.New("the profile is not that of a person")
+
+// sync brings one profile and its customer in line.
+func (s *syncer) sync(ctx context.Context, profileID string) error {
+	for {
+		w, err := s.store.take(ctx, profileID)
+		if err != nil || w == nil {
+			return err
+		}
+		data, err := s.client.CollectedData.Update(ctx, profileID, func(d *passfort.EntityData) error {
+			theirs := valuesOf(d)
+			merged, _ := merge(w.base, w.ours, theirs, w.sent)
+			send := theirs.changes(merged)
+			if len(send) == 0 {
+				return nil
+			}
+			if d.EntityType != passfort.EntityTypeIndividual {
+				return errNotAPerson
+			}
+			merged.writeTo(d)
+			return s.store.intend(ctx, w, merged, send)
+		})
+		if err != nil {
+			// With an unknown outcome too: all is still pending, and what was written
+			// will be found.
+			return err
+		}
+		lost, err := s.store.settle(ctx, w, valuesOf(&data.EntityData))
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s.log.Info("synchronised", "messages", len(w.messages), "edits", len(w.edits), "conflicts", len(lost))
+		return nil
+	}
+}
+
+// problem is what may be logged of an error. The SDK's errors hold no data;
+// those of a database might.
+func problem(err error) string {
+	var failed *passfort.Error
+	switch {
+	case errors.As(err, &failed), errors.Is(err, errMoved), errors.Is(err, errNotAPerson),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", err)
+}

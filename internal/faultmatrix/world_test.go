@@ -1,0 +1,220 @@
+package faultmatrix
+
+import (
+	"context"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+// world is a simulator with one of everything, and how to get back to it.
+type world struct {
+	srv      *passforttest.Server
+	snapshot []byte
+
+	profile, open, rejected, task, note, check, event, file, image, tag string
+	asked                                                               string // a profile with a customer request
+	address                                                             string
+}
+
+// scan is an image as far as anybody looks at it.
+const scan = "%PDF-1.7\n%%EOF\n"
+
+// fill makes one of everything, through c.
+func fill(t *testing.T, srv *passforttest.Server, c *passfort.Client) *world {
+	t.Helper()
+	w := &world{srv: srv}
+	ctx := t.Context()
+	person := passfort.NewIndividual()
+	person.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Kim"}, FamilyName: "Doe"}}
+	made, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: person,
+		Applications: []passfort.ApplicationRequest{
+			{Product: passfort.ProductRef{Alias: "gold"}}, {Product: passfort.ProductRef{Alias: "silver"}},
+		},
+	})
+	require.NoError(t, err)
+	w.profile, w.open, w.rejected = made.ID, made.Applications[0].ID, made.Applications[1].ID
+	w.task = made.Tasks[0].ID
+	_, err = c.Applications.SetStatus(ctx, w.profile, w.rejected, passfort.ApplicationStatusRejected)
+	require.NoError(t, err)
+	note, err := c.Tasks.AddNote(ctx, w.profile, w.task, &passfort.NoteRequest{Text: "seen"})
+	require.NoError(t, err)
+	done := true
+	check, err := c.Checks.Run(ctx, w.profile, &passfort.CheckRequest{
+		Type: passfort.CheckTypePEPsAndSanctionsScreen, InstructedExternally: &done, Result: "Pass",
+	})
+	require.NoError(t, err)
+	event, err := c.Events.Create(ctx, w.profile, &passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded}})
+	require.NoError(t, err)
+	file, err := c.Files.Upload(ctx, w.profile, &passfort.FileUpload{Name: "scan", Body: strings.NewReader(scan)})
+	require.NoError(t, err)
+	image, err := c.Documents.UploadImage(ctx, w.profile, &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(scan)})
+	require.NoError(t, err)
+	tag, err := c.Tags.Add(ctx, w.profile, "vip")
+	require.NoError(t, err)
+	other, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: person})
+	require.NoError(t, err)
+	_, err = c.Forms.CreateCustomerRequest(ctx, other.ID, flow)
+	require.NoError(t, err)
+	found, err := c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: "High Street, Leeds", CountryCode: "GBR"})
+	require.NoError(t, err)
+	w.note, w.check, w.event, w.file, w.image, w.tag = note.ID, check.ID, event.ID, file.ID, image.ID, tag.ID
+	w.asked, w.address = other.ID, found.Results[0].ID
+	w.snapshot, err = srv.Snapshot()
+	require.NoError(t, err)
+	return w
+}
+
+var flow = &passfort.CustomerRequestParams{FlowTemplate: "onboarding", Theme: "brand"}
+
+// operation is one operation of the API and a call of it.
+type operation struct {
+	name string
+	call func(context.Context, *passfort.Client, *world) error
+}
+
+func failed[T any](_ T, err error) error { return err }
+
+// operations are the 52 of the reference.
+func operations() []operation {
+	type ctx = context.Context
+	type client = *passfort.Client
+	return []operation{
+		{"Profiles.List", func(x ctx, c client, _ *world) error { return failed(c.Profiles.List(x, nil)) }},
+		{"Profiles.Create", func(x ctx, c client, _ *world) error {
+			return failed(c.Profiles.Create(x, &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()}))
+		}},
+		{"Profiles.Get", func(x ctx, c client, w *world) error { return failed(c.Profiles.Get(x, w.profile)) }},
+		{"CollectedData.Get", func(x ctx, c client, w *world) error { return failed(c.CollectedData.Get(x, w.profile)) }},
+		{"CollectedData.Replace", func(x ctx, c client, w *world) error {
+			_, etag := w.srv.CollectedData(w.profile)
+			data := passfort.NewIndividual()
+			data.CustomerRef = "CR-1"
+			return failed(c.CollectedData.Replace(x, w.profile, &passfort.CollectedData{EntityData: *data, ETag: etag}))
+		}},
+		{"Documents.Create", func(x ctx, c client, w *world) error {
+			return failed(c.Documents.Create(x, w.profile, &passfort.DocumentRequest{
+				Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{w.image},
+			}))
+		}},
+		{"Profiles.Status", func(x ctx, c client, w *world) error { return failed(c.Profiles.Status(x, w.profile)) }},
+		{"Profiles.SetStatus", func(x ctx, c client, w *world) error {
+			return failed(c.Profiles.SetStatus(x, w.profile, passfort.ProfileStatusSuspended))
+		}},
+		{"Applications.List", func(x ctx, c client, w *world) error { return failed(c.Applications.List(x, w.profile)) }},
+		{"Applications.Create", func(x ctx, c client, w *world) error {
+			return failed(c.Applications.Create(x, w.profile, &passfort.ApplicationRequest{Product: passfort.ProductRef{Alias: "bronze"}}))
+		}},
+		{"Applications.Get", func(x ctx, c client, w *world) error { return failed(c.Applications.Get(x, w.profile, w.open)) }},
+		{"Applications.SetStatus", func(x ctx, c client, w *world) error {
+			return failed(c.Applications.SetStatus(x, w.profile, w.open, passfort.ApplicationStatusRejected))
+		}},
+		{"Applications.RevertDecision", func(x ctx, c client, w *world) error {
+			return failed(c.Applications.RevertDecision(x, w.profile, w.rejected, "a slip"))
+		}},
+		{"Checks.List", func(x ctx, c client, w *world) error { return failed(c.Checks.List(x, w.profile)) }},
+		{"Checks.Run", func(x ctx, c client, w *world) error {
+			return failed(c.Checks.Run(x, w.profile, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync}))
+		}},
+		{"Checks.Get", func(x ctx, c client, w *world) error { return failed(c.Checks.Get(x, w.profile, w.check)) }},
+		{"Checks.SetTasks", func(x ctx, c client, w *world) error {
+			return failed(c.Checks.SetTasks(x, w.profile, w.check, []string{w.task}))
+		}},
+		{"Checks.Approve", func(x ctx, c client, w *world) error { return c.Checks.Approve(x, w.profile, w.check) }},
+		{"Checks.Reject", func(x ctx, c client, w *world) error { return c.Checks.Reject(x, w.profile, w.check) }},
+		{"Tasks.List", func(x ctx, c client, w *world) error { return failed(c.Tasks.List(x, w.profile)) }},
+		{"Tasks.Create", func(x ctx, c client, w *world) error {
+			return failed(c.Tasks.Create(x, w.profile, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask}))
+		}},
+		{"Tasks.Get", func(x ctx, c client, w *world) error { return failed(c.Tasks.Get(x, w.profile, w.task)) }},
+		{"Tasks.Update", func(x ctx, c client, w *world) error {
+			return failed(c.Tasks.Complete(x, w.profile, w.task, passfort.TaskStateCompletedPass))
+		}},
+		{"Tasks.Notes", func(x ctx, c client, w *world) error { return failed(c.Tasks.Notes(x, w.profile, w.task)) }},
+		{"Tasks.AddNote", func(x ctx, c client, w *world) error {
+			return failed(c.Tasks.AddNote(x, w.profile, w.task, &passfort.NoteRequest{Text: "again"}))
+		}},
+		{"Tasks.DeleteNote", func(x ctx, c client, w *world) error { return c.Tasks.DeleteNote(x, w.profile, w.task, w.note) }},
+		{"Events.List", func(x ctx, c client, w *world) error { return failed(c.Events.List(x, w.profile)) }},
+		{"Events.Create", func(x ctx, c client, w *world) error {
+			return failed(c.Events.Create(x, w.profile, &passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded}}))
+		}},
+		{"Events.Get", func(x ctx, c client, w *world) error { return failed(c.Events.Get(x, w.profile, w.event)) }},
+		{"Events.Update", func(x ctx, c client, w *world) error {
+			return failed(c.Events.Resolve(x, w.profile, w.event, passfort.EventResolutionMismatch, "another person"))
+		}},
+		{"Events.BulkUpdate", func(x ctx, c client, w *world) error {
+			return failed(c.Events.BulkResolve(x, w.profile, []string{w.event}, passfort.EventResolutionIgnore, ""))
+		}},
+		{"Files.Upload", func(x ctx, c client, w *world) error {
+			return failed(c.Files.Upload(x, w.profile, &passfort.FileUpload{Name: "more", Body: strings.NewReader(scan)}))
+		}},
+		{"Files.Get", func(x ctx, c client, w *world) error { return failed(c.Files.Get(x, w.profile, w.file)) }},
+		{"Documents.ListImages", func(x ctx, c client, w *world) error { return failed(c.Documents.ListImages(x, w.profile)) }},
+		{"Documents.UploadImage", func(x ctx, c client, w *world) error {
+			return failed(c.Documents.UploadImage(x, w.profile, &passfort.ImageUpload{Type: passfort.ImageTypeBack, Body: strings.NewReader(scan)}))
+		}},
+		{"Documents.GetImage", func(x ctx, c client, w *world) error { return failed(c.Documents.GetImage(x, w.profile, w.image)) }},
+		{"Tags.Add", func(x ctx, c client, w *world) error { return failed(c.Tags.Add(x, w.profile, "new")) }},
+		{"Tags.Remove", func(x ctx, c client, w *world) error { return failed(c.Tags.Remove(x, w.profile, w.tag)) }},
+		{"Tags.Search", func(x ctx, c client, _ *world) error { return failed(c.Tags.Search(x, "vip", 0)) }},
+		{"Audit.Items", func(x ctx, c client, w *world) error { return failed(c.Audit.Items(x, w.profile)) }},
+		{"Audit.PDFReport", func(x ctx, c client, w *world) error { return failed(c.Audit.PDFReport(x, w.profile, io.Discard)) }},
+		{"Collect.Steps", func(x ctx, c client, w *world) error { return failed(c.Collect.Steps(x, w.profile)) }},
+		{"Collect.SetSteps", func(x ctx, c client, w *world) error {
+			return failed(c.Collect.SetSteps(x, w.profile, []passfort.CollectionStep{{CollectionType: "DOB"}}))
+		}},
+		{"Collect.CreateKey", func(x ctx, c client, w *world) error { return failed(c.Collect.CreateKey(x, []string{w.profile})) }},
+		{"Collect.CreateProfileKey", func(x ctx, c client, w *world) error { return failed(c.Collect.CreateProfileKey(x, w.profile)) }},
+		{"Search.Companies", func(x ctx, c client, _ *world) error {
+			return failed(c.Search.Companies(x, &passfort.CompanySearchOptions{Country: "GBR", Query: "acme"}))
+		}},
+		{"Search.Addresses", func(x ctx, c client, _ *world) error {
+			return failed(c.Search.Addresses(x, &passfort.AddressSearchOptions{Address: "1 High St", CountryCode: "GBR"}))
+		}},
+		{"Search.FormatAddress", func(x ctx, c client, w *world) error { return failed(c.Search.FormatAddress(x, w.address, "GBR")) }},
+		{"WhoAmI", func(x ctx, c client, _ *world) error { return failed(c.WhoAmI(x)) }},
+		{"Forms.CreateCustomerRequest", func(x ctx, c client, w *world) error {
+			return failed(c.Forms.CreateCustomerRequest(x, w.profile, flow))
+		}},
+		{"Forms.CustomerRequest", func(x ctx, c client, w *world) error { return failed(c.Forms.CustomerRequest(x, w.asked)) }},
+		{"Profiles.Delete", func(x ctx, c client, w *world) error { return c.Profiles.Delete(x, w.profile, "asked to") }},
+	}
+}
+
+// classes reads the replay class of each operation out of the reference, which
+// is written from the SDK's own table.
+func classes(t *testing.T) map[string]string {
+	t.Helper()
+	reference, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	out := map[string]string{}
+	rows := regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| [A-Z]+ \\| `[^`]+` \\| (\\w+) \\|").FindAllStringSubmatch(string(reference), -1)
+	for _, row := range rows {
+		out[row[1]] = row[2]
+	}
+	return out
+}
+
+func TestEveryOperationIsThere(t *testing.T) {
+	t.Parallel()
+	var names []string
+	known := classes(t)
+	for _, op := range operations() {
+		names = append(names, op.name)
+		require.Contains(t, known, op.name)
+	}
+	slices.Sort(names)
+	require.Equal(t, passforttest.Operations(), names)
+	require.Len(t, names, 52)
+	require.Len(t, known, 52)
+}

@@ -1,0 +1,319 @@
+// Package journal keeps a sequence of records in one file that survives the
+// sudden end of its process: the state of cmd/passfort-sim.
+//
+// The file is a header and then one frame for each record: its length, a
+// CRC-32C of the length, one of the record, and the record. Records are only ever added at the end, and
+// Sync returns after fsync, so what Sync covered is there after a kill, and
+// after a power cut as far as the disk keeps its word. The process may die
+// inside a write: an incomplete last frame, or a tail of zeros, is cut off when
+// the file is opened. Anything else that does not check is damage, which is
+// reported and not mended. Rewrite builds a new file beside the old one and
+// renames it into place, so there is always one whole file.
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"iter"
+	"os"
+	"sync"
+)
+
+const (
+	header    = "passfort-sim 1\n"
+	frameHead = 12
+	// rewriteAt is how large a file gets before it counts as full, if its last
+	// rewrite left less than half of that.
+	rewriteAt = 64 << 20
+)
+
+// ErrDamaged is in the error of a file that is not what was written.
+var ErrDamaged = errors.New("journal: the file is damaged")
+
+// File is an open journal. It is safe for concurrent use.
+type File struct {
+	path string
+
+	mu       sync.Mutex
+	flushed  sync.Cond
+	file     *os.File
+	pending  []byte // frames that are not written yet
+	spare    []byte
+	appended int64 // records since the file was opened
+	synced   int64 // of which are on the disk
+	flushing bool
+	size     int64
+	after    int64 // size after the last rewrite, 0 if it was before this was opened
+	err      error // the first one: nothing is written after it
+}
+
+// Open opens the journal at path, made if it is not there, and cuts off what
+// an interrupted write left. No other process may have it open.
+func Open(path string) (*File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	j := &File{path: path, file: f}
+	j.flushed.L = &j.mu
+	if err := j.open(); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+func (j *File) open() error {
+	if err := lock(j.file); err != nil {
+		return fmt.Errorf("journal: another process uses the file: %w", err)
+	}
+	info, err := j.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < int64(len(header)) {
+		start := make([]byte, info.Size())
+		if _, err := io.ReadFull(j.file, start); err != nil {
+			return err
+		}
+		if header[:len(start)] != string(start) {
+			return ErrDamaged
+		}
+		if _, err := j.file.WriteAt([]byte(header), 0); err != nil {
+			return err
+		}
+		j.size = int64(len(header))
+		return errors.Join(j.file.Sync(), syncDir(j.path))
+	}
+	good, err := scan(j.file, info.Size(), func([]byte) bool { return true })
+	if err != nil {
+		return err
+	}
+	if good < info.Size() {
+		if err := errors.Join(j.file.Truncate(good), j.file.Sync()); err != nil {
+			return err
+		}
+	}
+	j.size = good
+	return nil
+}
+
+// scan reads frames from the start of a file and returns where the last whole
+// one ends.
+func scan(f *os.File, size int64, visit func([]byte) bool) (int64, error) {
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), 1<<20)
+	start := make([]byte, len(header))
+	if _, err := io.ReadFull(r, start); err != nil || string(start) != header {
+		return 0, ErrDamaged
+	}
+	at := int64(len(header))
+	var head [frameHead]byte
+	for at < size {
+		if size-at < frameHead {
+			return at, nil // an interrupted write
+		}
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return 0, err
+		}
+		n := int64(binary.LittleEndian.Uint32(head[:4]))
+		if n == 0 {
+			return at, zeros(head[:], r)
+		}
+		if checksum(head[:4]) != binary.LittleEndian.Uint32(head[4:8]) {
+			return 0, ErrDamaged
+		}
+		if n > size-at-frameHead {
+			return at, nil // an interrupted write
+		}
+		record := make([]byte, n)
+		if _, err := io.ReadFull(r, record); err != nil {
+			return 0, err
+		}
+		next := at + frameHead + n
+		if checksum(record) != binary.LittleEndian.Uint32(head[8:]) {
+			if next == size {
+				return at, nil // an interrupted write
+			}
+			return 0, ErrDamaged
+		}
+		if !visit(record) {
+			return at, nil
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// zeros checks that nothing but zeros follows: space that was reserved and
+// never written.
+func zeros(head []byte, r io.Reader) error {
+	rest, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if len(bytes.Trim(head, "\x00"))+len(bytes.Trim(rest, "\x00")) > 0 {
+		return ErrDamaged
+	}
+	return nil
+}
+
+func checksum(record []byte) uint32 {
+	return crc32.Checksum(record, crc32.MakeTable(crc32.Castagnoli))
+}
+
+// Records returns what was in the file when it was opened and what was synced
+// since, in order.
+func (j *File) Records() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		j.mu.Lock()
+		f, size := j.file, j.size
+		j.mu.Unlock()
+		if _, err := scan(f, size, func(record []byte) bool { return yield(record, nil) }); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// Append adds a record. It is kept once Sync has returned.
+func (j *File) Append(record []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.pending = appendFrame(j.pending, record)
+	j.appended++
+}
+
+func appendFrame(to, record []byte) []byte {
+	start := len(to)
+	to = binary.LittleEndian.AppendUint32(to, uint32(len(record))) //nolint:gosec // memory for more would be needed first
+	to = binary.LittleEndian.AppendUint32(to, checksum(to[start:]))
+	to = binary.LittleEndian.AppendUint32(to, checksum(record))
+	return append(to, record...)
+}
+
+// Sync returns once every record appended before it is on the disk. Callers
+// that wait at the same time share one write. After a failure it keeps
+// failing, because nobody knows what the disk holds.
+func (j *File) Sync() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for want := j.appended; j.synced < want && j.err == nil; {
+		if j.flushing {
+			j.flushed.Wait()
+			continue
+		}
+		j.flush()
+	}
+	return j.err
+}
+
+// flush writes what is pending. It gives up the lock while it does.
+func (j *File) flush() {
+	batch, upTo := j.pending, j.appended
+	j.flushing, j.pending = true, j.spare[:0]
+	f, at := j.file, j.size
+	j.mu.Unlock()
+	_, err := f.WriteAt(batch, at)
+	if err == nil {
+		err = f.Sync()
+	}
+	j.mu.Lock()
+	j.flushing = false
+	if err != nil {
+		j.err = fmt.Errorf("journal: %w", err)
+	} else {
+		j.synced = upTo
+		j.size += int64(len(batch))
+	}
+	if cap(batch) <= 1<<20 {
+		j.spare = batch
+	}
+	j.flushed.Broadcast()
+}
+
+// Full reports whether a rewrite would pay: the file is large, and has at least
+// doubled since the last one that is known of.
+func (j *File) Full() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err == nil && j.size+int64(len(j.pending)) > max(rewriteAt, 2*j.after)
+}
+
+// Rewrite replaces every record, those appended before included. No Append may
+// run at the same time. If it fails, the file is what it was.
+func (j *File) Rewrite(records iter.Seq[[]byte]) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.flushing {
+		j.flushed.Wait()
+	}
+	if j.err != nil {
+		return j.err
+	}
+	f, size, err := write(j.path+".new", records)
+	if err == nil {
+		if err = os.Rename(f.Name(), j.path); err != nil {
+			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		j.after = j.size // not full again at once
+		return fmt.Errorf("journal: %w", err)
+	}
+	_ = j.file.Close()
+	j.file, j.size, j.after = f, size, size
+	j.pending, j.synced = nil, j.appended
+	if err := syncDir(j.path); err != nil {
+		j.err = fmt.Errorf("journal: %w", err)
+	}
+	j.flushed.Broadcast()
+	return j.err
+}
+
+// write makes a whole file that is on the disk, and locked, when it returns.
+func write(path string, records iter.Seq[[]byte]) (f *os.File, size int64, err error) {
+	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(path)
+		}
+	}()
+	if err := lock(f); err != nil {
+		return nil, 0, err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	_, err = w.WriteString(header)
+	size = int64(len(header))
+	var frame []byte
+	for record := range records {
+		if err != nil {
+			break
+		}
+		frame = appendFrame(frame[:0], record)
+		_, err = w.Write(frame)
+		size += int64(len(frame))
+	}
+	return f, size, errors.Join(err, w.Flush(), f.Sync())
+}
+
+// Close writes what is pending and closes the file.
+func (j *File) Close() error {
+	err := j.Sync()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.flushing {
+		j.flushed.Wait()
+	}
+	if j.err == nil {
+		j.err = os.ErrClosed
+	}
+	return errors.Join(err, j.file.Close())
+}

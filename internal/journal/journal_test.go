@@ -1,0 +1,208 @@
+package journal_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/internal/journal"
+)
+
+func open(t *testing.T, path string) *journal.File {
+	t.Helper()
+	j, err := journal.Open(path)
+	require.NoError(t, err)
+	return j
+}
+
+func contents(t *testing.T, j *journal.File) []string {
+	t.Helper()
+	out := []string{}
+	for r, err := range j.Records() {
+		require.NoError(t, err)
+		out = append(out, string(r))
+	}
+	return out
+}
+
+func write(t *testing.T, path string, records ...string) {
+	t.Helper()
+	j := open(t, path)
+	for _, r := range records {
+		j.Append([]byte(r))
+	}
+	require.NoError(t, j.Sync())
+	require.NoError(t, j.Close())
+}
+
+func TestWhatWasSyncedIsThere(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	write(t, path, "one", "two")
+	write(t, path, "three")
+	j := open(t, path)
+	require.Equal(t, []string{"one", "two", "three"}, contents(t, j))
+	j.Append([]byte("four"))
+	require.NoError(t, j.Close())
+	require.ErrorIs(t, j.Sync(), os.ErrClosed)
+	require.Equal(t, []string{"one", "two", "three", "four"}, contents(t, open(t, path)))
+}
+
+// TestEveryCut opens the file as a process leaves it that dies after each
+// byte of a write.
+func TestEveryCut(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	write(t, path, "first", "second")
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for n := range len(whole) {
+		require.NoError(t, os.WriteFile(path, whole[:n], 0o600))
+		j := open(t, path)
+		got := contents(t, j)
+		require.Equal(t, []string{"first", "second"}[:len(got)], got)
+		j.Append([]byte("next"))
+		require.NoError(t, j.Close())
+		j = open(t, path)
+		require.Equal(t, append(got, "next"), contents(t, j), "cut at %d", n)
+		require.NoError(t, j.Close())
+	}
+}
+
+// TestEveryFlip damages each byte: that is noticed, unless it is in the last
+// record, which may have been interrupted.
+func TestEveryFlip(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	write(t, path, "first", "second", "third")
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for n := range len(whole) {
+		damaged := bytes.Clone(whole)
+		damaged[n] ^= 0x10
+		require.NoError(t, os.WriteFile(path, damaged, 0o600))
+		j, err := journal.Open(path)
+		if err != nil {
+			require.ErrorIs(t, err, journal.ErrDamaged)
+			continue
+		}
+		require.Equal(t, []string{"first", "second"}, contents(t, j), "byte %d: only the last write may look interrupted", n)
+		require.NoError(t, j.Close())
+	}
+}
+
+func TestTailOfZeros(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	write(t, path, "one")
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, append(whole, make([]byte, 4096)...), 0o600))
+	j := open(t, path)
+	require.Equal(t, []string{"one"}, contents(t, j))
+	require.NoError(t, j.Close())
+	require.NoError(t, os.WriteFile(path, append(append(whole, make([]byte, 4096)...), 1), 0o600))
+	_, err = journal.Open(path)
+	require.ErrorIs(t, err, journal.ErrDamaged)
+}
+
+func TestRewrite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	j.Append([]byte("one"))
+	require.NoError(t, j.Sync())
+	j.Append([]byte("not written yet, and part of the rewrite"))
+	require.NoError(t, j.Rewrite(slices.Values([][]byte{[]byte("all")})))
+	j.Append([]byte("more"))
+	require.NoError(t, j.Sync())
+	require.Equal(t, []string{"all", "more"}, contents(t, j))
+	require.NoError(t, j.Close())
+	require.Equal(t, []string{"all", "more"}, contents(t, open(t, path)))
+	require.NoFileExists(t, path+".new")
+}
+
+func TestRewriteThatFailsChangesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	j.Append([]byte("one"))
+	require.NoError(t, os.Mkdir(path+".new", 0o700))
+	require.Error(t, j.Rewrite(slices.Values([][]byte{[]byte("all")})))
+	require.NoError(t, j.Sync())
+	require.Equal(t, []string{"one"}, contents(t, j))
+	require.NoError(t, j.Close())
+}
+
+func TestFull(t *testing.T) {
+	t.Parallel()
+	j := open(t, filepath.Join(t.TempDir(), "state"))
+	require.False(t, j.Full())
+	j.Append([]byte(strings.Repeat("x", 65<<20)))
+	require.True(t, j.Full())
+	require.NoError(t, j.Rewrite(slices.Values([][]byte{[]byte("all")})))
+	require.False(t, j.Full())
+	require.NoError(t, j.Close())
+}
+
+func TestOneProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	_, err := journal.Open(path)
+	require.Error(t, err)
+	require.NoError(t, j.Rewrite(slices.Values([][]byte{})))
+	_, err = journal.Open(path)
+	require.Error(t, err, "the new file is locked too")
+	require.NoError(t, j.Close())
+	require.NoError(t, open(t, path).Close())
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			for n := range 20 {
+				j.Append(fmt.Appendf(nil, "%d/%d", i, n))
+				if err := j.Sync(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, j.Close())
+	got := contents(t, open(t, path))
+	require.Len(t, got, 320)
+	slices.Sort(got)
+	require.Len(t, slices.Compact(got), 320)
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte("passfort-sim 1\n\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00one"))
+	f.Add([]byte("passfort-sim 1\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		path := filepath.Join(t.TempDir(), "state")
+		require.NoError(t, os.WriteFile(path, raw, 0o600))
+		j, err := journal.Open(path)
+		if err != nil {
+			return
+		}
+		before := contents(t, j)
+		j.Append([]byte("next"))
+		require.NoError(t, j.Close())
+		j = open(t, path)
+		require.Equal(t, append(before, "next"), contents(t, j))
+		require.NoError(t, j.Close())
+	})
+}

@@ -1,0 +1,125 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What is proof that a request never left, and what is not.
+func TestNeverLeft(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for _, row := range []struct {
+		name string
+		err  error
+		// walk does with the trace what a transport does.
+		walk func(trace *httptrace.ClientTrace, conn *countingConn)
+		want bool
+	}{
+		{"no name", &net.DNSError{}, func(*httptrace.ClientTrace, *countingConn) {}, true},
+		{"no connection", &net.OpError{Op: "dial"}, func(*httptrace.ClientTrace, *countingConn) {}, true},
+		{"a transport that tells nothing", broken, func(*httptrace.ClientTrace, *countingConn) {}, false},
+		{"broken while reading, nothing told", &net.OpError{Op: "read"}, func(*httptrace.ClientTrace, *countingConn) {}, false},
+		{"no connection was got", broken, func(trace *httptrace.ClientTrace, _ *countingConn) {
+			trace.GetConn("host")
+		}, true},
+		{"a connection, and no head", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+		}, true},
+		{"a head that stayed in the buffer", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+			trace.WroteHeaders()
+		}, true},
+		{"bytes of an earlier request", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			_, _ = conn.Write([]byte("GET"))
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+			trace.WroteHeaders()
+		}, true},
+		{"one byte", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+			trace.WroteHeaders()
+			_, _ = conn.Write([]byte("P"))
+		}, false},
+		{"one byte under TLS", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS13})})
+			trace.WroteHeaders()
+			_, _ = conn.Write([]byte("P"))
+		}, false},
+		{"nothing under TLS", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS13})})
+			trace.WroteHeaders()
+		}, true},
+		{"a connection that does not count", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: conn.Conn})
+			trace.WroteHeaders()
+		}, false},
+		{"the second connection, after a dead one", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: &countingConn{Conn: conn.Conn}})
+			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+			trace.WroteHeaders()
+			_, _ = conn.Write([]byte("P"))
+		}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			near, far := net.Pipe()
+			go func() { _, _ = io.Copy(io.Discard, far) }()
+			defer near.Close()
+			defer far.Close()
+			w := &way{}
+			row.walk(w.trace(), &countingConn{Conn: near})
+			require.Equal(t, row.want, w.neverLeft(row.err))
+		})
+	}
+}
+
+// The SDK's own transport counts, over TLS too, and goes on trusting what the
+// standard one trusts.
+func TestDefaultTransportCounts(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer srv.Close()
+	standard := http.DefaultTransport.(*http.Transport)
+	ours, ok := defaultTransport().(*http.Transport)
+	require.True(t, ok)
+	require.NotSame(t, standard, ours)
+	require.Equal(t, standard.Proxy != nil, ours.Proxy != nil)
+	require.Equal(t, 128, ours.MaxIdleConnsPerHost)
+	require.Zero(t, ours.MaxIdleConns, "no limit over all hosts")
+	require.Greater(t, ours.WriteBufferSize, 32<<10, "a whole chunk of an image and its frame")
+	defer ours.CloseIdleConnections()
+
+	var counted *countingConn
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { counted = counting(info.Conn) },
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
+	require.NoError(t, err)
+	resp, err := ours.RoundTrip(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.NotNil(t, counted)
+	require.Positive(t, counted.written.Load())
+
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = ours.DialContext(cancelled, "tcp", srv.Listener.Addr().String())
+	require.Error(t, err)
+}

@@ -1,0 +1,254 @@
+package passfort
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Associate is one person or company that a company's data names as related to
+// it, in whichever generation the data has it (sheet 3.3). Somebody who is in
+// two lists, such as a director who owns shares, is two of them: see Same.
+type Associate struct {
+	// Entity is the element of the data itself. Change it to change the data,
+	// for example in the change function of CollectedData.Update. It is valid
+	// until an element is added to or removed from its list.
+	Entity *AssociatedEntity
+	// Relationships say what the associate is to the company. In the generation
+	// of 2019 there is one, which follows from the list the associate is in and
+	// from its dates and shares. It is a copy: change Entity instead.
+	Relationships []AssociateRelationship
+}
+
+// Associates yields everybody the data of a company names: authorised and
+// formerly authorised persons, officers, shareholders and beneficial owners,
+// and then the associated_entities of the newer generation. People that only a
+// screening names are not among them.
+func (v *EntityData) Associates() iter.Seq[Associate] {
+	return func(yield func(Associate) bool) {
+		for _, l := range v.associateLists() {
+			for i := range *l.list {
+				entity := &(*l.list)[i]
+				as := append([]AssociateRelationship{entity.relationAs(l.role)}, entity.Relationships...)
+				if !yield(Associate{Entity: entity, Relationships: as}) {
+					return
+				}
+			}
+		}
+		for i := range v.AssociatedEntities {
+			entity := &v.AssociatedEntities[i]
+			if !yield(Associate{Entity: entity, Relationships: slices.Clone(entity.Relationships)}) {
+				return
+			}
+		}
+	}
+}
+
+// associateList is a list of the 2019 generation and what being in it means.
+type associateList struct {
+	role   AssociatedRole
+	list   *[]AssociatedEntity
+	attach func() // puts what holds the list into the data
+}
+
+// associateLists returns the lists of the 2019 generation. Where the data has
+// no officers or owners, their lists are empty and belong to nothing until
+// attach is called.
+func (v *EntityData) associateLists() []associateList {
+	officers, owners := v.Officers, v.OwnershipStructure
+	if officers == nil {
+		officers = new(Officers)
+	}
+	if owners == nil {
+		owners = new(OwnershipStructure)
+	}
+	attached := func() {}
+	asOfficers := func() { v.Officers = officers }
+	asOwners := func() { v.OwnershipStructure = owners }
+	return []associateList{
+		{AssociatedRoleAuthorizedPerson, &v.AuthorizedPersons, attached},
+		{AssociatedRoleUnauthorizedPerson, &v.UnauthorizedPersons, attached},
+		{AssociatedRoleDirector, &officers.Directors, asOfficers},
+		{AssociatedRoleCompanySecretary, &officers.Secretaries, asOfficers},
+		{AssociatedRolePartner, &officers.Partners, asOfficers},
+		{AssociatedRoleTrustee, &officers.Trustees, asOfficers},
+		{AssociatedRoleOther, &officers.Other, asOfficers},
+		{AssociatedRoleResignedOfficer, &officers.Resigned, asOfficers},
+		{AssociatedRoleShareholder, &owners.Shareholders, asOwners},
+		{AssociatedRoleBeneficialOwner, &owners.BeneficialOwners, asOwners},
+	}
+}
+
+// relationAs returns what the list of the role says of the entity, in the
+// newer form.
+func (v *AssociatedEntity) relationAs(role AssociatedRole) AssociateRelationship {
+	tenure := &Tenure{TenureType: TenureTypeCurrent}
+	tenure.Start = cmp.Or(v.AppointedOn, v.NotifiedOn)
+	tenure.End = cmp.Or(v.ResignedOn, v.CeasedOn)
+	if tenure.End != "" || role == AssociatedRoleResignedOfficer || role == AssociatedRoleUnauthorizedPerson {
+		tenure.TenureType = TenureTypeFormer
+	}
+	return AssociateRelationship{
+		AssociatedRole:  role,
+		Tenure:          tenure,
+		OriginalRole:    v.OriginalRole,
+		TotalPercentage: v.TotalPercentage,
+		Shareholdings:   v.Shareholdings,
+	}
+}
+
+// Roles returns the roles of the relationships, each once.
+func (a Associate) Roles() []AssociatedRole {
+	var roles []AssociatedRole
+	for _, r := range a.Relationships {
+		if r.AssociatedRole != "" && !slices.Contains(roles, r.AssociatedRole) {
+			roles = append(roles, r.AssociatedRole)
+		}
+	}
+	return roles
+}
+
+// Has reports whether the associate has the role, now or formerly.
+func (a Associate) Has(role AssociatedRole) bool { return slices.Contains(a.Roles(), role) }
+
+// Current reports whether any relationship holds. One that does not say
+// otherwise does.
+func (a Associate) Current() bool {
+	return len(a.Relationships) == 0 || slices.ContainsFunc(a.Relationships, func(r AssociateRelationship) bool {
+		return r.Tenure == nil || r.Tenure.TenureType != TenureTypeFormer
+	})
+}
+
+// Percentage returns the largest direct share of the relationships, 0 to 100,
+// and whether one is known. Where no total is given, it is the sum of the
+// shareholdings that tell a percentage.
+func (a Associate) Percentage() (float64, bool) {
+	var largest float64
+	known := false
+	for _, r := range a.Relationships {
+		share, ok := r.share()
+		if ok && (!known || share > largest) {
+			largest, known = share, true
+		}
+	}
+	return largest, known
+}
+
+func (v *AssociateRelationship) share() (share float64, ok bool) {
+	if v.TotalPercentage != nil {
+		return *v.TotalPercentage, true
+	}
+	for _, s := range v.Shareholdings {
+		if s.Percentage != nil {
+			share, ok = share+*s.Percentage, true
+		}
+	}
+	return share, ok
+}
+
+// ProfileID returns the id of the associate's own profile, "" if it has none.
+func (a Associate) ProfileID() string {
+	if a.Entity.LinkedProfile == nil {
+		return ""
+	}
+	return a.Entity.LinkedProfile.ID
+}
+
+// Data returns what is known about the associate: the inline data, or what was
+// read of the collected data of the linked profile. It is nil if there is
+// neither, as with a link that was just made. Change the data of a linked
+// profile in that profile, not here.
+func (a Associate) Data() *EntityData {
+	switch {
+	case a.Entity.ImmediateData != nil:
+		return a.Entity.ImmediateData
+	case a.Entity.LinkedProfile != nil:
+		return a.Entity.LinkedProfile.CollectedData
+	}
+	return nil
+}
+
+// Same reports whether both are known to be the same person or company: by the
+// linked profile, by the resolver id or one that was merged into it, or by the
+// associate id. Names are not compared.
+func (a Associate) Same(b Associate) bool {
+	x, y := a.Entity, b.Entity
+	return x == y ||
+		sameID(a.ProfileID(), b.ProfileID()) ||
+		sameID(x.AssociateID, y.AssociateID) ||
+		slices.ContainsFunc(x.resolverIDs(), func(id string) bool {
+			return slices.ContainsFunc(y.resolverIDs(), func(other string) bool { return sameID(id, other) })
+		})
+}
+
+func (v *AssociatedEntity) resolverIDs() []string {
+	return append(slices.Clone(v.MergedResolverIDs), v.ResolverID)
+}
+
+// sameID compares two UUIDs, whose case means nothing (sheet 1.8).
+func sameID(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
+
+// AssociateLink says which profile is to be linked to a company, and as what.
+type AssociateLink struct {
+	// ProfileID is the associate's profile, made with an associated role.
+	ProfileID string
+	// EntityType is what the associate is.
+	EntityType EntityType
+	// Role decides the list that the associate is put in.
+	Role AssociatedRole
+	// TaskVariantIDs are the task variants of the company that the associate is
+	// to be verified for.
+	TaskVariantIDs []string
+}
+
+// LinkAssociate links the profile of an associate to the company that the data
+// belongs to, and returns the element for details such as AppointedOn or
+// TotalPercentage to be set. Passfort then adds the matching product
+// application to the associate's profile (sheet 2.2).
+//
+// It is made for the change function of CollectedData.Update: an associate that
+// is linked already in that role is not linked again, and only lacks the task
+// variants it does not have yet; if nothing is left to do, nothing changes. The
+// list is that of the 2019 generation, the only one whose links are described.
+// A role without a list in it is an ErrInvalidInput, like missing fields and
+// the data of a person.
+func (v *EntityData) LinkAssociate(link AssociateLink) (*AssociatedEntity, error) {
+	if v.EntityType == EntityTypeIndividual {
+		return nil, inputError("only a company has associates")
+	}
+	entity, problem := v.linked(link)
+	if problem != "" {
+		return nil, inputError(problem)
+	}
+	for _, id := range link.TaskVariantIDs {
+		if !slices.ContainsFunc(entity.TaskVariantIDs, func(has string) bool { return sameID(has, id) }) {
+			entity.TaskVariantIDs = append(entity.TaskVariantIDs, id)
+		}
+	}
+	return entity, nil
+}
+
+// linked returns the element for the link: the one that is there, or a new one.
+func (v *EntityData) linked(link AssociateLink) (entity *AssociatedEntity, problem string) {
+	switch {
+	case link.ProfileID == "":
+		return nil, "the id of the associate's profile is empty"
+	case link.EntityType == "":
+		return nil, "the entity type of the associate is empty"
+	}
+	for a := range v.Associates() {
+		if a.Has(link.Role) && sameID(a.ProfileID(), link.ProfileID) {
+			return a.Entity, ""
+		}
+	}
+	for _, l := range v.associateLists() {
+		if l.role != link.Role {
+			continue
+		}
+		l.attach()
+		*l.list = append(*l.list, AssociatedEntity{EntityType: link.EntityType, LinkedProfile: &Profile{ID: link.ProfileID}})
+		return &(*l.list)[len(*l.list)-1], ""
+	}
+	return nil, "collected data has no list for the role of the associate"
+}

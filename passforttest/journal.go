@@ -1,0 +1,277 @@
+package passforttest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Journal keeps the state of a Server beyond the life of its process: see
+// KeepIn. The server appends one record for everything that changed at once,
+// and the records in order give the state again.
+type Journal interface {
+	// Records returns everything that was kept, in order.
+	Records() iter.Seq2[[]byte, error]
+	// Append adds a record. It is called while the server is locked and must
+	// not wait for a disk.
+	Append(record []byte)
+	// Sync returns once every record appended before is kept for good. No answer
+	// leaves the server before that. It is called by many goroutines at once.
+	Sync() error
+	// Full reports whether the records should be replaced by fewer.
+	Full() bool
+	// Rewrite replaces all records. No Append runs at the same time.
+	Rewrite(records iter.Seq[[]byte]) error
+}
+
+// record is what changed between two looks at the server: whole profiles, and
+// the rest of the state as far as it is small.
+type record struct {
+	Time     time.Time           `json:"time"`
+	Random   []byte              `json:"random,omitempty"`
+	Version  int64               `json:"version,omitempty"`
+	Charges  map[string]int      `json:"charges,omitempty"`
+	Profiles []*profile          `json:"profiles,omitempty"`
+	Deleted  []string            `json:"deleted,omitempty"`
+	Products []*Product          `json:"products,omitempty"`
+	Flows    []*Flow             `json:"flows,omitempty"`
+	Keys     map[string]*keyInfo `json:"keys,omitempty"`
+	Tags     map[string]string   `json:"tags,omitempty"`
+	Queued   []*Webhook          `json:"queued,omitempty"`
+	Sent     []string            `json:"sent,omitempty"` // ids of webhooks that were acknowledged
+}
+
+// changes notes what the next record has to hold.
+type changes struct {
+	profiles map[string]bool
+	keys     map[string]*keyInfo
+	tags     map[string]string
+	products []*Product
+	flows    []*Flow
+	queued   []*Webhook
+	sent     []string
+	charged  bool
+}
+
+func (c *changes) any() bool {
+	return c.charged || len(c.profiles)+len(c.keys)+len(c.tags)+len(c.products)+len(c.flows)+len(c.queued)+len(c.sent) > 0
+}
+
+// KeepIn brings the server to the state that the journal holds and from then
+// on keeps every change in it: an answer leaves the server only when the
+// journal holds everything the answer could be about. Unlike a Snapshot it
+// holds the webhooks that wait too. Call it before the server is used, and
+// before SetWebhook.
+//
+// When the journal fails, every call is answered with status 500.
+func (s *Server) KeepIn(j Journal) error {
+	st, last, waiting := newState(), record{}, map[string]*Webhook{}
+	var order []string
+	found := false
+	for raw, err := range j.Records() {
+		if err != nil {
+			return fmt.Errorf("passforttest: journal: %w", err)
+		}
+		var r record
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return fmt.Errorf("passforttest: journal: %w", err)
+		}
+		found = true
+		st.apply(&r)
+		for _, m := range r.Queued {
+			waiting[m.ID] = m
+			order = append(order, m.ID)
+		}
+		for _, id := range r.Sent {
+			delete(waiting, id)
+		}
+		last.Time, last.Random = r.Time, r.Random
+	}
+	st.Order = slices.DeleteFunc(st.Order, func(id string) bool { return st.Profiles[id] == nil })
+	s.enter()
+	defer s.mu.Unlock()
+	if found {
+		if err := s.adopt(st, last.Time, last.Random); err != nil {
+			return fmt.Errorf("passforttest: journal: %w", err)
+		}
+		for _, p := range s.cfg.products {
+			s.addProduct(p)
+		}
+		for _, f := range s.cfg.flows {
+			s.addFlow(f)
+		}
+		for _, id := range order {
+			if m := waiting[id]; m != nil {
+				s.hooks.queue = append(s.hooks.queue, m)
+				delete(waiting, id)
+			}
+		}
+	}
+	s.journal = j
+	s.changes = changes{products: s.state.Products, flows: s.state.Flows}
+	s.commit()
+	return j.Sync()
+}
+
+// apply takes over what a record holds.
+func (st *state) apply(r *record) {
+	st.Version = max(st.Version, r.Version)
+	maps.Copy(st.Charges, r.Charges)
+	maps.Copy(st.Keys, r.Keys)
+	maps.Copy(st.Tags, r.Tags)
+	for _, p := range r.Products {
+		st.Products = put(st.Products, p, func(o *Product) bool { return o.Alias == p.Alias })
+	}
+	for _, f := range r.Flows {
+		st.Flows = put(st.Flows, f, func(o *Flow) bool { return o.Alias == f.Alias })
+	}
+	for _, p := range r.Profiles {
+		if st.Profiles[p.ID] == nil {
+			st.Order = append(st.Order, p.ID)
+		}
+		st.Profiles[p.ID] = p
+	}
+	for _, id := range r.Deleted {
+		delete(st.Profiles, id)
+	}
+}
+
+// put replaces the element that is the same, or appends.
+func put[T any](l []*T, v *T, same func(*T) bool) []*T {
+	if i := slices.IndexFunc(l, same); i >= 0 {
+		l[i] = v
+		return l
+	}
+	return append(l, v)
+}
+
+// touch notes that a profile changes.
+func (s *Server) touch(p *profile) {
+	if s.journal == nil {
+		return
+	}
+	if s.changes.profiles == nil {
+		s.changes.profiles = map[string]bool{}
+	}
+	s.changes.profiles[p.ID] = true
+}
+
+// addKey makes a key valid.
+func (s *Server) addKey(key string, info *keyInfo) {
+	s.state.Keys[key] = info
+	if s.changes.keys == nil {
+		s.changes.keys = map[string]*keyInfo{}
+	}
+	s.changes.keys[key] = info
+}
+
+// charge counts what costs money.
+func (s *Server) charge(what string) {
+	s.state.Charges[what]++
+	s.changes.charged = true
+}
+
+// addTagName makes a tag known.
+func (s *Server) addTagName(name string) {
+	id := s.newID()
+	s.state.Tags[name] = id
+	if s.changes.tags == nil {
+		s.changes.tags = map[string]string{}
+	}
+	s.changes.tags[name] = id
+}
+
+// commit appends what changed since the last time. The caller holds the lock.
+func (s *Server) commit() {
+	if s.journal == nil {
+		s.changes = changes{}
+		return
+	}
+	if !s.changes.any() {
+		return
+	}
+	c := &s.changes
+	r := s.globals()
+	r.Products, r.Flows, r.Keys, r.Tags, r.Queued, r.Sent = c.products, c.flows, c.keys, c.tags, c.queued, c.sent
+	for id := range c.profiles {
+		if p := s.state.Profiles[id]; p != nil {
+			r.Profiles = append(r.Profiles, p)
+		} else {
+			r.Deleted = append(r.Deleted, id)
+		}
+	}
+	slices.SortFunc(r.Profiles, func(a, b *profile) int { return a.Created.Compare(b.Created) })
+	s.changes = changes{}
+	s.journal.Append(encode(r))
+	if s.journal.Full() {
+		_ = s.journal.Rewrite(s.records()) // a journal that fails says so in Sync
+	}
+}
+
+// globals is a record with what is in every record.
+func (s *Server) globals() record {
+	random, _ := s.source.MarshalBinary() // a ChaCha8 always has a state
+	return record{Time: s.tick, Random: random, Version: s.state.Version, Charges: s.state.Charges}
+}
+
+// records is the whole state, a record for each profile.
+func (s *Server) records() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		r := s.globals()
+		st := s.state
+		r.Products, r.Flows, r.Tags, r.Queued = st.Products, st.Flows, st.Tags, s.hooks.queue
+		r.Keys = maps.Clone(st.Keys)
+		delete(r.Keys, s.cfg.apiKey) // every start brings its own
+		if !yield(encode(r)) {
+			return
+		}
+		for _, id := range st.Order {
+			if !yield(encode(record{Time: s.tick, Random: r.Random, Profiles: []*profile{st.Profiles[id]}})) {
+				return
+			}
+		}
+	}
+}
+
+// kept waits until everything that has happened is in the journal.
+func (s *Server) kept() error {
+	s.mu.Lock()
+	j := s.journal
+	s.mu.Unlock()
+	if j == nil {
+		return nil
+	}
+	return j.Sync()
+}
+
+// errNotKept answers a call while the journal fails.
+func errNotKept() *refusal {
+	return refuse(http.StatusInternalServerError, CodeUnknownInternalError, "the state cannot be kept")
+}
+
+// adopt replaces the state. The caller holds the lock.
+func (s *Server) adopt(st *state, at time.Time, random []byte) error {
+	if st.Profiles == nil || st.Keys == nil || st.Charges == nil || st.Tags == nil {
+		return errors.New("the state is incomplete")
+	}
+	if err := s.source.UnmarshalBinary(random); err != nil {
+		return err
+	}
+	if behind := at.Sub(s.clockNow()); behind > 0 {
+		s.offset += behind
+	}
+	maps.DeleteFunc(st.Keys, func(_ string, k *keyInfo) bool { return k.Kind == keyMaster })
+	st.Keys[s.cfg.apiKey] = &keyInfo{Name: s.cfg.apiKeyName, Kind: keyMaster}
+	s.state, s.tick = st, at
+	s.due.items = nil
+	for _, id := range st.Order {
+		s.resume(st.Profiles[id])
+	}
+	s.changed()
+	return nil
+}

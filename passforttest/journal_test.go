@@ -1,0 +1,188 @@
+package passforttest_test
+
+import (
+	"encoding/json"
+	"errors"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+// memory is a Journal that keeps everything and can fail.
+type memory struct {
+	mu      sync.Mutex
+	records [][]byte
+	synced  int
+	fails   error
+	full    bool
+}
+
+func (m *memory) Records() iter.Seq2[[]byte, error] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	records := slices.Clone(m.records)
+	return func(yield func([]byte, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *memory) Append(record []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records = append(m.records, record)
+}
+
+func (m *memory) Sync() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.synced = len(m.records)
+	return m.fails
+}
+
+func (m *memory) Full() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.full
+}
+
+func (m *memory) Rewrite(records iter.Seq[[]byte]) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records = slices.Collect(records)
+	return nil
+}
+
+func (m *memory) clone() *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &memory{records: slices.Clone(m.records)}
+}
+
+// stateOf is the state part of a snapshot.
+func stateOf(t *testing.T, srv *passforttest.Server) string {
+	t.Helper()
+	saved, err := srv.Snapshot()
+	require.NoError(t, err)
+	var in struct{ State json.RawMessage }
+	require.NoError(t, json.Unmarshal(saved, &in))
+	return string(in.State)
+}
+
+// masterName is the name of the master key, which is the server's own and not
+// part of the journal.
+func masterName(t *testing.T, state string, srv *passforttest.Server) string {
+	t.Helper()
+	return text(decode(t, state), "keys", srv.APIKey(), "name")
+}
+
+// keep makes the server of a test write a journal and, when the test is over,
+// checks that a second server gets the same state out of it.
+func keep(t *testing.T, srv *passforttest.Server) *memory {
+	t.Helper()
+	j := &memory{}
+	require.NoError(t, srv.KeepIn(j))
+	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
+		want := stateOf(t, srv)
+		again := passforttest.New(passforttest.WithAPIKey(srv.APIKey()), passforttest.WithClock(passforttest.NewClock(time.Time{})))
+		defer again.Close()
+		require.NoError(t, again.KeepIn(j.clone()))
+		got := strings.Replace(stateOf(t, again), `"name":"Simulator key"`, `"name":"`+masterName(t, want, srv)+`"`, 1)
+		require.Equal(t, decode(t, want), decode(t, got), "the journal does not give the state again")
+	})
+	return j
+}
+
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	w := start(t, byHand()...)
+	id := w.person()
+	check := text(w.post("/profiles/"+id+"/checks?mode=async", `{"check_type":"IDENTITY_CHECK"}`).object(t), "id")
+	gone := w.person()
+	w.post("/profiles/"+gone+"/delete", `{"confirm_id":"`+gone+`"}`)
+	require.Equal(t, len(w.journal.records), w.journal.synced, "an answer left before its record was kept")
+
+	b := passforttest.New(byHand()...)
+	defer b.Close()
+	copied := w.journal.clone()
+	copied.full = true
+	require.NoError(t, b.KeepIn(copied))
+	require.Len(t, copied.records, 2, "the rest and one profile")
+	b.AdvanceClock(time.Minute)
+	require.Contains(t, stateOf(t, b), check)
+	require.Equal(t, 1, b.Charges()["IDENTITY_CHECK"])
+}
+
+func TestJournalKeepsWaitingWebhooks(t *testing.T) {
+	t.Parallel()
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer refuses.Close()
+	w := start(t)
+	w.srv.SetWebhook(refuses.URL, "secret", false)
+	w.person()
+	want := w.srv.PendingWebhooks()
+	require.NotEmpty(t, want)
+
+	b := passforttest.New()
+	defer b.Close()
+	require.NoError(t, b.KeepIn(w.journal.clone()))
+	got := b.PendingWebhooks()
+	require.Equal(t, ids(want), ids(got))
+	w.srv.SetWebhook("", "", false)
+}
+
+func ids(hooks []passforttest.Webhook) (out []string) {
+	for _, h := range hooks {
+		out = append(out, h.ID)
+	}
+	return out
+}
+
+func TestJournalRewritesItself(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.journal.full = true
+	for range 5 {
+		w.person()
+	}
+	require.Len(t, w.journal.records, 6, "the rest and five profiles")
+}
+
+func TestJournalThatFails(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.journal.fails = errors.New("no space")
+	require.Equal(t, http.StatusInternalServerError, w.post("/profiles", newPerson).status)
+	require.False(t, w.srv.Requests()[0].Applied)
+	w.journal.fails = nil
+}
+
+func TestKeepInRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	for name, raw := range map[string]string{
+		"no JSON":   `x`,
+		"no random": `{"time":"2030-01-01T00:00:00Z"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := passforttest.New()
+			defer srv.Close()
+			require.Error(t, srv.KeepIn(&memory{records: [][]byte{[]byte(raw)}}))
+		})
+	}
+}

@@ -1,0 +1,316 @@
+package passfort_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+// statusFor delivers a body to a handler that fails for some messages and
+// parks some of those. It returns the status, and an error if the delivery was
+// acknowledged without all of it being handled or parked, or if the answer tells
+// anything.
+func statusFor(ctx context.Context, body []byte, header bool, logged io.Writer) (int, error) {
+	committed := map[string]bool{}
+	handled, failed, parked := 0, 0, 0
+	h, err := passfort.NewWebhookHandler([]string{goldenSecret},
+		passfort.WithWebhookLogger(slog.New(slog.NewTextHandler(logged, nil))),
+		passfort.WithWebhookStore(&scriptedStore{
+			seen:   func(id string) (bool, error) { return committed[id], nil },
+			commit: func(id string) error { committed[id] = true; return nil },
+		}),
+		passfort.WithPark(1, func(_ context.Context, e *passfort.WebhookEvent, _ error) error {
+			if crc32.ChecksumIEEE(e.Data)%2 == 0 {
+				return errors.New("nowhere to put it")
+			}
+			parked++
+			return nil
+		}))
+	if err != nil {
+		return 0, err
+	}
+	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+		if crc32.ChecksumIEEE([]byte(e.ID))%3 == 0 {
+			failed++
+			return errors.New("no")
+		}
+		handled++
+		return nil
+	})
+	r := delivery(ctx, string(body))
+	r.Header = http.Header{}
+	if header {
+		r.Header = bearer(goldenSecret)
+	}
+	w := send(h, r)
+	answer := http.StatusText(w.Code) + "\n"
+	if w.Code == http.StatusOK {
+		answer = ""
+	}
+	switch {
+	case w.Body.String() != answer:
+		return w.Code, fmt.Errorf("status %d with an answer of its own", w.Code)
+	case len(committed) != handled+parked:
+		return w.Code, fmt.Errorf("%d committed, %d handled, %d parked", len(committed), handled, parked)
+	}
+	switch w.Code {
+	case http.StatusOK:
+		if handled+parked == 0 || failed != parked {
+			return w.Code, fmt.Errorf("acknowledged with %d handled, %d failed, %d parked", handled, failed, parked)
+		}
+	case http.StatusInternalServerError:
+		if failed != parked+1 {
+			return w.Code, fmt.Errorf("refused with %d failed, %d parked", failed, parked)
+		}
+	case http.StatusBadRequest, http.StatusUnauthorized:
+		if handled+failed+parked > 0 {
+			return w.Code, fmt.Errorf("status %d after a message was handled", w.Code)
+		}
+	default:
+		return w.Code, fmt.Errorf("status %d", w.Code)
+	}
+	return w.Code, nil
+}
+
+// mutated returns a body with a few changes of the kind that break decoders.
+func mutated(random *rand.Rand, bodies [][]byte) []byte {
+	b := bytes.Clone(bodies[random.IntN(len(bodies))])
+	if random.IntN(4) == 0 { // still JSON
+		i := random.IntN(len(b) + 1)
+		for range random.IntN(3) {
+			if j := bytes.IndexByte(b[i:], '"'); j >= 0 {
+				i += j + 1
+			}
+		}
+		if i < len(b) && 'a' <= b[i]|0x20 && b[i]|0x20 <= 'z' {
+			b[i] ^= byte(random.UintN(8))
+		}
+		return b
+	}
+	for range 1 + random.IntN(4) {
+		if len(b) == 0 {
+			b = []byte("{")
+		}
+		i, j := random.IntN(len(b)), random.IntN(len(b))
+		i, j = min(i, j), max(i, j)
+		switch random.IntN(8) {
+		case 0:
+			b[i] = byte(random.UintN(256))
+		case 1:
+			b = b[:i]
+		case 2:
+			b = append(b[:i:i], b[j:]...)
+		case 3:
+			b = append(b[:j:j], b[i:]...)
+		case 4:
+			tokens := `{}[]",:\` + "\xff\x00"
+			b = append(b[:i:i], append([]byte{tokens[random.IntN(len(tokens))]}, b[i:]...)...)
+		case 5:
+			other := bodies[random.IntN(len(bodies))]
+			b = append(b[:i:i], other[random.IntN(len(other)+1):]...)
+		case 6:
+			words := []string{`"event"`, `"id"`, `"secret"`, `"data"`, `null`, `1e999`, `"\ud800"`, goldenSecret, `[{"event":"X"}]`, `"event":"X",`}
+			b = append(b[:i:i], append([]byte(words[random.IntN(len(words))]), b[i:]...)...)
+		case 7:
+			b = bytes.ReplaceAll(b, []byte(goldenSecret), []byte("X"+goldenSecret[1:]))
+		}
+	}
+	return b
+}
+
+// privacy passes on what is written and notes whether it says what it must not.
+type privacy struct {
+	secrets []string
+	lines   atomic.Int64
+	leaked  atomic.Bool
+}
+
+func (p *privacy) Write(line []byte) (int, error) {
+	p.lines.Add(1)
+	for _, s := range p.secrets {
+		if bytes.Contains(line, []byte(s)) {
+			p.leaked.Store(true)
+		}
+	}
+	return len(line), nil
+}
+
+func TestWebhookMutatedBodies(t *testing.T) {
+	t.Parallel()
+	n := 50_000
+	if testing.Short() {
+		n = 1000
+	}
+	if os.Getenv("PASSFORT_LONG") == "1" {
+		n = 1_000_000
+	}
+	seed := rand.Uint64()
+	if s := os.Getenv("PASSFORT_SEED"); s != "" {
+		var err error
+		seed, err = strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("PASSFORT_SEED=%d", seed)
+	var bodies [][]byte
+	for _, tt := range shapes {
+		if len(tt.body) < 1000 {
+			bodies = append(bodies, []byte(tt.body))
+		}
+	}
+	for _, tt := range authCases {
+		bodies = append(bodies, []byte(tt.body))
+	}
+	for _, name := range []string{"product_status_changed", "collected_data_updated", "check_completed", "manual_action_required", "customer_request_changed", "events_created"} {
+		message := golden(t, name)
+		bodies = append(bodies, message, batchOf(message, 3))
+	}
+	logged := &privacy{secrets: []string{goldenSecret, goldenSecret[1:], "Robin", "Specimen"}}
+	workers := runtime.GOMAXPROCS(0)
+	statuses := make([]map[int]int, workers)
+	var running sync.WaitGroup
+	for w := range workers {
+		statuses[w] = map[int]int{}
+		running.Go(func() {
+			random := rand.New(rand.NewPCG(seed, uint64(w)))
+			for i := w; i < n; i += workers {
+				body := mutated(random, bodies)
+				status, err := statusFor(t.Context(), body, random.IntN(8) > 0, logged)
+				if err != nil {
+					t.Errorf("%v: %q", err, body)
+					return
+				}
+				statuses[w][status]++
+			}
+		})
+	}
+	running.Wait()
+	require.False(t, logged.leaked.Load(), "the log tells nothing")
+	total := map[int]int{}
+	for _, s := range statuses {
+		for status, times := range s {
+			total[status] += times
+		}
+	}
+	t.Logf("%d bodies, by status: %v; %d log lines", n, total, logged.lines.Load())
+	for _, status := range []int{200, 400, 401, 500} {
+		require.Greater(t, total[status], n/100, "the bodies reach every answer")
+	}
+	require.GreaterOrEqual(t, logged.lines.Load(), int64(n))
+}
+
+// batchOf returns a batch of n times the message, with ids of their own.
+func batchOf(message []byte, n int) []byte {
+	var all []string
+	for i := range n {
+		all = append(all, strings.Replace(string(message), `"id"`, fmt.Sprintf(`"number":%d,"id"`, i), 1))
+	}
+	return []byte("[" + strings.Join(all, ",") + "]")
+}
+
+// zeros is a body that never ends by itself.
+type zeros struct{ left, read int }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), z.left)
+	clear(p[:n])
+	z.left, z.read = z.left-n, z.read+n
+	return n, nil
+}
+
+func TestWebhookHugeBodyOverTheWire(t *testing.T) {
+	t.Parallel()
+	const size = 100_000_000
+	for name, length := range map[string]int64{"announced": size, "in chunks": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHandler(t)
+			status := make(chan int, 1)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, r)
+				status <- rec.Code
+				w.Header().Set("Connection", "close")
+				w.WriteHeader(rec.Code)
+			}))
+			defer server.Close()
+			body := &zeros{left: size}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+			require.NoError(t, err)
+			r.ContentLength = length
+			r.Header = bearer("s")
+			resp, err := server.Client().Do(r)
+			if err == nil { // else the server hung up while the body was on its way
+				defer resp.Body.Close()
+				require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
+			}
+			require.Equal(t, http.StatusRequestEntityTooLarge, <-status)
+			require.Less(t, body.read, size/2, "it was not read to the end")
+		})
+	}
+}
+
+// instantly delivers webhooks to a handler without a network.
+type instantly struct{ handler http.Handler }
+
+func (i instantly) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	i.handler.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+func TestWebhookWakesWaitAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inbox := passfort.NewCheckInbox()
+		h := newHandler(t)
+		h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
+		var delivered time.Time
+		h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+			if e.Event == passfort.EventCheckCompleted {
+				delivered = time.Now()
+			}
+			return nil
+		})
+		sim := passforttest.New(passforttest.WithCheckTime(7*time.Second), passforttest.WithWebhookClient(&http.Client{Transport: instantly{h}}))
+		defer sim.Close()
+		sim.SetWebhook("http://localhost/webhooks", "s", false)
+		client := sim.Client()
+		id := newPerson(t, sim, client)
+		check, err := client.Checks.Run(t.Context(), id, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
+		require.NoError(t, err)
+		require.False(t, check.Done())
+		start := time.Now()
+		check, err = client.Checks.Wait(t.Context(), id, check.ID, &passfort.WaitOptions{
+			MinInterval: 30 * time.Second, MaxInterval: 30 * time.Second, Inbox: inbox,
+		})
+		require.NoError(t, err)
+		require.True(t, check.Done())
+		require.False(t, delivered.IsZero())
+		require.Less(t, time.Since(start), 8*time.Second)
+		require.LessOrEqual(t, time.Since(delivered), 20*time.Millisecond, "by the clock of the bubble, where work takes no time and waiting does")
+	})
+}
