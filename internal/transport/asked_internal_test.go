@@ -53,6 +53,29 @@ func TestAskedWait(t *testing.T) {
 	}
 }
 
+func TestQuotaOf(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name             string
+		remaining, reset string
+		want             *Quota
+	}{
+		{"nothing said", "", "", nil},
+		{"no number", "many", "5", nil},
+		{"negative", "-1", "5", nil},
+		{"none left", "0", "5", &Quota{Reset: 5 * time.Second}},
+		{"some left", " 41 ", "", &Quota{Remaining: 41}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			h := http.Header{}
+			h.Set("X-RateLimit-Remaining", row.remaining)
+			h.Set("X-RateLimit-Reset-Secs", row.reset)
+			require.Equal(t, row.want, QuotaOf(h))
+		})
+	}
+}
+
 func TestBackoffGrowsAndIsBounded(t *testing.T) {
 	t.Parallel()
 	p := Policy{MinBackoff: 100 * time.Millisecond, MaxBackoff: time.Second}

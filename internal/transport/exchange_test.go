@@ -306,6 +306,57 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 	}
 }
 
+// What the attempts themselves took counts.
+func TestTimeOfAttemptsIsPartOfTheBudget(t *testing.T) {
+	for asked, attempts := range map[string]int{"29": 2, "31": 1} {
+		t.Run(asked, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				slow := func(*http.Request) reply {
+					<-time.After(30 * time.Second)
+					return respond(429, strings.NewReader(""), "Retry-After", asked)
+				}
+				res, _ := do(t, &transport.Call{Class: transport.Safe}, slow, answer(200, "{}"))
+				require.Equal(t, attempts, res.Attempts)
+			})
+		})
+	}
+}
+
+// The little more is never so much that the wait ends after the deadline.
+func TestSpreadStaysBeforeTheDeadline(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for range 100 {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			res, _ := doIn(ctx, &transport.Call{Class: transport.Safe}, policy, answer(429, "", "Retry-After", "9.99"), answer(200, "{}"))
+			cancel()
+			require.NoError(t, res.Err)
+			require.Equal(t, 200, res.Status)
+		}
+	})
+}
+
+// Our own waits are spread already: nothing is put on top.
+func TestBackoffIsNotExceeded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := transport.Policy{MaxAttempts: 2, MinBackoff: time.Second, MaxBackoff: time.Second, MaxElapsed: time.Minute}
+		for range 500 {
+			_, s := doIn(t.Context(), &transport.Call{Class: transport.Safe}, p, answer(503, ""), answer(200, "{}"))
+			require.LessOrEqual(t, s.at[1].Sub(s.at[0]), time.Second)
+		}
+	})
+}
+
+// Lost is about earlier attempts.
+func TestLastAttemptIsNotEarlier(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := policy
+		p.MaxAttempts = 1
+		res, _ := doIn(t.Context(), &transport.Call{Class: transport.Idempotent}, p, answer(503, ""))
+		require.False(t, res.Lost)
+		require.True(t, res.Uncertain())
+	})
+}
+
 func TestAttemptLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		slow := func(req *http.Request) reply {
@@ -633,6 +684,15 @@ func TestRedirectsWithoutEnd(t *testing.T) {
 		require.Equal(t, 307, res.Status)
 		require.Len(t, s.urls, 4, "three are followed")
 		require.Equal(t, 1, res.Attempts)
+	})
+}
+
+func TestRedirectToNowhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		res, s := do(t, &transport.Call{Class: transport.Safe, Method: http.MethodGet}, answer(307, "", "Location", "https://[broken"))
+		require.Error(t, res.Err)
+		require.NotContains(t, res.Err.Error(), "profiles")
+		require.Len(t, s.urls, 1)
 	})
 }
 
