@@ -23,6 +23,9 @@ import (
 const nowhere = "http://127.0.0.1:1/4.0"
 
 func TestNothingLostNothingTwice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts and kills processes for many seconds")
+	}
 	total, killEvery := pick(3_000, 50_000), pick(1500*time.Millisecond, 5*time.Second)
 	f := newFleet(t, newEngine(t, testLayout()), nowhere, 3)
 	lanes := newLanes(f.url(), 4, total, 300)
@@ -58,6 +61,9 @@ func TestNothingLostNothingTwice(t *testing.T) {
 }
 
 func TestEngineDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts and kills processes for many seconds")
+	}
 	down := pick(3*time.Second, 20*time.Second)
 	dir, port := t.TempDir(), freePort(t)
 	engine := startEngineProcess(t, dir, port, alwaysSync)
@@ -165,6 +171,9 @@ func newAccount(t *testing.T, profiles int) (*passforttest.Server, *writes, stri
 }
 
 func TestBulkWithKills(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts and kills processes for many seconds")
+	}
 	profiles, killEvery := pick(1_200, 100_000), pick(time.Second, 5*time.Second)
 	_, count, base := newAccount(t, profiles)
 	f := newFleet(t, newEngine(t, testLayout()), base, 3)
@@ -232,6 +241,9 @@ func TestBulkWithKills(t *testing.T) {
 }
 
 func TestScaling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts and kills processes for many seconds")
+	}
 	total := pick(1_000, 20_000)
 	for _, sync := range pick([]string{alwaysSync}, []string{alwaysSync, lazySync}) {
 		for _, workers := range []int{1, 2, 3} {

@@ -168,6 +168,17 @@ func eval[T any](v *visitor, expression string) T {
 	return out
 }
 
+// arrive waits until the page has this path. While the browser is on its way,
+// there is no page to ask.
+func (v *visitor) arrive(path string) {
+	v.t.Helper()
+	for ; ; v.pause() {
+		if now, err := chromedp.Run(v.ctx, chromedp.Evaluate[string]("location.pathname")); err == nil && now == path {
+			return
+		}
+	}
+}
+
 // frame is the document of the hosted form in the page.
 type frame struct {
 	v  *visitor

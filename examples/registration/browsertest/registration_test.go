@@ -51,9 +51,7 @@ func (v *visitor) static(w *world) {
 		document.querySelector("main").prepend(link);
 	})()`)
 	v.click("#email")
-	for eval[string](v, "location.pathname") != "/request" {
-		v.pause()
-	}
+	v.arrive("/request")
 	v.see("#collection-wrapper iframe")
 }
 
