@@ -240,7 +240,7 @@ func conflict(latest *version, failed error) error {
 }
 
 // Error returns the text of the failed write.
-func (e *ConflictError) Error() string { return e.failed.Error() }
+func (e *ConflictError) Error() string { return failedText(e.failed) }
 
 // Unwrap returns the *Error of the failed write.
 func (e *ConflictError) Unwrap() error { return e.failed }

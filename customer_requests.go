@@ -84,6 +84,9 @@ func (s *FormsService) StartRegistration(ctx context.Context, params *Registrati
 	if problem := params.problem(); problem != "" {
 		return nil, s.road.refuse(opFormsCreateCustomerRequest, problem)
 	}
+	if ctx == nil {
+		return nil, s.road.refuse(opFormsCreateCustomerRequest, "the context is nil")
+	}
 	out := &Registration{ProfileID: params.ProfileID}
 	var err error
 	if out.ProfileID == "" {
@@ -375,7 +378,7 @@ type RegistrationError struct {
 }
 
 // Error returns the text of the failed call.
-func (e *RegistrationError) Error() string { return e.failed.Error() }
+func (e *RegistrationError) Error() string { return failedText(e.failed) }
 
 // Unwrap returns the *Error of the failed call.
 func (e *RegistrationError) Unwrap() error { return e.failed }

@@ -366,7 +366,11 @@ func (v StoredImage) GoString() string { return v.String() }
 
 // Error tells how many images are stored and what failed first.
 func (e *SubmitError) Error() string {
-	return fmt.Sprintf("%v; %d of the images are stored", e.failed[0], len(e.Stored))
+	var first error
+	if len(e.failed) > 0 {
+		first = e.failed[0]
+	}
+	return fmt.Sprintf("%s; %d of the images are stored", failedText(first), len(e.Stored))
 }
 
 // Unwrap returns the *Error of each call that failed: uploads, or the creation

@@ -338,6 +338,15 @@ func (e *Error) Body() []byte {
 	return slices.Clone(e.answer.body[:min(len(e.answer.body), 1<<20)])
 }
 
+// failedText is the text of the failed call in the error types that hold one. A
+// value that a program made itself has none.
+func failedText(failed error) string {
+	if failed == nil {
+		return "passfort: the call failed"
+	}
+	return failed.Error()
+}
+
 // jsonText encodes the text of an error as a JSON string.
 func jsonText(err error) []byte {
 	text, _ := json.Marshal(err.Error())
@@ -423,17 +432,22 @@ func (r errorsRule) refusals(body []byte) []ErrorDetail {
 	return errorItems(answer.Errors)
 }
 
-// errorItems decodes the value of "errors": a list, or one bare object.
+// errorItems decodes the value of "errors": a list, or one bare object. An empty
+// one of either is no error.
 func errorItems(raw json.RawMessage) []ErrorDetail {
 	var list []ErrorDetail
 	if wire.Unmarshal(raw, &list) == nil {
 		return list
 	}
 	var one ErrorDetail
-	if wire.Unmarshal(raw, &one) == nil {
+	if wire.Unmarshal(raw, &one) == nil && !isEmptyObject(raw) {
 		return []ErrorDetail{one}
 	}
 	return nil
+}
+
+func isEmptyObject(raw json.RawMessage) bool {
+	return len(bytes.Trim(raw, "{} \t\r\n")) == 0
 }
 
 // refusedWith returns the error items of an answer outside 2xx, if it has any.

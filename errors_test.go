@@ -89,6 +89,10 @@ func TestErrorsThatAreResults(t *testing.T) {
 	require.Len(t, found.Companies, 1)
 	require.Len(t, found.Errors, 1)
 
+	c = newClient(t, serve(t, respond(200, `{"id":"x","errors":{ }}`)))
+	_, err = c.Profiles.Get(t.Context(), pid)
+	require.NoError(t, err)
+
 	c = newClient(t, serve(t, respond(200, `{"id":"x","errors":[]}`)))
 	require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
 
@@ -334,6 +338,14 @@ func TestErrorText(t *testing.T) {
 }
 
 // A conflict prints what the failed write prints, and never the data.
+// A fake of a service may return them without a call behind them.
+func TestErrorsOfOnesOwnHaveAText(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{&passfort.ConflictError{}, &passfort.RegistrationError{}, &passfort.SubmitError{}} {
+		require.Contains(t, err.Error(), "the call failed")
+	}
+}
+
 func TestConflictErrorText(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {

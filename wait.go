@@ -51,7 +51,7 @@ func (o *WaitOptions) polled(attempt int) {
 // keepWaiting returns nil if a question that failed may succeed next time.
 func keepWaiting(ctx context.Context, err error) error {
 	var failed *Error
-	if ctx.Err() != nil {
+	if ctx != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if errors.As(err, &failed) && failed.Transient() {
