@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -244,6 +245,9 @@ func (e *ConflictError) Error() string { return failedText(e.failed) }
 
 // Unwrap returns the *Error of the failed write.
 func (e *ConflictError) Unwrap() error { return e.failed }
+
+// Format prints what Error returns for every verb.
+func (e *ConflictError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *ConflictError) GoString() string { return e.Error() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -382,6 +383,9 @@ func (e *RegistrationError) Error() string { return failedText(e.failed) }
 
 // Unwrap returns the *Error of the failed call.
 func (e *RegistrationError) Unwrap() error { return e.failed }
+
+// Format prints what Error returns for every verb.
+func (e *RegistrationError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *RegistrationError) GoString() string { return e.Error() }

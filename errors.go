@@ -185,6 +185,9 @@ type ErrorDetail struct {
 // String returns the code, without the message.
 func (v ErrorDetail) String() string { return strings.TrimPrefix(v.Code.Error(), "passfort: ") }
 
+// Format prints what String returns for every verb.
+func (v ErrorDetail) Format(f fmt.State, verb rune) { formatText(f, verb, v.String()) }
+
 // GoString returns what String returns.
 func (v ErrorDetail) GoString() string { return v.String() }
 
@@ -253,6 +256,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Format prints what Error returns for every verb.
+func (e *Error) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *Error) GoString() string { return e.Error() }
@@ -345,6 +351,15 @@ func failedText(failed error) string {
 		return "passfort: the call failed"
 	}
 	return failed.Error()
+}
+
+// formatText prints a text as a string, also for verbs that strings do not have:
+// fmt would print the fields of the value then.
+func formatText(f fmt.State, verb rune, text string) {
+	if !strings.ContainsRune("qxX", verb) {
+		verb = 's'
+	}
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), text)
 }
 
 // jsonText encodes the text of an error as a JSON string.

@@ -3,6 +3,7 @@ package passfort_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -196,7 +197,7 @@ func printed(t *testing.T, err error) string {
 	var out bytes.Buffer
 	slog.New(slog.NewTextHandler(&out, nil)).Error("failed", "error", err)
 	slog.New(slog.NewJSONHandler(&out, nil)).Error("failed", "error", err)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%U"} {
 		fmt.Fprintf(&out, verb+"\n", err)
 	}
 	asJSON, jsonErr := json.Marshal(err)
@@ -206,6 +207,9 @@ func printed(t *testing.T, err error) string {
 	if errors.As(err, &failure) {
 		fmt.Fprintf(&out, "%v %+v %#v", *failure, *failure, *failure)
 		fmt.Fprintf(&out, "%v %+v %#v", failure.Errors, failure.Errors, failure.Errors)
+		for _, detail := range failure.Errors {
+			fmt.Fprintf(&out, "%d %t %U", detail, detail, detail) //nolint:govet // the verbs are the point
+		}
 	}
 	var waited *passfort.WaitError
 	if errors.As(err, &waited) {
@@ -343,6 +347,8 @@ func TestErrorsOfOnesOwnHaveAText(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{&passfort.ConflictError{}, &passfort.RegistrationError{}, &passfort.SubmitError{}} {
 		require.Contains(t, err.Error(), "the call failed")
+		require.Equal(t, strconv.Quote(err.Error()), fmt.Sprintf("%q", err))
+		require.Equal(t, hex.EncodeToString([]byte(err.Error())), fmt.Sprintf("%x", err))
 	}
 }
 

@@ -94,6 +94,9 @@ func (e *WaitError) Error() string {
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.cause }
 
+// Format prints what Error returns for every verb.
+func (e *WaitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+
 // GoString returns what Error returns.
 func (e *WaitError) GoString() string { return e.Error() }
 
