@@ -208,7 +208,7 @@ func printed(t *testing.T, err error) string {
 		fmt.Fprintf(&out, "%v %+v %#v", *failure, *failure, *failure)
 		fmt.Fprintf(&out, "%v %+v %#v", failure.Errors, failure.Errors, failure.Errors)
 		for _, detail := range failure.Errors {
-			fmt.Fprintf(&out, "%d %t %U", detail, detail, detail) //nolint:govet // the verbs are the point
+			fmt.Fprintf(&out, "%d %t %U", detail, detail, detail)
 		}
 	}
 	var waited *passfort.WaitError
