@@ -51,7 +51,7 @@ func TestNewRefuses(t *testing.T) {
 			require.NotContains(t, err.Error(), "secret")
 		})
 	}
-	for _, good := range []string{"https://api.passfort.com/4.0", "http://127.0.0.1:4010/4.0/", "http://[::1]:4010", "http://localhost:4010"} {
+	for _, good := range []string{"https://api.passfort.com/4.0", "http://127.0.0.1:4010/4.0/", "http://[::1]:4010", "http://LOCALHOST:4010"} {
 		_, err := passfort.New("k", passfort.WithBaseURL(good), nil)
 		require.NoError(t, err, good)
 	}

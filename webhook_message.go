@@ -31,8 +31,8 @@ var (
 // that cannot use a WebhookHandler. The caller cares for duplicates.
 //
 // The header "Authorization: Bearer <secret>" must carry one of the secrets. If
-// it is missing, every message must carry one in its body; in any case no message
-// may carry another one (sheet 4.2). Otherwise the error is
+// it is missing, every message must carry one in its body, or the object that
+// holds them; in any case none may carry another one (sheet 4.2). Otherwise the error is
 // ErrWebhookUnauthorized, also when there is no secret to compare with. A body
 // without a right header that cannot be read counts as unauthorized too.
 //
@@ -194,8 +194,13 @@ func (r *webhookReader) envelopeOrBatch() ([]webhookMessage, error) {
 	case len(batches) != 1:
 		return nil, errNoWebhook
 	}
-	if m.secret == secretWrong {
-		batches[0][0].secret = secretWrong
+	// The object's own secret speaks for the messages that carry none; a wrong
+	// one is as wrong as a message's.
+	for i := range batches[0] {
+		message := &batches[0][i]
+		if m.secret == secretWrong || message.secret == secretMissing {
+			message.secret = m.secret
+		}
 	}
 	return batches[0], nil
 }

@@ -3,7 +3,6 @@ package transport
 import (
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +14,7 @@ import (
 // 429 alone: first the time until one call is allowed, then the time until the
 // bucket is full.
 func askedWait(status int, h http.Header, now time.Time) time.Duration {
-	if !slices.Contains(transient, status) {
+	if status/100 == 2 {
 		return 0
 	}
 	if wait := retryAfter(h.Get("Retry-After"), now); wait > 0 {

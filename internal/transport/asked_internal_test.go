@@ -39,7 +39,7 @@ func TestAskedWait(t *testing.T) {
 		{"no end", 429, map[string]string{retry: "+Inf"}, 0},
 		{"more than there is", 429, map[string]string{retry: "1e300"}, math.MaxInt64},
 		{"rate limit headers of another refusal", 503, map[string]string{retry: "2", reset: "3"}, 0},
-		{"a refusal that a repeat does not help", 400, map[string]string{after: "7"}, 0},
+		{"a refusal that is not repeated", 403, map[string]string{after: "7"}, 7 * time.Second},
 		{"a success", 200, map[string]string{after: "7", reset: "3"}, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
