@@ -96,6 +96,14 @@ func TestBadInput(t *testing.T) {
 		{"no application", failed(c.Applications.Create(ctx, pid, nil)), "the application request is nil"},
 		{"no status", failed(c.Applications.SetStatus(ctx, pid, oid, "")), "the status is empty"},
 		{"no condition", failed(c.Applications.Wait(ctx, pid, oid, nil, nil)), "the condition to wait for is nil"},
+		{"ETag with a line end", failed(c.CollectedData.Replace(ctx, pid, &passfort.CollectedData{EntityData: *passfort.NewCompany(), ETag: "W/\"1\n\""})), "a header has characters that a header cannot hold"},
+		{"header with a line end", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"X-New": {"a\nb"}}})), "a header has characters that a header cannot hold"},
+		{"header without a name", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"": {"a"}}})), "a header has a name that no header has"},
+		{"header with a space in its name", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"X New": {"a"}}})), "a header has a name that no header has"},
+		{"no context for a check", failed(c.Checks.Wait(nil, pid, oid, nil)), "the context is nil"},                                                                                  //nolint:staticcheck // the point of the row
+		{"no context for an application", failed(c.Applications.Wait(nil, pid, oid, func(*passfort.Application) bool { return false }, nil)), "the context is nil"},                  //nolint:staticcheck // the point of the row
+		{"no context for a customer request", failed(c.Forms.Wait(nil, pid, nil)), "the context is nil"},                                                                             //nolint:staticcheck // the point of the row
+		{"no context for a registration", failed(c.Forms.StartRegistration(nil, &passfort.RegistrationParams{ProfileID: pid, FlowTemplate: "f", Theme: "t"})), "the context is nil"}, //nolint:staticcheck // the point of the row
 		{"no change", failed(c.CollectedData.Update(ctx, pid, nil)), "the change function is nil"},
 		{"no check", failed(c.Checks.Run(ctx, pid, nil)), "the check request is nil"},
 		{"no check type", failed(c.Checks.Run(ctx, pid, &passfort.CheckRequest{})), "the check type is empty"},

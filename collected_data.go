@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -240,10 +241,13 @@ func conflict(latest *version, failed error) error {
 }
 
 // Error returns the text of the failed write.
-func (e *ConflictError) Error() string { return e.failed.Error() }
+func (e *ConflictError) Error() string { return failedText(e.failed) }
 
 // Unwrap returns the *Error of the failed write.
 func (e *ConflictError) Unwrap() error { return e.failed }
+
+// Format prints what Error returns for every verb.
+func (e *ConflictError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *ConflictError) GoString() string { return e.Error() }

@@ -104,6 +104,29 @@ func TestEncodingJSONIsAsLossless(t *testing.T) {
 	}
 }
 
+// encoding/json hands a null to the element of a list or a map, but not to a pointer.
+func TestEncodingJSONKeepsNulls(t *testing.T) {
+	t.Parallel()
+	const doc = `{"List":[null,{"id":"d","new":1}],"Map":{"a":null},"One":null,"Data":null}`
+	var got struct {
+		List []passfort.Document
+		Map  map[string]passfort.DatedAddress
+		One  passfort.Profile
+		Data passfort.CollectedData
+	}
+	got.One.ID = "before"
+	require.NoError(t, json.Unmarshal([]byte(doc), &got))
+	require.Empty(t, got.One.ID)
+	out, err := json.Marshal(got)
+	require.NoError(t, err)
+	require.JSONEq(t, doc, string(out))
+	got.List[0].ID = "filled in"
+	out, err = json.Marshal(got.List)
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"id":"filled in"},{"id":"d","new":1}]`, string(out))
+	require.Error(t, json.Unmarshal([]byte(`5`), &got.One))
+}
+
 func TestUpdateWithoutChangeSendsNothing(t *testing.T) {
 	t.Parallel()
 	server := &stored{doc: `{"entity_type":"INDIVIDUAL","customer_ref":"","x":null}`}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -83,6 +84,9 @@ func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, op
 func (s *FormsService) StartRegistration(ctx context.Context, params *RegistrationParams, opts ...CallOption) (*Registration, error) {
 	if problem := params.problem(); problem != "" {
 		return nil, s.road.refuse(opFormsCreateCustomerRequest, problem)
+	}
+	if ctx == nil {
+		return nil, s.road.refuse(opFormsCreateCustomerRequest, "the context is nil")
 	}
 	out := &Registration{ProfileID: params.ProfileID}
 	var err error
@@ -375,10 +379,13 @@ type RegistrationError struct {
 }
 
 // Error returns the text of the failed call.
-func (e *RegistrationError) Error() string { return e.failed.Error() }
+func (e *RegistrationError) Error() string { return failedText(e.failed) }
 
 // Unwrap returns the *Error of the failed call.
 func (e *RegistrationError) Unwrap() error { return e.failed }
+
+// Format prints what Error returns for every verb.
+func (e *RegistrationError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *RegistrationError) GoString() string { return e.Error() }

@@ -361,17 +361,27 @@ type StoredImage struct {
 // String returns the index, without the id.
 func (v StoredImage) String() string { return fmt.Sprintf("image %d", v.Index) }
 
+// Format prints what String returns for every verb.
+func (v StoredImage) Format(f fmt.State, verb rune) { formatText(f, verb, v.String()) }
+
 // GoString returns what String returns.
 func (v StoredImage) GoString() string { return v.String() }
 
 // Error tells how many images are stored and what failed first.
 func (e *SubmitError) Error() string {
-	return fmt.Sprintf("%v; %d of the images are stored", e.failed[0], len(e.Stored))
+	var first error
+	if len(e.failed) > 0 {
+		first = e.failed[0]
+	}
+	return fmt.Sprintf("%s; %d of the images are stored", failedText(first), len(e.Stored))
 }
 
 // Unwrap returns the *Error of each call that failed: uploads, or the creation
 // of the document.
 func (e *SubmitError) Unwrap() []error { return e.failed }
+
+// Format prints what Error returns for every verb.
+func (e *SubmitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *SubmitError) GoString() string { return e.Error() }

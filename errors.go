@@ -185,6 +185,9 @@ type ErrorDetail struct {
 // String returns the code, without the message.
 func (v ErrorDetail) String() string { return strings.TrimPrefix(v.Code.Error(), "passfort: ") }
 
+// Format prints what String returns for every verb.
+func (v ErrorDetail) Format(f fmt.State, verb rune) { formatText(f, verb, v.String()) }
+
 // GoString returns what String returns.
 func (v ErrorDetail) GoString() string { return v.String() }
 
@@ -253,6 +256,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Format prints what Error returns for every verb.
+func (e *Error) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *Error) GoString() string { return e.Error() }
@@ -336,6 +342,24 @@ func (e *Error) Body() []byte {
 		return nil
 	}
 	return slices.Clone(e.answer.body[:min(len(e.answer.body), 1<<20)])
+}
+
+// failedText is the text of the failed call in the error types that hold one. A
+// value that a program made itself has none.
+func failedText(failed error) string {
+	if failed == nil {
+		return "passfort: the call failed"
+	}
+	return failed.Error()
+}
+
+// formatText prints a text as a string, also for verbs that strings do not have:
+// fmt would print the fields of the value then.
+func formatText(f fmt.State, verb rune, text string) {
+	if !strings.ContainsRune("qxX", verb) {
+		verb = 's'
+	}
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), text)
 }
 
 // jsonText encodes the text of an error as a JSON string.
@@ -423,17 +447,22 @@ func (r errorsRule) refusals(body []byte) []ErrorDetail {
 	return errorItems(answer.Errors)
 }
 
-// errorItems decodes the value of "errors": a list, or one bare object.
+// errorItems decodes the value of "errors": a list, or one bare object. An empty
+// one of either is no error.
 func errorItems(raw json.RawMessage) []ErrorDetail {
 	var list []ErrorDetail
 	if wire.Unmarshal(raw, &list) == nil {
 		return list
 	}
 	var one ErrorDetail
-	if wire.Unmarshal(raw, &one) == nil {
+	if wire.Unmarshal(raw, &one) == nil && !isEmptyObject(raw) {
 		return []ErrorDetail{one}
 	}
 	return nil
+}
+
+func isEmptyObject(raw json.RawMessage) bool {
+	return len(bytes.Trim(raw, "{} \t\r\n")) == 0
 }
 
 // refusedWith returns the error items of an answer outside 2xx, if it has any.

@@ -3,6 +3,7 @@ package passfort_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,6 +89,10 @@ func TestErrorsThatAreResults(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found.Companies, 1)
 	require.Len(t, found.Errors, 1)
+
+	c = newClient(t, serve(t, respond(200, `{"id":"x","errors":{ }}`)))
+	_, err = c.Profiles.Get(t.Context(), pid)
+	require.NoError(t, err)
 
 	c = newClient(t, serve(t, respond(200, `{"id":"x","errors":[]}`)))
 	require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
@@ -192,7 +197,7 @@ func printed(t *testing.T, err error) string {
 	var out bytes.Buffer
 	slog.New(slog.NewTextHandler(&out, nil)).Error("failed", "error", err)
 	slog.New(slog.NewJSONHandler(&out, nil)).Error("failed", "error", err)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%U"} {
 		fmt.Fprintf(&out, verb+"\n", err)
 	}
 	asJSON, jsonErr := json.Marshal(err)
@@ -202,6 +207,9 @@ func printed(t *testing.T, err error) string {
 	if errors.As(err, &failure) {
 		fmt.Fprintf(&out, "%v %+v %#v", *failure, *failure, *failure)
 		fmt.Fprintf(&out, "%v %+v %#v", failure.Errors, failure.Errors, failure.Errors)
+		for _, detail := range failure.Errors {
+			fmt.Fprintf(&out, "%d %t %U", detail, detail, detail)
+		}
 	}
 	var waited *passfort.WaitError
 	if errors.As(err, &waited) {
@@ -334,6 +342,16 @@ func TestErrorText(t *testing.T) {
 }
 
 // A conflict prints what the failed write prints, and never the data.
+// A fake of a service may return them without a call behind them.
+func TestErrorsOfOnesOwnHaveAText(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{&passfort.ConflictError{}, &passfort.RegistrationError{}, &passfort.SubmitError{}} {
+		require.Contains(t, err.Error(), "the call failed")
+		require.Equal(t, strconv.Quote(err.Error()), fmt.Sprintf("%q", err))
+		require.Equal(t, hex.EncodeToString([]byte(err.Error())), fmt.Sprintf("%x", err))
+	}
+}
+
 func TestConflictErrorText(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -8,868 +8,878 @@ import "github.com/passfort-go/passfort/internal/wire"
 func (v APIKeyRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *APIKeyRef) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *APIKeyRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Address) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Address) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Address) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AddressCandidate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *AddressCandidate) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *AddressCandidate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AddressSearchResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *AddressSearchResult) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *AddressSearchResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Application) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Application) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Application) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationFlagChange) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ApplicationFlagChange) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ApplicationFlagChange) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ApplicationRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ApplicationRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ApplicationRisk) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ApplicationRisk) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationRiskScore) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ApplicationRiskScore) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ApplicationRiskScore) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationStatusChange) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ApplicationStatusChange) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ApplicationStatusChange) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApprovalBlocker) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ApprovalBlocker) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ApprovalBlocker) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AreaOfActivity) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *AreaOfActivity) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *AreaOfActivity) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AssociateRelationship) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *AssociateRelationship) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *AssociateRelationship) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AssociatedEntity) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *AssociatedEntity) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *AssociatedEntity) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AuditItem) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *AuditItem) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *AuditItem) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccount) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *BankAccount) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *BankAccount) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccountComment) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *BankAccountComment) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *BankAccountComment) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccountOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *BankAccountOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *BankAccountOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccountVerification) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *BankAccountVerification) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *BankAccountVerification) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankingDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *BankingDetails) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *BankingDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CategoryGroup) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CategoryGroup) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CategoryGroup) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CategoryGroupOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CategoryGroupOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CategoryGroupOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CharityData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CharityData) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CharityData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Check) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Check) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Check) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CheckCompleted) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CheckCompleted) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CheckCompleted) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CheckProvider) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CheckProvider) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CheckProvider) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CheckRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CheckRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CheckRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectKey) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CollectKey) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CollectKey) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectedDataChange) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CollectedDataChange) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CollectedDataChange) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectionStep) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CollectionStep) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CollectionStep) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyAddress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CompanyAddress) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CompanyAddress) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyCandidate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CompanyCandidate) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CompanyCandidate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyContactDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CompanyContactDetails) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CompanyContactDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyFieldCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CompanyFieldCheck) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CompanyFieldCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyFiling) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CompanyFiling) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CompanyFiling) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CompanyMetadata) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CompanyMetadata) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanySearchResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CompanySearchResult) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CompanySearchResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ComponentRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ComponentRisk) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ComponentRisk) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ContactDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ContactDetails) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ContactDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Coordinates) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Coordinates) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Coordinates) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CreditFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CreditFile) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CreditFile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CustomerRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CustomerRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CustomerRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CustomerRequestChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *CustomerRequestChanged) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *CustomerRequestChanged) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DatedAddress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DatedAddress) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DatedAddress) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceFraudDetection) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DeviceFraudDetection) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DeviceFraudDetection) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceFraudOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DeviceFraudOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DeviceFraudOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceFraudRule) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DeviceFraudRule) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DeviceFraudRule) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DeviceMetadata) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DeviceMetadata) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Document) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Document) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Document) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentCheck) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentData) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentFieldCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentFieldCheck) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentFieldCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentFile) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentFile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentImage) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentImage) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentImage) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentMetadata) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentMetadata) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *DocumentResult) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *DocumentResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ElectronicIDCheck) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ElectronicIDCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDMatch) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ElectronicIDMatch) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ElectronicIDMatch) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDRequirement) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ElectronicIDRequirement) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ElectronicIDRequirement) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDRule) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ElectronicIDRule) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ElectronicIDRule) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDSatisfaction) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ElectronicIDSatisfaction) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ElectronicIDSatisfaction) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v EntityData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *EntityData) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *EntityData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ErrorDetail) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ErrorDetail) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ErrorDetail) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Event) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Event) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Event) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v EventData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *EventData) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *EventData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v EventsChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *EventsChanged) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *EventsChanged) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ExternalRefs) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ExternalRefs) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ExternalRefs) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FalsePositive) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *FalsePositive) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *FalsePositive) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v File) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *File) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *File) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FraudDetection) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *FraudDetection) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *FraudDetection) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FraudMatch) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *FraudMatch) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *FraudMatch) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FullName) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *FullName) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *FullName) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IPLocation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *IPLocation) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *IPLocation) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IdentificationValue) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *IdentificationValue) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *IdentificationValue) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IdentityOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *IdentityOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *IdentityOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IndustryClassification) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *IndustryClassification) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *IndustryClassification) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v InheritedRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *InheritedRisk) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *InheritedRisk) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Institution) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Institution) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Institution) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v LinkedProfile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *LinkedProfile) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *LinkedProfile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ManualAction) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ManualAction) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ManualAction) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ManualActionRequired) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ManualActionRequired) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ManualActionRequired) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MatchCountry) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *MatchCountry) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *MatchCountry) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MatchDate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *MatchDate) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *MatchDate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MatchResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *MatchResult) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *MatchResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MediaArticle) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *MediaArticle) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *MediaArticle) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MonetaryValue) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *MonetaryValue) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *MonetaryValue) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v NameValue) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *NameValue) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *NameValue) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Note) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Note) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Note) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v NoteAttachment) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *NoteAttachment) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *NoteAttachment) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v NoteRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *NoteRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *NoteRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Officers) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Officers) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Officers) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v OwnershipStructure) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *OwnershipStructure) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *OwnershipStructure) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PEP) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *PEP) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *PEP) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PEPRole) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *PEPRole) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *PEPRole) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PersonalDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *PersonalDetails) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *PersonalDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PreviousName) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *PreviousName) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *PreviousName) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Product) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Product) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Product) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProductRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ProductRef) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ProductRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProductRiskModels) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ProductRiskModels) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ProductRiskModels) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProductStatusChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ProductStatusChanged) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ProductStatusChanged) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Profile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Profile) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Profile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProfilePage) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ProfilePage) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ProfilePage) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProfileRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ProfileRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ProfileRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProviderInformation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ProviderInformation) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ProviderInformation) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProviderReference) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ProviderReference) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ProviderReference) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RequiredTask) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *RequiredTask) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *RequiredTask) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskComponent) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *RiskComponent) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *RiskComponent) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskComponentCategory) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *RiskComponentCategory) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *RiskComponentCategory) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskLevel) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *RiskLevel) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *RiskLevel) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskModel) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *RiskModel) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *RiskModel) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskOverview) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *RiskOverview) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *RiskOverview) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskThresholds) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *RiskThresholds) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *RiskThresholds) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v SICCode) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *SICCode) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *SICCode) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Sanction) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Sanction) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Sanction) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v SanctionsResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *SanctionsResult) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *SanctionsResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningAssociate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningAssociate) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningAssociate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningDetail) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningDetail) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningDetail) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningFlag) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningFlag) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningFlag) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningHit) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningHit) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningHit) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningIdentification) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningIdentification) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningIdentification) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningLocation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningLocation) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningLocation) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningProvider) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningProvider) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningProvider) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningSource) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ScreeningSource) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ScreeningSource) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ShareClass) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *ShareClass) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *ShareClass) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Shareholding) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Shareholding) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Shareholding) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v StructuredCompanyType) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *StructuredCompanyType) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *StructuredCompanyType) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Tag) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Tag) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Tag) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Task) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Task) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Task) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskProgress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *TaskProgress) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *TaskProgress) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *TaskRequest) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *TaskRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskUpdate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *TaskUpdate) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *TaskUpdate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskVariant) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *TaskVariant) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *TaskVariant) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaxID) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *TaxID) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *TaxID) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Tenure) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Tenure) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Tenure) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TimePeriod) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *TimePeriod) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *TimePeriod) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v User) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *User) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *User) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VariantRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *VariantRef) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *VariantRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Visa) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *Visa) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *Visa) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VisaCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *VisaCheck) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *VisaCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VisaHolder) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *VisaHolder) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *VisaHolder) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VisaOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *VisaOutput) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *VisaOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v WebhookFinding) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *WebhookFinding) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *WebhookFinding) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v WhoAmI) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *WhoAmI) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *WhoAmI) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }

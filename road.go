@@ -144,6 +144,9 @@ func (r *road) attempt(ctx context.Context, op operation, c call) *transport.Res
 	} else if c.ifMatch != "" {
 		tc.Header["If-Match"] = []string{c.ifMatch}
 	}
+	if problem := checkHeader(tc.Header); problem != "" {
+		return refuse(problem)
+	}
 	if c.body != nil {
 		raw, err := encodeBody(c.body)
 		if err != nil {
@@ -390,6 +393,26 @@ func expand(route string, args []string) (path, problem string) {
 		b.WriteString(url.PathEscape(args[0]))
 		rest, args = tail, args[1:]
 	}
+}
+
+// checkHeader refuses what net/http would not send: from its error nobody could
+// tell that nothing was.
+func checkHeader(h http.Header) string {
+	for name, values := range h {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) {
+			return "a header has a name that no header has"
+		}
+		for _, value := range values {
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return "a header has characters that a header cannot hold"
+			}
+		}
+	}
+	return ""
+}
+
+func isTokenRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 // checkSegment refuses what cannot be an id. A search term is free text.

@@ -51,7 +51,7 @@ func (o *WaitOptions) polled(attempt int) {
 // keepWaiting returns nil if a question that failed may succeed next time.
 func keepWaiting(ctx context.Context, err error) error {
 	var failed *Error
-	if ctx.Err() != nil {
+	if ctx != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if errors.As(err, &failed) && failed.Transient() {
@@ -93,6 +93,9 @@ func (e *WaitError) Error() string {
 
 // Unwrap returns why the wait ended.
 func (e *WaitError) Unwrap() error { return e.cause }
+
+// Format prints what Error returns for every verb.
+func (e *WaitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
 func (e *WaitError) GoString() string { return e.Error() }

@@ -172,10 +172,18 @@ func (e *WebhookEvent) Origin() Origin {
 	switch {
 	case e.User != nil:
 		return OriginUser
-	case e.APIKeyName != "":
+	case e.APIKeyName != "", e.namesKey():
 		return OriginAPIKey
 	}
 	return OriginSystem
+}
+
+// namesKey reports whether Data holds an API key, which may have no name.
+func (e *WebhookEvent) namesKey() bool {
+	var data struct {
+		APIKey *APIKeyRef `json:"apikey"`
+	}
+	return wire.Unmarshal(e.Data, &data) == nil && data.APIKey != nil
 }
 
 // ErrWrongEvent is returned by an accessor of WebhookEvent that does not belong

@@ -92,6 +92,8 @@ func TestWebhookEventOrigin(t *testing.T) {
 		{"user without members", `{"user":{}}`, passfort.OriginUser},
 		{"user and key", `{"user":{"id":"u"},"apikey":{"name":"CRM"}}`, passfort.OriginUser},
 		{"key", `{"user":null,"apikey":{"name":"CRM"}}`, passfort.OriginAPIKey},
+		{"key without a name", `{"user":null,"apikey":{"name":null}}`, passfort.OriginAPIKey},
+		{"no key", `{"user":null,"apikey":null}`, passfort.OriginSystem},
 		{"neither", `{"user":null}`, passfort.OriginSystem},
 	}
 	for _, tt := range tests {

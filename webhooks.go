@@ -155,7 +155,9 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 		timeout:   defaultWebhookTimeout,
 	}
 	for _, opt := range opts {
-		opt(&s)
+		if opt != nil {
+			opt(&s)
+		}
 	}
 	switch {
 	case s.store == nil:

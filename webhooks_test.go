@@ -96,6 +96,12 @@ func TestNewWebhookHandlerErrors(t *testing.T) {
 	}
 }
 
+func TestNilWebhookOptionIsNone(t *testing.T) {
+	t.Parallel()
+	_, err := passfort.NewWebhookHandler([]string{"a"}, nil)
+	require.NoError(t, err)
+}
+
 // authCases are deliveries by header and body secret; "old" and "new" are configured.
 var authCases = []struct {
 	name    string

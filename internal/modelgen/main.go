@@ -43,7 +43,7 @@ func generate(dir string) ([]byte, error) {
 func (v %[1]s) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
-func (v *%[1]s) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, v) }
+func (v *%[1]s) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 `, name)
 	}
 	return format.Source(b.Bytes())

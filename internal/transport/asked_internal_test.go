@@ -95,6 +95,9 @@ func TestBackoffGrowsAndIsBounded(t *testing.T) {
 	}
 	small := Policy{MinBackoff: time.Second, MaxBackoff: 10 * time.Millisecond}
 	require.LessOrEqual(t, small.backoff(1), 10*time.Millisecond)
+
+	endless := Policy{MinBackoff: time.Second, MaxBackoff: math.MaxInt64}
+	require.Positive(t, endless.backoff(100), "no overflow, however long the waits may get")
 }
 
 func TestUncertain(t *testing.T) {

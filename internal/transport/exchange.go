@@ -228,7 +228,7 @@ func (r *Result) Uncertain() bool {
 func (p Policy) backoff(attempts int) time.Duration {
 	wait := min(p.MinBackoff, p.MaxBackoff)
 	for range attempts - 1 {
-		wait = min(2*wait, p.MaxBackoff)
+		wait = 2 * min(wait, p.MaxBackoff/2) // in this order nothing overflows
 	}
 	return wait/2 + rand.N(wait/2+1)
 }

@@ -40,6 +40,20 @@ type Drift struct {
 // or whose outermost type does not fit (ErrShape), is an error.
 func Unmarshal(data []byte, v any) error { return UnmarshalReporting(data, v, nil) }
 
+// UnmarshalJSON is Unmarshal for the method of that name of a model type, which
+// encoding/json also calls for a null: in a list or a map of models, say. The
+// null is kept, as it is where a model stands in another.
+func UnmarshalJSON(data []byte, v any) error {
+	if !bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
+		return Unmarshal(data, v)
+	}
+	target := reflect.ValueOf(v).Elem()
+	target.SetZero()
+	d := decoder{data: []byte("null")}
+	d.value(codecOf(target.Type()), target)
+	return nil
+}
+
 // UnmarshalReporting is Unmarshal that tells report, if it is not nil, of
 // every difference between the document and the model.
 func UnmarshalReporting(data []byte, v any, report func(Drift)) error {
