@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -105,6 +106,7 @@ func TestAlignLongLists(t *testing.T) {
 	}{
 		{"first and last differ", slices.Concat([]int{-1}, whole, []int{-2}), slices.Concat([]int{-3}, whole, []int{-4}), 3000},
 		{"first and last missing", whole, numbers(1, 2999), 2998},
+		{"equal ends", slices.Concat([]int{-1}, whole, []int{-2, -7, -8}), slices.Concat([]int{-3, -3}, whole, []int{-4, -7, -8}), 3002},
 		{"within the window", slices.Concat([]int{-1}, whole, []int{-2}), slices.Concat(numbers(-5000, -5000+window-1), whole, []int{-4}), 3000},
 		{"beyond the window", slices.Concat([]int{-1}, whole, []int{-2}), slices.Concat(numbers(-5000, -5000+window), whole, []int{-4}), 0},
 	} {
@@ -113,6 +115,37 @@ func TestAlignLongLists(t *testing.T) {
 			pairs := align(len(row.a), len(row.b), func(i, j int) bool { return row.a[i] == row.b[j] })
 			requireRising(t, pairs, len(row.a), len(row.b))
 			require.Len(t, pairs, row.want)
+		})
+	}
+}
+
+// Elements of lists of different length are paired from half of their content
+// in common.
+func TestAlike(t *testing.T) {
+	t.Parallel()
+	p := parser{seed: maphash.MakeSeed()}
+	parsed := func(doc string) *node {
+		n, err := p.parse([]byte(doc))
+		require.NoError(t, err)
+		return n
+	}
+	for _, row := range []struct {
+		name, a, b string
+		likeness   float32
+		pairs      int
+	}{
+		{"the same", `{"a":1,"b":2}`, `{"b":2,"a":1.0}`, 1, 1},
+		{"half", `{"a":1,"b":2}`, `{"a":1,"b":3}`, 0.5, 1},
+		{"a quarter", `{"a":1,"b":2,"c":3,"d":4}`, `{"a":1,"b":0,"c":0,"d":0}`, 0.25, 0},
+		{"half of a half", `{"a":{"x":1,"y":2},"b":2}`, `{"a":{"x":1,"y":3},"b":3}`, 0.25, 0},
+		{"another id", `{"id":"1","a":1,"b":2}`, `{"id":"2","a":1,"b":2}`, 2.0 / 3, 0},
+		{"nothing", `{"a":1}`, `{"b":1}`, 0, 0},
+		{"no objects", `"a"`, `"b"`, 0, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a, b := parsed(row.a), parsed(row.b)
+			require.InDelta(t, row.likeness, likeness(a, b), 1e-6)
+			require.Len(t, alike([]*node{a}, []*node{parsed(`7`), b}), row.pairs)
 		})
 	}
 }

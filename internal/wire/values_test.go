@@ -103,17 +103,20 @@ func TestStructWithoutMembers(t *testing.T) {
 	}
 }
 
-// Members may stand first in a struct.
+// Members may stand first in a struct, also in one that a map holds.
 func TestMembersFirst(t *testing.T) {
 	t.Parallel()
-	var v struct {
-		Unknown rest   `json:"-"`
-		A       string `json:"a"`
+	type first struct {
+		Unknown rest             `json:"-"`
+		A       string           `json:"a"`
+		M       map[string]first `json:"m"`
 	}
-	require.NoError(t, wire.Unmarshal([]byte(`{"a":"1","b":[2]}`), &v))
+	const doc = `{"a":"1","b":[2],"m":{"x":{"a":"3","c":4}}}`
+	var v first
+	require.NoError(t, wire.Unmarshal([]byte(doc), &v))
 	out, err := wire.Marshal(&v)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"a":"1","b":[2]}`, string(out))
+	require.JSONEq(t, doc, string(out))
 }
 
 // What others added to a list meanwhile does not undo what was sent.
