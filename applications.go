@@ -3,8 +3,6 @@ package passfort
 import (
 	"context"
 	"encoding/json"
-
-	"github.com/passfort-go/passfort/internal/poll"
 )
 
 // ApplicationsService adds product applications to profiles, follows them and
@@ -65,20 +63,11 @@ func (s *ApplicationsService) Wait(ctx context.Context, profileID, applicationID
 	if until == nil {
 		return nil, s.road.refuse(opApplicationsGet, "the condition to wait for is nil")
 	}
-	var last *Application
-	polls := 0
-	err := poll.Until(ctx, options.pace(), nil, func() (bool, error) {
-		polls++
-		options.polled(polls)
-		app, err := s.Get(ctx, profileID, applicationID, opts...)
-		if err != nil {
-			return false, keepWaiting(ctx, err)
-		}
-		last = app
-		return until(app), nil
-	})
-	if err != nil {
-		return last, &WaitError{Application: last, Polls: polls, cause: err, waitedFor: "application"}
+	last, ended := waitFor(ctx, options, nil,
+		func() (*Application, error) { return s.Get(ctx, profileID, applicationID, opts...) }, until)
+	if ended != nil {
+		ended.Application, ended.waitedFor = last, "application"
+		return last, ended
 	}
 	return last, nil
 }

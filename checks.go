@@ -88,26 +88,13 @@ func (s *ChecksService) Reject(ctx context.Context, profileID, checkID string, o
 // steps. When the wait ends without the result, the error is a *WaitError with
 // the last check seen, which is also returned.
 func (s *ChecksService) Wait(ctx context.Context, profileID, checkID string, options *WaitOptions, opts ...CallOption) (*Check, error) {
-	var inbox *CheckInbox
-	if options != nil {
-		inbox = options.Inbox
-	}
-	wake, stop := inbox.subscribe(checkID)
+	wake, stop := options.inbox().subscribe(checkID)
 	defer stop()
-	var last *Check
-	polls := 0
-	err := poll.Until(ctx, options.pace(), wake, func() (bool, error) {
-		polls++
-		options.polled(polls)
-		check, err := s.Get(ctx, profileID, checkID, opts...)
-		if err != nil {
-			return false, keepWaiting(ctx, err)
-		}
-		last = check
-		return check.Done(), nil
-	})
-	if err != nil {
-		return last, &WaitError{Check: last, Polls: polls, waitedFor: "check", cause: err}
+	last, ended := waitFor(ctx, options, wake,
+		func() (*Check, error) { return s.Get(ctx, profileID, checkID, opts...) }, (*Check).Done)
+	if ended != nil {
+		ended.Check, ended.waitedFor = last, "check"
+		return last, ended
 	}
 	return last, nil
 }

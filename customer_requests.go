@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/passfort-go/passfort/internal/poll"
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
@@ -145,31 +144,24 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 // two batches (sheet 4.1); State is empty if nothing came, or if what came before
 // the wait does not say which request it is about.
 func (s *FormsService) Wait(ctx context.Context, profileID string, options *WaitOptions, opts ...CallOption) (*CustomerRequest, error) {
-	var inbox *CheckInbox
-	if options != nil {
-		inbox = options.Inbox
-	}
-	heard, stop := inbox.listen(profileID)
+	heard, stop := options.inbox().listen(profileID)
 	defer stop()
-	var last *CustomerRequest
-	polls := 0
-	err := poll.Until(ctx, options.pace(), heard.wake, func() (bool, error) {
-		polls++
-		options.polled(polls)
-		before := heard.number()
-		request, err := s.CustomerRequest(ctx, profileID, opts...)
-		if err != nil {
-			return false, keepWaiting(ctx, err)
-		}
-		last = request
-		if request.IsCompleted == nil || !*request.IsCompleted {
+	before := 0 // the news that was there when the last question was asked
+	last, ended := waitFor(ctx, options, heard.wake,
+		func() (*CustomerRequest, error) {
+			before = heard.number()
+			return s.CustomerRequest(ctx, profileID, opts...)
+		},
+		func(request *CustomerRequest) bool {
+			if request.IsCompleted != nil && *request.IsCompleted {
+				return true
+			}
 			heard.settled = before
-			return false, nil
-		}
-		return true, nil
-	})
-	if err != nil {
-		return last, &WaitError{CustomerRequest: last, Polls: polls, waitedFor: "customer request", cause: err}
+			return false
+		})
+	if ended != nil {
+		ended.CustomerRequest, ended.waitedFor = last, "customer request"
+		return last, ended
 	}
 	last.State = heard.await(ctx, last.ID)
 	return last, nil

@@ -48,6 +48,34 @@ func (o *WaitOptions) polled(attempt int) {
 	}
 }
 
+func (o *WaitOptions) inbox() *CheckInbox {
+	if o == nil {
+		return nil
+	}
+	return o.Inbox
+}
+
+// waitFor gets a value again and again until it is what is waited for. It
+// returns the last value seen and, if the wait ended otherwise, the error, to
+// which the caller adds what was waited for.
+func waitFor[T any](ctx context.Context, o *WaitOptions, wake <-chan struct{}, get func() (*T, error), isIt func(*T) bool) (last *T, ended *WaitError) {
+	polls := 0
+	err := poll.Until(ctx, o.pace(), wake, func() (bool, error) {
+		polls++
+		o.polled(polls)
+		value, err := get()
+		if err != nil {
+			return false, keepWaiting(ctx, err)
+		}
+		last = value
+		return isIt(value), nil
+	})
+	if err != nil {
+		return last, &WaitError{Polls: polls, cause: err}
+	}
+	return last, nil
+}
+
 // keepWaiting returns nil if a question that failed may succeed next time.
 func keepWaiting(ctx context.Context, err error) error {
 	var failed *Error
