@@ -287,14 +287,12 @@ func TestWebhookWakesWaitAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inbox := passfort.NewCheckInbox()
 		h := newHandler(t)
-		h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
 		var delivered time.Time
-		h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
-			if e.Event == passfort.EventCheckCompleted {
-				delivered = time.Now()
-			}
+		h.Handle(passfort.EventCheckCompleted, func(context.Context, *passfort.WebhookEvent) error {
+			delivered = time.Now() // before the inbox wakes the wait, which reads it
 			return nil
 		})
+		h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
 		sim := passforttest.New(passforttest.WithCheckTime(7*time.Second), passforttest.WithWebhookClient(&http.Client{Transport: instantly{h}}))
 		defer sim.Close()
 		sim.SetWebhook("http://localhost/webhooks", "s", false)
