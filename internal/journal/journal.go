@@ -61,17 +61,23 @@ func Open(path string) (*File, error) {
 	}
 	j := &File{path: path, file: f}
 	j.flushed.L = &j.mu
-	if err := j.open(); err != nil {
+	if err := lock(f); err != nil {
 		_ = f.Close()
+		return nil, fmt.Errorf("journal: another process uses the file: %w", err)
+	}
+	if err := j.open(); err != nil {
+		_ = release(f)
 		return nil, err
 	}
 	return j, nil
 }
 
+// release closes a file and lets others have it.
+func release(f *os.File) error {
+	return errors.Join(unlock(f), f.Close())
+}
+
 func (j *File) open() error {
-	if err := lock(j.file); err != nil {
-		return fmt.Errorf("journal: another process uses the file: %w", err)
-	}
 	info, err := j.file.Stat()
 	if err != nil {
 		return err
@@ -257,14 +263,14 @@ func (j *File) Rewrite(records iter.Seq[[]byte]) error {
 	f, size, err := write(j.path+".new", records)
 	if err == nil {
 		if err = os.Rename(f.Name(), j.path); err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+			err = errors.Join(err, release(f), os.Remove(f.Name()))
 		}
 	}
 	if err != nil {
 		j.after = j.size // not full again at once
 		return fmt.Errorf("journal: %w", err)
 	}
-	_ = j.file.Close()
+	_ = release(j.file)
 	j.file, j.size, j.after = f, size, size
 	j.pending, j.synced = nil, j.appended
 	if err := syncDir(j.path); err != nil {
@@ -282,7 +288,7 @@ func write(path string, records iter.Seq[[]byte]) (f *os.File, size int64, err e
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Close()
+			_ = release(f)
 			_ = os.Remove(path)
 		}
 	}()
@@ -315,5 +321,5 @@ func (j *File) Close() error {
 	if j.err == nil {
 		j.err = os.ErrClosed
 	}
-	return errors.Join(err, j.file.Close())
+	return errors.Join(err, release(j.file))
 }
