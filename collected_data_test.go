@@ -127,6 +127,24 @@ func TestEncodingJSONKeepsNulls(t *testing.T) {
 	require.Error(t, json.Unmarshal([]byte(`5`), &got.One))
 }
 
+// A name that was cut inside an emoji neither hides the data nor changes with it.
+func TestUpdateBesideBrokenText(t *testing.T) {
+	t.Parallel()
+	server := &stored{doc: `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Doe \ud83d"}},"new":"\ud83d"}`}
+	_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+		require.Equal(t, "Doe \ufffd", d.PersonalDetails.Name.FamilyName)
+		d.PersonalDetails.Nationality = "GBR"
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Doe \ud83d"},"nationality":"GBR"},"new":"\ud83d"}`, server.doc)
+	var d passfort.EntityData
+	require.NoError(t, json.Unmarshal([]byte(server.doc), &d))
+	out, err := json.Marshal(&d)
+	require.NoError(t, err)
+	require.Equal(t, server.doc, string(out))
+}
+
 func TestUpdateWithoutChangeSendsNothing(t *testing.T) {
 	t.Parallel()
 	server := &stored{doc: `{"entity_type":"INDIVIDUAL","customer_ref":"","x":null}`}

@@ -64,8 +64,9 @@
 //	})
 //
 // What the function does not touch goes back exactly as it came: members this
-// package does not know, at every depth, explicit nulls, empty strings and the
-// last digit of long numbers.
+// package does not know, at every depth, explicit nulls, empty strings, the last
+// digit of long numbers and text that is not Unicode, which Go sees with U+FFFD
+// for what is broken.
 //
 // # Values
 //

@@ -37,9 +37,10 @@ var (
 // without a right header that cannot be read counts as unauthorized too.
 //
 // The body may be one message, an array of messages, or an object with one
-// array of messages (sheet 4.3). Anything else, an empty batch, invalid UTF-8 and
-// a member that appears twice are ErrWebhookMalformed. The events share no
-// memory with body.
+// array of messages (sheet 4.3). Anything else, an empty batch and a member that
+// appears twice are ErrWebhookMalformed. Text that is not Unicode, a name cut
+// inside an emoji say, is read with U+FFFD for what is broken. The events share
+// no memory with body.
 func ParseWebhook(h http.Header, body []byte, secrets ...string) ([]WebhookEvent, error) {
 	sums, err := sumSecrets(secrets)
 	if err != nil {
@@ -125,7 +126,7 @@ func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhoo
 	if header == secretWrong {
 		return nil, ErrWebhookUnauthorized
 	}
-	r := webhookReader{secrets: secrets, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
+	r := webhookReader{secrets: secrets, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))}
 	messages, err := r.delivery()
 	if err != nil && header == secretMissing {
 		return nil, ErrWebhookUnauthorized
@@ -339,10 +340,7 @@ func unquoted(v jsontext.Value) string {
 	if v.Kind() != '"' {
 		return ""
 	}
-	text, err := jsontext.AppendUnquote(nil, v)
-	if err != nil {
-		return ""
-	}
+	text, _ := jsontext.AppendUnquote(nil, v) // the error is of text that is not Unicode
 	return string(text)
 }
 

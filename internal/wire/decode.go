@@ -36,8 +36,10 @@ type Drift struct {
 
 // Unmarshal replaces what v points to by the document in data. A member whose
 // type is not the field's never fails the document: the field stays at its
-// zero value and the member is kept. Only data that is not JSON (ErrSyntax),
-// or whose outermost type does not fit (ErrShape), is an error.
+// zero value and the member is kept. Neither does text that is not Unicode, an
+// emoji cut in half say: it is read with U+FFFD for what is broken, and kept.
+// Only data that is not JSON (ErrSyntax), or whose outermost type does not fit
+// (ErrShape), is an error.
 func Unmarshal(data []byte, v any) error { return UnmarshalReporting(data, v, nil) }
 
 // UnmarshalJSON is Unmarshal for the method of that name of a model type, which
@@ -57,12 +59,13 @@ func UnmarshalJSON(data []byte, v any) error {
 // UnmarshalReporting is Unmarshal that tells report, if it is not nil, of
 // every difference between the document and the model.
 func UnmarshalReporting(data []byte, v any, report func(Drift)) error {
-	if !jsontext.Value(data).IsValid() {
+	broken := !jsontext.Value(data).IsValid()
+	if broken && !jsontext.Value(data).IsValid(jsontext.AllowInvalidUTF8(true)) {
 		return ErrSyntax
 	}
 	target := reflect.ValueOf(v).Elem()
 	target.SetZero()
-	d := decoder{data: data, report: report}
+	d := decoder{data: data, broken: broken, report: report}
 	c := codecOf(target.Type())
 	d.space()
 	if c.kind == kindStruct && d.data[d.pos] != '{' {
@@ -87,6 +90,7 @@ const (
 type decoder struct {
 	data   []byte
 	pos    int
+	broken bool // some text in data may not be Unicode
 	report func(Drift)
 	path   []byte // of the current value, kept only for report
 }
@@ -99,11 +103,12 @@ func (d *decoder) value(c *codec, v reflect.Value) fit {
 		if d.data[d.pos] != '"' {
 			return d.skipMisfit()
 		}
-		v.SetString(d.stringValue())
+		s, got := d.stringValue()
+		v.SetString(s)
 		if d.report != nil && c.isEnum && !v.Interface().(interface{ Known() bool }).Known() {
 			d.drift(UnknownValue)
 		}
-		return exact
+		return got
 	case kindBool:
 		switch d.data[d.pos] {
 		case 't':
@@ -213,12 +218,12 @@ func (d *decoder) mapValue(c *codec, v reflect.Value) fit {
 	got := exact
 	depth := d.enter("*")
 	for d.next('}') {
-		key := reflect.ValueOf(d.name()).Convert(c.typ.Key())
+		name, fits := d.name()
 		elem := reflect.New(c.elem.typ).Elem()
-		if d.value(c.elem, elem) != exact {
+		if d.value(c.elem, elem) != exact || fits != exact {
 			got = near
 		}
-		v.SetMapIndex(key, elem)
+		v.SetMapIndex(reflect.ValueOf(name).Convert(c.typ.Key()), elem)
 	}
 	d.leave(depth)
 	return got
@@ -240,7 +245,7 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 		return exact
 	}
 	for d.next('}') {
-		name, quotedAs := d.nameBytes()
+		name, spelling := d.nameBytes()
 		at, known := c.byName[string(name)]
 		if !known {
 			if d.report != nil {
@@ -250,11 +255,8 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 			}
 			raw := d.raw()
 			if m != nil {
-				if quotedAs != nil {
-					name = quotedAs
-				}
 				h := m.hold()
-				h.unknown = append(h.unknown, member{string(name), bytes.Clone(raw)})
+				h.unknown = append(h.unknown, member{string(name), string(spelling), bytes.Clone(raw)})
 			}
 			continue
 		}
@@ -281,7 +283,7 @@ func (d *decoder) anyValue() (any, fit) {
 	case 't', 'f':
 		return d.raw()[0] == 't', exact
 	case '"':
-		return d.stringValue(), exact
+		return d.stringValue()
 	case '[':
 		list, got := []any{}, exact
 		for d.next(']') {
@@ -295,9 +297,9 @@ func (d *decoder) anyValue() (any, fit) {
 	case '{':
 		object, got := map[string]any{}, exact
 		for d.next('}') {
-			name := d.name()
+			name, named := d.name()
 			elem, fits := d.anyValue()
-			if fits != exact {
+			if fits != exact || named != exact {
 				got = near
 			}
 			object[name] = elem
@@ -337,33 +339,43 @@ func (d *decoder) next(closing byte) bool {
 	return true
 }
 
-// nameBytes reads a member's name and its colon. If the name has escapes,
-// the second result is the name without them, which the first then also is.
-func (d *decoder) nameBytes() (name, unquoted []byte) {
+// nameBytes reads a member's name and its colon. The second result is nil, or
+// how the name is spelled if its text does not tell.
+func (d *decoder) nameBytes() (name, spelling []byte) {
 	raw := d.raw()
 	d.space()
 	d.pos++ // the colon
 	d.space()
-	name = raw[1 : len(raw)-1]
-	if bytes.IndexByte(name, '\\') >= 0 {
-		unquoted, _ = jsontext.AppendUnquote(nil, raw)
-		return unquoted, unquoted
+	name, got := d.unquote(raw)
+	if got != exact {
+		spelling = raw
 	}
-	return name, nil
+	return name, spelling
 }
 
-func (d *decoder) name() string {
-	name, _ := d.nameBytes()
-	return string(name)
+func (d *decoder) name() (string, fit) {
+	name, spelling := d.nameBytes()
+	if spelling != nil {
+		return string(name), near
+	}
+	return string(name), exact
 }
 
-func (d *decoder) stringValue() string {
-	raw := d.raw()
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
+func (d *decoder) stringValue() (string, fit) {
+	text, got := d.unquote(d.raw())
+	return string(text), got
+}
+
+// unquote returns the text of a string: near if it is broken.
+func (d *decoder) unquote(raw []byte) ([]byte, fit) {
+	if !d.broken && bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1], exact
 	}
-	unquoted, _ := jsontext.AppendUnquote(nil, raw)
-	return string(unquoted)
+	text, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return text, near
+	}
+	return text, exact
 }
 
 // raw returns the text of the value at pos and moves behind it.

@@ -62,7 +62,7 @@ func appendValue(dst []byte, c *codec, v reflect.Value) ([]byte, error) {
 		return appendAny(dst, v.Interface())
 	case kindRaw:
 		raw := jsontext.Value(v.Bytes())
-		if !raw.IsValid() {
+		if !raw.IsValid(jsontext.AllowInvalidUTF8(true)) {
 			return nil, ErrSyntax
 		}
 		return append(dst, raw...), nil
@@ -122,7 +122,9 @@ func appendStruct(dst []byte, c *codec, v reflect.Value) ([]byte, error) {
 			dst = append(dst, ',')
 		}
 		var err error
-		if dst, err = appendString(dst, u.name); err != nil {
+		if u.spelling != "" {
+			dst = append(dst, u.spelling...)
+		} else if dst, err = appendString(dst, u.name); err != nil {
 			return nil, err
 		}
 		dst = append(append(dst, ':'), u.value...)
@@ -148,7 +150,7 @@ func unchanged(c *codec, v reflect.Value, raw []byte) bool {
 
 func redecode(c *codec, raw []byte) (reflect.Value, fit) {
 	was := reflect.New(c.typ).Elem()
-	d := decoder{data: raw}
+	d := decoder{data: raw, broken: true}
 	got := d.value(c, was)
 	return was, got
 }
@@ -195,8 +197,8 @@ func elements(raw []byte) [][]byte {
 
 func memberTexts(raw []byte) map[string][]byte {
 	texts := map[string][]byte{}
-	for d := (decoder{data: raw}); d.next('}'); {
-		name := d.name()
+	for d := (decoder{data: raw, broken: true}); d.next('}'); {
+		name, _ := d.name()
 		texts[name] = d.raw()
 	}
 	return texts

@@ -25,8 +25,9 @@ type held struct {
 }
 
 type member struct {
-	name  string
-	value json.RawMessage
+	name     string
+	spelling string // with its quotes, if the name is broken text
+	value    json.RawMessage
 }
 
 // Get returns the raw value of the unknown member called name.
@@ -53,7 +54,7 @@ func Set(m *Members, name string, value json.RawMessage) {
 			}
 		}
 	}
-	next.unknown = append(next.unknown, member{name, bytes.Clone(value)})
+	next.unknown = append(next.unknown, member{name: name, value: bytes.Clone(value)})
 	m.held = next
 }
 

@@ -93,7 +93,7 @@ func (p *parser) parse(data []byte) (*node, error) {
 		return none(), nil
 	}
 	p.data = data
-	p.dec = jsontext.NewDecoder(bytes.NewBuffer(data))
+	p.dec = jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowInvalidUTF8(true))
 	n, err := p.value("")
 	if err != nil {
 		return nil, err
