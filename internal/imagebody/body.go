@@ -66,9 +66,6 @@ func (b *body) Read(p []byte) (int, error) {
 		b.src.progress(b.sent, max(b.src.size, 0))
 		b.src.leave()
 	}
-	if n > 0 && b.err == io.EOF { //nolint:errorlint // a reader ends with io.EOF itself; one that wraps it has failed
-		return n, nil
-	}
 	return n, b.err
 }
 

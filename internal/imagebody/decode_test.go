@@ -42,8 +42,10 @@ func TestDecode(t *testing.T) {
 		"data uri":                     {in: `{"decrypted_data":"data:image/png;base64,QUJD"}`, out: "ABC", content: imagebody.Present, mediaType: "image/png"},
 		"data uri, escaped":            {in: `{"decrypted_data":"\u0064ata:image\/png;base64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/png"},
 		"data uri, parameters":         {in: `{"decrypted_data":"DATA:Image/TIFF;name=\"a\";BASE64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/tiff"},
+		"data uri, space":              {in: `{"decrypted_data":"data:image/png ;base64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/png"},
 		"data uri, no type":            {in: `{"decrypted_data":"data:;base64,QQ"}`, out: "A", content: imagebody.Present},
 		"base64 that starts so":        {in: `{"decrypted_data":"data"}`, out: "u\xabZ", content: imagebody.Present},
+		"base64 that goes on":          {in: `{"decrypted_data":"dataQUJD"}`, out: "u\xabZABC", content: imagebody.Present},
 		"escaped name":                 {in: `{"decrypted\u005fdata":"QQ"}`, out: "A", content: imagebody.Present},
 		"image first":                  {in: `{"decrypted_data":"QQ","id":"1","n":1.50}`, out: "A", meta: `{"id":"1","n":1.50}`, content: imagebody.Present},
 		"image last":                   {in: "{\"id\" : \"1\" ,\n\"x\":[ 1, {}] , \"decrypted_data\":\"QQ\"\t}\n", out: "A", meta: `{"id":"1","x":[ 1, {}]}`, content: imagebody.Present},
@@ -121,12 +123,15 @@ func TestDecodeRefuses(t *testing.T) {
 		"quote":                 {`{"decrypted_data":"QUJD\"QUI"}`, imagebody.ErrBadBase64},
 		"raw line break":        {"{\"decrypted_data\":\"QUJD\nQUJD\"}", imagebody.ErrBadBase64},
 		"raw line break at end": {"{\"decrypted_data\":\"QUJDQQ\n\"}", imagebody.ErrBadBase64},
+		"raw line feeds":        {"{\"decrypted_data\":\"QUJD\n\n\n\nQUJD\"}", imagebody.ErrBadBase64},
+		"raw returns":           {"{\"decrypted_data\":\"QUJD\r\r\r\rQUJD\"}", imagebody.ErrBadBase64},
 		"tab":                   {`{"decrypted_data":"QUJD\tQUJD"}`, imagebody.ErrBadBase64},
 		"not ascii":             {`{"decrypted_data":"QUJDé"}`, imagebody.ErrBadBase64},
 		"escaped not ascii":     {`{"decrypted_data":"QUJD\ud83d\ude00"}`, imagebody.ErrBadBase64},
 		"uri cut":               {`{"decrypted_data":"data:image/png"}`, imagebody.ErrBadBase64},
 		"uri without base64":    {`{"decrypted_data":"data:text/plain,QQ=="}`, imagebody.ErrBadBase64},
 		"uri with control":      {`{"decrypted_data":"data:\u0001;base64,QQ=="}`, imagebody.ErrBadBase64},
+		"uri with delete":       {"{\"decrypted_data\":\"data:\x7f;base64,QQ==\"}", imagebody.ErrBadBase64},
 		"uri too long":          {`{"decrypted_data":"data:` + strings.Repeat("a", 1024) + `;base64,QQ=="}`, imagebody.ErrBadBase64},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -224,6 +229,11 @@ func TestDecodeLimits(t *testing.T) {
 	}
 	_, err = imagebody.Decode(strings.NewReader(`{"a":"`+strings.Repeat("x", 2<<20)+`"}`), io.Discard, imagebody.DecodeOptions{MetaLimit: 3 << 20})
 	require.NoError(t, err)
+
+	_, err = imagebody.Decode(strings.NewReader(`{"a":1}`), io.Discard, imagebody.DecodeOptions{MetaLimit: len(`{"a":1`)})
+	require.NoError(t, err)
+	_, err = imagebody.Decode(strings.NewReader(`{"a":1}`), io.Discard, imagebody.DecodeOptions{MetaLimit: len(`{"a":`)})
+	require.ErrorIs(t, err, imagebody.ErrMetaTooLarge)
 }
 
 type writerFunc func([]byte) (int, error)

@@ -389,9 +389,11 @@ func TestProgress(t *testing.T) {
 	for name, row := range map[string]struct {
 		r     io.Reader
 		total int64
+		chunk int
 	}{
-		"known":   {bytes.NewReader(image(t, 100_001)), 100_001},
-		"unknown": {plain(bytes.NewReader(image(t, 100_001))), 0},
+		"known":         {bytes.NewReader(image(t, 100_001)), 100_001, 32 << 10},
+		"unknown":       {plain(bytes.NewReader(image(t, 100_001))), 0, 32 << 10},
+		"byte for byte": {bytes.NewReader(image(t, 100_001)), 100_001, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -401,7 +403,7 @@ func TestProgress(t *testing.T) {
 				sent = append(sent, n)
 			}})
 			require.NoError(t, err)
-			_, err = drain(open(t, s), 32<<10)
+			_, err = drain(open(t, s), row.chunk)
 			require.NoError(t, err)
 			require.Greater(t, len(sent), 3)
 			require.IsIncreasing(t, sent)
