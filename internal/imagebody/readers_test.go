@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"sync"
+	"testing/fstest"
 )
 
 // gate lets the first reads pass and stops at the next one until told to proceed.
@@ -50,3 +52,21 @@ func (idle) Read([]byte) (int, error) { return 0, nil }
 type lying struct{}
 
 func (lying) Read(p []byte) (int, error) { return len(p) + 1, nil }
+
+// seeker answers Seek itself.
+type seeker struct {
+	*bytes.Reader
+	seek func(r *bytes.Reader, offset int64, whence int) (int64, error)
+}
+
+func (s *seeker) Seek(offset int64, whence int) (int64, error) {
+	return s.seek(s.Reader, offset, whence)
+}
+func (*seeker) Len() {} // hides the reader's
+
+// silent is a file like those of /proc, which have a size of 0.
+type silent struct{ io.Reader }
+
+func (silent) Stat() (fs.FileInfo, error) {
+	return fs.Stat(fstest.MapFS{"empty": {}}, "empty")
+}

@@ -234,10 +234,65 @@ func TestLimitIsInclusive(t *testing.T) {
 		_, err := imagebody.NewSource(plain(&picture{n: n}), imagebody.Options{Size: n})
 		require.NoError(t, err)
 	}
-	s, err := imagebody.NewSource(plain(&picture{n: 50_000}), imagebody.Options{Limit: 50_000})
+	for _, n := range []int64{100, 50_000} {
+		s, err := imagebody.NewSource(plain(&picture{n: n}), imagebody.Options{Limit: n})
+		require.NoError(t, err)
+		_, err = drain(open(t, s), 4096)
+		require.NoError(t, err)
+	}
+}
+
+func TestReadersThatDoNotTellTheirSize(t *testing.T) {
+	t.Parallel()
+	img := image(t, 50_000)
+	noEnd := func(r *bytes.Reader, offset int64, whence int) (int64, error) {
+		if whence == io.SeekEnd {
+			return 0, errors.New("no end")
+		}
+		return r.Seek(offset, whence)
+	}
+	for name, row := range map[string]struct {
+		r          io.Reader
+		replayable bool
+	}{
+		"end cannot be sought": {&seeker{bytes.NewReader(img), noEnd}, true},
+		"size of 0":            {silent{bytes.NewReader(img)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := imagebody.NewSource(row.r, imagebody.Options{})
+			require.NoError(t, err)
+			require.EqualValues(t, -1, s.ContentLength())
+			require.Equal(t, row.replayable, s.Replayable())
+			got, err := drain(open(t, s), 4096)
+			require.NoError(t, err)
+			require.True(t, object(img) == got)
+		})
+	}
+}
+
+func TestReaderThatStandsElsewhereIsRefused(t *testing.T) {
+	t.Parallel()
+	elsewhere := func(r *bytes.Reader, offset int64, whence int) (int64, error) {
+		at, err := r.Seek(offset, whence)
+		if whence == io.SeekStart {
+			at++
+		}
+		return at, err
+	}
+	_, err := imagebody.NewSource(&seeker{bytes.NewReader(image(t, 5000)), elsewhere}, imagebody.Options{})
+	require.ErrorIs(t, err, imagebody.ErrSource)
+}
+
+// What follows the image in the caller's reader is the caller's.
+func TestTakesOneByteTooManyAtMost(t *testing.T) {
+	t.Parallel()
+	p := &picture{n: 100_000}
+	s, err := imagebody.NewSource(plain(p), imagebody.Options{Size: 5000})
 	require.NoError(t, err)
 	_, err = drain(open(t, s), 4096)
-	require.NoError(t, err)
+	require.ErrorIs(t, err, imagebody.ErrGrew)
+	require.EqualValues(t, 5001, p.at)
 }
 
 // A body that meets trouble never ends its string, so the server cannot take
@@ -359,6 +414,21 @@ func TestCloseFreesABodyThatWaitsItsTurn(t *testing.T) {
 	require.NoError(t, <-read)
 	_, err = old.Read(make([]byte, 4096))
 	require.Error(t, err)
+}
+
+// A reader that cannot seek may wait for a network.
+func TestCloseEndsAReadThatHangs(t *testing.T) {
+	t.Parallel()
+	started, proceed := make(chan struct{}), make(chan struct{})
+	s, err := imagebody.NewSource(&gate{r: &picture{n: 50_000}, free: 1, started: started, proceed: proceed}, imagebody.Options{})
+	require.NoError(t, err)
+	body := open(t, s)
+	read := make(chan error)
+	go func() { _, err := io.Copy(io.Discard, plain(body)); read <- err }()
+	<-started
+	require.NoError(t, body.Close())
+	require.Error(t, <-read)
+	close(proceed)
 }
 
 func TestRelease(t *testing.T) {
