@@ -226,7 +226,7 @@ type AttemptInfo struct {
 }
 
 // Quota is what the API tells of the rate limit of an operation, which all
-// programs of the account share (sheet 1.9).
+// programs with the key, and perhaps all of the account, share (sheet 1.9).
 type Quota struct {
 	// Remaining is how many requests are left.
 	Remaining int

@@ -52,8 +52,9 @@ func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts .
 // are not run again.
 //
 // If an answer was lost, Update finds out whether the write was done. When it
-// cannot tell, the error is ErrOutcomeUnknown, and errors.As finds a
-// *ConflictError with the latest data. After 500 lost races the error is a
+// cannot tell, the error is ErrOutcomeUnknown, and if the data could be read
+// since, errors.As finds a *ConflictError with it. A change that sets values may
+// then be given to Update again; one that appends has to look first. After 500 lost races the error is a
 // *ConflictError that is ErrPreconditionFailed. The API allows 10,000 writes an
 // hour; updates of one profile through one Client take turns, so that they do
 // not spend it on racing each other.
@@ -104,7 +105,9 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 // Replace sends data as the whole of the collected data, if it is still at the
 // version data.ETag: the version that was read. Otherwise nothing is done and
 // the error is a *ConflictError with the latest data, which is
-// ErrPreconditionFailed. What data does not hold is removed at Passfort; prefer
+// ErrPreconditionFailed. If an answer was lost and the data is another since,
+// the *ConflictError is ErrOutcomeUnknown instead: data may have been written
+// before that. What data does not hold is removed at Passfort; prefer
 // Update. It may be repeated safely and is, within the retry policy. An empty
 // ETag is refused here unless Overwrite is given.
 func (s *CollectedDataService) Replace(ctx context.Context, profileID string, data *CollectedData, opts ...CallOption) (*CollectedData, error) {

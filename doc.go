@@ -65,8 +65,8 @@
 //
 // What the function does not touch goes back exactly as it came: members this
 // package does not know, at every depth, explicit nulls, empty strings, the last
-// digit of long numbers and text that is not Unicode, which Go sees with U+FFFD
-// for what is broken.
+// digit of long numbers, and text that is not valid Unicode (Go strings have
+// U+FFFD for the broken part).
 //
 // # Values
 //
@@ -74,7 +74,7 @@
 // pointers. Lists are slices, and nil is absent. Ids and dates are strings;
 // [ParseDateTime] and [ParsePartialDate] read the latter. Enums are strings with
 // constants and a method Known; a value that appears later is never an error.
-// Every struct has a field Unknown with the members it has no field for.
+// Every struct of the API's data has a field Unknown with the members it has no field for.
 //
 // # Checks take time
 //
@@ -85,8 +85,9 @@
 //
 // # Errors
 //
-// A call that failed returns an [*Error]; bad input is found before anything is
-// sent. For a write, the question is what happened at Passfort, and
+// A call that was refused, lost or never sent returns an [*Error]; bad input is
+// found before anything leaves. An error of your own function comes back as it
+// is, and a wait that ends with its context returns a [*WaitError]. For a write, the question is what happened at Passfort, and
 // [Error].Outcome answers it: it was not sent, it was rejected, or nobody knows.
 //
 //	switch {
@@ -113,6 +114,7 @@
 // The API is not described by a current public document, and nobody has run
 // this package against a live account. Comments say where facts come from:
 // "guide" is a published guide of Passfort's, "sheet" a section of the notes
-// this package was written from. Please report what differs;
+// this package was written from. The sheet is not published: its numbers only
+// tell which facts come from the same place. Please report what differs;
 // [WithDriftReporter] finds it for you.
 package passfort

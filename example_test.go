@@ -36,9 +36,17 @@ func onboard(ctx context.Context, client *passfort.Client, person *passfort.Enti
 	if check.Decision != passfort.DecisionPass {
 		return application, nil // a person decides
 	}
-	ready := func(a *passfort.Application) bool { return a.Flag == passfort.ApplicationFlagReadyForDecision }
-	if _, err := client.Applications.Wait(ctx, profile.ID, application.ID, ready, nil); err != nil {
-		return nil, err
+	settled := func(a *passfort.Application) bool {
+		switch a.Flag {
+		case passfort.ApplicationFlagReadyForDecision, passfort.ApplicationFlagRequiresManualTaskCompletion,
+			passfort.ApplicationFlagRequiresData, passfort.ApplicationFlagDecided:
+			return true
+		}
+		return false
+	}
+	application, err = client.Applications.Wait(ctx, profile.ID, application.ID, settled, nil)
+	if err != nil || application.Flag != passfort.ApplicationFlagReadyForDecision {
+		return application, err // decided already, or a person decides
 	}
 	return client.Applications.SetStatus(ctx, profile.ID, application.ID, passfort.ApplicationStatusApproved)
 }

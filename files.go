@@ -68,7 +68,7 @@ func (s *FilesService) read() operation {
 	return op
 }
 
-// FileUpload is an image for Files.Upload.
+// FileUpload is an image, which may be a PDF, for Files.Upload.
 type FileUpload struct {
 	// Name is shown in the portal, which says "Untitled" without one.
 	Name string

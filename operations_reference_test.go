@@ -136,8 +136,8 @@ lines and metrics.
   - *idempotent*: a write that leaves the same state when it is repeated,
     whenever it failed.
   - *once*: only when the request provably never left this machine, or when the
-    server said that it did nothing (429). Every other failure says
-    ` + "`ErrOutcomeUnknown`" + `.
+    server said that it did nothing (429). A refusal that says so is
+    ` + "`OutcomeRejected`" + `, every other failure ` + "`ErrOutcomeUnknown`" + `.
 - **Attempt** is the time limit of one attempt; the whole call is bounded by its
   context.
 - **Charged** is what a call may cost on a live account.
@@ -165,8 +165,11 @@ lines and metrics.
 ## Methods made of operations
 
 These methods send the operations above; each of them is repeated by its own
-rule. ` + "`Checks.Run`" + ` too sends more than itself: when its answer is lost, it looks for
-the check with ` + "`Checks.List`" + `.
+rule. Some operations send more than themselves: when their answer is lost, they
+look whether it was done. ` + "`Checks.Run`" + ` does so with ` + "`Checks.List`" + `, ` + "`Documents.Create`" + `
+and ` + "`CollectedData.Replace`" + ` with ` + "`CollectedData.Get`" + `, and ` + "`Applications.SetStatus`" + `,
+` + "`Checks.SetTasks`" + `, ` + "`Events.Update`" + `, ` + "`Tasks.Update`" + ` and ` + "`Profiles.SetStatus`" + ` with the
+operation that reads the same.
 
 | Method | Operations |
 | --- | --- |

@@ -112,8 +112,8 @@ func (a Associate) Roles() []AssociatedRole {
 // Has reports whether the associate has the role, now or formerly.
 func (a Associate) Has(role AssociatedRole) bool { return slices.Contains(a.Roles(), role) }
 
-// Current reports whether any relationship holds. One that does not say
-// otherwise does.
+// Current reports whether any relationship holds: one that does not say that it
+// has ended.
 func (a Associate) Current() bool {
 	return len(a.Relationships) == 0 || slices.ContainsFunc(a.Relationships, func(r AssociateRelationship) bool {
 		return r.Tenure == nil || r.Tenure.TenureType != TenureTypeFormer

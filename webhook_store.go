@@ -7,7 +7,9 @@ import (
 
 // WebhookStore remembers which messages were handled. An implementation on a
 // database needs one table with the id as its key; share it between all
-// processes that receive webhooks. The id is the message's own, or a hash of its
+// processes that receive webhooks. It may forget what is old: nobody knows how
+// long Passfort repeats a message, and one repeated later is handled again. The
+// id is the message's own, or a hash of its
 // content if it has none; it is at most 128 bytes long. Both methods must be
 // safe for concurrent use; if one fails the delivery is not acknowledged.
 type WebhookStore interface {

@@ -26,8 +26,10 @@ import (
 // Commit, between its success and the commit makes it run twice.
 //
 // A message without any handler is acknowledged, committed and logged. The same
-// message delivered twice at once runs its handlers once: the second delivery
-// waits for the first. A delivery whose sender hangs up goes on all the same:
+// message delivered to one handler twice at once runs its functions once: the
+// second delivery waits for the first. Two processes that share a store may both
+// run them, because Seen and Commit are two steps. What must happen once needs a
+// unique key, such as WebhookEvent.Key, in the transaction that does it. A delivery whose sender hangs up goes on all the same:
 // the repeat finds its messages committed. Passfort does not promise any order
 // between messages (sheet 4.1).
 //

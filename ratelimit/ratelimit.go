@@ -7,8 +7,8 @@
 // right for most programs. With it a program that creates thousands of profiles
 // does not run into the limit in the first place.
 //
-// The quotas hold for an API key, not for a process: with several processes on
-// one key, give each its part. See Quota.Share.
+// The quotas do not hold for a process: with several processes on one key, and
+// perhaps on one account, give each its part. See Quota.Share.
 package ratelimit
 
 import (
@@ -29,7 +29,7 @@ type Quota struct {
 	Burst int
 }
 
-// Share returns the quota of one of n processes that use the same API key.
+// Share returns the quota of one of n processes that share it.
 func (q Quota) Share(n int) Quota {
 	n = max(n, 1)
 	return Quota{Calls: q.Calls / float64(n), Per: q.Per, Burst: max(q.Burst/n, 1)}
