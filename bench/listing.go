@@ -75,7 +75,7 @@ func listingMemory(ctx context.Context, s scale) ([]figure, error) {
 	}
 	what := fmt.Sprintf("List %d profiles of 2 KB", s.profiles)
 	return []figure{
-		{what: what + ": memory from the first tenth to the last", value: spreadOf((float64(late) - float64(early)) / 1e6), unit: "MB more", atMost: 1},
+		{what: what + ": memory from the first tenth to the last", value: spreadOf(max(0, float64(late)-float64(early)) / 1e6), unit: "MB more", atMost: 1},
 		{what: what + ": speed", value: spreadOf(float64(seen) / took.Seconds()), unit: "profiles per second", seen: "server included"},
 	}, nil
 }
