@@ -261,7 +261,7 @@ func failure(info CallInfo, op operation, res *transport.Result) *Error {
 	switch {
 	case res.Sent == transport.No:
 		err.Outcome = outcomeOf(op, res, OutcomeNotSent)
-	case res.Sent == transport.Yes && res.Err == nil:
+	case res.Sent == transport.Yes && (res.Err == nil || res.Paused):
 		err.Outcome = outcomeOf(op, res, OutcomeRejected)
 	default:
 		err.Outcome = outcomeOf(op, res, 0)

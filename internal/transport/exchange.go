@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -81,23 +82,36 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
-	x.result.Status, x.result.Header, x.result.Body, x.result.Asked, x.result.Sent = 0, nil, nil, 0, No
+	x.result.Status, x.result.Header, x.result.Body, x.result.Asked = 0, nil, nil, 0
+	x.result.Sent, x.result.Paused = No, false
 	if x.call.Admit != nil {
 		if err := x.call.Admit(req.Context()); err != nil {
 			closeBody(req)
 			return nil, &refusedError{err}
 		}
 	}
-	ctx, cancel := req.Context(), context.CancelFunc(func() {})
-	if x.call.Limit > 0 {
-		ctx, cancel = context.WithTimeoutCause(ctx, x.call.Limit, ErrAttemptTimeout)
+	if err := req.Context().Err(); err != nil { // it may have ended while nothing was admitted
+		closeBody(req)
+		return nil, err
 	}
-	defer cancel()
+	ctx, stopHere := context.WithCancelCause(req.Context())
+	defer stopHere(nil)
+	if x.call.Limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, x.call.Limit, ErrAttemptTimeout)
+		defer cancel()
+	}
 	// net/http waits for a body that is being read, which may wait for anything.
 	stop := context.AfterFunc(ctx, func() { closeBody(req) })
 	defer stop()
 	way := &way{}
+	if x.call.Class == Once {
+		way.again = func() { stopHere(errAgain) }
+	}
 	resp, err := x.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, way.trace())))
+	if err == nil && resp == nil {
+		err = io.ErrUnexpectedEOF
+	}
 	if err == nil {
 		x.result.Sent = Yes
 		x.result.Status, x.result.Header = resp.StatusCode, resp.Header
@@ -109,14 +123,17 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		return resp, nil
 	}
-	if req.Context().Err() == nil && errors.Is(context.Cause(ctx), ErrAttemptTimeout) {
-		err = ErrAttemptTimeout
+	if cause := context.Cause(ctx); req.Context().Err() == nil && (errors.Is(cause, ErrAttemptTimeout) || errors.Is(cause, errAgain)) {
+		err = cause
 	}
 	return nil, WithoutAddress(err)
 }
 
 // read takes the body of an answer while the attempt's limit still runs.
 func (x *exchange) read(resp *http.Response) error {
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
 	defer func() {
 		_ = resp.Body.Close()
 		resp.Body = http.NoBody
@@ -177,6 +194,7 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 	}
 	x.wait = wait
 	x.result.Lost = x.result.Uncertain()
+	x.result.Paused = true
 	return true, nil
 }
 
@@ -220,7 +238,7 @@ func uncertain(status int) bool { return status >= 500 || status == http.StatusR
 // Uncertain reports whether the call may have been carried out although it
 // did not succeed.
 func (r *Result) Uncertain() bool {
-	return r.Lost || r.Sent == Maybe || r.Sent == Yes && (r.Err != nil || uncertain(r.Status))
+	return r.Lost || !r.Paused && (r.Sent == Maybe || r.Sent == Yes && (r.Err != nil || uncertain(r.Status)))
 }
 
 // backoff is the wait after the given number of attempts: doubling from the
@@ -257,12 +275,17 @@ func closeBody(req *http.Request) {
 	}
 }
 
+// errAgain ends an attempt at a call that is sent once, when net/http is about
+// to send it again: it does so with a GET, for one, whose connection broke.
+var errAgain = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
+
 // way watches a request leave.
 type way struct {
-	mu      sync.Mutex
-	traced  bool // the transport tells what it does
-	headers bool // the head of the request was written, at least to a buffer
-	conns   []connMark
+	again func() // called before it is sent again after it may have left; may be nil
+
+	mu     sync.Mutex
+	traced bool // the transport tells what it does
+	conns  []connMark
 }
 
 // connMark is a connection and what had been written to it when the request
@@ -278,6 +301,9 @@ func (w *way) trace() *httptrace.ClientTrace {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.traced = true
+			if w.again != nil && !w.unwritten() {
+				w.again()
+			}
 		},
 		GotConn: func(info httptrace.GotConnInfo) {
 			w.mu.Lock()
@@ -287,11 +313,6 @@ func (w *way) trace() *httptrace.ClientTrace {
 				mark.written = mark.conn.written.Load()
 			}
 			w.conns = append(w.conns, mark)
-		},
-		WroteHeaders: func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.headers = true
 		},
 	}
 }
@@ -306,9 +327,12 @@ func (w *way) neverLeft(err error) bool {
 		var dns *net.DNSError
 		return errors.As(err, &dns) || errors.As(err, &dial) && dial.Op == "dial"
 	}
-	if !w.headers {
-		return true
-	}
+	return w.unwritten()
+}
+
+// unwritten reports whether nothing was written to any connection that the
+// request got.
+func (w *way) unwritten() bool {
 	for _, mark := range w.conns {
 		if mark.conn == nil || mark.conn.written.Load() != mark.written {
 			return false

@@ -1,7 +1,6 @@
 package transport_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,8 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -414,6 +414,100 @@ func TestContextEndsInAPause(t *testing.T) {
 	})
 }
 
+// The end of a pause says nothing about the attempt before it.
+func TestWhatAPauseLeavesKnown(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		class     transport.Class
+		turn      turn
+		sent      transport.Sent
+		uncertain bool
+	}{
+		{"turned away", transport.Once, answer(429, ""), transport.Yes, false},
+		{"failed", transport.Conditional, answer(503, ""), transport.Yes, true},
+		{"broken", transport.Conditional, broken(errReset), transport.Maybe, true},
+		{"never left", transport.Once, broken(&net.DNSError{}), transport.No, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(100*time.Millisecond, cancel)
+				res, s := doIn(ctx, &transport.Call{Class: row.class}, policy, row.turn)
+				require.ErrorIs(t, res.Err, context.Canceled)
+				require.Len(t, s.at, 1)
+				require.True(t, res.Paused)
+				require.Equal(t, row.sent, res.Sent)
+				require.Equal(t, row.uncertain, res.Uncertain())
+			})
+		})
+	}
+}
+
+// net/http sends a GET again by itself when a kept connection breaks.
+func TestOnceMeansOnceForNetHTTPToo(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		class  transport.Class
+		method string
+		header http.Header
+		sent   int
+	}{
+		{"once", transport.Once, http.MethodGet, http.Header{}, 1},
+		{"once, with the header of a repeat", transport.Once, http.MethodPost, http.Header{"Idempotency-Key": {"1"}}, 1},
+		{"safe", transport.Safe, http.MethodGet, http.Header{}, 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var seen atomic.Int64
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/first" {
+					return
+				}
+				seen.Add(1)
+				conn, _, err := w.(http.Hijacker).Hijack()
+				if err == nil {
+					_ = conn.Close()
+				}
+			}))
+			defer srv.Close()
+			c := transport.New(nil, transport.Policy{MaxAttempts: 1, MinBackoff: 1, MaxBackoff: 1, MaxElapsed: time.Minute})
+			first := c.Do(t.Context(), &transport.Call{Method: http.MethodGet, URL: srv.URL + "/first", Header: http.Header{}})
+			require.NoError(t, first.Err)
+			res := c.Do(t.Context(), &transport.Call{Class: row.class, Method: row.method, URL: srv.URL + "/", Header: row.header})
+			require.Error(t, res.Err)
+			require.Equal(t, transport.Maybe, res.Sent)
+			require.EqualValues(t, row.sent, seen.Load())
+		})
+	}
+}
+
+func TestTransportsThatAnswerWithNil(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		resp *http.Response
+		sent transport.Sent
+		fine bool
+	}{
+		{"no answer", nil, transport.Maybe, false},
+		{"no body", &http.Response{StatusCode: 204}, transport.Yes, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return row.resp, nil })}
+			res := transport.New(hc, policy).Do(t.Context(), &transport.Call{Method: http.MethodPost, URL: address, Header: http.Header{}})
+			require.Equal(t, row.fine, res.Err == nil)
+			require.Equal(t, row.sent, res.Sent)
+			require.Empty(t, res.Body)
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 func TestContextEndsInAnAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -425,310 +519,5 @@ func TestContextEndsInAnAttempt(t *testing.T) {
 		require.ErrorIs(t, res.Err, context.DeadlineExceeded)
 		require.NotErrorIs(t, res.Err, transport.ErrAttemptTimeout)
 		require.Equal(t, 1, res.Attempts)
-	})
-}
-
-func TestBodies(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		opened := 0
-		body := &transport.Body{Length: 5, Open: func() (io.ReadCloser, error) {
-			opened++
-			return io.NopCloser(strings.NewReader("hello")), nil
-		}}
-		res, s := do(t, &transport.Call{Class: transport.Safe, Body: body}, answer(503, ""), answer(200, "{}"))
-		require.NoError(t, res.Err)
-		require.Equal(t, []string{"hello", "hello"}, s.bodies)
-
-		whole := false
-		body.Replayable = func() bool { return whole }
-		res, s = do(t, &transport.Call{Class: transport.Safe, Body: body}, answer(503, ""), answer(200, "{}"))
-		require.Equal(t, 503, res.Status)
-		require.Len(t, s.at, 1)
-		whole = true
-		res, _ = do(t, &transport.Call{Class: transport.Safe, Body: body}, answer(503, ""), answer(200, "{}"))
-		require.Equal(t, 200, res.Status)
-
-		body.Open = func() (io.ReadCloser, error) { return nil, errReset }
-		res, s = do(t, &transport.Call{Class: transport.Safe, Body: body}, answer(200, "{}"))
-		require.ErrorIs(t, res.Err, errReset)
-		require.Equal(t, transport.No, res.Sent)
-		require.Empty(t, s.at)
-	})
-}
-
-func TestLengthOfTheBody(t *testing.T) {
-	for _, length := range []int64{5, -1} {
-		t.Run(fmt.Sprint(length), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				body := &transport.Body{Length: length, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("hello")), nil }}
-				var got int64
-				_, _ = do(t, &transport.Call{Body: body}, func(req *http.Request) reply {
-					got = req.ContentLength
-					return respond(200, strings.NewReader("{}"))
-				})
-				require.Equal(t, length, got)
-			})
-		})
-	}
-}
-
-// net/http repeats a request by itself if it can open the body again. It must
-// not where only the exchange knows whether that is whole.
-func TestGetBody(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		body := &transport.Body{Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil }}
-		var has bool
-		see := func(req *http.Request) reply {
-			has = req.GetBody != nil
-			return respond(200, strings.NewReader("{}"))
-		}
-		_, _ = do(t, &transport.Call{Body: body}, see)
-		require.True(t, has)
-		body.Replayable = func() bool { return true }
-		_, _ = do(t, &transport.Call{Body: body}, see)
-		require.False(t, has)
-	})
-}
-
-func TestAdmit(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		asked := 0
-		call := &transport.Call{Class: transport.Safe, Admit: func(context.Context) error { asked++; return nil }}
-		_, _ = do(t, call, answer(503, ""), answer(503, ""), answer(200, "{}"))
-		require.Equal(t, 3, asked, "before each attempt")
-
-		closed := false
-		call = &transport.Call{
-			Class: transport.Safe,
-			Admit: func(context.Context) error { return errReset },
-			Body: &transport.Body{Open: func() (io.ReadCloser, error) {
-				return readCloser{strings.NewReader("x"), func() { closed = true }}, nil
-			}},
-		}
-		res, s := do(t, call, answer(200, "{}"))
-		require.ErrorIs(t, res.Err, errReset)
-		require.Equal(t, transport.No, res.Sent)
-		require.Equal(t, 1, res.Attempts)
-		require.Empty(t, s.at)
-		require.True(t, closed)
-	})
-}
-
-type readCloser struct {
-	io.Reader
-	close func()
-}
-
-func (r readCloser) Close() error { r.close(); return nil }
-
-func TestDoneIsToldOfEachAttempt(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var told []transport.Attempt
-		call := &transport.Call{Class: transport.Safe, Done: func(a transport.Attempt) { told = append(told, a) }}
-		_, _ = do(t, call,
-			func(*http.Request) reply {
-				<-time.After(3 * time.Second)
-				return reply{err: errReset}
-			},
-			answer(200, "{}", "X-Request-Id", "r2"))
-		require.Len(t, told, 2)
-		require.Equal(t, 1, told[0].Number)
-		require.Zero(t, told[0].Status)
-		require.Equal(t, 3*time.Second, told[0].Duration)
-		require.ErrorIs(t, told[0].Err, errReset)
-		require.Equal(t, 2, told[1].Number)
-		require.Equal(t, 200, told[1].Status)
-		require.Equal(t, "r2", told[1].Header.Get("X-Request-Id"))
-		require.NoError(t, told[1].Err)
-	})
-}
-
-// How much of an answer is kept.
-func TestBodyOfTheAnswer(t *testing.T) {
-	t.Parallel()
-	const limit, ofRefusal = 2 << 20, 1 << 20
-	for _, row := range []struct {
-		name    string
-		status  int
-		size    int
-		broken  bool
-		kept    int
-		err     error
-		certain bool
-	}{
-		{"success at the limit", 200, limit, false, limit, nil, true},
-		{"success over the limit", 200, limit + 1, false, -1, transport.ErrBodyTooLarge, false},
-		{"success that broke off", 200, 10, true, 10, errReset, false},
-		{"last of the successes", 299, limit, false, limit, nil, true},
-		{"latest data of a race", 412, limit, false, limit, nil, true},
-		{"too much latest data", 412, limit + 1, false, limit, nil, true},
-		{"latest data that broke off", 412, 10, true, 10, errReset, false},
-		{"refusal at its limit", 400, ofRefusal, false, ofRefusal, nil, true},
-		{"refusal over its limit", 400, ofRefusal + 1, false, ofRefusal, nil, true},
-		{"refusal that broke off", 400, 10, true, 10, nil, true},
-		{"redirect", 300, ofRefusal + 1, false, ofRefusal, nil, true},
-	} {
-		for _, announced := range []bool{false, true} {
-			t.Run(row.name, func(t *testing.T) {
-				bubble(t, func(t *testing.T) {
-					res, _ := do(t, &transport.Call{MaxBody: limit}, func(*http.Request) reply {
-						var body io.Reader = bytes.NewReader(make([]byte, row.size))
-						if row.broken {
-							body = io.MultiReader(body, iotest.ErrReader(errReset))
-						}
-						r := respond(row.status, body)
-						if announced {
-							r.length = int64(row.size)
-						}
-						return r
-					})
-					require.ErrorIs(t, res.Err, row.err)
-					require.Equal(t, row.status, res.Status)
-					require.Equal(t, transport.Yes, res.Sent)
-					require.Equal(t, !row.certain, res.Uncertain())
-					if row.kept >= 0 {
-						require.Len(t, res.Body, row.kept)
-					}
-				})
-			})
-		}
-	}
-}
-
-func TestTooLargeIsNotRepeated(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		res, s := do(t, &transport.Call{Class: transport.Safe, MaxBody: 3}, answer(200, "four"))
-		require.ErrorIs(t, res.Err, transport.ErrBodyTooLarge)
-		require.Len(t, s.at, 1)
-	})
-}
-
-func TestConsume(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		call := &transport.Call{Class: transport.Safe, MaxBody: 1, Consume: func(_ int, h http.Header, r io.Reader) ([]byte, error) {
-			all, err := io.ReadAll(r)
-			return []byte(h.Get("X-What") + string(all)), err
-		}}
-		res, _ := do(t, call, answer(206, "content", "X-What", "some "))
-		require.NoError(t, res.Err)
-		require.Equal(t, "some content", string(res.Body))
-
-		res, _ = do(t, call, answer(404, "refusal"))
-		require.Equal(t, "refusal", string(res.Body), "a refusal is read as ever")
-	})
-}
-
-// An error of Consume is like a broken answer, unless it is final.
-func TestConsumeFails(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		failing := func(err error) *transport.Call {
-			return &transport.Call{Class: transport.Safe, Consume: func(int, http.Header, io.Reader) ([]byte, error) { return nil, err }}
-		}
-		res, s := do(t, failing(errReset), answer(200, "{}"))
-		require.ErrorIs(t, res.Err, errReset)
-		require.Len(t, s.at, 4)
-		res, s = do(t, failing(transport.Final(errReset)), answer(200, "{}"))
-		require.ErrorIs(t, res.Err, errReset)
-		require.Equal(t, errReset.Error(), res.Err.Error())
-		require.Len(t, s.at, 1)
-	})
-}
-
-func TestBodiesOfAnswersAreClosed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		for _, status := range []int{200, 400, 412, 503} {
-			closed := false
-			_, _ = do(t, &transport.Call{}, func(*http.Request) reply {
-				return respond(status, readCloser{strings.NewReader("{}"), func() { closed = true }})
-			})
-			require.True(t, closed, status)
-		}
-	})
-}
-
-func TestRedirects(t *testing.T) {
-	t.Parallel()
-	to := func(where string) func(*http.Request) reply {
-		return answer(307, "moved", "Location", where)
-	}
-	for _, row := range []struct {
-		name   string
-		class  transport.Class
-		where  string
-		status int
-		hops   int
-	}{
-		{"read, same host", transport.Safe, "/4.0/elsewhere", 200, 2},
-		{"read, other host", transport.Safe, "https://other.example/4.0", 307, 1},
-		{"read, other port", transport.Safe, "https://api.example:8443/4.0", 307, 1},
-		{"read, in the clear", transport.Safe, "http://api.example/4.0", 307, 1},
-		{"write once", transport.Once, "/4.0/elsewhere", 307, 1},
-		{"conditional write", transport.Conditional, "/4.0/elsewhere", 307, 1},
-		{"write that may be repeated", transport.Idempotent, "/4.0/elsewhere", 307, 1},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				res, s := do(t, &transport.Call{Class: row.class, Method: http.MethodGet}, to(row.where), answer(200, "{}"))
-				require.Equal(t, row.status, res.Status)
-				require.NoError(t, res.Err)
-				require.Len(t, s.urls, row.hops)
-				require.Equal(t, 1, res.Attempts, "a hop is no attempt")
-			})
-		})
-	}
-}
-
-func TestRedirectsWithoutEnd(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		res, s := do(t, &transport.Call{Class: transport.Safe, Method: http.MethodGet}, answer(307, "", "Location", "/4.0/again"))
-		require.Equal(t, 307, res.Status)
-		require.Len(t, s.urls, 4, "three are followed")
-		require.Equal(t, 1, res.Attempts)
-	})
-}
-
-func TestRedirectToNowhere(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		res, s := do(t, &transport.Call{Class: transport.Safe, Method: http.MethodGet}, answer(307, "", "Location", "https://[broken"))
-		require.Error(t, res.Err)
-		require.NotContains(t, res.Err.Error(), "profiles")
-		require.Len(t, s.urls, 1)
-	})
-}
-
-func TestBadURL(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		res, s := do(t, &transport.Call{URL: "https://api.example/\x7f?apikey=secret"}, answer(200, "{}"))
-		require.Error(t, res.Err)
-		require.NotContains(t, res.Err.Error(), "secret")
-		require.Equal(t, transport.No, res.Sent)
-		require.Empty(t, s.at)
-	})
-}
-
-func TestWithoutAddress(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, errReset, transport.WithoutAddress(errReset))
-	located := &url.Error{Op: "Get", URL: address, Err: errReset}
-	require.Equal(t, errReset, transport.WithoutAddress(located))
-	require.Equal(t, errReset, transport.WithoutAddress(&url.Error{Err: located}))
-	require.NoError(t, transport.WithoutAddress(nil))
-}
-
-// The caller's client is copied, with its time limit and jar, and left alone.
-func TestClientIsCopied(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		slow := &server{turns: []turn{func(req *http.Request) reply {
-			<-req.Context().Done()
-			return reply{err: req.Context().Err()}
-		}}}
-		hc := &http.Client{Transport: slow, Timeout: time.Second}
-		c := transport.New(hc, transport.Policy{MaxAttempts: 1})
-		began := time.Now()
-		res := c.Do(t.Context(), &transport.Call{Class: transport.Safe, Method: http.MethodGet, URL: address, Header: http.Header{}})
-		require.Error(t, res.Err)
-		require.Equal(t, time.Second, time.Since(began))
-		require.Same(t, slow, hc.Transport)
-		require.Nil(t, hc.CheckRedirect)
 	})
 }

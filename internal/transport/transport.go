@@ -101,6 +101,7 @@ type Result struct {
 	Sent     Sent          // of the last attempt
 	Lost     bool          // an earlier attempt may have been handled although no answer came
 	Asked    time.Duration // the wait that the last answer asked for
+	Paused   bool          // the call ended in the wait after the last attempt, which Lost then covers
 	Err      error         // nil: there is an answer; without any address in its text
 }
 

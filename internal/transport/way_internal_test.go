@@ -32,48 +32,37 @@ func TestNeverLeft(t *testing.T) {
 		{"no connection was got", broken, func(trace *httptrace.ClientTrace, _ *countingConn) {
 			trace.GetConn("host")
 		}, true},
-		{"a connection, and no head", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+		{"a connection, and not a byte", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
-		}, true},
-		{"a head that stayed in the buffer", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
-			trace.GetConn("host")
-			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
-			trace.WroteHeaders()
 		}, true},
 		{"bytes of an earlier request", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			_, _ = conn.Write([]byte("GET"))
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
-			trace.WroteHeaders()
 		}, true},
 		{"one byte", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
-			trace.WroteHeaders()
 			_, _ = conn.Write([]byte("P"))
 		}, false},
 		{"one byte under TLS", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS13})})
-			trace.WroteHeaders()
 			_, _ = conn.Write([]byte("P"))
 		}, false},
 		{"nothing under TLS", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS13})})
-			trace.WroteHeaders()
 		}, true},
 		{"a connection that does not count", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: conn.Conn})
-			trace.WroteHeaders()
 		}, false},
 		{"the second connection, after a dead one", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: &countingConn{Conn: conn.Conn}})
 			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
-			trace.WroteHeaders()
 			_, _ = conn.Write([]byte("P"))
 		}, false},
 	} {
