@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/passfort-go/passfort/internal/poll"
@@ -13,7 +14,41 @@ import (
 
 // ChecksService runs checks on a profile and gets their results (guide:
 // checks, sheet 2.8 and 5.3).
-type ChecksService struct{ road *road }
+type ChecksService struct {
+	road *road
+	run  ranChecks
+}
+
+// ranChecks are the checks that Run has returned lately.
+type ranChecks struct {
+	mu  sync.Mutex
+	ids *boundedMap[struct{}] // made when it is needed
+}
+
+const rememberedRuns = 10_000
+
+func (r *ranChecks) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, known := r.known().get(id)
+	return known
+}
+
+// add notes a check and reports whether it is new.
+func (r *ranChecks) add(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, known := r.known().get(id)
+	r.ids.put(id, struct{}{})
+	return !known
+}
+
+func (r *ranChecks) known() *boundedMap[struct{}] {
+	if r.ids == nil {
+		r.ids = newBoundedMap[struct{}](rememberedRuns)
+	}
+	return r.ids
+}
 
 // Run runs a check. On a live account it may be charged.
 //
@@ -24,9 +59,10 @@ type ChecksService struct{ road *road }
 // a result, not an error of Run.
 //
 // The request is sent once. If the answer is lost, the checks of the profile
-// are listed: a single one of the same type, variant and tasks, instructed
-// since the call by the server's clock, is the one, and is returned. Otherwise
-// the error is ErrOutcomeUnknown: look before you run it again.
+// are listed: a single one of the same type, variant, tasks, document, filing
+// and so on, instructed since the call by the server's clock and not returned by
+// an earlier Run, is the one, and is returned. Otherwise the error is
+// ErrOutcomeUnknown: look before you run it again.
 func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckRequest, opts ...CallOption) (*Check, error) {
 	c := call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts}
 	if req != nil {
@@ -36,6 +72,9 @@ func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckReq
 	}
 	began := time.Now()
 	check, err := result[Check](ctx, s.road, opChecksRun, c)
+	if err == nil {
+		s.run.add(check.ID)
+	}
 	if !errors.Is(err, ErrOutcomeUnknown) {
 		return check, err
 	}
@@ -138,11 +177,13 @@ func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRe
 		if at := now.Add(-time.Since(began)).Truncate(time.Second); at.After(since) {
 			since = at
 		}
-		fits := slices.DeleteFunc(checks, func(c Check) bool { return !req.fits(&c, since) })
+		fits := slices.DeleteFunc(checks, func(c Check) bool { return s.run.has(c.ID) || !req.fits(&c, since) })
 		switch len(fits) {
 		case 0:
 		case 1:
-			return &fits[0]
+			if s.run.add(fits[0].ID) {
+				return &fits[0]
+			}
 		default:
 			return nil
 		}
@@ -204,6 +245,14 @@ func (v *CheckRequest) problem() string {
 func (v *CheckRequest) fits(c *Check, since time.Time) bool {
 	if c.Type != v.Type || len(v.TaskIDs) > 0 && !sameSet(c.TaskIDs, v.TaskIDs) {
 		return false
+	}
+	for _, repeated := range [][2]string{
+		{v.DocumentID, c.DocumentID}, {string(v.Source), string(c.Source)}, {v.Reference, c.Reference},
+		{v.SourceID, c.SourceID}, {v.FormID, c.FormID}, {string(v.Category), string(c.Category)},
+	} {
+		if repeated[0] != "" && repeated[1] != "" && repeated[0] != repeated[1] {
+			return false
+		}
 	}
 	if want := v.Variant; want != nil {
 		got := c.Variant

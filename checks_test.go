@@ -65,6 +65,80 @@ func TestLostCheck(t *testing.T) {
 	}
 }
 
+// What the server repeats of a request tells its checks apart.
+func TestLostCheckIsNotAnother(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		req  passfort.CheckRequest
+		got  string // members of the check in the list
+		ok   bool
+	}{
+		{"same document", passfort.CheckRequest{DocumentID: oid}, `"document_id":"` + oid + `"`, true},
+		{"not repeated", passfort.CheckRequest{DocumentID: oid}, `"document_id":null`, true},
+		{"filled in by the server", passfort.CheckRequest{}, `"document_id":"` + oid + `"`, true},
+		{"document", passfort.CheckRequest{DocumentID: oid}, `"document_id":"` + nid + `"`, false},
+		{"source", passfort.CheckRequest{Source: "A"}, `"source":"B"`, false},
+		{"reference", passfort.CheckRequest{Reference: "A"}, `"reference":"B"`, false},
+		{"filing", passfort.CheckRequest{SourceID: "A"}, `"source_id":"B"`, false},
+		{"form", passfort.CheckRequest{FormID: "A"}, `"form_id":"B"`, false},
+		{"category", passfort.CheckRequest{Category: "A"}, `"category":"B"`, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodPost {
+						return nil, errors.New("reset")
+					}
+					list := `[{"id":"c","check_type":"X","instructed_on":"2026-05-01 10:00:00",` + row.got + `}]`
+					return answered(200, list, "Date", "Fri, 01 May 2026 10:00:00 GMT"), nil
+				}))
+				row.req.Type = "X"
+				got, err := c.Checks.Run(t.Context(), pid, &row.req)
+				if !row.ok {
+					require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, "c", got.ID)
+			})
+		})
+	}
+}
+
+// A check that Run has returned is not found again for the next, lost one.
+func TestLostCheckIsNotTheOneBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		posts := 0
+		c := clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			check := `{"id":"c","check_type":"X","instructed_on":"2026-05-01 10:00:00"}`
+			if r.Method == http.MethodGet {
+				return answered(200, `[`+check+`]`, "Date", "Fri, 01 May 2026 10:00:00 GMT"), nil
+			}
+			if posts++; posts == 1 {
+				return answered(200, check), nil
+			}
+			return nil, errors.New("reset")
+		}))
+		_, err := c.Checks.Run(t.Context(), pid, &passfort.CheckRequest{Type: "X"})
+		require.NoError(t, err)
+		_, err = c.Checks.Run(t.Context(), pid, &passfort.CheckRequest{Type: "X"})
+		require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+
+		other := clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodGet {
+				return answered(200, `[{"id":"c","check_type":"X","instructed_on":"2026-05-01 10:00:00"}]`, "Date", "Fri, 01 May 2026 10:00:00 GMT"), nil
+			}
+			return nil, errors.New("reset")
+		}))
+		_, err = other.Checks.Run(t.Context(), pid, &passfort.CheckRequest{Type: "X"})
+		require.NoError(t, err)
+		_, err = other.Checks.Run(t.Context(), pid, &passfort.CheckRequest{Type: "X"})
+		require.ErrorIs(t, err, passfort.ErrOutcomeUnknown, "nor one that was found")
+	})
+}
+
 func TestLostCheckOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
