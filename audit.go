@@ -1,6 +1,7 @@
 package passfort
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,8 +20,9 @@ func (s *AuditService) Items(ctx context.Context, profileID string, opts ...Call
 
 // PDFReport streams the audit report of a profile into w. The API allows 0.75
 // of these a second. Only the route is documented, so the media type is
-// whatever the server says. Once something was written to w the call is not
-// repeated: after an error discard what w holds.
+// whatever the server says. A refusal with status 200 is an error, and not
+// written. Once something was written to w the call is not repeated: after an
+// error discard what w holds.
 func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Writer, opts ...CallOption) (*AuditReport, error) {
 	var out AuditReport
 	problem := ""
@@ -28,7 +30,14 @@ func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Wri
 		problem = "the writer is nil"
 	}
 	consume := func(_ int, h http.Header, r io.Reader) ([]byte, error) {
-		n, err := io.Copy(w, r)
+		start, err := io.ReadAll(io.LimitReader(r, maxRefusal))
+		if err != nil {
+			return nil, err
+		}
+		if json.Valid(start) && len(errorsRefuse.refusals(bytes.TrimSpace(start))) > 0 {
+			return start, nil
+		}
+		n, err := io.Copy(w, io.MultiReader(bytes.NewReader(start), r))
 		out = AuditReport{ContentType: h.Get("Content-Type"), Size: n}
 		switch {
 		case err != nil && n > 0:
@@ -38,11 +47,15 @@ func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Wri
 		}
 		return nil, err
 	}
-	if _, err := s.road.do(ctx, opAuditPDFReport, call{args: []string{profileID}, problem: problem, consume: consume, opts: opts}); err != nil {
+	c := call{args: []string{profileID}, problem: problem, header: http.Header{"Accept": {"application/pdf, */*"}}, consume: consume, opts: opts}
+	if _, err := s.road.do(ctx, opAuditPDFReport, c); err != nil {
 		return nil, err
 	}
 	return &out, nil
 }
+
+// maxRefusal is how long a refusal with status 200 may be.
+const maxRefusal = 64 << 10
 
 // AuditReport describes a report that PDFReport has written.
 type AuditReport struct {

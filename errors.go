@@ -322,8 +322,8 @@ func (e *Error) hasCode(code ErrorCode) bool {
 }
 
 // Transient reports whether the same call may succeed later: nothing was
-// answered, the service was busy or failing, or a data provider was. It says
-// nothing about whether a repeat is safe; Outcome does.
+// answered, the answer broke off, the service was busy or failing, or a data
+// provider was. It says nothing about whether a repeat is safe; Outcome does.
 func (e *Error) Transient() bool {
 	switch e.StatusCode {
 	case 0:
@@ -331,6 +331,9 @@ func (e *Error) Transient() bool {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
+	}
+	if e.StatusCode/100 == 2 && e.cause != nil { // its body did not arrive
+		return !transport.IsFinal(e.cause) && !errors.Is(e.cause, transport.ErrBodyTooLarge) && describeTransfer(e.cause) == ""
 	}
 	return e.hasCode(CodeProviderConnectionError) || e.hasCode(CodeProviderUnknownError) || e.hasCode(CodeUserMigrationError)
 }
@@ -447,8 +450,8 @@ func (r errorsRule) refusals(body []byte) []ErrorDetail {
 	return errorItems(answer.Errors)
 }
 
-// errorItems decodes the value of "errors": a list, or one bare object. An empty
-// one of either is no error.
+// errorItems decodes the value of "errors": a list, one bare object, or a text.
+// An empty one of them is no error.
 func errorItems(raw json.RawMessage) []ErrorDetail {
 	var list []ErrorDetail
 	if wire.Unmarshal(raw, &list) == nil {
@@ -457,6 +460,9 @@ func errorItems(raw json.RawMessage) []ErrorDetail {
 	var one ErrorDetail
 	if wire.Unmarshal(raw, &one) == nil && !isEmptyObject(raw) {
 		return []ErrorDetail{one}
+	}
+	if message := text(raw); message != "" && raw[0] == '"' {
+		return []ErrorDetail{{Message: message}}
 	}
 	return nil
 }

@@ -48,6 +48,9 @@ func TestRefusals(t *testing.T) {
 		{"400 with truncated JSON", create, 400, `{"errors":[{"co`, nil, passfort.OutcomeRejected, 0},
 		{"200 with a list", create, 200, `{"errors":[{"code":204}]}`, []error{passfort.CodeInvalidAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
 		{"200 with one object", create, 200, `{"errors":{"code":104}}`, []error{passfort.CodeChargeableLimitReached}, passfort.OutcomeRejected, 1},
+		{"200 with a text", create, 200, `{"errors":"Invalid API key"}`, nil, passfort.OutcomeRejected, 1},
+		{"303, a write", create, 303, ``, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
+		{"303, a read", get, 303, ``, nil, passfort.OutcomeRejected, 0},
 		{"200 with errors on a read", get, 200, `{"errors":[{"code":302}]}`, []error{passfort.CodeProviderConnectionError}, passfort.OutcomeRejected, 1},
 		{"200 with errors and no check", check, 200, `{"errors":[{"code":203}]}`, []error{passfort.CodeMissingAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
 		{"200 with errors and no companies", companies, 200, `{"errors":[{"code":303}],"companies":[]}`, []error{passfort.CodeProviderUnknownError}, passfort.OutcomeRejected, 1},
@@ -94,8 +97,14 @@ func TestErrorsThatAreResults(t *testing.T) {
 	_, err = c.Profiles.Get(t.Context(), pid)
 	require.NoError(t, err)
 
-	c = newClient(t, serve(t, respond(200, `{"id":"x","errors":[]}`)))
-	require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
+	c = newClient(t, serve(t, respond(200, `{"id":"x","check_type":"IDENTITY_CHECK","errors":[{"code":303}]}`)))
+	require.NoError(t, c.Checks.Approve(t.Context(), pid, oid), "it answers with the new check")
+	require.NoError(t, c.Checks.Reject(t.Context(), pid, oid))
+
+	for _, none := range []string{`""`, `null`, `0`, `false`, `[]`} {
+		c = newClient(t, serve(t, respond(200, `{"id":"x","errors":`+none+`}`)))
+		require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)), none)
+	}
 
 	c = newClient(t, serve(t, respond(200, `[{"id":"x","errors":[{"code":303}]}]`)))
 	checks, err := c.Checks.List(t.Context(), pid)
@@ -415,6 +424,16 @@ func TestTransient(t *testing.T) {
 	var failure *passfort.Error
 	require.ErrorAs(t, err, &failure)
 	require.True(t, failure.Transient(), "no answer")
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "500")
+		_, _ = io.WriteString(w, `{"id":"x`)
+	}
+	_, err = newClient(t, serve(t, cut)).Profiles.Get(t.Context(), pid)
+	require.ErrorAs(t, err, &failure)
+	require.True(t, failure.Transient(), "the answer broke off")
+	_, err = newClient(t, serve(t, respond(200, `<html>`))).Profiles.Get(t.Context(), pid)
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.Transient(), "an answer of another kind")
 	_, err = newClient(t, serve(t, hangUp)).Profiles.Create(t.Context(), nil)
 	require.ErrorAs(t, err, &failure)
 	require.False(t, failure.Transient(), "bad input")

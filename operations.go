@@ -123,8 +123,8 @@ var operations = [operationCount]operation{
 	opChecksRun:      {name: "Checks.Run", method: post, route: "/profiles/{profile_id}/checks", class: once, limit: 150 * time.Second, errors: errorsUnlessID, charged: "the check, on a live account", since: "2019", sure: "high"},
 	opChecksGet:      {name: "Checks.Get", method: get, route: "/profiles/{profile_id}/checks/{check_id}", class: safe, errors: errorsUnlessID, since: "2019", sure: "high"},
 	opChecksSetTasks: {name: "Checks.SetTasks", method: post, route: "/profiles/{profile_id}/checks/{check_id}", class: idempotent, errors: errorsUnlessID, since: "2019", sure: "high"},
-	opChecksApprove:  {name: "Checks.Approve", method: post, route: "/profiles/{profile_id}/checks/{check_id}/approve", class: once, bare: true, since: "2019", sure: "high"},
-	opChecksReject:   {name: "Checks.Reject", method: post, route: "/profiles/{profile_id}/checks/{check_id}/reject", class: once, bare: true, since: "2019", sure: "high"},
+	opChecksApprove:  {name: "Checks.Approve", method: post, route: "/profiles/{profile_id}/checks/{check_id}/approve", class: once, errors: errorsUnlessID, bare: true, since: "2019", sure: "high"},
+	opChecksReject:   {name: "Checks.Reject", method: post, route: "/profiles/{profile_id}/checks/{check_id}/reject", class: once, errors: errorsUnlessID, bare: true, since: "2019", sure: "high"},
 
 	opTasksList:       {name: "Tasks.List", method: get, route: "/profiles/{profile_id}/tasks", class: safe, since: "2019", sure: "high"},
 	opTasksCreate:     {name: "Tasks.Create", method: post, route: "/profiles/{profile_id}/tasks", class: once, since: "2019", sure: "high"},

@@ -1,9 +1,14 @@
 package passfort_test
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +41,50 @@ func TestEmptyReportIsAnError(t *testing.T) {
 	_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, io.Discard)
 	require.Error(t, err)
 	require.Len(t, s.seen(), 3, "a read is repeated")
+}
+
+func TestReportThatIsARefusal(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(http.StatusOK, `{"errors":[{"code":204}]}`))
+	var out bytes.Buffer
+	_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, &out)
+	require.ErrorIs(t, err, passfort.CodeInvalidAPIKey)
+	require.Zero(t, out.Len())
+	require.Equal(t, "application/pdf, */*", s.seen()[0].Header.Get("Accept"))
+
+	for name, report := range map[string]string{
+		"short":         "%PDF-1.7 report",
+		"long":          "%PDF-1.7 " + strings.Repeat("report ", 100_000),
+		"JSON":          `{"report":"as JSON","errors":[]}`,
+		"brace at once": "{\"errors\" is how it begins",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			got, err := newClient(t, serve(t, respond(http.StatusOK, report))).Audit.PDFReport(t.Context(), pid, &out)
+			require.NoError(t, err)
+			require.Equal(t, report, out.String())
+			require.EqualValues(t, len(report), got.Size)
+		})
+	}
+}
+
+// A call that the end of its context kept from being repeated was refused all
+// the same.
+func TestTurnedAwayAndCancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+			return answered(http.StatusTooManyRequests, "", "Retry-After", "30"), nil
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := c.Profiles.Create(ctx, newProfile)
+		var failure *passfort.Error
+		require.ErrorAs(t, err, &failure)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, passfort.OutcomeRejected, failure.Outcome)
+	})
 }
 
 func TestProfileStatusWhoseAnswerWasLost(t *testing.T) {

@@ -43,7 +43,7 @@ type call struct {
 	out    any      // a pointer to what is decoded, or nil
 
 	// consume reads the body of a success in a stream. What it returns is
-	// decoded into out, if there is an out.
+	// decoded into out, or without an out only looked through for a refusal.
 	consume func(status int, h http.Header, r io.Reader) ([]byte, error)
 
 	// verify finds what is wrong with a decoded success.
@@ -84,7 +84,7 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 	}
 	res := r.attempt(ctx, op, c)
 	err := failure(info, op, res)
-	if err == nil && (c.consume == nil || c.out != nil) {
+	if err == nil && (c.consume == nil || c.out != nil || len(res.Body) > 0) {
 		err = r.decode(info, op, c, res)
 	}
 	if err == nil && c.verify != nil {

@@ -116,6 +116,8 @@ func TestUncertain(t *testing.T) {
 		{"the last status that is certain", Result{Sent: Yes, Status: 499}, false},
 		{"server error", Result{Sent: Yes, Status: 500}, true},
 		{"gateway", Result{Sent: Yes, Status: 502}, true},
+		{"see another place", Result{Sent: Yes, Status: 303}, true},
+		{"moved", Result{Sent: Yes, Status: 308}, false},
 		{"timeout of the server", Result{Sent: Yes, Status: 408}, true},
 		{"lost before", Result{Sent: Yes, Status: 400, Lost: true}, true},
 	} {

@@ -214,7 +214,7 @@ func (x *exchange) mayRepeat() bool {
 	switch {
 	case errors.As(r.Err, &refused), errors.As(r.Err, &certificate), errors.As(r.Err, &authority):
 		return false // the next attempt would end the same way
-	case errors.Is(r.Err, ErrBodyTooLarge), isFinal(r.Err):
+	case errors.Is(r.Err, ErrBodyTooLarge), IsFinal(r.Err):
 		return false
 	case r.Err != nil:
 		return r.Sent == No || x.call.Class != Once
@@ -232,8 +232,10 @@ var transient = []int{
 }
 
 // uncertain reports whether a write answered with this status may have been
-// carried out all the same.
-func uncertain(status int) bool { return status >= 500 || status == http.StatusRequestTimeout }
+// carried out all the same. See Other is what follows something that was done.
+func uncertain(status int) bool {
+	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusSeeOther
+}
 
 // Uncertain reports whether the call may have been carried out although it
 // did not succeed.
@@ -264,7 +266,8 @@ type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }
 
-func isFinal(err error) bool {
+// IsFinal reports whether err was wrapped by Final.
+func IsFinal(err error) bool {
 	var final *finalError
 	return errors.As(err, &final)
 }
