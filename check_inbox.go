@@ -15,9 +15,10 @@ import (
 //
 // It remembers the last checks and requests it heard of, so it does not matter
 // whether the webhook or the wait comes first. Waking is a hint: a waiter gets
-// the check or request and looks. A nil CheckInbox never wakes anyone. It is safe
-// for concurrent use.
+// the check or request and looks. A nil CheckInbox never wakes anyone, the zero
+// value is an empty one. It is safe for concurrent use.
 type CheckInbox struct {
+	made     sync.Once
 	signals  *signals // by check id
 	requests *requestNews
 }
@@ -25,8 +26,13 @@ type CheckInbox struct {
 const rememberedChecks = 10_000
 
 // NewCheckInbox returns an empty inbox.
-func NewCheckInbox() *CheckInbox {
-	return &CheckInbox{newSignals(rememberedChecks), newRequestNews(rememberedChecks)}
+func NewCheckInbox() *CheckInbox { return new(CheckInbox) }
+
+func (b *CheckInbox) make() {
+	b.made.Do(func() {
+		b.signals = newSignals(rememberedChecks)
+		b.requests = newRequestNews(rememberedChecks)
+	})
 }
 
 // Deliver takes note of an EventCheckCompleted or EventCustomerRequestChanged;
@@ -46,6 +52,7 @@ func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
 // through a queue or in another process.
 func (b *CheckInbox) Completed(checkID string) {
 	if b != nil && checkID != "" {
+		b.make()
 		b.signals.send(checkID)
 	}
 }
@@ -55,6 +62,7 @@ func (b *CheckInbox) Completed(checkID string) {
 // known. Use it where webhooks arrive through a queue or in another process.
 func (b *CheckInbox) RequestChanged(profileID, requestID string, state CustomerRequestState) {
 	if b != nil && profileID != "" {
+		b.make()
 		b.requests.add(profileID, requestID, state)
 	}
 }
@@ -65,20 +73,21 @@ func (b *CheckInbox) subscribe(checkID string) (wake <-chan struct{}, cancel fun
 	if b == nil {
 		return nil, func() {}
 	}
+	b.make()
 	return b.signals.subscribe(checkID)
 }
 
-// requestNews is what webhooks told of customer requests, by profile id.
+// requestNews is what webhooks told of how customer requests ended.
 type requestNews struct {
 	signals *signals
 
 	mu    sync.Mutex
 	count int
-	last  *boundedMap[requestHeard]
+	last  *boundedMap[requestHeard] // by profile, and by profile and request
 }
 
-// requestHeard is the last news of a profile. Number counts the news of all
-// profiles.
+// requestHeard is the last news of a profile or a request. Number counts the
+// news of all profiles.
 type requestHeard struct {
 	requestID string
 	state     CustomerRequestState
@@ -86,21 +95,27 @@ type requestHeard struct {
 }
 
 func newRequestNews(remember int) *requestNews {
-	return &requestNews{signals: newSignals(remember), last: newBoundedMap[requestHeard](remember)}
+	return &requestNews{signals: newSignals(remember), last: newBoundedMap[requestHeard](2 * remember)}
 }
 
 func (n *requestNews) add(profileID, requestID string, state CustomerRequestState) {
-	n.mu.Lock()
-	n.count++
-	n.last.put(profileID, requestHeard{requestID, state, n.count})
-	n.mu.Unlock()
+	if state.Terminal() {
+		n.mu.Lock()
+		n.count++
+		heard := requestHeard{requestID, state, n.count}
+		n.last.put(profileID, heard)
+		if requestID != "" {
+			n.last.put(profileID+"/"+requestID, heard)
+		}
+		n.mu.Unlock()
+	}
 	n.signals.send(profileID)
 }
 
-func (n *requestNews) heard(profileID string) requestHeard {
+func (n *requestNews) heard(key string) requestHeard {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, _ := n.last.get(profileID)
+	h, _ := n.last.get(key)
 	return h
 }
 
@@ -119,6 +134,7 @@ func (b *CheckInbox) listen(profileID string) (l *requestListener, cancel func()
 	if b == nil {
 		return l, func() {}
 	}
+	b.make()
 	l.news = b.requests
 	l.wake, cancel = b.requests.signals.subscribe(profileID)
 	l.settled = l.number()
@@ -135,9 +151,13 @@ func (l *requestListener) number() int {
 
 // state returns the terminal state that was told of the request, or "".
 func (l *requestListener) state(requestID string) CustomerRequestState {
+	if requestID != "" {
+		if h := l.news.heard(l.profileID + "/" + requestID); h.state != "" {
+			return h.state
+		}
+	}
 	h := l.news.heard(l.profileID)
-	named := h.requestID != "" && requestID != ""
-	if h.state == CustomerRequestStateSent || named && h.requestID != requestID || !named && h.number <= l.settled {
+	if h.requestID != "" && requestID != "" || h.number <= l.settled {
 		return ""
 	}
 	return h.state

@@ -47,6 +47,19 @@ func TestCheckInbox(t *testing.T) {
 	require.True(t, woken(late), "every waiter is woken")
 }
 
+func TestZeroCheckInboxIsAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	var b CheckInbox
+	wake, cancel := b.subscribe("a")
+	defer cancel()
+	require.NoError(t, b.Deliver(t.Context(), completed("a")))
+	require.True(t, woken(wake))
+	b.RequestChanged("profile", "request", CustomerRequestStateExpired)
+	heard, stop := b.listen("profile")
+	defer stop()
+	require.Equal(t, CustomerRequestStateExpired, heard.state("request"))
+}
+
 func TestCheckInboxLeavesOtherEventsAlone(t *testing.T) {
 	t.Parallel()
 	b := NewCheckInbox()

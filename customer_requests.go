@@ -389,9 +389,9 @@ func (e *RegistrationError) LogValue() slog.Value { return slog.StringValue(e.Er
 func (e *RegistrationError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }
 
 // decode reads a customer request from an answer: id, key and completion stand
-// at the top or in an object, under the names the API uses for them elsewhere. A
-// key that is found in another place than its own is taken away from there, so
-// that the Secret alone holds it.
+// at the top or in an object, under the names the API uses for them elsewhere.
+// What is a request by itself goes before what is in it. Keys in other places
+// than their own are taken away from there, so that Secrets alone hold them.
 func (s *FormsService) decode(id operationID, body []byte) (*CustomerRequest, error) {
 	out := new(CustomerRequest)
 	if err := wire.UnmarshalReporting(body, out, s.road.drift.reporter(operations[id].name)); err != nil {
@@ -405,25 +405,34 @@ func (s *FormsService) decode(id operationID, body []byte) (*CustomerRequest, er
 			continue
 		}
 		inner.lift(raw)
-		inner.adopt(out, name)
-		return &inner, nil
+		out.Unknown.Delete(name)
+		if out.ID != "" && (out.APIKey != "" || out.IsCompleted != nil) {
+			if inner.ID == "" || inner.ID == out.ID {
+				out.adopt(&inner)
+			} else if withoutKeys, err := wire.Marshal(&inner); err == nil {
+				wire.Set(&out.Unknown.Members, name, withoutKeys)
+			}
+			continue
+		}
+		inner.adopt(out)
+		out = &inner
 	}
 	return out, nil
 }
 
-// adopt takes what v lacks from the object around it, where v was called name.
-func (v *CustomerRequest) adopt(outer *CustomerRequest, name string) {
+// adopt takes what v lacks from another object of the same answer.
+func (v *CustomerRequest) adopt(other *CustomerRequest) {
 	if v.ID == "" {
-		v.ID = outer.ID
+		v.ID = other.ID
 	}
 	if v.APIKey == "" {
-		v.APIKey = outer.APIKey
+		v.APIKey = other.APIKey
 	}
 	if v.IsCompleted == nil {
-		v.IsCompleted = outer.IsCompleted
+		v.IsCompleted = other.IsCompleted
 	}
-	for member, value := range outer.Unknown.All() {
-		if _, own := v.Unknown.Get(member); member != name && !own {
+	for member, value := range other.Unknown.All() {
+		if _, own := v.Unknown.Get(member); !own {
 			wire.Set(&v.Unknown.Members, member, value)
 		}
 	}
@@ -443,8 +452,13 @@ func (v *CustomerRequest) lift(object []byte) {
 		}
 	}
 	for _, name := range []string{"api_key", "key"} {
-		if v.APIKey == "" && json.Unmarshal(members[name], &v.APIKey) == nil {
-			v.Unknown.Delete(name)
+		var key Secret
+		if json.Unmarshal(members[name], &key) != nil {
+			continue
+		}
+		v.Unknown.Delete(name)
+		if v.APIKey == "" {
+			v.APIKey = key
 		}
 	}
 	if v.IsCompleted == nil {

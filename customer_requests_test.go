@@ -105,6 +105,11 @@ func TestCustomerRequestIsFoundInEveryPlausibleShape(t *testing.T) {
 		{"envelope beside the key", `{"customer_request":{"id":"ID","is_completed":false,"more":1},"apikey":"KEY"}`},
 		{"envelope beside the id", `{"id":"ID","request":{"apikey":{"key":"KEY"},"is_completed":false,"more":1}}`},
 		{"data", `{"data":{"id":"ID","apikey":"KEY","is_completed":"false","more":1}}`},
+		{"an object of something else", `{"id":"ID","apikey":"KEY","is_completed":false,"more":1,"data":{"id":"OTHER","key":"SECOND KEY"}}`},
+		{"an object of something else, and no key in the answer", `{"id":"ID","is_completed":false,"more":1,"apikey":"KEY","request":{"id":"OTHER"}}`},
+		{"two keys", `{"id":"ID","apikey":"KEY","api_key":"SECOND KEY","key":{"key":"THIRD KEY"},"is_completed":false,"more":1}`},
+		{"two objects", `{"customer_request":{"id":"ID","apikey":"KEY","is_completed":false,"more":1},"data":{"apikey":"SECOND KEY"}}`},
+		{"key in an object without an id", `{"id":"ID","is_completed":false,"more":1,"data":{"apikey":"KEY"}}`},
 		{"other names", `{"request_id":"ID","api_key":"KEY","is_completed":"FALSE","more":1}`},
 		{"other name of the id", `{"customer_request_id":"ID","key":{"key":"KEY"},"is_completed":false,"more":1}`},
 	} {
@@ -449,6 +454,20 @@ func TestWaitTellsTheState(t *testing.T) {
 		{"before the wait, with the id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", expired) }, nil, expired, 0},
 		{"before the wait, without an id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "", expired) }, nil, "", 10 * time.Second},
 		{"of an earlier request", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "OLD", completed) }, nil, "", 10 * time.Second},
+		{"with the id, and then of an earlier request", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", expired)
+			b.RequestChanged("profile-1", "OLD", completed)
+		}, nil, expired, 0},
+		{"and a late one that it was sent", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", expired)
+			b.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateSent)
+		}, nil, expired, 0},
+		{"a state that is not known, and then one that is", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", "IN_PROGRESS")
+			b.RequestChanged("profile-1", "ID", completed)
+			b.RequestChanged("profile-1", "ID", "IN_PROGRESS")
+		}, nil, completed, 0},
+		{"a state that is not known", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", "IN_PROGRESS") }, nil, "", 10 * time.Second},
 		{"of another profile", func(b *passfort.CheckInbox) { b.RequestChanged("profile-2", "", completed) }, nil, "", 10 * time.Second},
 		{"during the wait", nil, func(b *passfort.CheckInbox, n int) {
 			if n == 3 {

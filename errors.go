@@ -162,8 +162,9 @@ func (c ErrorCode) name() string {
 }
 
 // ErrorDetail is one item of the API's errors (sheet 1.6): of a refused call,
-// or what went wrong while a check ran. Its print forms show only the code,
-// because the message may repeat what you sent.
+// or what went wrong while a check ran. With fmt and as a slog value it shows only
+// the code, because the message may repeat what you sent. Its JSON is the whole of
+// it, also where slog encodes a list of these as JSON: log the *Error instead.
 type ErrorDetail struct {
 	Code    ErrorCode `json:"code"`
 	Message string    `json:"message"`

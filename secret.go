@@ -8,8 +8,10 @@ import (
 	"log/slog"
 )
 
-// Secret is a key that must not be printed. Every fmt verb, JSON and slog give
-// "[redacted]"; only Reveal gives the key.
+// Secret is a key that must not be printed. The verbs of fmt, JSON and slog give
+// "[redacted]"; only Reveal gives the key. fmt cannot know that of an unexported
+// field of a struct of yours that it prints: keep Secrets in exported fields or
+// behind a pointer.
 //
 // Because its JSON is redacted too, store what Reveal returns, not the JSON of
 // a value that holds a Secret.

@@ -97,9 +97,9 @@ func (u *upload) rewind() {
 }
 
 // describe makes a call whose answer describes a file or an image, and decodes
-// that into out. Content in the answer is dropped as it comes.
+// that into out. Content in the answer is passed over, whatever it is.
 func (r *road) describe(ctx context.Context, op operation, c call) error {
-	c.consume = contentTo(io.Discard, nil, nil)
+	c.consume = contentTo(nil, nil, nil)
 	_, err := r.send(ctx, op, c)
 	return err
 }
@@ -131,8 +131,8 @@ func described[T any](out *T, err error) (*T, error) {
 	return out, err
 }
 
-// contentTo returns a consumer that writes the content of an answer to w and
-// keeps the rest.
+// contentTo returns a consumer that writes the content of an answer to w, unless
+// that is nil, and keeps the rest.
 func contentTo(w io.Writer, progress func(done, total int64), content *imagebody.Content) func(int, http.Header, io.Reader) ([]byte, error) {
 	return func(_ int, _ http.Header, r io.Reader) ([]byte, error) {
 		got, err := imagebody.Decode(r, w, imagebody.DecodeOptions{MetaLimit: maxBody, Progress: progress})
@@ -143,7 +143,7 @@ func contentTo(w io.Writer, progress func(done, total int64), content *imagebody
 			return got.Meta, nil
 		}
 		lost := errors.Is(err, imagebody.ErrTruncated) || errors.Is(err, imagebody.ErrResponse)
-		if lost && (got.Written == 0 || w == io.Discard) {
+		if lost && got.Written == 0 {
 			return nil, err
 		}
 		return nil, transport.Final(err)

@@ -495,6 +495,23 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// What an upload answers about the content is of no use to anybody.
+func TestUploadIsNotLostToOddContent(t *testing.T) {
+	t.Parallel()
+	for _, content := range []string{`""`, `"[encrypted]"`, `"***"`, `"data:image/png,raw"`, `"YWJj-_"`, `null`, `{"key":"x"}`} {
+		t.Run(content, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, serve(t, respond(200, `{"id":"F1","name":"x","decrypted_data":`+content+`}`)))
+			file, err := c.Files.Upload(t.Context(), pid, &passfort.FileUpload{Body: bytes.NewReader([]byte(pngHead))})
+			require.NoError(t, err)
+			require.Equal(t, "F1", file.ID)
+			file, err = c.Files.Get(t.Context(), pid, "F1")
+			require.NoError(t, err)
+			require.Equal(t, "x", file.Name)
+		})
+	}
+}
+
 func TestUploadProgress(t *testing.T) {
 	t.Parallel()
 	s := serve(t, respond(200, identity))

@@ -79,6 +79,9 @@ func sumSecrets(secrets []string) (secretSums, error) {
 		if strings.TrimSpace(s) == "" {
 			return nil, errors.New("passfort: a webhook secret is empty")
 		}
+		if strings.TrimSpace(s) != s {
+			return nil, errors.New("passfort: a webhook secret has white space around it, such as the line break of a file")
+		}
 		sums[i] = sha256.Sum256([]byte(s))
 	}
 	return sums, nil

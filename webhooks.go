@@ -498,13 +498,22 @@ func (h *WebhookHandler) call(ctx context.Context, fn func(context.Context) erro
 }
 
 // PanicError is the failure of a handler that panicked, as the park hook gets
-// it. Its text does not hold the value, which may be personal data.
+// it. Its print forms do not hold the value, which may be personal data.
 type PanicError struct {
 	Value any `json:"-"`
 }
 
 // Error returns a fixed text.
 func (e *PanicError) Error() string { return "passfort: a webhook handler panicked" }
+
+// Format prints what Error returns for every verb.
+func (e *PanicError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+
+// GoString returns what Error returns.
+func (e *PanicError) GoString() string { return e.Error() }
+
+// LogValue returns what Error returns.
+func (e *PanicError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // Unwrap returns the value the handler panicked with, if that is an error.
 func (e *PanicError) Unwrap() error {

@@ -3,6 +3,7 @@ package passfort_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -183,7 +184,11 @@ func TestWebhookPanics(t *testing.T) {
 			var p *passfort.PanicError
 			require.ErrorAs(t, parked, &p)
 			require.Equal(t, value, p.Value)
-			require.NotContains(t, fmt.Sprintf("%v %+v %s", p, p, parked), "Robin")
+			var out bytes.Buffer
+			fmt.Fprintf(&out, "%v %+v %#v %s %d %x", p, p, p, parked, p, p)
+			slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "parked", parked)
+			require.NotContains(t, out.String(), "Robin")
+			require.NotContains(t, out.String(), hex.EncodeToString([]byte("Robin")))
 			if name == "error" {
 				require.ErrorIs(t, parked, cause)
 			}

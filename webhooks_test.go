@@ -82,6 +82,7 @@ func TestNewWebhookHandlerErrors(t *testing.T) {
 		{"no secret", nil, nil},
 		{"empty secret", []string{"a", ""}, nil},
 		{"secret of space", []string{" \t"}, nil},
+		{"secret with the end of its file", []string{"a\n"}, nil},
 		{"nil store", []string{"a"}, []passfort.WebhookOption{passfort.WithWebhookStore(nil)}},
 		{"no body allowed", []string{"a"}, []passfort.WebhookOption{passfort.WithWebhookBodyLimit(0)}},
 		{"no time", []string{"a"}, []passfort.WebhookOption{passfort.WithHandlerTimeout(0)}},

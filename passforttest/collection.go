@@ -130,6 +130,14 @@ func (s *Server) openForms(w http.ResponseWriter, r *http.Request) {
 	_, req := s.requestOf(r)
 	status, body := visitorAnswer(req, nil)
 	s.leave()
+	s.answerVisitor(w, status, body)
+}
+
+// answerVisitor answers once the state that the answer tells of is kept.
+func (s *Server) answerVisitor(w http.ResponseWriter, status int, body []byte) {
+	if s.kept() != nil {
+		status, body = visitorAnswer(new(formRequest), errNotKept())
+	}
 	writeJSON(w, status, body)
 }
 
@@ -153,7 +161,7 @@ func (s *Server) submitForm(w http.ResponseWriter, r *http.Request) {
 	}
 	status, answer := visitorAnswer(req, err)
 	s.leave()
-	writeJSON(w, status, answer)
+	s.answerVisitor(w, status, answer)
 }
 
 // visitorAnswer is what the form's script gets: the request as it stands, or

@@ -166,9 +166,19 @@ func TestJournalRewritesItself(t *testing.T) {
 func TestJournalThatFails(t *testing.T) {
 	t.Parallel()
 	w := start(t)
+	profile := w.person()
+	request := w.post("/forms/profile/"+profile+"/customer_request", flow).object(t)
 	w.journal.fails = errors.New("no space")
 	require.Equal(t, http.StatusInternalServerError, w.post("/profiles", newPerson).status)
-	require.False(t, w.srv.Requests()[0].Applied)
+	require.False(t, w.srv.Requests()[2].Applied)
+	for method, path := range map[string]string{http.MethodGet: "/api/request", http.MethodPost: "/api/forms/" + text(request, "id")} {
+		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(`{"values":{}}`))
+		r.Header.Set("apikey", text(request, "apikey"))
+		r.Header.Set("request-id", text(request, "id"))
+		rec := httptest.NewRecorder()
+		w.srv.CollectionHandler().ServeHTTP(rec, r)
+		require.Equal(t, http.StatusInternalServerError, rec.Code, path)
+	}
 	w.journal.fails = nil
 }
 

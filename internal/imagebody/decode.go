@@ -57,7 +57,8 @@ type Result struct {
 // Memory does not depend on the size of the image. After an error w may have
 // received a part of it; Result then says how much and has no Meta. The errors
 // are ErrMalformed, ErrTruncated, ErrDuplicate, ErrBadBase64, ErrTooLarge,
-// ErrMetaTooLarge, ErrResponse and ErrWrite.
+// ErrMetaTooLarge, ErrResponse and ErrWrite. A nil w takes no image: its string
+// is passed over, whatever it holds.
 func Decode(r io.Reader, w io.Writer, o DecodeOptions) (Result, error) {
 	d := &decoder{
 		in:        bufio.NewReaderSize(r, windowSize),
@@ -263,11 +264,14 @@ func (d *decoder) imageString() error {
 		return err
 	}
 	d.content = Present
-	if d.image.written == 0 {
+	if d.image.written == 0 && !d.image.passed {
 		d.content = Empty
 	}
 	return nil
 }
+
+// notBase64 stands for every character that is not ASCII or controls something.
+const notBase64 = 0x7f
 
 // escape resolves the escape at the head of the window and returns its length.
 func (d *decoder) escape() (int, error) {
@@ -285,7 +289,8 @@ func (d *decoder) escape() (int, error) {
 	case 'n', 'r':
 		return 2, nil
 	case 'b', 'f', 't':
-		return 2, ErrBadBase64
+		seq[1] = notBase64
+		return 2, d.image.add(seq[1:2])
 	case 'u':
 	default:
 		return 0, ErrMalformed
@@ -306,7 +311,7 @@ func (d *decoder) escape() (int, error) {
 	case r == '\n' || r == '\r':
 		return 6, nil
 	case r >= 0x80:
-		return 0, ErrBadBase64
+		r = notBase64
 	}
 	seq[0] = byte(r)
 	return 6, d.image.add(seq[:1])

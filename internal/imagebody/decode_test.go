@@ -206,6 +206,41 @@ func lines(s string, width int, end string) string {
 	return b.String() + s
 }
 
+// Where nobody wants the image, nothing in it is an error.
+func TestDecodePassesOverTheImage(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		text string
+		want imagebody.Content
+	}{
+		"empty":          {``, imagebody.Empty},
+		"an image":       {`QUJD`, imagebody.Present},
+		"no Base64":      {`[encrypted]`, imagebody.Present},
+		"another URI":    {`data:image/png,raw`, imagebody.Present},
+		"quotes":         {`a\"b\\`, imagebody.Present},
+		"any escape":     {`\t\b\f\u00e9\ud83d`, imagebody.Present},
+		"any character":  {"é\x7f", imagebody.Present},
+		"a long text":    {strings.Repeat(`*\"`, 100_000), imagebody.Present},
+		"only a newline": {`\n`, imagebody.Empty},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := `{"id":"1","decrypted_data":"` + row.text + `","n":1}`
+			for _, r := range variants(in) {
+				got, err := imagebody.Decode(r, nil, imagebody.DecodeOptions{})
+				require.NoError(t, err)
+				require.Equal(t, row.want, got.Content)
+				require.Zero(t, got.Written)
+				require.Equal(t, `{"id":"1","n":1}`, string(got.Meta))
+			}
+			_, err := imagebody.Decode(strings.NewReader(in[:len(in)-8]), nil, imagebody.DecodeOptions{})
+			require.ErrorIs(t, err, imagebody.ErrTruncated)
+		})
+	}
+	_, err := imagebody.Decode(strings.NewReader(`{"decrypted_data":"\q"}`), nil, imagebody.DecodeOptions{})
+	require.ErrorIs(t, err, imagebody.ErrMalformed)
+}
+
 func TestDecodeLimits(t *testing.T) {
 	t.Parallel()
 	in := `{"decrypted_data":"` + base64.StdEncoding.EncodeToString(image(t, 60_000)) + `"}`
