@@ -179,8 +179,8 @@ type conflict struct{ field, base, ours, theirs string }
 // is where people review the customer. What loses is returned, to be recorded.
 //
 // sent holds values that this service may have written to Passfort since base
-// was read, and whose fate it does not know. Finding one of them there means
-// that nobody else changed the field.
+// was read, never those of a write that was refused. Finding one of them there
+// means that nobody else changed the field.
 func merge(base, ours, theirs values, sent []values) (values, []conflict) {
 	merged := values{}
 	var lost []conflict

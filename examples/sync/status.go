@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	_ "embed"
 	"html/template"
 	"net"
@@ -38,6 +39,7 @@ type status struct {
 	Total      int
 	In, Out    int
 	Messages   int
+	Gone       int
 	Conflicts  []statusConflict
 	Conflicted int
 }
@@ -47,6 +49,7 @@ type statusRow struct {
 	Values      []string
 	In, Out     int
 	Synced      string
+	Gone        string // since when the profile is not at Passfort
 }
 
 type statusConflict struct{ At, Customer, Field, Ours, Theirs string }
@@ -107,11 +110,12 @@ func (p *statusPage) read(ctx context.Context) (*status, error) {
 	}
 	db, q := p.store.db, p.store.placeholders
 	for query, into := range map[string]*int{
-		`SELECT COUNT(*) FROM customers`:                      &s.Total,
-		`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL`: &s.In,
-		`SELECT COUNT(*) FROM outbox WHERE done_at IS NULL`:   &s.Out,
-		`SELECT COUNT(*) FROM inbox`:                          &s.Messages,
-		`SELECT COUNT(*) FROM conflicts`:                      &s.Conflicted,
+		`SELECT COUNT(*) FROM customers`:                                                                                       &s.Total,
+		`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL AND outcome = ''`:                                                 &s.In,
+		`SELECT COUNT(*) FROM outbox o JOIN customers c ON c.id = o.customer_id WHERE o.done_at IS NULL AND c.gone_at IS NULL`: &s.Out,
+		`SELECT COUNT(*) FROM customers WHERE gone_at IS NOT NULL`:                                                             &s.Gone,
+		`SELECT COUNT(*) FROM inbox`:                                                                                           &s.Messages,
+		`SELECT COUNT(*) FROM conflicts`:                                                                                       &s.Conflicted,
 	} {
 		if err := db.QueryRowContext(ctx, query).Scan(into); err != nil {
 			return nil, err
@@ -122,8 +126,9 @@ func (p *statusPage) read(ctx context.Context) (*status, error) {
 		var row statusRow
 		var profileID string
 		var synced int64
+		var gone sql.NullInt64
 		row.Values = make([]string, len(columns))
-		into := []any{&row.ID, &profileID, &synced, &row.In, &row.Out}
+		into := []any{&row.ID, &profileID, &synced, &gone, &row.In, &row.Out}
 		for i := range row.Values {
 			into = append(into, &row.Values[i])
 		}
@@ -132,9 +137,12 @@ func (p *statusPage) read(ctx context.Context) (*status, error) {
 		}
 		row.Problem = failing[profileID]
 		row.Synced = clock(synced)
+		if gone.Valid {
+			row.Gone = time.UnixMilli(gone.Int64).UTC().Format("2006-01-02 15:04")
+		}
 		s.Customers = append(s.Customers, row)
 		return nil
-	}, q(`SELECT c.id, c.profile_id, c.synced_at,
+	}, q(`SELECT c.id, c.profile_id, c.synced_at, c.gone_at,
 			(SELECT COUNT(*) FROM inbox i WHERE i.profile_id = c.profile_id AND i.applied_at IS NULL),
 			(SELECT COUNT(*) FROM outbox o WHERE o.customer_id = c.id AND o.done_at IS NULL),
 			`+strings.Join(columns, ", ")+` FROM customers c ORDER BY c.id LIMIT ?`), shownCustomers)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,13 +25,15 @@ import (
 //
 //	customers  the team's table; base is what both sides had when they last agreed
 //	outbox     one row for each local edit that is not known to be at Passfort
-//	inbox      one row for each webhook message, by its id
-//	writes     what was sent to Passfort: to recognise its echo, and after a crash
+//	inbox      one row for each webhook message, by its id or a hash of it
+//	intents    what may have been written to Passfort since base was read
+//	writes     what was written to Passfort, until its echo comes
 //	conflicts  what lost
 type store struct {
 	db *sql.DB
 	dialect
-	ownKey string // the name of our API key, if known
+	ownKey  string // the name of our API key, if known
+	process string // tells this process from others on the database
 }
 
 type dialect struct {
@@ -52,7 +55,7 @@ var (
 // that is empty, and creates the tables that are missing. The name of the API
 // key may be empty.
 func openStore(ctx context.Context, databaseURL, file, ownKey string) (*store, error) {
-	s := &store{ownKey: ownKey}
+	s := &store{ownKey: ownKey, process: rand.Text()}
 	var err error
 	if databaseURL != "" {
 		s.dialect = postgresDialect
@@ -100,7 +103,8 @@ func (s *store) migrate(ctx context.Context) error {
 				` + columns + `
 				base TEXT NOT NULL,
 				base_version BIGINT NOT NULL DEFAULT 0,
-				synced_at BIGINT NOT NULL DEFAULT 0)`,
+				synced_at BIGINT NOT NULL DEFAULT 0,
+				gone_at BIGINT)`,
 			`CREATE TABLE IF NOT EXISTS outbox (
 				id ` + s.serial + `,
 				customer_id TEXT NOT NULL REFERENCES customers (id),
@@ -118,10 +122,17 @@ func (s *store) migrate(ctx context.Context) error {
 				applied_at BIGINT,
 				outcome TEXT NOT NULL DEFAULT '')`,
 			`CREATE INDEX IF NOT EXISTS inbox_pending ON inbox (profile_id) WHERE applied_at IS NULL`,
+			`CREATE TABLE IF NOT EXISTS intents (
+				id ` + s.serial + `,
+				customer_id TEXT NOT NULL REFERENCES customers (id),
+				process TEXT NOT NULL,
+				fingerprint TEXT NOT NULL,
+				sent TEXT NOT NULL,
+				written_at BIGINT NOT NULL)`,
+			`CREATE INDEX IF NOT EXISTS intents_customer ON intents (customer_id)`,
 			`CREATE TABLE IF NOT EXISTS writes (
 				customer_id TEXT NOT NULL REFERENCES customers (id),
 				fingerprint TEXT NOT NULL,
-				sent TEXT,
 				written_at BIGINT NOT NULL,
 				PRIMARY KEY (customer_id, fingerprint))`,
 			`CREATE TABLE IF NOT EXISTS conflicts (
@@ -257,10 +268,16 @@ func (t *tx) setValues(id string, v values) error {
 }
 
 // link adds a customer for a profile, unless it has one, and has the profile
-// read.
+// read. One that was put aside is taken up again.
 func (s *store) link(ctx context.Context, profileID string) error {
 	return s.tx(ctx, func(t *tx) error {
 		if err := t.link(profileID); err != nil {
+			return err
+		}
+		if err := t.exec(`UPDATE customers SET gone_at = NULL WHERE profile_id = ?`, profileID); err != nil {
+			return err
+		}
+		if err := t.exec(`UPDATE inbox SET outcome = '' WHERE profile_id = ? AND applied_at IS NULL`, profileID); err != nil {
 			return err
 		}
 		return t.receive(message{id: "link:" + profileID, profileID: profileID})
@@ -320,7 +337,7 @@ func (t *tx) receive(m message) error {
 		m.id, m.profileID, number(m.byUser), m.apiKey, changes, m.fingerprint, now())
 }
 
-func encoded[T values | []values](v T) string {
+func encoded(v values) string {
 	raw, _ := json.Marshal(v) // strings always encode
 	return string(raw)
 }
@@ -354,6 +371,8 @@ func (s webhookStore) Commit(ctx context.Context, id string) error {
 }
 
 // pending returns the profiles with something to send or to apply, in no order.
+// What was put aside with a profile that is gone is not pending, until a new
+// message tells of that profile.
 func (s *store) pending(ctx context.Context) ([]string, error) {
 	var profiles []string
 	err := each(ctx, s.db, func(scan func(...any) error) error {
@@ -361,8 +380,8 @@ func (s *store) pending(ctx context.Context) ([]string, error) {
 		err := scan(&id)
 		profiles = append(profiles, id)
 		return err
-	}, `SELECT profile_id FROM inbox WHERE applied_at IS NULL
-		UNION SELECT c.profile_id FROM outbox o JOIN customers c ON c.id = o.customer_id WHERE o.done_at IS NULL`)
+	}, `SELECT profile_id FROM inbox WHERE applied_at IS NULL AND outcome = ''
+		UNION SELECT c.profile_id FROM outbox o JOIN customers c ON c.id = o.customer_id WHERE o.done_at IS NULL AND c.gone_at IS NULL`)
 	return profiles, err
 }
 
@@ -371,7 +390,22 @@ type work struct {
 	customer
 	messages []message // that cannot be told to be old news
 	edits    []int64   // rows of the outbox
-	sent     []values  // with a fate that is unknown
+	intents  []intent
+}
+
+// intent is a write that may have been done since base was read.
+type intent struct {
+	id   int64
+	sent values // the fields that differed
+}
+
+// sent returns the values of the intents.
+func (w *work) sent() []values {
+	var sent []values
+	for _, i := range w.intents {
+		sent = append(sent, i.sent)
+	}
+	return sent
 }
 
 // take finds what has to be done for a profile. Messages that bring nothing new
@@ -464,25 +498,32 @@ func (t *tx) load(w *work) error {
 	if err != nil {
 		return err
 	}
+	// One that a process repeated says nothing new. Of two processes each keeps
+	// its own: it may yet be withdrawn.
+	err = t.exec(`DELETE FROM intents WHERE customer_id = ? AND EXISTS (SELECT 1 FROM intents i WHERE i.id < intents.id
+		AND i.customer_id = intents.customer_id AND i.process = intents.process AND i.fingerprint = intents.fingerprint AND i.sent = intents.sent)`, w.id)
+	if err != nil {
+		return err
+	}
 	return t.each(func(scan func(...any) error) error {
-		var raw string
-		var sent []values
-		if err := scan(&raw); err != nil {
+		var i intent
+		var sent string
+		if err := scan(&i.id, &sent); err != nil {
 			return err
 		}
-		err := json.Unmarshal([]byte(raw), &sent)
-		w.sent = append(w.sent, sent...)
+		err := json.Unmarshal([]byte(sent), &i.sent)
+		w.intents = append(w.intents, i)
 		return err
-	}, `SELECT sent FROM writes WHERE customer_id = ? AND sent IS NOT NULL`, w.id)
+	}, `SELECT id, sent FROM intents WHERE customer_id = ?`, w.id)
 }
 
-// strikeOff reports whether the message is the echo of a write whose outcome is
-// known, and forgets that write.
+// strikeOff reports whether the message is the echo of a write that is known,
+// and forgets that write.
 func (t *tx) strikeOff(customerID, ownKey string, m message) (bool, error) {
 	if m.byUser || m.fingerprint == "" || ownKey != "" && m.apiKey != ownKey {
 		return false, nil
 	}
-	n, err := t.affected(`DELETE FROM writes WHERE customer_id = ? AND fingerprint = ? AND sent IS NULL`, customerID, m.fingerprint)
+	n, err := t.affected(`DELETE FROM writes WHERE customer_id = ? AND fingerprint = ?`, customerID, m.fingerprint)
 	return n > 0, err
 }
 
@@ -501,12 +542,50 @@ var errMoved = errors.New("the customer was synchronised by another process")
 
 // intend records what is about to be written: after a crash, or with the answer
 // lost, it tells our own values from those of others.
-func (s *store) intend(ctx context.Context, w *work, after, sent values) error {
+func (s *store) intend(ctx context.Context, w *work, after, sent values) (id int64, err error) {
+	err = s.tx(ctx, func(t *tx) error {
+		return t.QueryRowContext(t.ctx, t.placeholders(`INSERT INTO intents (customer_id, process, fingerprint, sent, written_at)
+			VALUES (?, ?, ?, ?, ?) RETURNING id`), w.id, s.process, after.fingerprint(), encoded(sent), now()).Scan(&id)
+	})
+	if err == nil {
+		w.intents = append(w.intents, intent{id, sent})
+	}
+	return id, err
+}
+
+// withdraw forgets intents that certainly came to nothing: what somebody else
+// writes must not be taken for them. After a crash before it they count as
+// writes that may have been done, as all others do.
+func (s *store) withdraw(ctx context.Context, w *work, ids []int64) error {
 	return s.tx(ctx, func(t *tx) error {
-		w.sent = append(w.sent, sent)
-		return t.exec(`INSERT INTO writes (customer_id, fingerprint, sent, written_at) VALUES (?, ?, ?, ?)
-			ON CONFLICT (customer_id, fingerprint) DO UPDATE SET sent = excluded.sent, written_at = excluded.written_at`,
-			w.id, after.fingerprint(), encoded(w.sent), now())
+		for _, id := range ids {
+			if err := t.exec(`DELETE FROM intents WHERE id = ?`, id); err != nil {
+				return err
+			}
+		}
+		w.intents = slices.DeleteFunc(w.intents, func(i intent) bool { return slices.Contains(ids, i.id) })
+		return nil
+	})
+}
+
+// putAside makes a customer wait whose profile is not at Passfort, with all
+// that is to be done for it. A later message about the profile, or link, takes
+// it up again.
+func (s *store) putAside(ctx context.Context, w *work) error {
+	return s.tx(ctx, func(t *tx) error {
+		c, err := t.customer("id", w.id)
+		if err != nil {
+			return err
+		}
+		if c.baseVersion != w.baseVersion {
+			return errMoved
+		}
+		for _, m := range w.messages {
+			if err := t.exec(`UPDATE inbox SET outcome = 'put aside' WHERE message_id = ? AND applied_at IS NULL`, m.id); err != nil {
+				return err
+			}
+		}
+		return t.exec(`UPDATE customers SET gone_at = ? WHERE id = ?`, now(), c.id)
 	})
 }
 
@@ -526,12 +605,12 @@ func (s *store) settle(ctx context.Context, w *work, stored values) (lost []conf
 			return errMoved
 		}
 		var merged values
-		merged, lost = merge(w.base, c.ours, stored, w.sent)
+		merged, lost = merge(w.base, c.ours, stored, w.sent())
 		if err := t.setValues(c.id, merged); err != nil {
 			return err
 		}
 		at := now()
-		if err := t.exec(`UPDATE customers SET base = ?, base_version = base_version + 1, synced_at = ? WHERE id = ?`, encoded(stored), at, c.id); err != nil {
+		if err := t.exec(`UPDATE customers SET base = ?, base_version = base_version + 1, synced_at = ?, gone_at = NULL WHERE id = ?`, encoded(stored), at, c.id); err != nil {
 			return err
 		}
 		for _, l := range lost {
@@ -545,8 +624,15 @@ func (s *store) settle(ctx context.Context, w *work, stored values) (lost []conf
 				return err
 			}
 		}
-		if err := t.exec(`UPDATE writes SET sent = NULL WHERE customer_id = ?`, c.id); err != nil {
-			return err
+		for _, i := range w.intents {
+			if err := t.exec(`INSERT INTO writes (customer_id, fingerprint, written_at)
+				SELECT customer_id, fingerprint, written_at FROM intents WHERE id = ?
+				ON CONFLICT (customer_id, fingerprint) DO UPDATE SET written_at = excluded.written_at`, i.id); err != nil {
+				return err
+			}
+			if err := t.exec(`DELETE FROM intents WHERE id = ?`, i.id); err != nil {
+				return err
+			}
 		}
 		if err := t.exec(`DELETE FROM writes WHERE customer_id = ? AND written_at < ?`, c.id, at-rememberWrites.Milliseconds()); err != nil {
 			return err

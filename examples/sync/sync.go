@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -150,33 +152,91 @@ func (s *syncer) sync(ctx context.Context, profileID string) error {
 		if err != nil || w == nil {
 			return err
 		}
-		data, err := s.client.CollectedData.Update(ctx, profileID, func(d *passfort.EntityData) error {
-			theirs := valuesOf(d)
-			merged, _ := merge(w.base, w.ours, theirs, w.sent)
-			send := theirs.changes(merged)
-			if len(send) == 0 {
-				return nil
-			}
-			if d.EntityType != passfort.EntityTypeIndividual {
-				return errNotAPerson
-			}
-			merged.writeTo(d)
-			return s.store.intend(ctx, w, merged, send)
-		})
+		data, err := s.update(ctx, w)
+		var lost []conflict
+		gone := errors.Is(err, passfort.ErrNotFound)
+		switch {
+		case gone:
+			err = s.store.putAside(ctx, w)
+		case err == nil:
+			lost, err = s.store.settle(ctx, w, valuesOf(&data.EntityData))
+		}
+		if errors.Is(err, errMoved) {
+			continue
+		}
 		if err != nil {
 			// With an unknown outcome too: all is still pending, and what was written
 			// will be found.
 			return err
 		}
-		lost, err := s.store.settle(ctx, w, valuesOf(&data.EntityData))
-		if errors.Is(err, errMoved) {
-			continue
-		}
-		if err != nil {
-			return err
+		if gone {
+			s.log.Warn("a profile is not at Passfort and was put aside", "messages", len(w.messages), "edits", len(w.edits))
+			return nil
 		}
 		s.log.Info("synchronised", "messages", len(w.messages), "edits", len(w.edits), "conflicts", len(lost))
 		return nil
+	}
+}
+
+// update brings the profile in line, and withdraws the intents that certainly
+// came to nothing.
+func (s *syncer) update(ctx context.Context, w *work) (*passfort.CollectedData, error) {
+	var tried []int64 // the intent of each version of the data, 0: nothing to send
+	var last passfort.Response
+	data, err := s.client.CollectedData.Update(ctx, w.profileID, func(d *passfort.EntityData) (err error) {
+		tried = append(tried, 0)
+		theirs := valuesOf(d)
+		merged, _ := merge(w.base, w.ours, theirs, w.sent())
+		send := theirs.changes(merged)
+		if len(send) == 0 {
+			return nil
+		}
+		if d.EntityType != passfort.EntityTypeIndividual {
+			return errNotAPerson
+		}
+		merged.writeTo(d)
+		tried[len(tried)-1], err = s.store.intend(ctx, w, merged, send)
+		return err
+	}, passfort.CaptureResponse(&last))
+	refused := slices.DeleteFunc(cameToNothing(tried, &last, err), func(id int64) bool { return id == 0 })
+	if len(refused) == 0 {
+		return data, err
+	}
+	// Also while the service is being stopped.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawal)
+	defer cancel()
+	if failed := s.store.withdraw(ctx, w, refused); failed != nil {
+		if err == nil {
+			return nil, failed
+		}
+		s.log.Error("cannot record that a write was refused", "problem", problem(failed))
+	}
+	return data, err
+}
+
+// withdrawal is how long recording a refusal may take.
+const withdrawal = 3 * time.Second
+
+// cameToNothing returns which of the intents of an Update were certainly not
+// carried out. Update goes on to another version of the data when a write was
+// refused, and then writes again. It also does when the outcome of a write is
+// unknown, but once, and only to see whether anything is left to do.
+func cameToNothing(tried []int64, last *passfort.Response, err error) []int64 {
+	n := len(tried)
+	var conflict *passfort.ConflictError
+	switch {
+	case err != nil && !errors.Is(err, passfort.ErrOutcomeUnknown):
+		return tried
+	case n < 2:
+		return nil
+	case errors.As(err, &conflict): // the last was not sent, the one before it is in doubt
+		return append(slices.Clone(tried[:n-2]), tried[n-1])
+	case err != nil || tried[n-1] != 0: // the last was sent
+		return tried[:n-1]
+	case last.StatusCode == http.StatusPreconditionFailed && last.Attempts == 1:
+		return tried
+	default:
+		return tried[:n-2]
 	}
 }
 

@@ -123,6 +123,13 @@ func (p *pair) inStep(field, v string, conflicts, requests int) {
 	require.Empty(p.t, pending)
 }
 
+// count returns the number that a query gives.
+func (p *pair) count(query string) (n int) {
+	p.t.Helper()
+	require.NoError(p.t, p.store.db.QueryRowContext(p.t.Context(), query).Scan(&n))
+	return n
+}
+
 type jsonText []byte
 
 func (j jsonText) MarshalJSON() ([]byte, error) { return j, nil }
@@ -369,10 +376,11 @@ func TestEditWhileSynchronising(t *testing.T) {
 			require.NoError(t, err)
 			p.editHere("phone", "during")
 			data, err := p.syncer.client.CollectedData.Update(t.Context(), p.profile, func(d *passfort.EntityData) error {
-				merged, _ := merge(w.base, w.ours, valuesOf(d), w.sent)
+				merged, _ := merge(w.base, w.ours, valuesOf(d), w.sent())
 				send := valuesOf(d).changes(merged)
 				merged.writeTo(d)
-				return p.store.intend(t.Context(), w, merged, send)
+				_, err := p.store.intend(t.Context(), w, merged, send)
+				return err
 			})
 			require.NoError(t, err)
 			_, err = p.store.settle(t.Context(), w, valuesOf(&data.EntityData))
@@ -435,9 +443,22 @@ func TestMessagesThatAreNotUnderstood(t *testing.T) {
 	}
 	t.Run("no id", func(t *testing.T) {
 		p := newPair(t)
-		p.deliver(`{"event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"` + p.profile + `"}}`)
+		post := func(second string) {
+			p.deliver(`{"event":"COLLECTED_DATA_UPDATED","timestamp":170000000` + second + `,"data":{"profile_id":"` + p.profile + `"}}`)
+		}
+		post("1")
+		post("1")
+		post("2")
 		p.sync()
 		require.Equal(t, 1, p.sim.Count(""))
+		post("3") // the same content as before, and yet news
+		post("1")
+		pending, err := p.store.pending(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{p.profile}, pending)
+		require.Equal(t, []int{3, 1}, []int{
+			p.count(`SELECT COUNT(*) FROM inbox WHERE message_id NOT LIKE 'link:%'`), p.count(`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL`),
+		})
 	})
 }
 
@@ -484,16 +505,64 @@ func TestProfileThatIsGone(t *testing.T) {
 	profiles, err := p.store.pending(t.Context())
 	require.NoError(t, err)
 	require.Len(t, profiles, 1)
-	require.True(t, p.syncer.claim(profiles[0]))
-	require.False(t, p.syncer.claim(profiles[0]), "one at a time")
-	p.syncer.attempt(t.Context(), profiles[0])
-	require.Contains(t, p.syncer.failing()[profiles[0]], "404")
-	require.NotContains(t, p.syncer.failing()[profiles[0]], "0b5e")
-	require.False(t, p.syncer.claim(profiles[0]), "not at once")
-	p.syncer.failures[profiles[0]] = failure{times: 1000, retryAt: time.Now()}
-	require.True(t, p.syncer.claim(profiles[0]))
-	p.syncer.attempt(t.Context(), profiles[0])
-	require.LessOrEqual(t, time.Until(p.syncer.failures[profiles[0]].retryAt), longestBackoff)
+	require.NoError(t, p.syncer.sync(t.Context(), profiles[0]))
+	require.NoError(t, editByProfile(t.Context(), p.store, profiles[0], values{"email": "kept@example.com"}))
+	pending := func() []string {
+		profiles, err := p.store.pending(t.Context())
+		require.NoError(t, err)
+		return profiles
+	}
+	require.Empty(t, pending())
+	page := newStatusPage(p.store, p.syncer.failing, false)
+	s, err := page.read(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 0, 0}, []int{s.Gone, s.In, s.Out})
+	shown := httptest.NewRecorder()
+	page.ServeHTTP(shown, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/", nil))
+	require.Regexp(t, `gone at Passfort since [0-9-]+ [0-9:]+; 1 in, 1 out put aside`, shown.Body.String())
+
+	p.deliver(`{"id":"m","event":"COLLECTED_DATA_CHANGED","data":{"profile_id":"` + profiles[0] + `"}}`)
+	require.Equal(t, profiles, pending(), "a message takes it up again")
+	require.NoError(t, p.syncer.sync(t.Context(), profiles[0]))
+	require.Empty(t, pending())
+	require.NoError(t, p.store.link(t.Context(), profiles[0]))
+	require.Equal(t, profiles, pending(), "and so does an import")
+}
+
+// A profile that was not found and is there after all loses nothing.
+func TestProfileThatWasGone(t *testing.T) {
+	p := newPair(t)
+	p.editHere("email", "a@example.com")
+	p.sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", Status: 404})
+	p.sync()
+	p.sim.Inject(passforttest.Fault{Operation: "CollectedData.Get", Status: 404})
+	p.editHere("phone", "1")
+	p.deliver(`{"id":"m","event":"COLLECTED_DATA_CHANGED","data":{"profile_id":"` + p.profile + `"}}`)
+	p.sync()
+	require.Zero(t, p.sim.ClearFaults())
+	require.Equal(t, 1, p.count(`SELECT COUNT(*) FROM inbox WHERE outcome = 'put aside'`))
+	p.deliver(`{"id":"n","event":"COLLECTED_DATA_CHANGED","data":{"profile_id":"` + p.profile + `"}}`)
+	p.sync()
+	p.inStep("email", "a@example.com", 0, 5)
+	p.inStep("phone", "1", 0, 5)
+	require.Zero(t, p.count(`SELECT COUNT(*) FROM customers WHERE gone_at IS NOT NULL`))
+	require.Zero(t, p.count(`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL`))
+}
+
+func TestFailureIsTriedAgain(t *testing.T) {
+	p := newPair(t)
+	p.editHere("email", "a@example.com")
+	p.sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", Status: 403, Times: -1})
+	require.True(t, p.syncer.claim(p.profile))
+	require.False(t, p.syncer.claim(p.profile), "one at a time")
+	p.syncer.attempt(t.Context(), p.profile)
+	require.Contains(t, p.syncer.failing()[p.profile], "403")
+	require.NotContains(t, p.syncer.failing()[p.profile], p.profile)
+	require.False(t, p.syncer.claim(p.profile), "not at once")
+	p.syncer.failures[p.profile] = failure{times: 1000, retryAt: time.Now()}
+	require.True(t, p.syncer.claim(p.profile))
+	p.syncer.attempt(t.Context(), p.profile)
+	require.LessOrEqual(t, time.Until(p.syncer.failures[p.profile].retryAt), longestBackoff)
 }
 
 func TestWebhookStore(t *testing.T) {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"log/slog"
 
 	"github.com/passfort-go/passfort"
@@ -32,11 +30,7 @@ func newWebhookHandler(st *store, secrets []string, log *slog.Logger, wake func(
 // messageOf returns what the inbox keeps of a message about collected data. It
 // is not ok for one that cannot be about a person.
 func messageOf(e *passfort.WebhookEvent) (m message, ok bool) {
-	m = message{id: e.ID, profileID: e.ProfileID, byUser: e.Origin() == passfort.OriginUser, apiKey: e.APIKeyName}
-	if m.id == "" || len(m.id) > 128 {
-		sum := sha256.Sum256(append([]byte(e.ID+"\n"), e.Data...))
-		m.id = "content:" + hex.EncodeToString(sum[:])
-	}
+	m = message{id: e.Key(), profileID: e.ProfileID, byUser: e.Origin() == passfort.OriginUser, apiKey: e.APIKeyName}
 	c, err := e.CollectedDataChange()
 	if err != nil || c.New == nil {
 		return m, m.profileID != "" // an unexpected payload still says that there is something to read
