@@ -24,6 +24,9 @@ const (
 	// webhookStream holds the messages that were answered with 200 and not yet
 	// handled: webhooks.<partition>.
 	webhookStream = "WEBHOOKS"
+	// largeStream holds, in parts, the messages that are larger than the engine
+	// takes: large.webhook.<profile>.<message>.<content>.<part>.
+	largeStream = "LARGE"
 	// effectStream is the table of effects. Each subject is written once:
 	// effects.webhook.<profile>.<message> and effects.bulk.<job>.<profile>.
 	effectStream = "EFFECTS"
@@ -62,8 +65,8 @@ type layout struct {
 	Duplicates time.Duration
 	// Keep is how long effects are remembered, and so how late a duplicate may be.
 	Keep time.Duration
-	// StoreBytes bounds the webhooks waiting to be handled. A full stream refuses
-	// more, and Passfort sends them again.
+	// StoreBytes bounds the webhooks waiting to be handled, and once more the
+	// large ones. A full stream refuses more, and Passfort sends them again.
 	StoreBytes int64
 	// BulkQueue bounds the profiles waiting in the queue of bulk jobs.
 	BulkQueue int64
@@ -88,6 +91,9 @@ func (l layout) prepare(ctx context.Context, js jetstream.JetStream) error {
 		return fmt.Errorf("the streams have %d partitions: handle everything and delete them to change that", old)
 	}
 	for _, s := range []jetstream.StreamConfig{
+		// Workers start when they see the webhooks' stream: what large ones need is
+		// there before.
+		{Name: largeStream, Subjects: []string{"large.>"}, Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes},
 		{
 			Name: webhookStream, Subjects: []string{"webhooks.*"}, Retention: jetstream.WorkQueuePolicy,
 			Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes, Duplicates: l.Duplicates, Metadata: partitions,
@@ -186,8 +192,8 @@ func connect(url, name string, log *slog.Logger) (*nats.Conn, error) {
 	)
 }
 
-// maxPayload is the size of a message of the embedded server: one webhook may
-// hold the collected data of a profile twice.
+// maxPayload is the size of a message of the embedded server, the largest that
+// NATS recommends. What is larger goes in parts.
 const maxPayload = 8 << 20
 
 // engineOptions are the choices for the embedded server.
@@ -257,9 +263,14 @@ func (e *effects) commit(ctx context.Context, subject string, record []byte) err
 
 // find reads what was committed to a subject, nil if nothing.
 func (e *effects) find(ctx context.Context, subject string) ([]byte, error) {
+	return read(ctx, e.stream, subject)
+}
+
+// read returns the last message of a subject, nil if there is none.
+func read(ctx context.Context, stream jetstream.Stream, subject string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	msg, err := e.stream.GetLastMsgForSubject(ctx, subject)
+	msg, err := stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}

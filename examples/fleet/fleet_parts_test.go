@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -26,11 +25,18 @@ import (
 // startWorker runs a worker inside the test.
 func startWorker(t *testing.T, name, engineURL, baseURL string) *worker {
 	t.Helper()
+	return startWorkerThat(t, name, engineURL, baseURL, nil)
+}
+
+// startWorkerThat runs a worker that does something with its messages.
+func startWorkerThat(t *testing.T, name, engineURL, baseURL string, act func(context.Context, *passfort.WebhookEvent) error) *worker {
+	t.Helper()
 	w, err := newWorker(t.Context(), workerConfig{
 		Name: name, Listen: "127.0.0.1:0", EngineURL: engineURL, BaseURL: baseURL, APIKey: simulatorKey,
 		Secret: testSecret, Items: 1, Log: quietLog(),
 	})
 	require.NoError(t, err)
+	w.handler.act = act
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
@@ -143,24 +149,20 @@ func TestDuplicatesWithinAndAfterTheEnginesMemory(t *testing.T) {
 }
 
 func TestFailingMessageIsTriedAgainInItsPlaceAndParkedAtLast(t *testing.T) {
-	engineURL := newEngine(t, testLayout())
-	_, js := dialEngine(t, engineURL)
-	conn, err := connect(engineURL, "x", quietLog())
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
+	conn, js := dialEngine(t, newEngine(t, testLayout()))
+	r, h := partsOf(t, conn, js)
 	var mu sync.Mutex
 	var acted []string
 	bad := map[string]int{"m-1-1": 2, "m-1-2": 1 << 30}
-	h := &handler{js: js, effects: tableOf(t, js), name: "x", ackWait: time.Second, log: quietLog(), act: func(_ context.Context, e *passfort.WebhookEvent) error {
+	h.act = func(_ context.Context, e *passfort.WebhookEvent) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if bad[e.ID]--; bad[e.ID] >= 0 {
-			return errors.New("not now")
+			return fmt.Errorf("%w: it has no name", errMessage)
 		}
 		acted = append(acted, e.ID)
 		return nil
-	}}
-	r := &receiver{js: js, conn: conn, name: "x", partitions: defaultLayout().Partitions}
+	}
 	for n := 1; n <= 3; n++ {
 		events, err := passfort.ParseWebhook(http.Header{}, []byte(message{1, n}.json()), testSecret)
 		require.NoError(t, err)

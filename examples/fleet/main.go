@@ -9,10 +9,11 @@
 // Everything talks to a simulated Passfort unless PASSFORT_API_KEY is set, and
 // to a NATS server inside `fleet up` unless NATS_URL is.
 //
-// engine.go lays out the streams, receive.go takes webhooks in, handle.go does
-// what they ask for, bulk.go is the jobs and budget.go what they may use of the
-// account's quota. worker.go puts these together: the part to copy. up.go,
-// sim.go, command.go and top.go are the demonstration.
+// engine.go lays out the streams, receive.go takes webhooks in, large.go
+// those that are too large for NATS, handle.go does what they ask for, bulk.go is
+// the jobs and budget.go what they may use of the account's quota. worker.go puts
+// these together: the part to copy. up.go, sim.go, command.go and top.go are the
+// demonstration.
 package main
 
 import (

@@ -14,15 +14,26 @@ import (
 	"github.com/passfort-go/passfort"
 )
 
-// storeTimeout is how long the engine may take to confirm a message. After
-// that the delivery is answered with 500, and Passfort sends it again.
-const storeTimeout = 5 * time.Second
+const (
+	// maxDelivery is the size of the largest delivery that is accepted. Passfort
+	// sends a larger one again and again, with all that is behind it, so it must
+	// never be reached. The engine's limit for one message does not matter here.
+	maxDelivery = 16 << 20
+	// storeTimeout is how long the engine may take to confirm a message, or a part
+	// of one. After that the delivery is answered with 500, and Passfort sends it
+	// again.
+	storeTimeout = 5 * time.Second
+	// partsTimeout is how long it may take to confirm all parts of one.
+	partsTimeout = time.Minute
+)
 
 // receiver is the webhook endpoint of a worker. It stores what it receives and
 // does nothing else, so it answers fast however long handling takes.
 type receiver struct {
 	js         jetstream.JetStream
 	conn       *nats.Conn
+	effects    *effects
+	large      *large
 	name       string
 	partitions int
 
@@ -36,7 +47,8 @@ type receiver struct {
 func (r *receiver) handler(secret string, log *slog.Logger) (*passfort.WebhookHandler, error) {
 	h, err := passfort.NewWebhookHandler([]string{secret},
 		passfort.WithWebhookStore(engineKnows{}),
-		passfort.WithHandlerTimeout(storeTimeout),
+		passfort.WithWebhookBodyLimit(maxDelivery),
+		passfort.WithHandlerTimeout(partsTimeout),
 		passfort.WithWebhookLogger(slog.New(quiet{log.Handler()})),
 		passfort.WithWebhookObserver(func(result passfort.WebhookResult) {
 			if result.Outcome != passfort.WebhookHandled {
@@ -64,21 +76,59 @@ func (engineKnows) Commit(context.Context, string) error { return nil }
 // engine has confirmed that it is kept. The key of the message is its id
 // there, so that a repeated delivery is stored once.
 func (r *receiver) store(ctx context.Context, e *passfort.WebhookEvent) error {
-	body, err := json.Marshal(e)
+	body, err := encode(e)
 	if err != nil {
 		return err
 	}
-	ack, err := r.js.Publish(ctx, partitionSubject(partition(e.ProfileID, r.partitions)), body,
-		jetstream.WithMsgID(token(e.Key())))
+	duplicate := false
+	if r.large.fits(body) {
+		duplicate, err = r.publish(ctx, e, body)
+	} else {
+		duplicate, err = r.storeLarge(ctx, e, body)
+	}
 	if err != nil {
 		return fmt.Errorf("the message could not be stored: %w", err)
 	}
 	r.received.Add(1)
-	if ack.Duplicate {
+	if duplicate {
 		r.duplicates.Add(1)
 	}
 	r.wake(e)
 	return nil
+}
+
+func (r *receiver) publish(ctx context.Context, e *passfort.WebhookEvent, body []byte) (duplicate bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	ack, err := r.js.Publish(ctx, partitionSubject(partition(e.ProfileID, r.partitions)), body,
+		jetstream.WithMsgID(token(e.Key())))
+	return err == nil && ack.Duplicate, err
+}
+
+// storeLarge stores the parts of a message and then a reference to them, which
+// takes its place in the queue.
+func (r *receiver) storeLarge(ctx context.Context, e *passfort.WebhookEvent, body []byte) (duplicate bool, err error) {
+	effect := webhookEffect(e)
+	done, err := r.effects.find(ctx, effect)
+	if err == nil && done == nil {
+		at, err := r.large.put(ctx, effect, body)
+		if err != nil {
+			return false, err
+		}
+		reference, err := encode(stored{Parts: at})
+		if err != nil {
+			return false, err
+		}
+		if duplicate, err = r.publish(ctx, e, reference); err != nil || !duplicate {
+			return false, err
+		}
+		done, err = r.effects.find(ctx, effect)
+	}
+	if err == nil && done != nil {
+		// It was handled, so nobody else will remove what this delivery stored.
+		err = r.large.drop(ctx, effect)
+	}
+	return true, err
 }
 
 // hint tells all workers that a wait may be over. It is lost if nobody

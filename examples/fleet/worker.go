@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,8 +101,12 @@ func (w *worker) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	w.receiver = &receiver{js: w.js, conn: w.conn, name: w.cfg.Name, partitions: w.partitions}
-	w.handler = &handler{js: w.js, effects: table, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
+	aside, err := openLarge(ctx, w.conn, w.js, table)
+	if err != nil {
+		return err
+	}
+	w.receiver = &receiver{js: w.js, conn: w.conn, effects: table, large: aside, name: w.cfg.Name, partitions: w.partitions}
+	w.handler = &handler{js: w.js, effects: table, large: aside, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
 	w.bulk = &bulk{js: w.js, effects: table, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log}
 	w.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Listen)
 	return err
@@ -230,36 +235,42 @@ func (w *worker) report(ctx context.Context) {
 	}
 }
 
-// waits remembers when a hint came for the checks that are waited for here.
+// waits remembers when a hint came for the checks that are waited for here, by
+// one wait or several.
 type waits struct {
 	mu   sync.Mutex
-	open map[string]*hint
+	open map[string][]*hint
 }
 
 func (s *waits) begin(checkID string) *hint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
-		s.open = map[string]*hint{}
+		s.open = map[string][]*hint{}
 	}
 	h := &hint{}
-	s.open[checkID] = h
+	s.open[checkID] = append(s.open[checkID], h)
 	return h
 }
 
 func (s *waits) heard(h hint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if open := s.open[h.CheckID]; open != nil && open.At.IsZero() {
-		*open = h
+	for _, open := range s.open[h.CheckID] {
+		if open.At.IsZero() {
+			*open = h
+		}
 	}
 }
 
-func (s *waits) end(checkID string) hint {
+// end ends a wait that began with h, and returns the hint that came for it.
+func (s *waits) end(checkID string, h *hint) hint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.open[checkID]
-	delete(s.open, checkID)
+	s.open[checkID] = slices.DeleteFunc(s.open[checkID], func(open *hint) bool { return open == h })
+	if len(s.open[checkID]) == 0 {
+		delete(s.open, checkID)
+	}
 	return *h
 }
 
@@ -311,14 +322,14 @@ func (w *worker) waitForCheck(ctx context.Context, body []byte, answer *checkAns
 		}
 		req.ProfileID, req.CheckID = profile.ID, check.ID
 	}
-	w.waits.begin(req.CheckID)
+	open := w.waits.begin(req.CheckID)
 	_, err := w.client.Checks.Wait(ctx, req.ProfileID, req.CheckID, &passfort.WaitOptions{
 		MinInterval: 20 * time.Second, // the webhook is what ends the wait
 		Inbox:       w.inbox,
 		OnPoll:      func(int) { answer.Polls++ },
 	})
 	ended := time.Now()
-	if h := w.waits.end(req.CheckID); !h.At.IsZero() {
+	if h := w.waits.end(req.CheckID, open); !h.At.IsZero() {
 		answer.ReceivedAt, answer.Woken = h.From, ended.Sub(h.At)
 	}
 	return err
