@@ -115,6 +115,8 @@ func (s *CollectedDataService) Replace(ctx context.Context, profileID string, da
 	switch {
 	case data == nil:
 		return nil, s.road.refuse(opCollectedDataReplace, "the collected data is nil")
+	case data.EntityType == "":
+		return nil, s.road.refuse(opCollectedDataReplace, "the collected data has no entity type, so it is not all of it")
 	case data.ETag == "" && !settings.overwrite:
 		return nil, s.road.refuse(opCollectedDataReplace, "the ETag is empty: read the data first, or give Overwrite to replace whatever is there")
 	}
@@ -207,8 +209,12 @@ func (v *version) changed(r *road, change func(*EntityData) error) (before, afte
 	if before, err = wire.Marshal(&scratch); err != nil {
 		return nil, nil, r.refuse(opCollectedDataReplace, "the collected data cannot be encoded: "+err.Error())
 	}
+	had := scratch.EntityType
 	if err := change(&scratch); err != nil {
 		return nil, nil, err
+	}
+	if scratch.EntityType == "" && had != "" {
+		return nil, nil, r.refuse(opCollectedDataReplace, "the change left no entity type: it was given the data to change, not to make anew")
 	}
 	if after, err = wire.Marshal(&scratch); err != nil {
 		return nil, nil, r.refuse(opCollectedDataReplace, "the changed data cannot be encoded: "+err.Error())

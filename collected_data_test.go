@@ -158,6 +158,23 @@ func TestUpdateWithoutChangeSendsNothing(t *testing.T) {
 	require.Equal(t, passfort.EntityTypeIndividual, got.EntityType)
 }
 
+// A POST replaces everything, so data that was made anew would take the rest away.
+func TestDataWithoutItsTypeIsNotSent(t *testing.T) {
+	t.Parallel()
+	server := &stored{doc: `{"entity_type":"INDIVIDUAL","customer_ref":"a"}`}
+	c := clientOn(t, server)
+	_, err := c.CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+		*d = passfort.EntityData{CustomerRef: "b"}
+		return nil
+	})
+	require.ErrorIs(t, err, passfort.ErrInvalidInput)
+	_, err = c.CollectedData.Replace(t.Context(), pid, &passfort.CollectedData{ETag: server.etag()})
+	require.ErrorIs(t, err, passfort.ErrInvalidInput)
+	_, err = c.CollectedData.Replace(t.Context(), pid, &passfort.CollectedData{}, passfort.Overwrite())
+	require.ErrorIs(t, err, passfort.ErrInvalidInput)
+	require.Equal(t, `{"entity_type":"INDIVIDUAL","customer_ref":"a"}`, server.doc)
+}
+
 func TestUpdateReturnsTheErrorOfTheChange(t *testing.T) {
 	t.Parallel()
 	server := &stored{doc: `{"entity_type":"INDIVIDUAL"}`}

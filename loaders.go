@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -115,18 +117,20 @@ type LoaderPage struct {
 }
 
 // RedactRequest returns a copy of r that is fit for an access log: without the
-// query of its URL, its cookies and its Authorization, and without query and
-// fragment of the Referer. The method, path, protocol and remote address are as
-// they were. The copy has no body.
+// query of its URL, and with no headers but those that logs are made of, the
+// Referer without query and fragment. Cookies and keys are gone, and so are the
+// URLs that proxies put into headers. The method, path, protocol and remote
+// address are as they were. The copy has no body.
 func RedactRequest(r *http.Request) *http.Request {
 	clean := r.Clone(r.Context())
 	clean.Body, clean.GetBody, clean.ContentLength = http.NoBody, nil, 0
 	clean.Form, clean.PostForm, clean.MultipartForm = nil, nil, nil
 	redactURL(clean.URL)
 	clean.RequestURI = clean.URL.RequestURI()
-	for _, name := range []string{"Cookie", "Authorization", "Proxy-Authorization", "Apikey"} {
-		clean.Header.Del(name)
-	}
+	maps.DeleteFunc(clean.Header, func(name string, _ []string) bool {
+		return !slices.Contains(loggedHeaders, http.CanonicalHeaderKey(name))
+	})
+	clean.Trailer = nil
 	if referer := clean.Header.Get("Referer"); referer != "" {
 		clean.Header.Del("Referer")
 		if from, err := url.Parse(referer); err == nil {
@@ -135,6 +139,12 @@ func RedactRequest(r *http.Request) *http.Request {
 		}
 	}
 	return clean
+}
+
+// loggedHeaders are the headers that RedactRequest leaves.
+var loggedHeaders = []string{
+	"Accept", "Accept-Encoding", "Accept-Language", "Content-Type", "Forwarded", "Referer", "Traceparent", "User-Agent",
+	"Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id",
 }
 
 func redactURL(u *url.URL) {

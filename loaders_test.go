@@ -263,8 +263,14 @@ func TestRedactRequest(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+requestKey)
 	r.Header.Set("Referer", "https://user:"+requestKey+"@site.example/form?apikey="+requestKey+"#"+requestKey)
 	r.Header.Set("User-Agent", "browser")
+	for _, name := range []string{"X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "Apikey", "X-Whatever"} {
+		r.Header.Set(name, "/form?request_id=R&apikey="+requestKey)
+	}
+	r.Header["cookie"] = []string{requestKey}
+	r.Trailer = http.Header{"X-Key": {requestKey}}
 	clean := passfort.RedactRequest(r)
 	require.NotContains(t, fmt.Sprintf("%+v %v %v", clean, clean.URL, clean.Header), requestKey)
+	require.NotContains(t, clean.Header, "cookie")
 	body, err := io.ReadAll(clean.Body)
 	require.NoError(t, err)
 	require.Empty(t, body)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -19,20 +20,24 @@ func member(body []byte, name string) json.RawMessage {
 	return o[name]
 }
 
+// spacedNames finds given names that the server splits, in compact JSON.
+var spacedNames = regexp.MustCompile(`"given_names":\[[^\]]*[ \\]`)
+
 // storable checks collected data and returns it as it is stored: as it was
-// sent, but for addresses the server rewrites.
+// sent, but for addresses and names the server rewrites.
 func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
 	var sum summary
 	if !utf8.Valid(raw) || !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
 		return nil, sum, invalid("collected data is not a JSON object")
 	}
 	raw = compact(raw)
-	if bytes.Contains(raw, []byte(`FREEFORM`)) || s.sw.OriginalStructuredAddress {
+	if bytes.Contains(raw, []byte(`FREEFORM`)) || s.sw.OriginalStructuredAddress || spacedNames.Match(raw) {
 		o, err := decodeObject(raw)
 		if err != nil {
 			return nil, sum, invalid("collected data is not a JSON object")
 		}
-		if s.rewriteAddresses(o) {
+		addresses := s.rewriteAddresses(o)
+		if splitNames(o) || addresses {
 			raw = encode(o)
 		}
 	}
@@ -44,6 +49,41 @@ func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error)
 		return nil, sum, missing("entity_type")
 	}
 	return nil, sum, invalid("unknown entity_type")
+}
+
+// splitNames splits given names at white space, wherever they stand (sheet 3.3),
+// and says whether anything changed.
+func splitNames(v any) bool {
+	changed := false
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			changed = splitNames(e) || changed
+		}
+	case object:
+		for k, e := range v {
+			given, is := e.([]any)
+			if k != "given_names" || !is {
+				changed = splitNames(e) || changed
+				continue
+			}
+			names := []any{}
+			for _, name := range given {
+				s, is := name.(string)
+				if !is {
+					names = append(names, name)
+					continue
+				}
+				parts := strings.Fields(s)
+				changed = changed || len(parts) != 1 || parts[0] != s
+				for _, part := range parts {
+					names = append(names, part)
+				}
+			}
+			v[k] = names
+		}
+	}
+	return changed
 }
 
 // summarise reads what the server needs to know. A member of an unexpected

@@ -71,6 +71,24 @@ func TestOneWriterWins(t *testing.T) {
 	require.EqualValues(t, 15, lost.Load())
 }
 
+func TestGivenNamesAreSplit(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	path := "/profiles/" + w.person() + "/collected_data"
+	for sent, stored := range map[string]string{
+		`{"given_names":[" Anna  Maria ","","Lee"],"family_name":"van der Doe"}`: `{"given_names":["Anna","Maria","Lee"],"family_name":"van der Doe"}`,
+		`{"given_names":["Kim\u00a0Lee",null,{"a":" b "},7]}`:                    `{"given_names":["Kim","Lee",null,{"a":" b "},7]}`,
+		`{"given_names":["Kim"],"title":1.50}`:                                   `{"given_names":["Kim"],"title":1.50}`,
+		`{"given_names":"Kim Lee"}`:                                              `{"given_names":"Kim Lee"}`,
+	} {
+		got := w.post(path, `{"entity_type":"INDIVIDUAL","personal_details":{"name":`+sent+`}}`)
+		require.Equal(t, http.StatusOK, got.status)
+		require.JSONEq(t, `{"entity_type":"INDIVIDUAL","personal_details":{"name":`+stored+`}}`, got.raw)
+	}
+	got := w.post(path, `{"entity_type":"INDIVIDUAL","others":[{"name":{"given_names":["A B"]}}]}`)
+	require.Contains(t, got.raw, `["A","B"]`)
+}
+
 func TestFreeformAddressBecomesStructured(t *testing.T) {
 	t.Parallel()
 	w := start(t)

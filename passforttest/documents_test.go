@@ -67,6 +67,9 @@ func TestUploadForms(t *testing.T) {
 		"line breaks":      {`{"data":"` + picture[:8] + `\r\n` + picture[8:] + `"}`, 200},
 		"other members":    {` { "a" : [1,{"b":"}\""}] , "data" : "` + picture + `" , "image_type" : "FACE", "z":null } `, 200},
 		"PDF":              {`{"data":"` + b64("%PDF-1.4 x") + `"}`, 200},
+		"PDF after space":  {`{"data":"` + b64("\xef\xbb\xbf \n%PDF-1.4 x") + `"}`, 200},
+		"BigTIFF":          {`{"data":"` + b64("II+\x00x") + `"}`, 200},
+		"text about PDF":   {`{"data":"` + b64("see %PDF-1.4") + `"}`, 400},
 		"TIFF":             {`{"data":"` + b64("MM\x00* x") + `"}`, 200},
 		"JPG":              {`{"data":"` + b64("\xff\xd8\xff\xe0 x") + `"}`, 200},
 		"no data":          {`{"image_type":"FRONT"}`, 400},
@@ -98,7 +101,7 @@ func TestUploadForms(t *testing.T) {
 			}
 		})
 	}
-	require.Len(t, w.get(images).list(t), 9, "what was refused is not stored")
+	require.Len(t, w.get(images).list(t), 11, "what was refused is not stored")
 }
 
 func TestImageLimit(t *testing.T) {

@@ -352,14 +352,17 @@ func (k *imageSink) finish() error {
 	return nil
 }
 
-const sniffed = 8
+const sniffed = 64
 
 // mediaType returns the type of an image by its first bytes, or "".
 func mediaType(first []byte) string {
+	if text := bytes.TrimPrefix(first, []byte("\xef\xbb\xbf")); bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("%PDF-")) {
+		return "application/pdf"
+	}
 	for _, kind := range []struct{ magic, media string }{
 		{"GIF87a", "image/gif"}, {"GIF89a", "image/gif"}, {"\xff\xd8\xff", "image/jpeg"},
-		{"\x89PNG\r\n\x1a\n", "image/png"}, {"%PDF-", "application/pdf"},
-		{"II*\x00", "image/tiff"}, {"MM\x00*", "image/tiff"},
+		{"\x89PNG\r\n\x1a\n", "image/png"},
+		{"II*\x00", "image/tiff"}, {"MM\x00*", "image/tiff"}, {"II+\x00", "image/tiff"}, {"MM\x00+", "image/tiff"},
 	} {
 		if bytes.HasPrefix(first, []byte(kind.magic)) {
 			return kind.media

@@ -125,6 +125,13 @@ func TestChangeOfOneField(t *testing.T) {
 	}
 }
 
+func TestOddElementWithAMemberIsAnObject(t *testing.T) {
+	t.Parallel()
+	odd := decode(t, `{"places":[null,"odd"]}`)
+	wire.Set(&odd.Places[0].Unknown.Members, "new", json.RawMessage(`1`))
+	require.Equal(t, `{"places":[{"new":1},"odd"]}`, encode(t, odd))
+}
+
 // Python writes an emoji that was cut in half as half a surrogate pair.
 func TestBrokenTextSurvives(t *testing.T) {
 	t.Parallel()

@@ -82,7 +82,7 @@ func appendStruct(dst []byte, c *codec, v reflect.Value) ([]byte, error) {
 	if m := c.membersOf(v); m != nil && m.held != nil {
 		h = *m.held
 	}
-	if len(h.kept) == 1 && h.kept[0].field == wholeValue && isBare(c, v) {
+	if len(h.kept) == 1 && h.kept[0].field == wholeValue && len(h.unknown) == 0 && isBare(c, v) {
 		return append(dst, h.kept[0].raw...), nil
 	}
 	dst = append(dst, '{')
