@@ -135,7 +135,8 @@ func (s *DocumentsService) List(ctx context.Context, profileID string, opts ...C
 const submitWorkers = 3
 
 // Submit uploads the images, a few at a time, and creates the document of them
-// in their order. All images are looked at before the first is sent.
+// in their order. All images are looked at before the first is sent; a body that
+// cannot seek has given its first bytes then, so open it anew for a second try.
 //
 // If something fails half-way, the error is a *SubmitError that lists the
 // images that are stored. Set their ids in the submission, and a second try

@@ -9,8 +9,8 @@ import (
 )
 
 // Secret is a key that must not be printed. The verbs of fmt, JSON and slog give
-// "[redacted]"; only Reveal gives the key. fmt cannot know that of an unexported
-// field of a struct of yours that it prints: keep Secrets in exported fields or
+// "[redacted]"; only Reveal gives the key. fmt does not ask for %p, nor for an
+// unexported field of a struct that it prints: keep Secrets in exported fields or
 // behind a pointer.
 //
 // Because its JSON is redacted too, store what Reveal returns, not the JSON of

@@ -27,7 +27,8 @@ func (s *TasksService) Create(ctx context.Context, profileID string, req *TaskRe
 
 // Complete sets the state of a task: passed, failed, or incomplete again. It
 // may be repeated. If an answer was lost, the task is read to find out, and
-// returned if it has the state.
+// returned if it has the state. An account that knows only the fields of 2019 may
+// pass over the state: see that the result has it, and use Update there (sheet 2.9).
 func (s *TasksService) Complete(ctx context.Context, profileID, taskID string, state TaskState, opts ...CallOption) (*Task, error) {
 	out, err := s.update(ctx, profileID, taskID, &TaskUpdate{State: state}, missing("state", string(state)), opts)
 	return settle(out, err, func() (*Task, error) { return s.Get(ctx, profileID, taskID) },
