@@ -30,15 +30,16 @@ func TestLostCheck(t *testing.T) {
 		name string
 		list string
 		want string // "" for an unknown outcome
+		many bool   // more than one fits
 	}{
-		{"the one", "[" + old + "," + check("new", "IDENTITY_CHECK", "provider", oid, now) + "]", "new"},
-		{"none yet", "[" + old + "]", ""},
-		{"no checks", "[]", ""},
-		{"of another type", "[" + check("new", "DOCUMENT_FETCH", "provider", oid, now) + "]", ""},
-		{"of another variant", "[" + check("new", "IDENTITY_CHECK", "other", oid, now) + "]", ""},
-		{"for another task", "[" + check("new", "IDENTITY_CHECK", "provider", nid, now) + "]", ""},
-		{"without a time", "[" + check("new", "IDENTITY_CHECK", "provider", oid, "") + "]", ""},
-		{"two that fit", "[" + check("a", "IDENTITY_CHECK", "provider", oid, now) + "," + check("b", "IDENTITY_CHECK", "provider", oid, now) + "]", ""},
+		{"the one", "[" + old + "," + check("new", "IDENTITY_CHECK", "provider", oid, now) + "]", "new", false},
+		{"none yet", "[" + old + "]", "", false},
+		{"no checks", "[]", "", false},
+		{"of another type", "[" + check("new", "DOCUMENT_FETCH", "provider", oid, now) + "]", "", false},
+		{"of another variant", "[" + check("new", "IDENTITY_CHECK", "other", oid, now) + "]", "", false},
+		{"for another task", "[" + check("new", "IDENTITY_CHECK", "provider", nid, now) + "]", "", false},
+		{"without a time", "[" + check("new", "IDENTITY_CHECK", "provider", oid, "") + "]", "", false},
+		{"two that fit", "[" + check("a", "IDENTITY_CHECK", "provider", oid, now) + "," + check("b", "IDENTITY_CHECK", "provider", oid, now) + "]", "", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -52,10 +53,14 @@ func TestLostCheck(t *testing.T) {
 					// The server's clock, not this machine's, which is in the year 2000.
 					return answered(200, row.list, "Date", "Fri, 01 May 2026 10:00:01 GMT"), nil
 				})
+				began := time.Now()
 				got, err := clientOn(t, transport).Checks.Run(t.Context(), pid, newCheck)
 				require.Equal(t, 1, posts)
 				if row.want == "" {
 					require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+					if !row.many {
+						require.Equal(t, time.Minute+1300*time.Millisecond, time.Since(began), "it may show up late")
+					}
 					return
 				}
 				require.NoError(t, err)
@@ -76,6 +81,12 @@ func TestLostCheckIsNotAnother(t *testing.T) {
 	}{
 		{"same document", passfort.CheckRequest{DocumentID: oid}, `"document_id":"` + oid + `"`, true},
 		{"not repeated", passfort.CheckRequest{DocumentID: oid}, `"document_id":null`, true},
+		{"tasks filled in by the server", passfort.CheckRequest{}, `"task_ids":["` + oid + `"]`, true},
+		{"tasks in another order", passfort.CheckRequest{TaskIDs: []string{oid, nid}}, `"task_ids":["` + nid + `","` + oid + `"]`, true},
+		{"fewer tasks", passfort.CheckRequest{TaskIDs: []string{oid, nid}}, `"task_ids":["` + oid + `"]`, false},
+		{"variant by id", passfort.CheckRequest{Variant: &passfort.VariantRef{ID: "v"}}, `"variant":{"id":"v","alias":"a"}`, true},
+		{"another variant", passfort.CheckRequest{Variant: &passfort.VariantRef{ID: "v"}}, `"variant":{"id":"w","alias":"a"}`, false},
+		{"no variant", passfort.CheckRequest{Variant: &passfort.VariantRef{Alias: "a"}}, `"variant":null`, false},
 		{"filled in by the server", passfort.CheckRequest{}, `"document_id":"` + oid + `"`, true},
 		{"document", passfort.CheckRequest{DocumentID: oid}, `"document_id":"` + nid + `"`, false},
 		{"source", passfort.CheckRequest{Source: "A"}, `"source":"B"`, false},

@@ -29,6 +29,7 @@ func TestNewRefuses(t *testing.T) {
 		{"an empty key", "", "", "the API key is empty"},
 		{"a key with a space", "a b", "", "characters that no key has"},
 		{"a key with a line end", "key\n", "", "characters that no key has"},
+		{"a key with a control character", "key\x7f", "", "characters that no key has"},
 		{"a key that is not ASCII", "clé", "", "characters that no key has"},
 		{"no URL", "k", "://", "cannot be parsed"},
 		{"another scheme", "k", "ftp://api.example", "needs https"},
@@ -55,7 +56,9 @@ func TestNewRefuses(t *testing.T) {
 		_, err := passfort.New("k", passfort.WithBaseURL(good), nil)
 		require.NoError(t, err, good)
 	}
-	_, err := passfort.New("k", passfort.WithUserAgent("a\r\nb: c"))
+	_, err := passfort.New("!key~")
+	require.NoError(t, err)
+	_, err = passfort.New("k", passfort.WithUserAgent("a\r\nb: c"))
 	require.ErrorIs(t, err, passfort.ErrInvalidInput)
 }
 

@@ -315,6 +315,74 @@ func TestUpdateCannotTell(t *testing.T) {
 	}
 }
 
+// What is there now may make the change needless, or make it fail.
+func TestUpdateThatIsNotNeededAnyMore(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("not with theirs")
+	for _, row := range []struct {
+		name  string
+		again func(*passfort.EntityData) error
+		ok    bool
+	}{
+		{"needless", func(*passfort.EntityData) error { return nil }, true},
+		{"fails", func(*passfort.EntityData) error { return cause }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			server := &stored{doc: `{"entity_type":"INDIVIDUAL"}`}
+			lost := false
+			transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPost && !lost {
+					lost = true
+					server.doc = `{"entity_type":"INDIVIDUAL","customer_ref":"theirs"}`
+					server.version++
+					return nil, io.ErrUnexpectedEOF
+				}
+				return server.RoundTrip(r)
+			})
+			got, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+				if d.CustomerRef != "" {
+					return row.again(d)
+				}
+				d.CustomerRef = "ours"
+				return nil
+			})
+			if row.ok {
+				require.NoError(t, err)
+				require.Equal(t, "theirs", got.CustomerRef)
+				return
+			}
+			require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+			var conflict *passfort.ConflictError
+			require.ErrorAs(t, err, &conflict)
+		})
+	}
+}
+
+func TestUpdateThatLosesEveryRace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		writes := 0
+		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+			status := http.StatusOK
+			if r.Method == http.MethodPost {
+				writes++
+				status = http.StatusPreconditionFailed
+			}
+			return answered(status, fmt.Sprintf(`{"entity_type":"INDIVIDUAL","customer_ref":"%d"}`, writes), "Etag", fmt.Sprint(writes)), nil
+		})
+		_, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+			d.CustomerRef += "!"
+			return nil
+		})
+		require.ErrorIs(t, err, passfort.ErrPreconditionFailed)
+		var conflict *passfort.ConflictError
+		require.ErrorAs(t, err, &conflict)
+		require.Equal(t, "500", conflict.Latest.CustomerRef)
+		require.Equal(t, 500, writes)
+	})
+}
+
 // TestRemovalThatWasNotDoneIsNotSuccess: data that holds more than what was
 // sent does not prove a removal.
 func TestRemovalThatWasNotDoneIsNotSuccess(t *testing.T) {

@@ -126,6 +126,10 @@ func TestCustomerRequestIsFoundInEveryPlausibleShape(t *testing.T) {
 				require.Equal(t, "KEY", got.APIKey.Reveal())
 				require.NotNil(t, got.IsCompleted)
 				require.False(t, *got.IsCompleted)
+				for _, moved := range []string{"id", "customer_request_id", "request_id", "api_key", "key"} {
+					_, twice := got.Unknown.Get(moved)
+					require.False(t, twice, moved)
+				}
 				more, ok := got.Unknown.Get("more")
 				require.True(t, ok)
 				require.Equal(t, "1", string(more))

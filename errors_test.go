@@ -338,9 +338,9 @@ func TestErrorText(t *testing.T) {
 			"passfort: Profiles.Create: POST /profiles: 400 Bad Request: code 201 INVALID_INPUT_DATA: code 7"},
 		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been done: look before repeating it"},
 		{"gateway", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-Request-Id", "req-7")
+			w.Header().Set("X-Request-Id", "req~7")
 			w.WriteHeader(http.StatusBadGateway)
-		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request req-7)"},
+		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request req~7)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
