@@ -79,7 +79,9 @@ func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, op
 //
 // When the outcome of the first step is unknown, the error is
 // ErrOutcomeUnknown and no *RegistrationError: a profile may exist, and only
-// Profiles.List can tell.
+// Profiles.List can tell. Give CollectedData a CustomerRef of your own, stored
+// before the call, to know the profile by; the search of List does not look at
+// it (sheet 2.2), so go through All.
 func (s *FormsService) StartRegistration(ctx context.Context, params *RegistrationParams, opts ...CallOption) (*Registration, error) {
 	if problem := params.problem(); problem != "" {
 		return nil, s.road.refuse(opFormsCreateCustomerRequest, problem)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -27,6 +28,7 @@ type hosted struct {
 	url     string
 	visitor *http.Client
 	log     *lockedBuffer
+	site    *site
 }
 
 func host(t *testing.T) *hosted {
@@ -40,6 +42,7 @@ func host(t *testing.T) *hosted {
 		webhookSecret: "secret", log: slog.New(slog.NewTextHandler(h.log, nil)), simulated: s,
 	})
 	require.NoError(t, err)
+	h.site = site
 	server := httptest.NewServer(site)
 	t.Cleanup(server.Close)
 	s.server.SetWebhook(server.URL+"/webhook", "secret", false)
@@ -146,6 +149,33 @@ func TestOneProfileForEachApplicant(t *testing.T) {
 	require.Len(t, h.sim.CustomerRequests(h.profile()), 1)
 }
 
+// TestTheKindStays: a profile that was begun for a person is not gone on with
+// for a company.
+func TestTheKindStays(t *testing.T) {
+	t.Parallel()
+	h := host(t)
+	h.get("/")
+	h.sim.Inject(passforttest.Fault{Operation: "Forms.CreateCustomerRequest", Status: http.StatusInternalServerError})
+	h.post("/register", asPerson, http.StatusBadGateway)
+	page := h.post("/register", asCompany, http.StatusConflict)
+	require.Contains(t, page, "You have begun to open an account for a person. Please go on with it, or sign out")
+	require.Contains(t, page, `value="person" required checked`)
+	require.Empty(t, h.sim.CustomerRequests(h.profile()))
+	h.post("/register", asPerson, http.StatusOK)
+	require.Len(t, h.sim.CustomerRequests(h.profile()), 1)
+
+	h.post("/sign-out", nil, http.StatusOK)
+	h.sim.Inject(passforttest.Fault{Operation: "Profiles.Create", Status: http.StatusBadRequest})
+	h.post("/register", asPerson, http.StatusBadGateway)
+	h.post("/register", asCompany, http.StatusOK)
+	roles := map[passfort.Role]int{}
+	for p, err := range h.sim.Client().Profiles.All(t.Context(), nil) {
+		require.NoError(t, err)
+		roles[p.Role]++
+	}
+	require.Equal(t, map[passfort.Role]int{passfort.RoleIndividualCustomer: 1, passfort.RoleCompanyCustomer: 1}, roles, "what was refused binds nobody")
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	h := host(t)
@@ -175,7 +205,7 @@ func TestCookie(t *testing.T) {
 		{false, "registration=V; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"},
 	} {
 		w := httptest.NewRecorder()
-		newApplicants(row.secure).start(w)
+		newApplicants(row.secure).greet(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		name, rest, _ := strings.Cut(w.Header().Get("Set-Cookie"), "=")
 		value, attributes, _ := strings.Cut(rest, ";")
 		require.GreaterOrEqual(t, len(value), 26)
@@ -223,6 +253,16 @@ type stages struct {
 	t     *testing.T
 	lines *bufio.Scanner
 	last  string
+}
+
+// stagesIn returns the names of the stages in a stream that has ended.
+func stagesIn(stream string) []string {
+	var names []string
+	for _, event := range strings.Split(stream, `data: {"name":"`)[1:] {
+		name, _, _ := strings.Cut(event, `"`)
+		names = append(names, name)
+	}
+	return names
 }
 
 // next returns the name of the next stage that differs from the last.

@@ -33,6 +33,10 @@ func expiredStage() stage {
 	return stage{"expired", "Your form has expired", "It was open for too long. Please sign out and start again.", 4, true}
 }
 
+func lateStage() stage {
+	return stage{"late", "This takes longer than usual", "We write to you as soon as we know more. If you did not finish the form in time, sign out and start again.", 3, true}
+}
+
 // stageOf says what an application means for the applicant. The reasons of a
 // decision are none of it.
 func stageOf(app *passfort.Application) stage {
@@ -50,35 +54,60 @@ func stageOf(app *passfort.Application) stage {
 	return checkingStage()
 }
 
+// requestChanged keeps how a request ended when a webhook tells it, whether or
+// not somebody follows it, and wakes those who do.
+func (s *site) requestChanged(ctx context.Context, e *passfort.WebhookEvent) error {
+	if told, err := e.CustomerRequestChanged(); err == nil && told.State.Terminal() {
+		a := s.applicants.ofProfile(told.ProfileID)
+		if a != nil && (told.RequestID == "" || told.RequestID == a.snapshot().credentials.RequestID) {
+			a.close(told.State)
+		}
+	}
+	return s.inbox.Deliver(ctx, e)
+}
+
+// close notes that the request has ended, and how if that was told.
+func (a *applicant) close(told passfort.CustomerRequestState) {
+	a.update(func(r *registration) {
+		if r.closed.IsZero() {
+			r.closed = time.Now()
+		}
+		if told != "" {
+			r.ended = told
+		}
+	})
+}
+
 // follow tells the stages of a registration until the last one or the end of
 // ctx.
 func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error {
-	state := a.snapshot()
-	if state.ended == "" {
+	if state := a.snapshot(); state.closed.IsZero() {
 		tell(s.now(ctx, state))
 		request, err := s.client.Forms.Wait(ctx, state.profileID, &passfort.WaitOptions{Inbox: s.inbox, MaxInterval: 5 * time.Second})
 		if err != nil {
 			return err
 		}
-		state.ended = request.State
-		if state.ended == "" {
-			state.ended = passfort.CustomerRequestStateCompleted // or expired: without webhooks nobody knows
-		}
-		a.update(func(r *registration) { r.ended = state.ended })
+		a.close(request.State)
 	}
-	if state.ended == passfort.CustomerRequestStateExpired {
-		tell(expiredStage())
+	if a.snapshot().ended != passfort.CustomerRequestStateExpired {
+		tell(checkingStage())
+	}
+	app, err := s.application(ctx, a)
+	if err == nil && app == nil {
+		if a.snapshot().ended == passfort.CustomerRequestStateExpired {
+			tell(expiredStage())
+		} else {
+			tell(lateStage())
+		}
 		return nil
 	}
-	tell(checkingStage())
-	app, err := s.application(ctx, state.profileID)
 	for err == nil {
 		seen := *app
 		tell(stageOf(app))
 		if stageOf(app).Final {
 			return nil
 		}
-		app, err = s.client.Applications.Wait(ctx, state.profileID, app.ID, func(now *passfort.Application) bool {
+		app, err = s.client.Applications.Wait(ctx, a.snapshot().profileID, app.ID, func(now *passfort.Application) bool {
 			return now.Flag != seen.Flag || now.Status != seen.Status
 		}, &passfort.WaitOptions{MinInterval: 250 * time.Millisecond, MaxInterval: 5 * time.Second})
 	}
@@ -94,21 +123,40 @@ func (s *site) now(ctx context.Context, state registration) stage {
 	return openStage()
 }
 
-// application waits for the application that the flow makes when it is
-// completed.
-func (s *site) application(ctx context.Context, profileID string) (*passfort.Application, error) {
-	again := time.NewTicker(500 * time.Millisecond)
-	defer again.Stop()
-	for {
-		apps, err := s.client.Applications.List(ctx, profileID)
-		if err != nil {
-			return nil, err
+const (
+	// patience is how long after the end of a request something may come of it.
+	patience = 10 * time.Minute
+	// webhookDelay is the longest time between two batches (sheet 4.1).
+	webhookDelay = 10 * time.Second
+)
+
+// application waits for the application that the flow makes when a request is
+// completed. It returns nil if the request turns out to have expired, and when
+// nothing came in time.
+//
+// The API says that a request has ended and not how; a webhook does, a little
+// later. Until it had its time, an application that is there tells nothing: the
+// profile may have had it from the start.
+func (s *site) application(ctx context.Context, a *applicant) (*passfort.Application, error) {
+	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		state := a.snapshot()
+		if state.ended == passfort.CustomerRequestStateExpired {
+			return nil, nil
 		}
-		if len(apps) > 0 {
-			return &apps[0], nil
+		if state.ended != "" || s.inbox == nil || time.Since(state.closed) > webhookDelay {
+			apps, err := s.client.Applications.List(ctx, state.profileID)
+			if err != nil {
+				return nil, err
+			}
+			if len(apps) > 0 {
+				return &apps[0], nil
+			}
+		}
+		if time.Since(state.closed) > patience {
+			return nil, nil
 		}
 		select {
-		case <-again.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

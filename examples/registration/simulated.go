@@ -16,8 +16,14 @@ type simulated struct{ server *passforttest.Server }
 const requestLife = 30 * time.Minute
 
 func startSimulator(flow, webhook, secret string) *simulated {
-	server := passforttest.NewServer(
-		passforttest.WithCheckTime(3*time.Second),
+	server := passforttest.NewServer(simulatedOptions(flow)...)
+	server.SetWebhook(webhook, secret, true)
+	return &simulated{server}
+}
+
+func simulatedOptions(flow string) []passforttest.Option {
+	return []passforttest.Option{
+		passforttest.WithCheckTime(3 * time.Second),
 		passforttest.WithAutomationTime(time.Second),
 		passforttest.WithProducts(passforttest.Product{
 			Alias: "account", Name: "Account", AutoApprove: true,
@@ -27,9 +33,7 @@ func startSimulator(flow, webhook, secret string) *simulated {
 			},
 		}),
 		passforttest.WithFlows(passforttest.Flow{Alias: flow, Product: "account", Lifetime: requestLife, RedirectURL: "/checking"}),
-	)
-	server.SetWebhook(webhook, secret, true)
-	return &simulated{server}
+	}
 }
 
 func (s *site) addSimulation(mux *http.ServeMux) {

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -72,7 +74,7 @@ func newSite(settings siteSettings) (*site, error) {
 			return nil, err
 		}
 		s.inbox = passfort.NewCheckInbox()
-		webhook.Handle(passfort.EventCustomerRequestChanged, s.inbox.Deliver)
+		webhook.Handle(passfort.EventCustomerRequestChanged, s.requestChanged)
 		mux.Handle("/webhook", webhook)
 	}
 	if s.simulated != nil {
@@ -127,70 +129,183 @@ type formPage struct {
 // startPage is the Data of start.html.
 type startPage struct {
 	Simulated bool
-	Registers bool // a registration is under way
+	Registers bool   // a registration is under way
+	Kind      string // what was chosen when it began, or ""
+}
+
+// roleOf returns the role of a kind of applicant on the first page, or "".
+func roleOf(kind string) passfort.Role {
+	switch kind {
+	case "person":
+		return passfort.RoleIndividualCustomer
+	case "company":
+		return passfort.RoleCompanyCustomer
+	}
+	return ""
+}
+
+// kindOf is the reverse of roleOf.
+func kindOf(role passfort.Role) string {
+	switch role {
+	case passfort.RoleIndividualCustomer:
+		return "person"
+	case passfort.RoleCompanyCustomer:
+		return "company"
+	}
+	return ""
 }
 
 func (s *site) start(w http.ResponseWriter, r *http.Request) {
-	a := s.applicants.of(r)
-	if a == nil {
-		a = s.applicants.start(w)
-	}
-	s.showStart(w, r, http.StatusOK, a, "")
+	s.applicants.greet(w, r)
+	s.showStart(w, r, http.StatusOK, s.applicants.of(r), "")
 }
 
 func (s *site) showStart(w http.ResponseWriter, r *http.Request, status int, a *applicant, problem string) {
-	s.show(w, r, status, "start.html", page{
-		Title: "Open an account", Step: 1, Error: problem,
-		Data: startPage{Simulated: s.simulated != nil, Registers: a != nil && a.snapshot().hasForm()},
-	})
+	data := startPage{Simulated: s.simulated != nil}
+	if a != nil {
+		data.Registers, data.Kind = a.snapshot().hasForm(), kindOf(a.snapshot().role)
+	}
+	s.show(w, r, status, "start.html", page{Title: "Open an account", Step: 1, Error: problem, Data: data})
 }
 
-// register starts the registration of the visitor, or continues one whose
-// second step failed: an applicant has one profile, however often this runs.
+const (
+	tryAgain = "That did not work. Please try again."
+	unclear  = "We cannot tell yet whether that worked, and we look into it. Please come back in a few minutes, or write to us."
+)
+
+// register starts the registration of the visitor, or goes on with one that
+// failed half-way.
 func (s *site) register(w http.ResponseWriter, r *http.Request) {
-	a := s.applicants.of(r)
+	session, kind := s.applicants.session(r), r.PostFormValue("kind")
+	role := roleOf(kind)
+	switch {
+	case role == "":
+		s.showStart(w, r, http.StatusBadRequest, s.applicants.of(r), "Please choose who you are.")
+		return
+	case session == "":
+		s.applicants.greet(w, r)
+		s.showStart(w, r, http.StatusForbidden, nil, "Your session has ended. Please start again. This site needs cookies.")
+		return
+	}
+	a := s.applicants.admit(w, session)
 	if a == nil {
-		s.showStart(w, r, http.StatusForbidden, s.applicants.start(w), "Your session has ended. Please start again. This site needs cookies.")
+		s.log.Error("there is no room for another applicant")
+		s.showStart(w, r, http.StatusServiceUnavailable, nil, "Too many people register right now. Please come back later.")
 		return
 	}
 	a.starting.Lock()
 	defer a.starting.Unlock()
-	if a.snapshot().hasForm() {
+	begun := a.snapshot()
+	switch {
+	case begun.hasForm():
 		http.Redirect(w, r, "/form", http.StatusSeeOther)
 		return
-	}
-	kind := r.PostFormValue("kind")
-	if kind != "person" && kind != "company" {
-		s.showStart(w, r, http.StatusBadRequest, a, "Please choose who you are.")
+	case begun.role != "" && begun.role != role:
+		// The profile has its role for ever.
+		s.showStart(w, r, http.StatusConflict, a, "You have begun to open an account for a "+kindOf(begun.role)+
+			". Please go on with it, or sign out to open one for a "+kind+" instead.")
 		return
-	}
-	role := passfort.RoleIndividualCustomer
-	if kind == "company" {
-		role = passfort.RoleCompanyCustomer
 	}
 	// What was begun is finished and stored even if the visitor goes away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
 	defer cancel()
-	started, err := s.client.Forms.StartRegistration(ctx, &passfort.RegistrationParams{
-		Role: role, FlowTemplate: s.flow, Theme: s.theme, ProfileID: a.snapshot().profileID,
-	})
-	if started != nil {
-		a.update(func(state *registration) { state.profileID = started.ProfileID })
-	}
-	if err != nil {
+	if err := s.begin(ctx, a, role); err != nil {
 		s.log.Error("a registration could not be started", "error", err)
-		problem := "That did not work. Please try again."
-		if half := (*passfort.RegistrationError)(nil); !errors.As(err, &half) && errors.Is(err, passfort.ErrOutcomeUnknown) {
-			problem = "We could not tell whether that worked. Please try again in a few minutes, or write to us."
+		// What is present is a request whose key was lost with an answer.
+		if a.snapshot().lost() || errors.Is(err, passfort.CodeDataPresent) {
+			s.showStart(w, r, http.StatusServiceUnavailable, a, unclear)
+			return
 		}
-		s.showStart(w, r, http.StatusBadGateway, a, problem)
+		s.showStart(w, r, http.StatusBadGateway, a, tryAgain)
 		return
 	}
+	http.Redirect(w, r, "/form", http.StatusSeeOther)
+}
+
+// begin makes the profile and the customer request of an applicant. An applicant
+// has one profile, however often this fails and wherever: the reference that
+// will recognise it is stored before it is asked for, its id as soon as it is
+// known, and after a lost answer no other is made before that one was looked for.
+func (s *site) begin(ctx context.Context, a *applicant, role passfort.Role) error {
+	before := a.snapshot()
+	if before.lost() {
+		found, err := s.find(ctx, before)
+		if err != nil {
+			return fmt.Errorf("looking for the profile of a lost answer: %w", err)
+		}
+		if found != "" {
+			s.applicants.keepProfile(a, found)
+		}
+	}
+	now := a.snapshot()
+	if now.profileID == "" {
+		if now.reference == "" {
+			now.role, now.reference = role, rand.Text()
+		}
+		now.asked = time.Now()
+		a.update(func(state *registration) { *state = now })
+	}
+	data := passfort.NewIndividual()
+	if role == passfort.RoleCompanyCustomer {
+		data = passfort.NewCompany()
+	}
+	data.CustomerRef = now.reference
+	started, err := s.client.Forms.StartRegistration(ctx, &passfort.RegistrationParams{
+		Role: role, CollectedData: data, FlowTemplate: s.flow, Theme: s.theme, ProfileID: now.profileID,
+	})
+	if started != nil {
+		s.applicants.keepProfile(a, started.ProfileID)
+	} else if now.profileID == "" && !errors.Is(err, passfort.ErrOutcomeUnknown) {
+		a.update(func(state *registration) { *state = before }) // no profile was made
+	}
+	if err != nil {
+		return err
+	}
 	a.update(func(state *registration) {
-		state.company = kind == "company"
 		state.credentials = passfort.LoaderCredentials{RequestID: started.Request.ID, APIKey: started.Request.APIKey}
 	})
-	http.Redirect(w, r, "/form", http.StatusSeeOther)
+	return nil
+}
+
+const (
+	// lateWrite is how long a call whose answer was lost may be at work: the API
+	// gives up after a minute (sheet 1.10).
+	lateWrite = 2 * time.Minute
+	// clockDifference is how far the clocks here and there may be apart.
+	clockDifference = 5 * time.Minute
+)
+
+var errTooEarly = errors.New("it is not there, and may still be made")
+
+// find returns the profile that a lost answer left behind, or "" if there is
+// none. An error means that it cannot be told.
+//
+// The API searches names and tags (sheet 2.2), not references, so all profiles
+// are gone through. What it shows of each in a list may be less than it has.
+func (s *site) find(ctx context.Context, lost registration) (profileID string, err error) {
+	for p, err := range s.client.Profiles.All(ctx, nil) {
+		if err != nil {
+			return "", err
+		}
+		if made, err := passfort.ParseDateTime(p.CreationDate); err == nil && made.Before(lost.asked.Add(-clockDifference)) {
+			continue
+		}
+		data := p.CollectedData
+		if data == nil || data.CustomerRef == "" {
+			whole, err := s.client.CollectedData.Get(ctx, p.ID)
+			if err != nil {
+				return "", err
+			}
+			data = &whole.EntityData
+		}
+		if data.CustomerRef == lost.reference {
+			return p.ID, nil
+		}
+	}
+	if time.Since(lost.asked) < lateWrite {
+		return "", errTooEarly
+	}
+	return "", nil
 }
 
 func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
