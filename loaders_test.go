@@ -217,12 +217,12 @@ func TestTemplateThatFailsGivesNoHalfPage(t *testing.T) {
 
 func TestCollectionOriginIsChecked(t *testing.T) {
 	t.Parallel()
-	for _, origin := range []string{"https://forms.example.com", "https://forms.example.com:8443/", "http://localhost:1", "http://[::1]:2"} {
+	for _, origin := range []string{"https://forms.example.com", "https://forms.example.com:8443/", "http://localhost:1", "http://[::1]:2", "https://a-Z.example:90", "https://AZaz09.example"} {
 		require.NotPanics(t, func() { passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: origin}) }, origin)
 	}
 	for _, origin := range []string{
 		"http://forms.example.com", "forms.example.com", "//forms.example.com", "https://", "https://a.example/path", "https://a.example?x",
-		"https://a.example#x", "https://user@a.example", "javascript:alert(1)", "https://a.example; script-src *", "https://*.example", "https://a.example'", " https://a.example",
+		"https://a.example#x", "https://user@a.example", "javascript:alert(1)", "https://a.example; script-src *", "https://*.example", "https://a.example'", " https://a.example", "https://a_b.example", "https://a@b.example", "https://a`.example", "https://a{.example",
 	} {
 		require.Panics(t, func() { passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: origin}) }, origin)
 	}

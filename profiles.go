@@ -53,13 +53,14 @@ func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, 
 				yield(nil, err)
 				return
 			}
-			ids := make(map[string]bool, len(got.Results))
+			ids, fresh := make(map[string]bool, len(got.Results)), false
 			for i := range got.Results {
 				profile := &got.Results[i]
 				ids[profile.ID] = true
 				if profile.ID != "" && before[profile.ID] {
 					continue
 				}
+				fresh = true
 				if !yield(profile, nil) {
 					return
 				}
@@ -69,7 +70,7 @@ func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, 
 				page.Limit = *got.Limit
 			}
 			page.Offset += page.Limit
-			if got.Count == nil && len(got.Results) == 0 || got.Count != nil && page.Offset >= *got.Count {
+			if got.Count == nil && !fresh || got.Count != nil && page.Offset >= *got.Count {
 				return
 			}
 			before = ids

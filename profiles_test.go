@@ -20,6 +20,9 @@ type shelf struct {
 	mu     sync.Mutex
 	ids    []string
 	hidden map[string]bool
+	most   int              // that fit on a page, 0: as many as asked for
+	silent bool             // no count and limit in the answer
+	stuck  bool             // always the first page
 	onPage func(offset int) // called before a page is made
 }
 
@@ -38,7 +41,13 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if given := r.URL.Query().Get("limit"); given != "" {
 		limit, _ = strconv.Atoi(given)
 	}
+	if s.most > 0 {
+		limit = min(limit, s.most)
+	}
 	offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+	if s.stuck {
+		offset = 0
+	}
 	if s.onPage != nil {
 		s.onPage(offset)
 	}
@@ -49,7 +58,11 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			results = append(results, map[string]string{"id": id})
 		}
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"count": len(s.ids), "limit": limit, "offset": offset, "results": results})
+	answer := map[string]any{"count": len(s.ids), "limit": limit, "offset": offset, "results": results}
+	if s.silent {
+		answer = map[string]any{"results": results}
+	}
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 func all(t *testing.T, c *passfort.Client, options *passfort.ProfileListOptions) []string {
@@ -81,6 +94,29 @@ func TestAllProfiles(t *testing.T) {
 			t.Parallel()
 			s := serve(t, row.shelf.ServeHTTP)
 			require.Equal(t, row.want, all(t, newClient(t, s), row.options))
+			require.Len(t, s.seen(), row.pages)
+		})
+	}
+}
+
+func TestAllProfilesOfOddServers(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		shape func(*shelf)
+		want  []string
+		pages int
+	}{
+		{"smaller pages than asked for", func(s *shelf) { s.most = 2 }, newShelf(7).ids, 4},
+		{"no count", func(s *shelf) { s.silent = true }, newShelf(7).ids, 4},
+		{"no count, and one page again and again", func(s *shelf) { s.silent, s.stuck = true, true }, newShelf(3).ids, 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			shelf := newShelf(7)
+			row.shape(shelf)
+			s := serve(t, shelf.ServeHTTP)
+			require.Equal(t, row.want, all(t, newClient(t, s), &passfort.ProfileListOptions{Limit: 3}))
 			require.Len(t, s.seen(), row.pages)
 		})
 	}

@@ -80,7 +80,7 @@ func (r *receiver) store(ctx context.Context, e *passfort.WebhookEvent) error {
 	if err != nil {
 		return err
 	}
-	duplicate := false
+	var duplicate bool
 	if r.large.fits(body) {
 		duplicate, err = r.publish(ctx, e, body)
 	} else {
@@ -111,13 +111,13 @@ func (r *receiver) storeLarge(ctx context.Context, e *passfort.WebhookEvent, bod
 	effect := webhookEffect(e)
 	done, err := r.effects.find(ctx, effect)
 	if err == nil && done == nil {
-		at, err := r.large.put(ctx, effect, body)
-		if err != nil {
-			return false, err
+		at, putErr := r.large.put(ctx, effect, body)
+		if putErr != nil {
+			return false, putErr
 		}
-		reference, err := encode(stored{Parts: at})
-		if err != nil {
-			return false, err
+		reference, encodeErr := encode(stored{Parts: at})
+		if encodeErr != nil {
+			return false, encodeErr
 		}
 		if duplicate, err = r.publish(ctx, e, reference); err != nil || !duplicate {
 			return false, err

@@ -491,7 +491,7 @@ func TestTransportsThatAnswerWithNil(t *testing.T) {
 		fine bool
 	}{
 		{"no answer", nil, transport.Maybe, false},
-		{"no body", &http.Response{StatusCode: 204}, transport.Yes, true},
+		{"no body", &http.Response{StatusCode: http.StatusNoContent}, transport.Yes, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
