@@ -224,7 +224,10 @@ func TestDo(t *testing.T) {
 		_, err := passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x/" + pid})
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), pid)
+		require.ErrorContains(t, err, row.method+" (custom path)")
 		require.Len(t, s.seen(), row.sent, row.method)
+		_, err = passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x/" + pid, Route: "/x/{id}"})
+		require.ErrorContains(t, err, row.method+" /x/{id}")
 	}
 
 	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `{"errors":[{"code":201}]}`))), passfort.Request{Method: "POST", Path: "/x"})

@@ -65,6 +65,7 @@ func TestLoaderHeaders(t *testing.T) {
 		{"framed", passfort.StaticLoader(passfort.LoaderOptions{Framed: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'self'"), map[string]string{"X-Frame-Options": "SAMEORIGIN"}},
 		{"inline styles", passfort.StaticLoader(passfort.LoaderOptions{InlineStyles: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, inline, "'none'"), nil},
 		{"callback fails", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"callback fails, HEAD", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "HEAD", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
 		{"empty credentials", passfort.DynamicLoader(given("", ""), passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
 		{"empty key", passfort.DynamicLoader(given(requestID, ""), passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
 		{"signed out", passfort.DynamicLoader(signedOut, passfort.LoaderOptions{}), "GET", 403, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
@@ -204,6 +205,14 @@ func TestOwnTemplate(t *testing.T) {
 	require.Contains(t, w.Body.String(), requestKey)
 	nonce := nonceInPolicy.FindStringSubmatch(w.Header().Get("Content-Security-Policy"))[1]
 	require.Equal(t, 2, strings.Count(w.Body.String(), `nonce="`+nonce+`"`))
+}
+
+func TestWordsForVisitorsWithoutTheForm(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, load(t, passfort.StaticLoader(passfort.LoaderOptions{}), "GET", "/").Body.String(), "<p>The form cannot be shown. ")
+	page := load(t, passfort.StaticLoader(passfort.LoaderOptions{Unavailable: "Bitte sp\u00e4ter <hier>"}), "GET", "/").Body.String()
+	require.Contains(t, page, "<p>Bitte sp\u00e4ter &lt;hier&gt;</p>")
+	require.NotContains(t, page, "The form cannot be shown")
 }
 
 func TestTemplateThatFailsGivesNoHalfPage(t *testing.T) {
