@@ -28,6 +28,8 @@ type RecordedRequest struct {
 	Body   []byte
 	Size   int64
 	SHA256 string
+
+	dropped bool // no longer among the recorded
 }
 
 // bodyBudget bounds the bytes of all recorded bodies together; the oldest are
@@ -99,6 +101,9 @@ func (s *Server) ForgetRequests() {
 	rec := &s.recorder
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
+	for _, e := range rec.entries {
+		e.dropped = true
+	}
 	rec.entries, rec.next, rec.kept = nil, 0, 0
 	clear(rec.counts)
 }
@@ -115,13 +120,16 @@ func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bod
 	defer rec.mu.Unlock()
 	rec.counts[operation]++
 	if rec.limit == 0 {
+		e.dropped = true
 		return e
 	}
 	if len(rec.entries) < rec.limit {
 		rec.entries = append(rec.entries, e)
 		return e
 	}
-	rec.kept -= int64(len(rec.entries[rec.next].Body))
+	oldest := rec.entries[rec.next]
+	oldest.dropped = true
+	rec.kept -= int64(len(oldest.Body))
 	rec.entries[rec.next] = e
 	rec.next = (rec.next + 1) % rec.limit
 	return e
@@ -187,6 +195,9 @@ func (b *recordedBody) flush() {
 	}
 	b.rec.mu.Lock()
 	defer b.rec.mu.Unlock()
+	if b.entry.dropped {
+		return
+	}
 	b.rec.kept += int64(len(b.kept) - len(b.entry.Body))
 	b.entry.Body, b.entry.Size = b.kept, b.size
 	b.entry.SHA256 = hex.EncodeToString(b.hash.Sum(nil))
