@@ -580,3 +580,10 @@ func TestIDsThatCannotBe(t *testing.T) {
 	require.Empty(t, s.seen())
 	require.NoError(t, failed(c.Profiles.Get(t.Context(), "a!~")))
 }
+
+func TestTagNamesMayHave64Characters(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, serve(t, respond(200, identity)))
+	require.NoError(t, failed(c.Tags.Add(t.Context(), pid, strings.Repeat("é", 64))))
+	require.ErrorIs(t, failed(c.Tags.Add(t.Context(), pid, strings.Repeat("é", 65))), passfort.ErrInvalidInput)
+}
