@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -282,5 +283,21 @@ func TestCustomerRequestChangedNamesTheRequest(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tt.want, c.RequestID)
 		})
+	}
+}
+
+func TestKeyOfAnEvent(t *testing.T) {
+	t.Parallel()
+	longest := strings.Repeat("x", 128)
+	require.Equal(t, longest, (&passfort.WebhookEvent{ID: longest}).Key())
+	seen := map[string]bool{}
+	for _, e := range []passfort.WebhookEvent{
+		{ID: longest + "x"}, {ID: longest + "y"}, {}, {Event: "X"}, {Event: "X", Timestamp: time.Unix(1, 0)}, {Event: "X", Data: json.RawMessage(`1`)},
+	} {
+		key := e.Key()
+		require.Regexp(t, `^sha256:[0-9a-f]{64}$`, key)
+		require.Equal(t, key, e.Key())
+		require.False(t, seen[key])
+		seen[key] = true
 	}
 }
