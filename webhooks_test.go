@@ -1,8 +1,12 @@
 package passfort_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -394,4 +398,33 @@ func TestWebhookOverTheWire(t *testing.T) {
 	require.Equal(t, http.StatusOK, post(io.MultiReader(strings.NewReader(batch("2", "3")))), "chunked")
 	require.Equal(t, http.StatusBadRequest, post(strings.NewReader(`{`)))
 	require.Equal(t, []string{"1", "2", "3"}, seen.all())
+}
+
+func TestWebhookLogLines(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	h := newHandler(t, passfort.WithWebhookLogger(slog.New(slog.NewJSONHandler(&out, nil))))
+	fails := true
+	h.Handle("CHECK_COMPLETED", func(context.Context, *passfort.WebhookEvent) error {
+		if fails {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	})
+	const body = `{"id":"1","event":"CHECK_COMPLETED","data":{}}`
+	send(h, delivery(t.Context(), body))
+	fails = false
+	send(h, delivery(t.Context(), body))
+	send(h, delivery(t.Context(), `{`))
+	var lines []string
+	for line := range strings.Lines(out.String()) {
+		var members map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &members))
+		lines = append(lines, fmt.Sprint(members["level"], " ", members["outcome"], " ", members["event"], " ", members["error_type"]))
+	}
+	require.Equal(t, []string{
+		"ERROR failed CHECK_COMPLETED *errors.errorString",
+		"INFO handled CHECK_COMPLETED <nil>",
+		"WARN malformed <nil> <nil>",
+	}, lines)
 }
