@@ -142,6 +142,38 @@ func TestCustomerRequestIsFoundInEveryPlausibleShape(t *testing.T) {
 	}
 }
 
+// An object beside the request is another thing, unless it has no id or the same.
+func TestObjectsBesideTheRequest(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, body string
+		completed  bool
+		data       string // what is left of the object
+	}{
+		{"another", `{"id":"ID","apikey":"KEY","data":{"id":"OTHER","apikey":"SECOND KEY","key":"THIRD KEY","is_completed":true,"x":1}}`, false,
+			`{"id":"OTHER","apikey":"[redacted]","is_completed":true,"x":1}`},
+		{"the same", `{"id":"ID","apikey":"KEY","data":{"id":"ID","is_completed":true}}`, true, ""},
+		{"without an id", `{"id":"ID","apikey":"KEY","data":{"is_completed":true}}`, true, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			answer := func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, row.body) }
+			got, err := (&formsAPI{create: answer}).client(t).Forms.CreateCustomerRequest(t.Context(), "profile-1", flow)
+			require.NoError(t, err)
+			require.Equal(t, "ID", got.ID)
+			require.Equal(t, "KEY", got.APIKey.Reveal())
+			require.Equal(t, row.completed, got.IsCompleted != nil && *got.IsCompleted)
+			data, _ := got.Unknown.Get("data")
+			if row.data == "" {
+				require.Zero(t, got.Unknown.Len())
+				return
+			}
+			require.JSONEq(t, row.data, string(data))
+			require.Equal(t, 1, got.Unknown.Len())
+		})
+	}
+}
+
 func TestNumbersAreIDsToo(t *testing.T) {
 	t.Parallel()
 	answer := func(w http.ResponseWriter, _ int) {
