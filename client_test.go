@@ -567,7 +567,7 @@ func TestLogLines(t *testing.T) {
 	require.NotContains(t, lines[1], "error")
 	require.Equal(t, []any{"passfort attempt", "DEBUG", 404.0}, []any{lines[2]["msg"], lines[2]["level"], lines[2]["status"]})
 	require.Equal(t, []any{"passfort call", "WARN"}, []any{lines[3]["msg"], lines[3]["level"]})
-	require.Equal(t, 404.0, lines[3]["error"].(map[string]any)["status"])
+	require.Equal(t, "404", fmt.Sprint(lines[3]["error"].(map[string]any)["status"]))
 }
 
 func TestIDsThatCannotBe(t *testing.T) {
