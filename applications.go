@@ -58,8 +58,9 @@ func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, app
 // example with its Flag or Status. Nil options wait with growing pauses from
 // half a second to 30 seconds. There is no time limit but the context's, so let
 // the function accept everything the application can stop at: a product may
-// decide by itself, or leave a task to a person. When the wait ends without success, the error is a *WaitError with the last
-// application seen, which is also returned.
+// decide by itself, or leave a task to a person. When the wait ends without
+// success, the error is a *WaitError with the last application seen, which is
+// also returned.
 func (s *ApplicationsService) Wait(ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions, opts ...CallOption) (*Application, error) {
 	if until == nil {
 		return nil, s.road.refuse(opApplicationsGet, "the condition to wait for is nil")

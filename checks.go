@@ -16,38 +16,7 @@ import (
 // checks, sheet 2.8 and 5.3).
 type ChecksService struct {
 	road *road
-	run  ranChecks
-}
-
-// ranChecks are the checks that Run has returned lately.
-type ranChecks struct {
-	mu  sync.Mutex
-	ids *boundedMap[struct{}] // made when it is needed
-}
-
-const rememberedRuns = 10_000
-
-func (r *ranChecks) has(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, known := r.known().get(id)
-	return known
-}
-
-// add notes a check and reports whether it is new.
-func (r *ranChecks) add(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, known := r.known().get(id)
-	r.ids.put(id, struct{}{})
-	return !known
-}
-
-func (r *ranChecks) known() *boundedMap[struct{}] {
-	if r.ids == nil {
-		r.ids = newBoundedMap[struct{}](rememberedRuns)
-	}
-	return r.ids
+	ran  ranChecks
 }
 
 // Run runs a check. On a live account it may be charged.
@@ -73,7 +42,7 @@ func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckReq
 	began := time.Now()
 	check, err := result[Check](ctx, s.road, opChecksRun, c)
 	if err == nil {
-		s.run.add(check.ID)
+		s.ran.add(check.ID)
 	}
 	if !errors.Is(err, ErrOutcomeUnknown) {
 		return check, err
@@ -177,11 +146,11 @@ func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRe
 		if at := now.Add(-time.Since(began)).Truncate(time.Second); at.After(since) {
 			since = at
 		}
-		fits := slices.DeleteFunc(checks, func(c Check) bool { return s.run.has(c.ID) || !req.fits(&c, since) })
+		fits := slices.DeleteFunc(checks, func(c Check) bool { return s.ran.has(c.ID) || !req.fits(&c, since) })
 		switch len(fits) {
 		case 0:
 		case 1:
-			if s.run.add(fits[0].ID) {
+			if s.ran.add(fits[0].ID) {
 				return &fits[0]
 			}
 		default:
@@ -189,6 +158,30 @@ func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRe
 		}
 	}
 	return nil
+}
+
+// ranChecks are the checks that Run has returned lately.
+type ranChecks struct {
+	mu  sync.Mutex
+	ids *boundedMap[struct{}]
+}
+
+const rememberedRuns = 10_000
+
+func (r *ranChecks) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, known := r.ids.get(id)
+	return known
+}
+
+// add notes a check and reports whether it is new.
+func (r *ranChecks) add(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, known := r.ids.get(id)
+	r.ids.put(id, struct{}{})
+	return !known
 }
 
 // CheckRequest says which check to run. Type is required; which of the other

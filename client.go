@@ -85,7 +85,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 		Files:         &FilesService{r},
 		Documents:     &DocumentsService{r},
 		Applications:  &ApplicationsService{r},
-		Checks:        &ChecksService{road: r},
+		Checks:        &ChecksService{road: r, ran: ranChecks{ids: newBoundedMap[struct{}](rememberedRuns)}},
 		Tasks:         &TasksService{r},
 		Events:        &EventsService{r},
 		Tags:          &TagsService{r},

@@ -54,10 +54,10 @@ func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts .
 // If an answer was lost, Update finds out whether the write was done. When it
 // cannot tell, the error is ErrOutcomeUnknown, and if the data could be read
 // since, errors.As finds a *ConflictError with it. A change that sets values may
-// then be given to Update again; one that appends has to look first. After 500 lost races the error is a
-// *ConflictError that is ErrPreconditionFailed. The API allows 10,000 writes an
-// hour; updates of one profile through one Client take turns, so that they do
-// not spend it on racing each other.
+// then be given to Update again; one that appends has to look first. After 500
+// lost races the error is a *ConflictError that is ErrPreconditionFailed. The API
+// allows 10,000 writes an hour; updates of one profile through one Client take
+// turns, so that they do not spend it on racing each other.
 func (s *CollectedDataService) Update(ctx context.Context, profileID string, change func(*EntityData) error, opts ...CallOption) (*CollectedData, error) {
 	if change == nil {
 		return nil, s.road.refuse(opCollectedDataReplace, "the change function is nil")

@@ -74,7 +74,8 @@
 // pointers. Lists are slices, and nil is absent. Ids and dates are strings;
 // [ParseDateTime] and [ParsePartialDate] read the latter. Enums are strings with
 // constants and a method Known; a value that appears later is never an error.
-// Every struct of the API's data has a field Unknown with the members it has no field for.
+// Every struct of the API's data has a field Unknown with the members it has no
+// field for.
 //
 // # Checks take time
 //
@@ -87,7 +88,9 @@
 //
 // A call that was refused, lost or never sent returns an [*Error]; bad input is
 // found before anything leaves. An error of your own function comes back as it
-// is, and a wait that ends with its context returns a [*WaitError]. For a write, the question is what happened at Passfort, and
+// is, and a wait that ends with its context returns a [*WaitError].
+//
+// For a write, the question is what happened at Passfort, and
 // [Error].Outcome answers it: it was not sent, it was rejected, or nobody knows.
 //
 //	switch {

@@ -123,6 +123,7 @@ func TestWritesAreNotReposted(t *testing.T) {
 				}
 				for _, later := range seen[1:] {
 					require.Equal(t, http.MethodGet, later.Method)
+					require.NotEqual(t, seen[0].Method+seen[0].URI, later.Method+later.URI)
 				}
 			})
 		}

@@ -105,7 +105,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	stop := context.AfterFunc(ctx, func() { closeBody(req) })
 	defer stop()
 	way := &way{}
-	if x.call.Class == Once {
+	if x.call.Class == Once && replayable(req) {
 		way.again = func() { stopHere(errAgain) }
 	}
 	resp, err := x.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, way.trace())))
@@ -278,8 +278,18 @@ func closeBody(req *http.Request) {
 	}
 }
 
+// replayable reports whether net/http sends the request again by itself although
+// some of it may have left: what it sends again otherwise provably did not.
+func replayable(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil
+}
+
 // errAgain ends an attempt at a call that is sent once, when net/http is about
-// to send it again: it does so with a GET, for one, whose connection broke.
+// to send it again.
 var errAgain = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
 
 // way watches a request leave.
@@ -344,7 +354,8 @@ func (w *way) unwritten() bool {
 	return true
 }
 
-// countingConn counts the bytes that were handed to it, before they are sent.
+// countingConn counts the bytes that were handed to it, before they are sent,
+// without those that it then turned out not to send.
 type countingConn struct {
 	net.Conn
 	written atomic.Int64
@@ -352,7 +363,9 @@ type countingConn struct {
 
 func (c *countingConn) Write(p []byte) (int, error) {
 	c.written.Add(int64(len(p)))
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n - len(p)))
+	return n, err
 }
 
 func counting(conn net.Conn) *countingConn {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -478,6 +479,38 @@ func TestOnceMeansOnceForNetHTTPToo(t *testing.T) {
 			require.Error(t, res.Err)
 			require.Equal(t, transport.Maybe, res.Sent)
 			require.EqualValues(t, row.sent, seen.Load())
+		})
+	}
+}
+
+// What net/http sends again because nothing of it left, it may send again.
+func TestWhatProvablyNeverLeftIsLeftToNetHTTP(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		method string
+		header http.Header
+		goesOn bool
+	}{
+		{"POST", http.MethodPost, http.Header{}, true},
+		{"DELETE", http.MethodDelete, http.Header{}, true},
+		{"GET", http.MethodGet, http.Header{}, false},
+		{"POST with the header of a repeat", http.MethodPost, http.Header{"X-Idempotency-Key": {"1"}}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			near, far := net.Pipe()
+			defer near.Close()
+			defer far.Close()
+			hc := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(req.Context())
+				trace.GetConn("host")
+				trace.GotConn(httptrace.GotConnInfo{Conn: near}) // it does not count
+				trace.GetConn("host")
+				require.Equal(t, row.goesOn, req.Context().Err() == nil)
+				return nil, errReset
+			})}
+			transport.New(hc, policy).Do(t.Context(), &transport.Call{Method: row.method, URL: address, Header: row.header})
 		})
 	}
 }

@@ -46,6 +46,12 @@ func TestNeverLeft(t *testing.T) {
 			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
 			_, _ = conn.Write([]byte("P"))
 		}, false},
+		{"a write that failed", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+			_ = conn.Close()
+			_, _ = conn.Write([]byte("P"))
+		}, true},
 		{"one byte under TLS", broken, func(trace *httptrace.ClientTrace, conn *countingConn) {
 			trace.GetConn("host")
 			trace.GotConn(httptrace.GotConnInfo{Conn: tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS13})})
