@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/passfort-go/passfort/internal/bounded"
 	"github.com/passfort-go/passfort/internal/poll"
 )
 
@@ -163,7 +164,7 @@ func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRe
 // ranChecks are the checks that Run has returned lately.
 type ranChecks struct {
 	mu  sync.Mutex
-	ids *boundedMap[struct{}]
+	ids *bounded.Map[struct{}]
 }
 
 const rememberedRuns = 10_000
@@ -171,7 +172,7 @@ const rememberedRuns = 10_000
 func (r *ranChecks) has(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, known := r.ids.get(id)
+	_, known := r.ids.Get(id)
 	return known
 }
 
@@ -179,8 +180,8 @@ func (r *ranChecks) has(id string) bool {
 func (r *ranChecks) add(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, known := r.ids.get(id)
-	r.ids.put(id, struct{}{})
+	_, known := r.ids.Get(id)
+	r.ids.Put(id, struct{}{})
 	return !known
 }
 

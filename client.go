@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/passfort-go/passfort/internal/bounded"
 	"github.com/passfort-go/passfort/internal/transport"
 )
 
@@ -85,7 +86,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 		Files:         &FilesService{r},
 		Documents:     &DocumentsService{r},
 		Applications:  &ApplicationsService{r},
-		Checks:        &ChecksService{road: r, ran: ranChecks{ids: newBoundedMap[struct{}](rememberedRuns)}},
+		Checks:        &ChecksService{road: r, ran: ranChecks{ids: bounded.New[struct{}](rememberedRuns)}},
 		Tasks:         &TasksService{r},
 		Events:        &EventsService{r},
 		Tags:          &TagsService{r},
@@ -245,38 +246,6 @@ type CallResult struct {
 	Err        *Error // nil: it succeeded
 }
 
-// CallOption changes one call.
-type CallOption func(*callSettings)
-
-type callSettings struct {
-	capture   *Response
-	overwrite bool
-	progress  func(done, total int64)
-}
-
-func settingsOf(opts []CallOption) callSettings {
-	var s callSettings
-	for _, opt := range opts {
-		if opt != nil {
-			opt(&s)
-		}
-	}
-	return s
-}
-
-// Response is what CaptureResponse captures.
-type Response struct {
-	StatusCode int // 0: no answer
-	Header     http.Header
-	Attempts   int
-}
-
-// CaptureResponse fills dst with status, header and number of attempts of the
-// last attempt, whether the call succeeds or fails.
-func CaptureResponse(dst *Response) CallOption {
-	return func(s *callSettings) { s.capture = dst }
-}
-
 func checkKey(key string) error {
 	if key == "" {
 		return inputError("the API key is empty")
@@ -312,4 +281,53 @@ func checkBaseURL(raw string) (string, error) {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// WhoAmI tells whose key the client uses: the test of key and connection.
+func (c *Client) WhoAmI(ctx context.Context, opts ...CallOption) (*WhoAmI, error) {
+	return result[WhoAmI](ctx, c.road, opWhoAmI, call{opts: opts})
+}
+
+// WhoAmI says whose key a call was made with (sheet 2.17).
+type WhoAmI struct {
+	// AuditeeName is the name of the key.
+	AuditeeName string       `json:"auditee_name"`
+	Institution *Institution `json:"institution"`
+	// User is nil for an API key.
+	User *User `json:"user"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// Institution is the account a key belongs to.
+type Institution struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	LogoURL string `json:"logo_url"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// User is a person with access to the portal (sheet 3.4).
+type User struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+	// IsActive is newer than 2019.
+	IsActive *bool `json:"is_active"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// APIKeyRef names an API key. It never holds the key itself.
+type APIKeyRef struct {
+	Name string `json:"name"`
+	// Expiry is a date-time.
+	Expiry string `json:"expiry"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
 }

@@ -491,3 +491,35 @@ func missing(what, value string) string {
 	}
 	return ""
 }
+
+// CallOption changes one call.
+type CallOption func(*callSettings)
+
+type callSettings struct {
+	capture   *Response
+	overwrite bool
+	progress  func(done, total int64)
+}
+
+func settingsOf(opts []CallOption) callSettings {
+	var s callSettings
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&s)
+		}
+	}
+	return s
+}
+
+// Response is what CaptureResponse captures.
+type Response struct {
+	StatusCode int // 0: no answer
+	Header     http.Header
+	Attempts   int
+}
+
+// CaptureResponse fills dst with status, header and number of attempts of the
+// last attempt, whether the call succeeds or fails.
+func CaptureResponse(dst *Response) CallOption {
+	return func(s *callSettings) { s.capture = dst }
+}

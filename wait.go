@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/passfort-go/passfort/internal/bounded"
 	"github.com/passfort-go/passfort/internal/poll"
 )
 
@@ -133,3 +135,237 @@ func (e *WaitError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // MarshalJSON encodes what Error returns, as a string.
 func (e *WaitError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }
+
+// CheckInbox wakes those who wait for checks and customer requests as soon as a
+// webhook tells of them. Give it to Checks.Wait or Forms.Wait in WaitOptions, and
+// feed it with
+//
+//	h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
+//	h.Handle(passfort.EventCustomerRequestChanged, inbox.Deliver)
+//
+// It remembers the last checks and requests it heard of, so it does not matter
+// whether the webhook or the wait comes first. Waking is a hint: a waiter gets
+// the check or request and looks. A nil CheckInbox never wakes anyone, the zero
+// value is an empty one. It is safe for concurrent use.
+type CheckInbox struct {
+	made     sync.Once
+	signals  *signals // by check id
+	requests *requestNews
+}
+
+const rememberedChecks = 10_000
+
+// NewCheckInbox returns an empty inbox.
+func NewCheckInbox() *CheckInbox { return new(CheckInbox) }
+
+func (b *CheckInbox) make() {
+	b.made.Do(func() {
+		b.signals = newSignals(rememberedChecks)
+		b.requests = newRequestNews(rememberedChecks)
+	})
+}
+
+// Deliver takes note of an EventCheckCompleted or EventCustomerRequestChanged;
+// other events are left alone. It never fails: a waiter that is not woken finds
+// out by asking.
+func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
+	if c, err := e.CheckCompleted(); err == nil && c.Check != nil {
+		b.Completed(c.Check.ID)
+	}
+	if c, err := e.CustomerRequestChanged(); err == nil {
+		b.RequestChanged(c.ProfileID, c.RequestID, c.State)
+	}
+	return nil
+}
+
+// Completed wakes those who wait for the check. Use it where webhooks arrive
+// through a queue or in another process.
+func (b *CheckInbox) Completed(checkID string) {
+	if b != nil && checkID != "" {
+		b.make()
+		b.signals.send(checkID)
+	}
+}
+
+// RequestChanged wakes those who wait for the customer request of the profile,
+// and tells them its state. The request id and the state may be empty: not
+// known. Use it where webhooks arrive through a queue or in another process.
+func (b *CheckInbox) RequestChanged(profileID, requestID string, state CustomerRequestState) {
+	if b != nil && profileID != "" {
+		b.make()
+		b.requests.add(profileID, requestID, state)
+	}
+}
+
+// subscribe returns a channel that gets a value when the check is completed, at
+// once if it was before. The caller calls cancel when it stops waiting.
+func (b *CheckInbox) subscribe(checkID string) (wake <-chan struct{}, cancel func()) {
+	if b == nil {
+		return nil, func() {}
+	}
+	b.make()
+	return b.signals.subscribe(checkID)
+}
+
+// requestNews is what webhooks told of how customer requests ended.
+type requestNews struct {
+	signals *signals
+
+	mu    sync.Mutex
+	count int
+	last  *bounded.Map[requestHeard] // by profile, and by profile and request
+}
+
+// requestHeard is the last news of a profile or a request. Number counts the
+// news of all profiles.
+type requestHeard struct {
+	requestID string
+	state     CustomerRequestState
+	number    int
+}
+
+func newRequestNews(remember int) *requestNews {
+	return &requestNews{signals: newSignals(remember), last: bounded.New[requestHeard](2 * remember)}
+}
+
+func (n *requestNews) add(profileID, requestID string, state CustomerRequestState) {
+	if state.Terminal() {
+		n.mu.Lock()
+		n.count++
+		heard := requestHeard{requestID, state, n.count}
+		n.last.Put(profileID, heard)
+		if requestID != "" {
+			n.last.Put(profileID+"/"+requestID, heard)
+		}
+		n.mu.Unlock()
+	}
+	n.signals.send(profileID)
+}
+
+func (n *requestNews) heard(key string) requestHeard {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h, _ := n.last.Get(key)
+	return h
+}
+
+// requestListener follows the news of one profile for a wait.
+type requestListener struct {
+	news      *requestNews // nil: nobody tells
+	profileID string
+	wake      <-chan struct{}
+	settled   int // news up to this number is about something else
+}
+
+// listen returns a listener. What came before it counts only for the request it
+// names, as a profile has one request after the other. The caller calls cancel.
+func (b *CheckInbox) listen(profileID string) (l *requestListener, cancel func()) {
+	l = &requestListener{profileID: profileID}
+	if b == nil {
+		return l, func() {}
+	}
+	b.make()
+	l.news = b.requests
+	l.wake, cancel = b.requests.signals.subscribe(profileID)
+	l.settled = l.number()
+	return l, cancel
+}
+
+// number returns that of the last news.
+func (l *requestListener) number() int {
+	if l.news == nil {
+		return 0
+	}
+	return l.news.heard(l.profileID).number
+}
+
+// state returns the terminal state that was told of the request, or "".
+func (l *requestListener) state(requestID string) CustomerRequestState {
+	if requestID != "" {
+		if h := l.news.heard(l.profileID + "/" + requestID); h.state != "" {
+			return h.state
+		}
+	}
+	h := l.news.heard(l.profileID)
+	if h.requestID != "" && requestID != "" || h.number <= l.settled {
+		return ""
+	}
+	return h.state
+}
+
+// stateGrace is how long a webhook may take that tells the state of a request
+// which is completed.
+const stateGrace = 10 * time.Second
+
+// await returns the state of a completed request once it is told.
+func (l *requestListener) await(ctx context.Context, requestID string) CustomerRequestState {
+	if l.news == nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, stateGrace)
+	defer cancel()
+	for {
+		state := l.state(requestID)
+		if state != "" {
+			return state
+		}
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return ""
+		}
+	}
+}
+
+// signals tells subscribers of a key that something happened to it, also when it
+// happened before they came, as long as it is remembered.
+type signals struct {
+	mu      sync.Mutex
+	recent  *bounded.Map[struct{}]
+	waiting map[string]map[chan struct{}]bool
+}
+
+func newSignals(remember int) *signals {
+	return &signals{
+		recent:  bounded.New[struct{}](remember),
+		waiting: map[string]map[chan struct{}]bool{},
+	}
+}
+
+func (s *signals) send(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recent.Put(key, struct{}{})
+	for ch := range s.waiting[key] {
+		notify(ch)
+	}
+}
+
+func (s *signals) subscribe(key string) (<-chan struct{}, func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := make(chan struct{}, 1)
+	if _, ok := s.recent.Get(key); ok {
+		notify(ch)
+	}
+	if s.waiting[key] == nil {
+		s.waiting[key] = map[chan struct{}]bool{}
+	}
+	s.waiting[key][ch] = true
+	return ch, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.waiting[key], ch)
+		if len(s.waiting[key]) == 0 {
+			delete(s.waiting, key)
+		}
+	}
+}
+
+// notify leaves a value in ch unless one is there.
+func notify(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/passfort-go/passfort/internal/bounded"
 )
 
 // WebhookHandler receives webhooks. It is an http.Handler to be mounted at the
@@ -49,7 +51,7 @@ type WebhookHandler struct {
 	handlers map[EventName][]webhookFunc
 	all      []webhookFunc
 	inFlight map[string]*flight
-	failures *boundedMap[int]
+	failures *bounded.Map[int]
 	active   int
 	idle     chan struct{} // made by Shutdown; closed when nothing is active
 }
@@ -180,7 +182,7 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 		drift:    newDriftFilter(s.drift),
 		handlers: map[EventName][]webhookFunc{},
 		inFlight: map[string]*flight{},
-		failures: newBoundedMap[int](rememberedFailures),
+		failures: bounded.New[int](rememberedFailures),
 	}
 	h.stopping, h.stop = context.WithCancel(context.Background())
 	return h, nil
@@ -255,35 +257,6 @@ func (h *WebhookHandler) end() {
 	if h.idle != nil && h.active == 0 {
 		close(h.idle)
 	}
-}
-
-// WebhookOutcome says what became of a message or a delivery.
-type WebhookOutcome string
-
-// Values of WebhookOutcome. The first five are about a message, the others
-// about a delivery that had no message to handle.
-const (
-	WebhookHandled     WebhookOutcome = "handled"
-	WebhookUnhandled   WebhookOutcome = "unhandled" // acknowledged; no handler wanted it
-	WebhookDuplicate   WebhookOutcome = "duplicate"
-	WebhookParked      WebhookOutcome = "parked"
-	WebhookFailed      WebhookOutcome = "failed"
-	WebhookRefused     WebhookOutcome = "refused" // not POST, or shutting down
-	WebhookTooLarge    WebhookOutcome = "too_large"
-	WebhookUnread      WebhookOutcome = "unread" // the sender broke off
-	WebhookDenied      WebhookOutcome = "unauthorized"
-	WebhookMalformed   WebhookOutcome = "malformed"
-	WebhookUndecodable WebhookOutcome = "undecodable" // taken by the hook of WithUndecodable
-)
-
-// WebhookResult is what an observer is told. It holds nothing from the message
-// but the name of a known event.
-type WebhookResult struct {
-	// Event is empty for a delivery without messages, and "unknown" for an event
-	// without a constant.
-	Event    EventName
-	Outcome  WebhookOutcome
-	Duration time.Duration
 }
 
 // ServeHTTP handles one delivery.
@@ -466,7 +439,7 @@ func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (Webhook
 		return WebhookFailed, err
 	}
 	h.mu.Lock()
-	h.failures.remove(m.key)
+	h.failures.Remove(m.key)
 	h.mu.Unlock()
 	return outcome, nil
 }
@@ -479,8 +452,8 @@ func (h *WebhookHandler) failedTooOften(key string) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n, _ := h.failures.get(key)
-	h.failures.put(key, n+1)
+	n, _ := h.failures.Get(key)
+	h.failures.Put(key, n+1)
 	return n+1 >= h.settings.parkAfter
 }
 
@@ -495,30 +468,6 @@ func (h *WebhookHandler) call(ctx context.Context, fn func(context.Context) erro
 		}
 	}()
 	return fn(ctx)
-}
-
-// PanicError is the failure of a handler that panicked, as the park hook gets
-// it. Its print forms do not hold the value, which may be personal data.
-type PanicError struct {
-	Value any `json:"-"`
-}
-
-// Error returns a fixed text.
-func (e *PanicError) Error() string { return "passfort: a webhook handler panicked" }
-
-// Format prints what Error returns for every verb.
-func (e *PanicError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
-
-// GoString returns what Error returns.
-func (e *PanicError) GoString() string { return e.Error() }
-
-// LogValue returns what Error returns.
-func (e *PanicError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
-
-// Unwrap returns the value the handler panicked with, if that is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
 }
 
 func (h *WebhookHandler) report(ctx context.Context, r WebhookResult, err error) {
@@ -541,4 +490,47 @@ func (h *WebhookHandler) report(ctx context.Context, r WebhookResult, err error)
 	if h.settings.observer != nil {
 		h.settings.observer(r)
 	}
+}
+
+// WebhookStore remembers which messages were handled. An implementation on a
+// database needs one table with the id as its key; share it between all
+// processes that receive webhooks. It may forget what is old: nobody knows how
+// long Passfort repeats a message, and one repeated later is handled again. The
+// id is the message's own, or a hash of its
+// content if it has none; it is at most 128 bytes long. Both methods must be
+// safe for concurrent use; if one fails the delivery is not acknowledged.
+type WebhookStore interface {
+	// Seen reports whether the message was committed.
+	Seen(ctx context.Context, id string) (bool, error)
+	// Commit records that the message was handled or parked. Committing twice is
+	// no error.
+	Commit(ctx context.Context, id string) error
+}
+
+// MemoryWebhookStore is a WebhookStore that forgets: with the process, and the
+// oldest message when it is full.
+type MemoryWebhookStore struct {
+	mu   sync.Mutex
+	seen *bounded.Map[struct{}]
+}
+
+// NewMemoryWebhookStore returns a store for the last n messages (at least 1).
+func NewMemoryWebhookStore(n int) *MemoryWebhookStore {
+	return &MemoryWebhookStore{seen: bounded.New[struct{}](n)}
+}
+
+// Seen reports whether the message was committed and is not forgotten.
+func (s *MemoryWebhookStore) Seen(_ context.Context, id string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.seen.Get(id)
+	return ok, nil
+}
+
+// Commit remembers the message.
+func (s *MemoryWebhookStore) Commit(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen.Put(id, struct{}{})
+	return nil
 }

@@ -262,42 +262,6 @@ type StructuredCompanyType struct {
 	Unknown Unknown `json:"-"`
 }
 
-// OwnershipStructure holds who owns a company.
-type OwnershipStructure struct {
-	Shareholders []AssociatedEntity `json:"shareholders"`
-	ShareClasses []ShareClass       `json:"share_classes"`
-	// BeneficialOwners own more than 25 % or control the company otherwise.
-	BeneficialOwners []AssociatedEntity `json:"beneficial_owners"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// ShareClass is a kind of share a company has issued.
-type ShareClass struct {
-	Name string `json:"name"`
-	// Currency is an ISO 4217 code.
-	Currency string   `json:"currency"`
-	Value    *float64 `json:"value"`
-	Votes    *float64 `json:"votes"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
-// Officers holds a company's officers by function.
-type Officers struct {
-	Directors   []AssociatedEntity `json:"directors"`
-	Secretaries []AssociatedEntity `json:"secretaries"`
-	Partners    []AssociatedEntity `json:"partners"`
-	Resigned    []AssociatedEntity `json:"resigned"`
-	Trustees    []AssociatedEntity `json:"trustees"`
-	Other       []AssociatedEntity `json:"other"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
 // CompanyFiling is a document at the register. It has a Document, or a Price for which a
 // COMPANY_FILING_PURCHASE check buys it (sheet 3.3).
 type CompanyFiling struct {

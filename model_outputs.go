@@ -1,6 +1,7 @@
 package passfort
 
 import (
+	"encoding/json"
 	"errors"
 	"iter"
 	"log/slog"
@@ -216,4 +217,131 @@ func (v *SanctionsResult) flags() []ScreeningFlagType {
 		flags = append(flags, ScreeningFlagTypeRefer)
 	}
 	return flags
+}
+
+// VisaOutput is the output of a VISA_CHECK (sheet 3.5, newer than 2019).
+type VisaOutput struct {
+	EntityType EntityType `json:"entity_type"`
+	VisaCheck  *VisaCheck `json:"visa_check"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// VisaCheck lists the visas that were found, or says why there are none.
+type VisaCheck struct {
+	Visas         []Visa `json:"visas"`
+	FailureReason string `json:"failure_reason"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// VisaEntitlement is what a visa allows.
+type VisaEntitlement string
+
+// Values of VisaEntitlement. Others may appear at any time (sheet 1.11).
+const (
+	VisaEntitlementWork  VisaEntitlement = "WORK"
+	VisaEntitlementStudy VisaEntitlement = "STUDY"
+)
+
+// Known reports whether this version of the package has a constant for the value.
+func (v VisaEntitlement) Known() bool {
+	switch v {
+	case VisaEntitlementWork,
+		VisaEntitlementStudy:
+		return true
+	}
+	return false
+}
+
+// Visa is a right to stay in a country.
+type Visa struct {
+	// CountryCode is an alpha-3 code.
+	CountryCode string `json:"country_code"`
+	// GrantDate and ExpiryDate are partial dates. See ParsePartialDate.
+	GrantDate   string          `json:"grant_date"`
+	ExpiryDate  string          `json:"expiry_date"`
+	Name        string          `json:"name"`
+	Entitlement VisaEntitlement `json:"entitlement"`
+	Source      string          `json:"source"`
+	Details     []NameValue     `json:"details"`
+	Holder      *VisaHolder     `json:"holder"`
+	// FieldChecks has a shape the API does not state, and is kept as it came.
+	FieldChecks json.RawMessage `json:"field_checks"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// VisaHolder is the person a visa was issued to.
+type VisaHolder struct {
+	// FullName has a shape the API does not state, and is kept as it came.
+	FullName json.RawMessage `json:"full_name"`
+	// DOB is a partial date.
+	DOB string `json:"dob"`
+	// DocumentChecked has a shape the API does not state, and is kept as it came.
+	DocumentChecked json.RawMessage `json:"document_checked"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DeviceFraudOutput is the output of a DEVICE_FRAUD_DETECTION check (sheet 3.5, newer than 2019).
+type DeviceFraudOutput struct {
+	EntityType           EntityType            `json:"entity_type"`
+	DeviceMetadata       *DeviceMetadata       `json:"device_metadata"`
+	DeviceFraudDetection *DeviceFraudDetection `json:"device_fraud_detection"`
+	IPLocation           *IPLocation           `json:"ip_location"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DeviceMetadata describes the device a customer used. A DEVICE_FRAUD_DETECTION check needs it,
+// with Token.
+type DeviceMetadata struct {
+	Token       string `json:"token"`
+	StatedIP    string `json:"stated_ip"`
+	Action      string `json:"action"`
+	ReferenceID string `json:"reference_id"`
+	DeviceID    string `json:"device_id"`
+	DeviceType  string `json:"device_type"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DeviceFraudDetection is what a provider thinks of a device.
+type DeviceFraudDetection struct {
+	ProviderReference    string            `json:"provider_reference"`
+	Recommendation       string            `json:"recommendation"`
+	RecommendationReason string            `json:"recommendation_reason"`
+	TotalScore           *int              `json:"total_score"`
+	MatchedRules         []DeviceFraudRule `json:"matched_rules"`
+	UsedTestEnvironment  *bool             `json:"used_test_environment"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DeviceFraudRule is a rule that contributed to the score of a device.
+type DeviceFraudRule struct {
+	Name   string   `json:"name"`
+	Reason string   `json:"reason"`
+	Score  *float64 `json:"score"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
+}
+
+// DocumentOutput is the output of DOCUMENT_VERIFICATION, DOCUMENT_FETCH and
+// COMPANY_DOCUMENT_VERIFICATION checks (sheet 3.5).
+type DocumentOutput struct {
+	EntityType EntityType `json:"entity_type"`
+	Documents  []Document `json:"documents"`
+
+	// Unknown holds the members this type has no field for.
+	Unknown Unknown `json:"-"`
 }

@@ -188,16 +188,6 @@ func (i ImageType) Known() bool {
 	return false
 }
 
-// DocumentOutput is the output of DOCUMENT_VERIFICATION, DOCUMENT_FETCH and
-// COMPANY_DOCUMENT_VERIFICATION checks (sheet 3.5).
-type DocumentOutput struct {
-	EntityType EntityType `json:"entity_type"`
-	Documents  []Document `json:"documents"`
-
-	// Unknown holds the members this type has no field for.
-	Unknown Unknown `json:"-"`
-}
-
 // DocumentData is what was read from a document (sheet 3.10).
 type DocumentData struct {
 	Issuer string `json:"issuer"`

@@ -1,0 +1,160 @@
+package passfort
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/passfort-go/passfort/internal/wire"
+)
+
+//go:generate go run ./internal/modelgen
+
+// Unknown holds the members of one JSON object that this package does not
+// model, so that they go back to the API exactly as they came. It also keeps
+// what the typed fields of the object cannot tell from absent (an explicit
+// null, an empty string) until the field gets another value.
+//
+// The zero value is ready to use. Copies of a struct share the content of its
+// Unknown safely: Set and Delete never change it in place.
+type Unknown struct{ wire.Members }
+
+// Get returns the raw JSON of the unmodelled member called name.
+func (u Unknown) Get(name string) (json.RawMessage, bool) { return wire.Get(&u.Members, name) }
+
+// Set adds or replaces the unmodelled member called name. The value may be
+// anything encoding/json can encode, a json.RawMessage included. Use it only
+// for names the struct has no field for: encoding fails otherwise.
+func (u *Unknown) Set(name string, value any) error {
+	if name == "" {
+		return errors.New("passfort: an unknown member needs a name")
+	}
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("passfort: unknown member cannot be encoded: %w", err)
+	}
+	wire.Set(&u.Members, name, raw)
+	return nil
+}
+
+// Delete removes the unmodelled member called name, if it is there.
+func (u *Unknown) Delete(name string) { wire.Delete(&u.Members, name) }
+
+// Len returns the number of unmodelled members.
+func (u Unknown) Len() int { return wire.Len(&u.Members) }
+
+// All yields the unmodelled members in the order in which they were received.
+func (u Unknown) All() iter.Seq2[string, json.RawMessage] { return wire.All(&u.Members) }
+
+// string returns the member called name if it is a string.
+func (u Unknown) string(name string) string {
+	var s string
+	if raw, ok := u.Get(name); !ok || json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// Secret is a key that must not be printed. The verbs of fmt, JSON and slog give
+// "[redacted]"; only Reveal gives the key. fmt does not ask for %p, nor for an
+// unexported field of a struct that it prints: keep Secrets in exported fields or
+// behind a pointer.
+//
+// Because its JSON is redacted too, store what Reveal returns, not the JSON of
+// a value that holds a Secret.
+type Secret string
+
+const redacted = "[redacted]"
+
+// Reveal returns the key itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Format prints [redacted] for every verb and flag.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// String returns [redacted].
+func (s Secret) String() string { return redacted }
+
+// LogValue returns [redacted].
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON returns "[redacted]" in quotes.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// UnmarshalJSON takes a string, or an object that has the key under "key" or
+// "apikey": how the API sends the key of a customer request is not published
+// (sheet 2.13).
+func (s *Secret) UnmarshalJSON(data []byte) error {
+	var plain string
+	if json.Unmarshal(data, &plain) == nil {
+		*s = Secret(plain)
+		return nil
+	}
+	var object struct {
+		Key    string `json:"key"`
+		APIKey string `json:"apikey"`
+	}
+	if json.Unmarshal(data, &object) == nil {
+		*s = Secret(object.Key)
+		if object.Key == "" {
+			*s = Secret(object.APIKey)
+		}
+		if *s != "" {
+			return nil
+		}
+	}
+	return errors.New("passfort: no key in the JSON of a secret")
+}
+
+// ParseDateTime reads a date-time of the API, YYYY-MM-DD hh:mm:ss, as UTC (sheet 1.8). It also
+// takes fractions of a second and RFC 3339. The error does not repeat the value.
+func ParseDateTime(s string) (time.Time, error) {
+	for _, layout := range []string{time.DateTime, time.RFC3339, "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, errors.New("passfort: not a date-time of the form YYYY-MM-DD hh:mm:ss")
+}
+
+// FormatDateTime writes t as a date-time of the API: YYYY-MM-DD hh:mm:ss in UTC.
+func FormatDateTime(t time.Time) string { return t.UTC().Format(time.DateTime) }
+
+// PartialDate is a date of which only the year, or only the year and the month, may be known
+// (sheet 1.8). Month and Day are 0 when absent.
+type PartialDate struct{ Year, Month, Day int }
+
+// ParsePartialDate reads YYYY, YYYY-MM or YYYY-MM-DD. The date must exist in the calendar. The
+// error does not repeat the value.
+func ParsePartialDate(s string) (PartialDate, error) {
+	layout := map[int]string{4: "2006", 7: "2006-01", 10: time.DateOnly}[len(s)]
+	t, err := time.Parse(layout, s)
+	if layout == "" || err != nil || t.Year() == 0 {
+		return PartialDate{}, errors.New("passfort: not a date of the form YYYY, YYYY-MM or YYYY-MM-DD")
+	}
+	d := PartialDate{Year: t.Year()}
+	if len(s) >= 7 {
+		d.Month = int(t.Month())
+	}
+	if len(s) == 10 {
+		d.Day = t.Day()
+	}
+	return d, nil
+}
+
+// String returns the date as YYYY, YYYY-MM or YYYY-MM-DD, and "" for the zero value.
+func (d PartialDate) String() string {
+	switch {
+	case d.Year == 0:
+		return ""
+	case d.Month == 0:
+		return fmt.Sprintf("%04d", d.Year)
+	case d.Day == 0:
+		return fmt.Sprintf("%04d-%02d", d.Year, d.Month)
+	}
+	return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day)
+}
