@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -467,27 +466,6 @@ func TestObserverIsToldTheQuota(t *testing.T) {
 	}
 }
 
-func TestDriftIsReportedOnce(t *testing.T) {
-	t.Parallel()
-	var mu sync.Mutex
-	var got []passfort.Drift
-	s := serve(t, respond(200, `{"id":7,"role":"ROBOT","new":{"deep":1},"tasks":[{"new":1},{"new":2}],"status":null}`))
-	c := newClient(t, s, passfort.WithDriftReporter(func(d passfort.Drift) {
-		mu.Lock()
-		defer mu.Unlock()
-		got = append(got, d)
-	}))
-	for range 3 {
-		require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
-	}
-	require.Equal(t, []passfort.Drift{
-		{Operation: "Profiles.Get", Pointer: "/id", Kind: passfort.DriftTypeChanged},
-		{Operation: "Profiles.Get", Pointer: "/role", Kind: passfort.DriftUnknownValue},
-		{Operation: "Profiles.Get", Pointer: "/new", Kind: passfort.DriftUnknownField},
-		{Operation: "Profiles.Get", Pointer: "/tasks/*/new", Kind: passfort.DriftUnknownField},
-	}, got)
-}
-
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	s := serve(t, respond(200, identity))
@@ -520,54 +498,6 @@ func TestHeaderNamesOfRequests(t *testing.T) {
 		require.ErrorIs(t, err, passfort.ErrInvalidInput, odd)
 	}
 	require.Len(t, s.seen(), 2)
-}
-
-func TestRequestIDsThatAreShown(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		name, id string
-		shown    bool
-	}{
-		{"as long as may be", strings.Repeat("x", 128), true},
-		{"too long", strings.Repeat("x", 129), false},
-		{"every printable character", " !~", true},
-		{"another character", "caf\u00e9", false},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("X-Request-Id", "a"+row.id[1:])
-				w.WriteHeader(http.StatusNotFound)
-			})
-			var failure *passfort.Error
-			require.ErrorAs(t, failed(newClient(t, s).Profiles.Get(t.Context(), pid)), &failure)
-			require.Equal(t, row.shown, failure.RequestID == "a"+row.id[1:])
-			require.Equal(t, row.shown, failure.RequestID != "")
-		})
-	}
-}
-
-func TestLogLines(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := serve(t, respond(200, identity))
-	require.NoError(t, failed(newClient(t, s, passfort.WithLogger(logger)).Profiles.Get(t.Context(), pid)))
-	s = serve(t, respond(404, ""))
-	require.Error(t, failed(newClient(t, s, passfort.WithLogger(logger)).Profiles.Get(t.Context(), pid)))
-	var lines []map[string]any
-	for line := range strings.Lines(out.String()) {
-		var members map[string]any
-		require.NoError(t, json.Unmarshal([]byte(line), &members))
-		lines = append(lines, members)
-	}
-	require.Len(t, lines, 4)
-	require.Equal(t, []any{"passfort attempt", "DEBUG", 200.0}, []any{lines[0]["msg"], lines[0]["level"], lines[0]["status"]})
-	require.Equal(t, []any{"passfort call", "DEBUG", 200.0}, []any{lines[1]["msg"], lines[1]["level"], lines[1]["status"]})
-	require.NotContains(t, lines[1], "error")
-	require.Equal(t, []any{"passfort attempt", "DEBUG", 404.0}, []any{lines[2]["msg"], lines[2]["level"], lines[2]["status"]})
-	require.Equal(t, []any{"passfort call", "WARN"}, []any{lines[3]["msg"], lines[3]["level"]})
-	require.Equal(t, "404", fmt.Sprint(lines[3]["error"].(map[string]any)["status"]))
 }
 
 func TestIDsThatCannotBe(t *testing.T) {

@@ -48,20 +48,6 @@ func (s *stored) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *stored) etag() string { return fmt.Sprintf(`W/"%d.5"`, s.version) }
 
-func clientOn(t testing.TB, transport http.RoundTripper, opts ...passfort.Option) *passfort.Client {
-	t.Helper()
-	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithHTTPClient(&http.Client{Transport: transport}), quick}, opts...)...)
-	require.NoError(t, err)
-	return c
-}
-
-func tree(t testing.TB, doc string) any {
-	t.Helper()
-	v, err := wiretest.Tree([]byte(doc))
-	require.NoError(t, err)
-	return v
-}
-
 // TestUpdateLosesNothing sends 10,000 random documents through Get, a change
 // of one field, and Post: the document plus that field must arrive.
 func TestUpdateLosesNothing(t *testing.T) {
@@ -86,45 +72,6 @@ func TestUpdateLosesNothing(t *testing.T) {
 		want["customer_ref"] = ref
 		require.Equal(t, want, tree(t, server.doc), "seed %d, document %d", seed, i)
 	}
-}
-
-// TestEncodingJSONIsAsLossless: what encoding/json makes of a model value is
-// what the SDK sends.
-func TestEncodingJSONIsAsLossless(t *testing.T) {
-	t.Parallel()
-	seed := rand.Uint64()
-	source := wiretest.New(seed, 0.2)
-	for range 1_000 {
-		doc := source.Object(reflect.TypeFor[passfort.CompanyMetadata](), 4)
-		var inside struct{ M []passfort.CompanyMetadata }
-		require.NoError(t, json.Unmarshal([]byte(`{"M":[`+doc+`]}`), &inside))
-		out, err := json.Marshal(inside)
-		require.NoError(t, err)
-		require.Equal(t, tree(t, `{"M":[`+doc+`]}`), tree(t, string(out)), "seed %d", seed)
-	}
-}
-
-// encoding/json hands a null to the element of a list or a map, but not to a pointer.
-func TestEncodingJSONKeepsNulls(t *testing.T) {
-	t.Parallel()
-	const doc = `{"List":[null,{"id":"d","new":1}],"Map":{"a":null},"One":null,"Data":null}`
-	var got struct {
-		List []passfort.Document
-		Map  map[string]passfort.DatedAddress
-		One  passfort.Profile
-		Data passfort.CollectedData
-	}
-	got.One.ID = "before"
-	require.NoError(t, json.Unmarshal([]byte(doc), &got))
-	require.Empty(t, got.One.ID)
-	out, err := json.Marshal(got)
-	require.NoError(t, err)
-	require.JSONEq(t, doc, string(out))
-	got.List[0].ID = "filled in"
-	out, err = json.Marshal(got.List)
-	require.NoError(t, err)
-	require.JSONEq(t, `[{"id":"filled in"},{"id":"d","new":1}]`, string(out))
-	require.Error(t, json.Unmarshal([]byte(`5`), &got.One))
 }
 
 // A name that was cut inside an emoji neither hides the data nor changes with it.
@@ -182,17 +129,6 @@ func TestUpdateReturnsTheErrorOfTheChange(t *testing.T) {
 	_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(*passfort.EntityData) error { return refuse })
 	require.Equal(t, refuse, err)
 	require.Zero(t, server.posts)
-}
-
-// newPerson makes a profile on the simulator.
-func newPerson(t testing.TB, sim *passforttest.Server, c *passfort.Client) string {
-	t.Helper()
-	data := passfort.NewIndividual()
-	data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sample"}}
-	profile, err := c.Profiles.Create(context.Background(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
-	require.NoError(t, err)
-	sim.ForgetRequests()
-	return profile.ID
 }
 
 func TestUpdateAgainstAnotherWriter(t *testing.T) {

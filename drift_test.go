@@ -137,3 +137,24 @@ func TestDriftTellsNoValues(t *testing.T) {
 		require.NotContains(t, d.Pointer, pid)
 	}
 }
+
+func TestDriftIsReportedOnce(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var got []passfort.Drift
+	s := serve(t, respond(200, `{"id":7,"role":"ROBOT","new":{"deep":1},"tasks":[{"new":1},{"new":2}],"status":null}`))
+	c := newClient(t, s, passfort.WithDriftReporter(func(d passfort.Drift) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, d)
+	}))
+	for range 3 {
+		require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
+	}
+	require.Equal(t, []passfort.Drift{
+		{Operation: "Profiles.Get", Pointer: "/id", Kind: passfort.DriftTypeChanged},
+		{Operation: "Profiles.Get", Pointer: "/role", Kind: passfort.DriftUnknownValue},
+		{Operation: "Profiles.Get", Pointer: "/new", Kind: passfort.DriftUnknownField},
+		{Operation: "Profiles.Get", Pointer: "/tasks/*/new", Kind: passfort.DriftUnknownField},
+	}, got)
+}

@@ -5,14 +5,11 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,14 +28,6 @@ type operationCase struct {
 	answer string
 	once   bool // must never be sent twice
 }
-
-const (
-	pid = "a2c4393a-e219-67a4-5ab4-2186952e9038" // a profile
-	oid = "b0ce7c17-2cab-86e7-9a83-ebee0d4d5dc8" // something of the profile
-	nid = "3d7a333c-418d-72a1-007b-06854dbb28eb" // a note
-)
-
-func failed[T any](_ T, err error) error { return err }
 
 var (
 	newProfile = &passfort.ProfileRequest{
@@ -225,59 +214,6 @@ var operationCases = []operationCase{
 	{"WhoAmI", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.WhoAmI(ctx))
 	}, "GET", "/whoami", "", `{"auditee_name":"k"}`, false},
-}
-
-// received is what a server of these tests was sent.
-type received struct {
-	Method, URI, Body string
-	Header            http.Header
-}
-
-// server answers every request with the next of its answers, the last one for
-// ever, and records what it was sent.
-type server struct {
-	*httptest.Server
-	mu       sync.Mutex
-	requests []received
-}
-
-func serve(t testing.TB, answer http.HandlerFunc) *server {
-	t.Helper()
-	s := &server{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		s.mu.Lock()
-		s.requests = append(s.requests, received{r.Method, r.RequestURI, string(body), r.Header.Clone()})
-		s.mu.Unlock()
-		answer(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func (s *server) seen() []received {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]received(nil), s.requests...)
-}
-
-func respond(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
-
-const testKey = "key-for-tests"
-
-// quick keeps the retries of tests on real connections short.
-var quick = passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond})
-
-func newClient(t testing.TB, s *server, opts ...passfort.Option) *passfort.Client {
-	t.Helper()
-	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithBaseURL(s.URL + "/base/4.0/"), quick}, opts...)...)
-	require.NoError(t, err)
-	return c
 }
 
 func TestOperationsOnTheWire(t *testing.T) {

@@ -3,9 +3,6 @@ package passfort_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -42,13 +39,6 @@ func (o *oneShot) Read(p []byte) (int, error) {
 }
 
 func once(b []byte) *oneShot { return &oneShot{Reader: bytes.NewReader(b)} }
-
-func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
-
-func sum(b []byte) string {
-	h := sha256.Sum256(b)
-	return hex.EncodeToString(h[:])
-}
 
 // uploads are the two ways to send one image.
 var uploads = map[string]func(context.Context, *passfort.Client, io.Reader, int64) error{
@@ -296,14 +286,6 @@ func submitting(sub passfort.DocumentSubmission) func(context.Context, *passfort
 	return func(ctx context.Context, c *passfort.Client) error { return failed(c.Documents.Submit(ctx, pid, &sub)) }
 }
 
-func requireOutcome(t *testing.T, err error, want passfort.Outcome) *passfort.Error {
-	t.Helper()
-	var failure *passfort.Error
-	require.ErrorAs(t, err, &failure)
-	require.Equal(t, want, failure.Outcome, err.Error())
-	return failure
-}
-
 // A body that breaks off on the way is never a complete request, so nothing is
 // stored, and the caller is told so.
 func TestBrokenBodyIsNotStored(t *testing.T) {
@@ -347,7 +329,7 @@ func TestBrokenBodyIsNotStored(t *testing.T) {
 // leaves the caller with nothing to rely on.
 func TestStoredBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	early := roundTripper(func(r *http.Request) (*http.Response, error) {
+	early := roundTrip(func(r *http.Request) (*http.Response, error) {
 		_, err := io.Copy(io.Discard, r.Body)
 		require.ErrorIs(t, err, errReader)
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(identity)), Request: r}, nil
@@ -358,10 +340,6 @@ func TestStoredBeforeTheEnd(t *testing.T) {
 	require.Equal(t, 200, requireOutcome(t, err, passfort.OutcomeUnknown).StatusCode)
 	require.ErrorIs(t, err, errReader)
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // failingDials makes the first n connections fail before a byte is written.
 func failingDials(n int32) *http.Client {

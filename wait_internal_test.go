@@ -1,6 +1,9 @@
 package passfort
 
 import (
+	"encoding/json"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,4 +35,112 @@ func TestPaceOfWaits(t *testing.T) {
 			require.Equal(t, row.want, row.options.pace())
 		})
 	}
+}
+
+func woken(wake <-chan struct{}) bool {
+	select {
+	case <-wake:
+		return true
+	default:
+		return false
+	}
+}
+
+func completed(id string) *WebhookEvent {
+	data, _ := json.Marshal(map[string]any{"check": map[string]string{"id": id}})
+	return &WebhookEvent{Event: EventCheckCompleted, Data: data}
+}
+
+func TestCheckInbox(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	early, cancelEarly := b.subscribe("a")
+	defer cancelEarly()
+	other, cancelOther := b.subscribe("b")
+	defer cancelOther()
+	require.False(t, woken(early))
+
+	require.NoError(t, b.Deliver(t.Context(), completed("a")))
+	require.True(t, woken(early))
+	require.False(t, woken(early), "one delivery wakes once")
+	require.False(t, woken(other))
+
+	late, cancelLate := b.subscribe("a")
+	defer cancelLate()
+	require.True(t, woken(late), "a delivery before the subscription is not lost")
+
+	b.Completed("a")
+	b.Completed("a")
+	require.True(t, woken(early))
+	require.True(t, woken(late), "every waiter is woken")
+}
+
+func TestZeroCheckInboxIsAnEmptyOne(t *testing.T) {
+	t.Parallel()
+	var b CheckInbox
+	wake, cancel := b.subscribe("a")
+	defer cancel()
+	require.NoError(t, b.Deliver(t.Context(), completed("a")))
+	require.True(t, woken(wake))
+	b.RequestChanged("profile", "request", CustomerRequestStateExpired)
+	heard, stop := b.listen("profile")
+	defer stop()
+	require.Equal(t, CustomerRequestStateExpired, heard.state("request"))
+}
+
+func TestCheckInboxLeavesOtherEventsAlone(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	wake, cancel := b.subscribe("a")
+	defer cancel()
+	e := completed("a")
+	e.Event = EventTaskCreated
+	require.NoError(t, b.Deliver(t.Context(), e))
+	for _, data := range []string{``, `{}`, `{"check":null}`, `{"check":{}}`, `{"check":"a"}`, `{`} {
+		require.NoError(t, b.Deliver(t.Context(), &WebhookEvent{Event: EventCheckCompleted, Data: json.RawMessage(data)}))
+	}
+	require.False(t, woken(wake))
+}
+
+func TestNilCheckInbox(t *testing.T) {
+	t.Parallel()
+	var b *CheckInbox
+	b.Completed("a")
+	require.NoError(t, b.Deliver(t.Context(), completed("a")))
+	wake, cancel := b.subscribe("a")
+	defer cancel()
+	require.False(t, woken(wake))
+}
+
+func TestCheckInboxIsBounded(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	for i := range 3 * rememberedChecks {
+		id := fmt.Sprint(i)
+		_, cancel := b.subscribe(id)
+		b.Completed(id)
+		cancel()
+		cancel()
+	}
+	require.Empty(t, b.signals.waiting)
+	require.Equal(t, rememberedChecks, b.signals.recent.Len())
+	wake, cancel := b.subscribe("0")
+	defer cancel()
+	require.False(t, woken(wake))
+}
+
+func TestCheckInboxConcurrently(t *testing.T) {
+	t.Parallel()
+	b := NewCheckInbox()
+	var wg sync.WaitGroup
+	for i := range 100 {
+		id := fmt.Sprint(i)
+		wg.Go(func() { b.Completed(id) })
+		wg.Go(func() {
+			wake, cancel := b.subscribe(id)
+			defer cancel()
+			<-wake
+		})
+	}
+	wg.Wait()
 }

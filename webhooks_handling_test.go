@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -537,100 +536,4 @@ func TestWebhookEventOwnsItsData(t *testing.T) {
 	require.Equal(t, "1", events[0].ID)
 	require.Equal(t, "p", events[0].ProfileID)
 	require.JSONEq(t, `{"profile_id":"p"}`, string(events[0].Data))
-}
-
-func TestMemoryWebhookStore(t *testing.T) {
-	t.Parallel()
-	s := passfort.NewMemoryWebhookStore(3)
-	seen := func() (ids string) {
-		for _, id := range []string{"a", "b", "c", "d", "e"} {
-			ok, err := s.Seen(t.Context(), id)
-			require.NoError(t, err)
-			if ok {
-				ids += id
-			}
-		}
-		return ids
-	}
-	require.Empty(t, seen())
-	for _, step := range []struct{ commit, want string }{
-		{"a", "a"}, {"b", "ab"}, {"a", "ab"}, {"c", "abc"}, {"d", "bcd"}, {"e", "cde"}, {"a", "ade"},
-	} {
-		require.NoError(t, s.Commit(t.Context(), step.commit))
-		require.Equal(t, step.want, seen())
-	}
-}
-
-func TestWebhookConcurrentDeliveries(t *testing.T) {
-	t.Parallel()
-	h := newHandler(t)
-	var mu sync.Mutex
-	calls := map[string]int{}
-	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
-		mu.Lock()
-		defer mu.Unlock()
-		calls[e.ID]++
-		if calls[e.ID] == 1 && len(e.ID)%2 == 0 {
-			return errors.New("first try of even ones")
-		}
-		return nil
-	})
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		wg.Go(func() {
-			ids := make([]string, 50)
-			for i := range ids {
-				ids[i] = strings.Repeat("x", 1+(i+worker*7)%50)
-			}
-			for send(h, delivery(t.Context(), batch(ids...))).Code != http.StatusOK {
-			}
-		})
-	}
-	wg.Go(func() {
-		for range 100 {
-			h.Handle("LATER", func(context.Context, *passfort.WebhookEvent) error { return nil })
-		}
-	})
-	wg.Wait()
-	require.Len(t, calls, 50)
-	for id, n := range calls {
-		require.Equal(t, 2-len(id)%2, n)
-	}
-}
-
-func TestCheckInboxWakesWait(t *testing.T) {
-	t.Parallel()
-	inbox := passfort.NewCheckInbox()
-	h := newHandler(t)
-	h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
-	states := make(chan string, 2)
-	states <- "RUNNING"
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"id":"c1","check_type":"IDENTITY_CHECK","state":%q}`, <-states)
-	}))
-	defer server.Close()
-	client, err := passfort.New("key", passfort.WithBaseURL(server.URL))
-	require.NoError(t, err)
-
-	type outcome struct {
-		check *passfort.Check
-		err   error
-	}
-	waited := make(chan outcome, 1)
-	polls := make(chan int, 10)
-	start := time.Now()
-	go func() {
-		check, err := client.Checks.Wait(t.Context(), "p1", "c1", &passfort.WaitOptions{
-			MinInterval: 30 * time.Second, MaxInterval: 30 * time.Second, Inbox: inbox,
-			OnPoll: func(n int) { polls <- n },
-		})
-		waited <- outcome{check, err}
-	}()
-	require.Equal(t, 1, <-polls)
-	states <- "COMPLETE"
-	require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), `{"id":"1","event":"CHECK_COMPLETED","data":{"check":{"id":"c1"}}}`)).Code)
-	got := <-waited
-	require.NoError(t, got.err)
-	require.True(t, got.check.Done())
-	require.Less(t, time.Since(start), 10*time.Second)
 }

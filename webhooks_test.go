@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,62 +18,6 @@ import (
 
 	"github.com/passfort-go/passfort"
 )
-
-func bearer(secret string) http.Header {
-	return http.Header{"Authorization": {"Bearer " + secret}}
-}
-
-// delivery returns a request with the header of the secret "s".
-func delivery(ctx context.Context, body string) *http.Request {
-	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/webhooks", strings.NewReader(body))
-	r.Header = bearer("s")
-	return r
-}
-
-func send(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
-}
-
-func newHandler(t testing.TB, opts ...passfort.WebhookOption) *passfort.WebhookHandler {
-	t.Helper()
-	h, err := passfort.NewWebhookHandler([]string{"s"}, opts...)
-	require.NoError(t, err)
-	return h
-}
-
-// batch returns messages with these ids.
-func batch(ids ...string) string {
-	var messages []string
-	for _, id := range ids {
-		messages = append(messages, `{"id":"`+id+`","event":"TASK_CREATED","data":{"profile_id":"`+id+`"}}`)
-	}
-	return "[" + strings.Join(messages, ",") + "]"
-}
-
-// log collects what handlers saw.
-type log struct {
-	mu      sync.Mutex
-	entries []string
-}
-
-func (l *log) add(entry string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.entries = append(l.entries, entry)
-}
-
-func (l *log) all() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.entries)
-}
-
-func (l *log) handle(_ context.Context, e *passfort.WebhookEvent) error {
-	l.add(e.ID)
-	return nil
-}
 
 func TestNewWebhookHandlerErrors(t *testing.T) {
 	t.Parallel()
@@ -427,4 +371,63 @@ func TestWebhookLogLines(t *testing.T) {
 		"INFO handled CHECK_COMPLETED <nil>",
 		"WARN malformed <nil> <nil>",
 	}, lines)
+}
+
+func TestMemoryWebhookStore(t *testing.T) {
+	t.Parallel()
+	s := passfort.NewMemoryWebhookStore(3)
+	seen := func() (ids string) {
+		for _, id := range []string{"a", "b", "c", "d", "e"} {
+			ok, err := s.Seen(t.Context(), id)
+			require.NoError(t, err)
+			if ok {
+				ids += id
+			}
+		}
+		return ids
+	}
+	require.Empty(t, seen())
+	for _, step := range []struct{ commit, want string }{
+		{"a", "a"}, {"b", "ab"}, {"a", "ab"}, {"c", "abc"}, {"d", "bcd"}, {"e", "cde"}, {"a", "ade"},
+	} {
+		require.NoError(t, s.Commit(t.Context(), step.commit))
+		require.Equal(t, step.want, seen())
+	}
+}
+
+func TestWebhookConcurrentDeliveries(t *testing.T) {
+	t.Parallel()
+	h := newHandler(t)
+	var mu sync.Mutex
+	calls := map[string]int{}
+	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+		mu.Lock()
+		defer mu.Unlock()
+		calls[e.ID]++
+		if calls[e.ID] == 1 && len(e.ID)%2 == 0 {
+			return errors.New("first try of even ones")
+		}
+		return nil
+	})
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			ids := make([]string, 50)
+			for i := range ids {
+				ids[i] = strings.Repeat("x", 1+(i+worker*7)%50)
+			}
+			for send(h, delivery(t.Context(), batch(ids...))).Code != http.StatusOK {
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 100 {
+			h.Handle("LATER", func(context.Context, *passfort.WebhookEvent) error { return nil })
+		}
+	})
+	wg.Wait()
+	require.Len(t, calls, 50)
+	for id, n := range calls {
+		require.Equal(t, 2-len(id)%2, n)
+	}
 }

@@ -8,7 +8,10 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"strings"
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/passforttest"
@@ -142,4 +145,93 @@ func ExampleDocumentsService_UploadImage() {
 	// Output:
 	// all of it is sent
 	// FRONT
+}
+
+func ExampleFormsService_StartRegistration() {
+	sim := passforttest.NewServer()
+	defer sim.Close()
+	client := sim.Client()
+
+	// The second of two steps fails: the error says which profile to go on with.
+	sim.Inject(passforttest.Fault{Operation: "Forms.CreateCustomerRequest", Status: http.StatusServiceUnavailable})
+	params := &passfort.RegistrationParams{Role: passfort.RoleIndividualCustomer, FlowTemplate: "flow", Theme: "theme"}
+	started, err := client.Forms.StartRegistration(context.Background(), params)
+	if half, ok := errors.AsType[*passfort.RegistrationError](err); ok {
+		params.ProfileID = half.ProfileID // store it
+		started, err = client.Forms.StartRegistration(context.Background(), params)
+	}
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("request made:", started.Request.ID != "", "key:", started.Request.APIKey)
+	fmt.Println("profiles:", sim.Count("Profiles.Create"))
+	// Output:
+	// request made: true key: [redacted]
+	// profiles: 1
+}
+
+func ExampleDynamicLoader() {
+	page := passfort.DynamicLoader(func(r *http.Request) (passfort.LoaderCredentials, error) {
+		session, err := r.Cookie("session")
+		if err != nil {
+			return passfort.LoaderCredentials{}, passfort.ErrNotSignedIn
+		}
+		// Look the request of this session up in your database.
+		return passfort.LoaderCredentials{RequestID: "request-of-" + session.Value, APIKey: "key-of-" + passfort.Secret(session.Value)}, nil
+	}, passfort.LoaderOptions{Title: "Your details"})
+
+	visit := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/form", nil)
+	visit.AddCookie(&http.Cookie{Name: "session", Value: "ada"})
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, visit)
+	fmt.Println(w.Code, w.Header().Get("Cache-Control"))
+	fmt.Println(strings.Contains(w.Body.String(), `PassFortCollect.init({request_id: "request-of-ada", apikey: "key-of-ada"});`))
+	// Output:
+	// 200 no-store, private
+	// true
+}
+
+func ExampleRedactRequest() {
+	logged := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			clean := passfort.RedactRequest(r)
+			fmt.Println(clean.Method, clean.RequestURI)
+		})
+	}
+	site := logged(passfort.StaticLoader(passfort.LoaderOptions{}))
+	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/onboarding?request_id=1&apikey=secret", nil))
+	// Output: GET /onboarding?redacted
+}
+
+func ExampleWebhookHandler() {
+	h, err := passfort.NewWebhookHandler([]string{"the-secret-of-the-portal"})
+	if err != nil {
+		panic(err)
+	}
+	h.Handle(passfort.EventCheckCompleted, func(_ context.Context, e *passfort.WebhookEvent) error {
+		c, err := e.CheckCompleted()
+		if err != nil {
+			return err
+		}
+		fmt.Println("check completed:", c.Check.Type, c.Check.Decision)
+		return nil
+	})
+	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+		fmt.Println("from:", e.Origin())
+		return nil
+	})
+
+	// Mount h on your server. This is what Passfort sends to it.
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/webhooks", strings.NewReader(`{
+		"id": "5f0e7a10-0000-4000-8000-000000000003", "event": "CHECK_COMPLETED", "timestamp": 1700000120,
+		"data": {"check": {"id": "ea560000-0000-4000-8000-000000000003", "check_type": "IDENTITY_CHECK", "decision": "PASS"}}}`))
+	r.Header.Set("Authorization", "Bearer the-secret-of-the-portal")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	// Output:
+	// check completed: IDENTITY_CHECK PASS
+	// from: system
+	// 200
 }

@@ -10,7 +10,7 @@ import (
 	"reflect"
 
 	"github.com/passfort-go/passfort"
-	"github.com/passfort-go/passfort/bench/generated"
+	"github.com/passfort-go/passfort/internal/bench/generated"
 )
 
 // byHand is the client that everybody writes first.

@@ -52,10 +52,10 @@ func TestEveryCase(t *testing.T) {
 // The committed figures have every case.
 func TestFiguresAreOfTheseCases(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../docs/figures.md")
+	page, err := os.ReadFile("../../docs/figures.md")
 	require.NoError(t, err)
 	for _, c := range cases {
-		require.Contains(t, string(page), "`go run -C bench . -run "+c.name+"`")
+		require.Contains(t, string(page), "`go run -C internal/bench . -run "+c.name+"`")
 	}
 }
 

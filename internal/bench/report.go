@@ -42,7 +42,7 @@ func machine() string {
 }
 
 const (
-	tableBegins = "<!-- written by go run -C bench . -write -->\n"
+	tableBegins = "<!-- written by go run -C internal/bench . -write -->\n"
 	tableEnds   = "<!-- end -->\n"
 )
 
@@ -97,7 +97,7 @@ func (r report) summary() string {
 
 func (r report) page() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<!-- Written by "go run -C bench . -write". -->
+	fmt.Fprintf(&b, `<!-- Written by "go run -C internal/bench . -write". -->
 
 # Figures
 
@@ -109,7 +109,7 @@ the figure is the median of %d rounds (fewer for images), with the smallest and
 the largest. "Seen" has the median time of each side, from which the median of the
 ratios does not follow. A peer called "by hand" is what one writes without the SDK. The
 generated client is what oapi-codegen makes of
-[openapi.yaml](../bench/openapi.yaml). The SDK's own JSON keeps everything it
+[openapi.yaml](../internal/bench/openapi.yaml). The SDK's own JSON keeps everything it
 decodes. "json/v2" is github.com/go-json-experiment/json: its "embed" fields keep
 unknown members, but nothing tells null, empty and absent apart.
 

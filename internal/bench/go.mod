@@ -1,8 +1,8 @@
-module github.com/passfort-go/passfort/bench
+module github.com/passfort-go/passfort/internal/bench
 
 go 1.26
 
-replace github.com/passfort-go/passfort => ..
+replace github.com/passfort-go/passfort => ../..
 
 require (
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3

@@ -1,9 +1,9 @@
 // Command bench measures the SDK beside what one would use in its place, side
 // by side in one process, and prints ratios with their spread:
 //
-//	go run -C bench .
-//	go run -C bench . -run upload
-//	go run -C bench . -write
+//	go run -C internal/bench .
+//	go run -C internal/bench . -run upload
+//	go run -C internal/bench . -write
 //
 // -write puts the results into docs/figures.md, docs/figures.svg and the README.
 // Peers are net/http and encoding/json by hand, a client that oapi-codegen
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		for i := range measured {
-			measured[i].command = "go run -C bench . -run " + c.name
+			measured[i].command = "go run -C internal/bench . -run " + c.name
 			fmt.Fprintln(stdout, measured[i])
 		}
 		fmt.Fprintf(stdout, "  (%s: %s)\n", c.name, time.Since(began).Round(time.Second/10))
@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if *pattern != "" {
 		return fmt.Errorf("-write needs all figures: leave -run away")
 	}
-	return writeReport("..", report{figures: figures, machine: machine(), when: time.Now()})
+	return writeReport("../..", report{figures: figures, machine: machine(), when: time.Now()})
 }
 
 // benchCase measures one thing in several ways.

@@ -1,9 +1,13 @@
 package passfort_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -16,16 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
 )
-
-// hangUp closes the connection without an answer, after the request was read.
-func hangUp(w http.ResponseWriter, _ *http.Request) {
-	conn, _, err := w.(http.Hijacker).Hijack()
-	if err == nil {
-		_ = conn.(*net.TCPConn).SetLinger(0)
-		_ = conn.Close()
-	}
-}
 
 // timesSent counts the requests of the operation itself: a lost check is also
 // looked for in the list, a lost status read.
@@ -248,18 +244,6 @@ func TestCancelledCallReturnsAtOnce(t *testing.T) {
 	})
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func answered(status int, body string, header ...string) *http.Response {
-	resp := &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
-	for i := 0; i < len(header); i += 2 {
-		resp.Header.Set(header[i], header[i+1])
-	}
-	return resp
-}
-
 func TestWaitsThatTheServerAsksFor(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -365,4 +349,159 @@ func TestLostThenRefused(t *testing.T) {
 	require.ErrorAs(t, err, &failure)
 	require.Equal(t, 409, failure.StatusCode)
 	require.Equal(t, passfort.OutcomeUnknown, failure.Outcome)
+}
+
+// A 200 that is not JSON may be the page of something in between, or a refusal
+// that was cut off.
+func TestSuccessThatIsNotJSONIsNotASuccess(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"HTML":           "<html><body>Sign in</body></html>",
+		"a cut envelope": `{"errors":[{"code":201`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, respond(http.StatusOK, body))
+			c := newClient(t, s)
+			require.ErrorIs(t, c.Checks.Approve(t.Context(), pid, oid), passfort.ErrOutcomeUnknown)
+			require.ErrorIs(t, c.Profiles.Delete(t.Context(), pid, ""), passfort.ErrOutcomeUnknown)
+			require.Len(t, s.seen(), 2, "neither may be repeated")
+		})
+	}
+}
+
+func TestEmptyReportIsAnError(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(http.StatusOK, ""))
+	_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, io.Discard)
+	require.Error(t, err)
+	require.Len(t, s.seen(), 3, "a read is repeated")
+}
+
+func TestReportThatIsARefusal(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(http.StatusOK, `{"errors":[{"code":204}]}`))
+	var out bytes.Buffer
+	_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, &out)
+	require.ErrorIs(t, err, passfort.CodeInvalidAPIKey)
+	require.Zero(t, out.Len())
+	require.Equal(t, "application/pdf, */*", s.seen()[0].Header.Get("Accept"))
+
+	for name, report := range map[string]string{
+		"short":         "%PDF-1.7 report",
+		"long":          "%PDF-1.7 " + strings.Repeat("report ", 100_000),
+		"JSON":          `{"report":"as JSON","errors":[]}`,
+		"brace at once": "{\"errors\" is how it begins",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			got, err := newClient(t, serve(t, respond(http.StatusOK, report))).Audit.PDFReport(t.Context(), pid, &out)
+			require.NoError(t, err)
+			require.Equal(t, report, out.String())
+			require.EqualValues(t, len(report), got.Size)
+		})
+	}
+}
+
+// A call that the end of its context kept from being repeated was refused all
+// the same.
+func TestTurnedAwayAndCancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+			return answered(http.StatusTooManyRequests, "", "Retry-After", "30"), nil
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := c.Profiles.Create(ctx, newProfile)
+		var failure *passfort.Error
+		require.ErrorAs(t, err, &failure)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, passfort.OutcomeRejected, failure.Outcome)
+	})
+}
+
+func TestProfileStatusWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.NewServer()
+	defer srv.Close()
+	c := srv.Client(quick)
+	ctx := t.Context()
+	p, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()})
+	require.NoError(t, err)
+	srv.Inject(passforttest.Fault{Operation: "Profiles.SetStatus", AfterWrite: true, Body: []byte{}})
+	status, err := c.Profiles.SetStatus(ctx, p.ID, passfort.ProfileStatusBanned)
+	require.NoError(t, err)
+	require.Equal(t, passfort.ProfileStatusBanned, status)
+	srv.Inject(passforttest.Fault{Operation: "Profiles.SetStatus", Status: http.StatusInternalServerError, Times: -1})
+	_, err = c.Profiles.SetStatus(ctx, p.ID, passfort.ProfileStatusNormal)
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown, "another status is there")
+}
+
+func TestDeletedNoteWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.NewServer()
+	defer srv.Close()
+	c := srv.Client(quick)
+	ctx := t.Context()
+	p, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany(),
+		Applications: []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "gold"}}},
+	})
+	require.NoError(t, err)
+	task := p.Tasks[0].ID
+	note, err := c.Tasks.AddNote(ctx, p.ID, task, &passfort.NoteRequest{Text: "seen"})
+	require.NoError(t, err)
+	srv.Inject(passforttest.Fault{Operation: "Tasks.DeleteNote", DropAfterWrite: true})
+	require.NoError(t, c.Tasks.DeleteNote(ctx, p.ID, task, note.ID))
+	require.ErrorIs(t, c.Tasks.DeleteNote(ctx, p.ID, task, note.ID), passfort.ErrNotFound)
+}
+
+func TestRequestIDsThatAreShown(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, id string
+		shown    bool
+	}{
+		{"as long as may be", strings.Repeat("x", 128), true},
+		{"too long", strings.Repeat("x", 129), false},
+		{"every printable character", " !~", true},
+		{"another character", "caf\u00e9", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Request-Id", "a"+row.id[1:])
+				w.WriteHeader(http.StatusNotFound)
+			})
+			var failure *passfort.Error
+			require.ErrorAs(t, failed(newClient(t, s).Profiles.Get(t.Context(), pid)), &failure)
+			require.Equal(t, row.shown, failure.RequestID == "a"+row.id[1:])
+			require.Equal(t, row.shown, failure.RequestID != "")
+		})
+	}
+}
+
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := serve(t, respond(200, identity))
+	require.NoError(t, failed(newClient(t, s, passfort.WithLogger(logger)).Profiles.Get(t.Context(), pid)))
+	s = serve(t, respond(404, ""))
+	require.Error(t, failed(newClient(t, s, passfort.WithLogger(logger)).Profiles.Get(t.Context(), pid)))
+	var lines []map[string]any
+	for line := range strings.Lines(out.String()) {
+		var members map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &members))
+		lines = append(lines, members)
+	}
+	require.Len(t, lines, 4)
+	require.Equal(t, []any{"passfort attempt", "DEBUG", 200.0}, []any{lines[0]["msg"], lines[0]["level"], lines[0]["status"]})
+	require.Equal(t, []any{"passfort call", "DEBUG", 200.0}, []any{lines[1]["msg"], lines[1]["level"], lines[1]["status"]})
+	require.NotContains(t, lines[1], "error")
+	require.Equal(t, []any{"passfort attempt", "DEBUG", 404.0}, []any{lines[2]["msg"], lines[2]["level"], lines[2]["status"]})
+	require.Equal(t, []any{"passfort call", "WARN"}, []any{lines[3]["msg"], lines[3]["level"]})
+	require.Equal(t, "404", fmt.Sprint(lines[3]["error"].(map[string]any)["status"]))
 }

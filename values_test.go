@@ -1,13 +1,75 @@
 package passfort_test
 
 import (
+	"encoding/json"
+	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/wire/wiretest"
 )
+
+func TestUnknownMembers(t *testing.T) {
+	t.Parallel()
+	var address passfort.Address
+	require.NoError(t, json.Unmarshal([]byte(`{"country":"GBR","what3words":"a.b.c","floors":[1,2]}`), &address))
+	require.Equal(t, 2, address.Unknown.Len())
+	words, found := address.Unknown.Get("what3words")
+	require.True(t, found)
+	require.Equal(t, `"a.b.c"`, string(words))
+	_, found = address.Unknown.Get("country")
+	require.False(t, found, "a member with a field is not unknown")
+
+	copied := address
+	require.NoError(t, copied.Unknown.Set("what3words", "d.e.f"))
+	require.NoError(t, copied.Unknown.Set("lift", map[string]bool{"works": true}))
+	copied.Unknown.Delete("floors")
+	copied.Unknown.Delete("not there")
+	encoded, err := json.Marshal(copied)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"country":"GBR","what3words":"d.e.f","lift":{"works":true}}`, string(encoded))
+
+	encoded, err = json.Marshal(address)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"country":"GBR","what3words":"a.b.c","floors":[1,2]}`, string(encoded), "the copy's changes are its own")
+}
+
+func TestUnknownMembersOfANewValue(t *testing.T) {
+	t.Parallel()
+	var person passfort.EntityData
+	require.Zero(t, person.Unknown.Len())
+	_, found := person.Unknown.Get("x")
+	require.False(t, found)
+	person.Unknown.Delete("x")
+	for range person.Unknown.All() {
+		require.Fail(t, "there is none")
+	}
+
+	require.NoError(t, person.Unknown.Set("b", 1))
+	require.NoError(t, person.Unknown.Set("a", json.RawMessage(`12345678901234567890.10`)))
+	require.NoError(t, person.Unknown.Set("b", nil))
+	var names []string
+	for name, value := range person.Unknown.All() {
+		names = append(names, name+"="+string(value))
+	}
+	require.Equal(t, []string{"a=12345678901234567890.10", "b=null"}, names)
+	for name := range person.Unknown.All() {
+		require.Equal(t, "a", name)
+		break
+	}
+}
+
+func TestUnknownMembersThatCannotBe(t *testing.T) {
+	t.Parallel()
+	var person passfort.EntityData
+	require.Error(t, person.Unknown.Set("", 1))
+	require.Error(t, person.Unknown.Set("x", make(chan int)))
+	require.Zero(t, person.Unknown.Len())
+}
 
 func TestParseDateTime(t *testing.T) {
 	t.Parallel()
@@ -120,4 +182,43 @@ func TestPartialDateStringLeavesOutWhatIsAbsent(t *testing.T) {
 	require.Empty(t, passfort.PartialDate{}.String())
 	require.Empty(t, passfort.PartialDate{Month: 2, Day: 3}.String())
 	require.Equal(t, "1992", passfort.PartialDate{Year: 1992, Day: 3}.String())
+}
+
+// TestEncodingJSONIsAsLossless: what encoding/json makes of a model value is
+// what the SDK sends.
+func TestEncodingJSONIsAsLossless(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	source := wiretest.New(seed, 0.2)
+	for range 1_000 {
+		doc := source.Object(reflect.TypeFor[passfort.CompanyMetadata](), 4)
+		var inside struct{ M []passfort.CompanyMetadata }
+		require.NoError(t, json.Unmarshal([]byte(`{"M":[`+doc+`]}`), &inside))
+		out, err := json.Marshal(inside)
+		require.NoError(t, err)
+		require.Equal(t, tree(t, `{"M":[`+doc+`]}`), tree(t, string(out)), "seed %d", seed)
+	}
+}
+
+// encoding/json hands a null to the element of a list or a map, but not to a pointer.
+func TestEncodingJSONKeepsNulls(t *testing.T) {
+	t.Parallel()
+	const doc = `{"List":[null,{"id":"d","new":1}],"Map":{"a":null},"One":null,"Data":null}`
+	var got struct {
+		List []passfort.Document
+		Map  map[string]passfort.DatedAddress
+		One  passfort.Profile
+		Data passfort.CollectedData
+	}
+	got.One.ID = "before"
+	require.NoError(t, json.Unmarshal([]byte(doc), &got))
+	require.Empty(t, got.One.ID)
+	out, err := json.Marshal(got)
+	require.NoError(t, err)
+	require.JSONEq(t, doc, string(out))
+	got.List[0].ID = "filled in"
+	out, err = json.Marshal(got.List)
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"id":"filled in"},{"id":"d","new":1}]`, string(out))
+	require.Error(t, json.Unmarshal([]byte(`5`), &got.One))
 }

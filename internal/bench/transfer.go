@@ -14,7 +14,7 @@ import (
 	"strconv"
 
 	"github.com/passfort-go/passfort"
-	"github.com/passfort-go/passfort/bench/generated"
+	"github.com/passfort-go/passfort/internal/bench/generated"
 )
 
 const (

@@ -1,0 +1,201 @@
+package passfort_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/wire/wiretest"
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+func failed[T any](_ T, err error) error { return err }
+
+// received is what a server of these tests was sent.
+type received struct {
+	Method, URI, Body string
+	Header            http.Header
+}
+
+// server answers every request with the next of its answers, the last one for
+// ever, and records what it was sent.
+type server struct {
+	*httptest.Server
+	mu       sync.Mutex
+	requests []received
+}
+
+func serve(t testing.TB, answer http.HandlerFunc) *server {
+	t.Helper()
+	s := &server{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		s.requests = append(s.requests, received{r.Method, r.RequestURI, string(body), r.Header.Clone()})
+		s.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) seen() []received {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]received(nil), s.requests...)
+}
+
+func respond(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func newClient(t testing.TB, s *server, opts ...passfort.Option) *passfort.Client {
+	t.Helper()
+	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithBaseURL(s.URL + "/base/4.0/"), quick}, opts...)...)
+	require.NoError(t, err)
+	return c
+}
+
+func clientOn(t testing.TB, transport http.RoundTripper, opts ...passfort.Option) *passfort.Client {
+	t.Helper()
+	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithHTTPClient(&http.Client{Transport: transport}), quick}, opts...)...)
+	require.NoError(t, err)
+	return c
+}
+
+func tree(t testing.TB, doc string) any {
+	t.Helper()
+	v, err := wiretest.Tree([]byte(doc))
+	require.NoError(t, err)
+	return v
+}
+
+// newPerson makes a profile on the simulator.
+func newPerson(t testing.TB, sim *passforttest.Server, c *passfort.Client) string {
+	t.Helper()
+	data := passfort.NewIndividual()
+	data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sample"}}
+	profile, err := c.Profiles.Create(context.Background(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+	require.NoError(t, err)
+	sim.ForgetRequests()
+	return profile.ID
+}
+
+// hangUp closes the connection without an answer, after the request was read.
+func hangUp(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answered(status int, body string, header ...string) *http.Response {
+	resp := &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
+	for i := 0; i < len(header); i += 2 {
+		resp.Header.Set(header[i], header[i+1])
+	}
+	return resp
+}
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+func sum(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+func requireOutcome(t *testing.T, err error, want passfort.Outcome) *passfort.Error {
+	t.Helper()
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, want, failure.Outcome, err.Error())
+	return failure
+}
+
+func bearer(secret string) http.Header {
+	return http.Header{"Authorization": {"Bearer " + secret}}
+}
+
+// delivery returns a request with the header of the secret "s".
+func delivery(ctx context.Context, body string) *http.Request {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/webhooks", strings.NewReader(body))
+	r.Header = bearer("s")
+	return r
+}
+
+func send(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func newHandler(t testing.TB, opts ...passfort.WebhookOption) *passfort.WebhookHandler {
+	t.Helper()
+	h, err := passfort.NewWebhookHandler([]string{"s"}, opts...)
+	require.NoError(t, err)
+	return h
+}
+
+// batch returns messages with these ids.
+func batch(ids ...string) string {
+	var messages []string
+	for _, id := range ids {
+		messages = append(messages, `{"id":"`+id+`","event":"TASK_CREATED","data":{"profile_id":"`+id+`"}}`)
+	}
+	return "[" + strings.Join(messages, ",") + "]"
+}
+
+// log collects what handlers saw.
+type log struct {
+	mu      sync.Mutex
+	entries []string
+}
+
+func (l *log) add(entry string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, entry)
+}
+
+func (l *log) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.entries)
+}
+
+func (l *log) handle(_ context.Context, e *passfort.WebhookEvent) error {
+	l.add(e.ID)
+	return nil
+}
+
+const (
+	pid = "a2c4393a-e219-67a4-5ab4-2186952e9038" // a profile
+	oid = "b0ce7c17-2cab-86e7-9a83-ebee0d4d5dc8" // something of the profile
+	nid = "3d7a333c-418d-72a1-007b-06854dbb28eb" // a note
+)
+
+const testKey = "key-for-tests"
+
+// quick keeps the retries of tests on real connections short.
+var quick = passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond})

@@ -1,0 +1,200 @@
+package passfort_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+func TestCheckInboxWakesWait(t *testing.T) {
+	t.Parallel()
+	inbox := passfort.NewCheckInbox()
+	h := newHandler(t)
+	h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
+	states := make(chan string, 2)
+	states <- "RUNNING"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"id":"c1","check_type":"IDENTITY_CHECK","state":%q}`, <-states)
+	}))
+	defer server.Close()
+	client, err := passfort.New("key", passfort.WithBaseURL(server.URL))
+	require.NoError(t, err)
+
+	type outcome struct {
+		check *passfort.Check
+		err   error
+	}
+	waited := make(chan outcome, 1)
+	polls := make(chan int, 10)
+	start := time.Now()
+	go func() {
+		check, err := client.Checks.Wait(t.Context(), "p1", "c1", &passfort.WaitOptions{
+			MinInterval: 30 * time.Second, MaxInterval: 30 * time.Second, Inbox: inbox,
+			OnPoll: func(n int) { polls <- n },
+		})
+		waited <- outcome{check, err}
+	}()
+	require.Equal(t, 1, <-polls)
+	states <- "COMPLETE"
+	require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), `{"id":"1","event":"CHECK_COMPLETED","data":{"check":{"id":"c1"}}}`)).Code)
+	got := <-waited
+	require.NoError(t, got.err)
+	require.True(t, got.check.Done())
+	require.Less(t, time.Since(start), 10*time.Second)
+}
+
+// instantly delivers webhooks to a handler without a network.
+type instantly struct{ handler http.Handler }
+
+func (i instantly) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	i.handler.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+func TestWebhookWakesWaitAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inbox := passfort.NewCheckInbox()
+		h := newHandler(t)
+		var delivered time.Time
+		h.Handle(passfort.EventCheckCompleted, func(context.Context, *passfort.WebhookEvent) error {
+			delivered = time.Now() // before the inbox wakes the wait, which reads it
+			return nil
+		})
+		h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
+		sim := passforttest.New(passforttest.WithCheckTime(7*time.Second), passforttest.WithWebhookClient(&http.Client{Transport: instantly{h}}))
+		defer sim.Close()
+		sim.SetWebhook("http://localhost/webhooks", "s", false)
+		client := sim.Client()
+		id := newPerson(t, sim, client)
+		check, err := client.Checks.Run(t.Context(), id, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
+		require.NoError(t, err)
+		require.False(t, check.Done())
+		start := time.Now()
+		check, err = client.Checks.Wait(t.Context(), id, check.ID, &passfort.WaitOptions{
+			MinInterval: 30 * time.Second, MaxInterval: 30 * time.Second, Inbox: inbox,
+		})
+		require.NoError(t, err)
+		require.True(t, check.Done())
+		require.False(t, delivered.IsZero())
+		require.Less(t, time.Since(start), 8*time.Second)
+		require.LessOrEqual(t, time.Since(delivered), 20*time.Millisecond, "by the clock of the bubble, where work takes no time and waiting does")
+	})
+}
+
+// TestWaitTellsTheState lets the webhook come before, between and after the
+// polls.
+func TestWaitTellsTheState(t *testing.T) {
+	t.Parallel()
+	const expired, completed = passfort.CustomerRequestStateExpired, passfort.CustomerRequestStateCompleted
+	for _, row := range []struct {
+		name   string
+		before func(*passfort.CheckInbox) // the wait
+		atPoll func(*passfort.CheckInbox, int)
+		want   passfort.CustomerRequestState
+		took   time.Duration
+	}{
+		{"before the wait, with the id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", expired) }, nil, expired, 0},
+		{"before the wait, without an id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "", expired) }, nil, "", 10 * time.Second},
+		{"of an earlier request", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "OLD", completed) }, nil, "", 10 * time.Second},
+		{"with the id, and then of an earlier request", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", expired)
+			b.RequestChanged("profile-1", "OLD", completed)
+		}, nil, expired, 0},
+		{"and a late one that it was sent", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", expired)
+			b.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateSent)
+		}, nil, expired, 0},
+		{"a state that is not known, and then one that is", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", "IN_PROGRESS")
+			b.RequestChanged("profile-1", "ID", completed)
+			b.RequestChanged("profile-1", "ID", "IN_PROGRESS")
+		}, nil, completed, 0},
+		{"a state that is not known", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", "IN_PROGRESS") }, nil, "", 10 * time.Second},
+		{"of another profile", func(b *passfort.CheckInbox) { b.RequestChanged("profile-2", "", completed) }, nil, "", 10 * time.Second},
+		{"during the wait", nil, func(b *passfort.CheckInbox, n int) {
+			if n == 3 {
+				b.RequestChanged("profile-1", "", expired)
+			}
+		}, expired, 0},
+		{"during the wait, overtaken by a poll that denies it", nil, func(b *passfort.CheckInbox, n int) {
+			if n == 1 {
+				b.RequestChanged("profile-1", "", completed)
+			}
+		}, "", 10 * time.Second},
+		{"sent again", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateSent) }, nil, "", 10 * time.Second},
+		{"none", nil, nil, "", 10 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				polls := 0
+				client := inMemory(t, func(w http.ResponseWriter) {
+					polls++
+					fmt.Fprintf(w, `{"id":"ID","is_completed":%t}`, polls == 3)
+				})
+				inbox := passfort.NewCheckInbox()
+				if row.before != nil {
+					row.before(inbox)
+				}
+				start := time.Now()
+				var last time.Time
+				got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{Inbox: inbox, OnPoll: func(n int) {
+					last = time.Now()
+					if row.atPoll != nil {
+						row.atPoll(inbox, n)
+					}
+				}})
+				require.NoError(t, err)
+				require.Equal(t, row.want, got.State)
+				require.Equal(t, row.took, time.Since(last))
+				require.Less(t, last.Sub(start), 3*time.Second)
+			})
+		})
+	}
+}
+
+func TestWebhookEndsThePause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		polls := 0
+		client := inMemory(t, func(w http.ResponseWriter) {
+			polls++
+			fmt.Fprintf(w, `{"id":"ID","is_completed":%t}`, polls == 2)
+		})
+		inbox := passfort.NewCheckInbox()
+		start := time.Now()
+		go func() {
+			<-time.After(time.Second)
+			data := json.RawMessage(`{"profile_id":"profile-1","customer_request":{"id":"ID","state":"EXPIRED"}}`)
+			_ = inbox.Deliver(t.Context(), &passfort.WebhookEvent{Event: "customer_request_changed", Data: data})
+		}()
+		got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{Inbox: inbox, MinInterval: time.Hour, MaxInterval: time.Hour})
+		require.NoError(t, err)
+		require.Equal(t, passfort.CustomerRequestStateExpired, got.State)
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+// inMemory returns a client whose requests a function answers without a network.
+func inMemory(t *testing.T, answer func(http.ResponseWriter)) *passfort.Client {
+	t.Helper()
+	client, err := passfort.New("account-key", passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		answer(w)
+		return w.Result(), nil
+	})}))
+	require.NoError(t, err)
+	return client
+}
