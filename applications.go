@@ -132,6 +132,8 @@ type Application struct {
 	Unknown Unknown `json:"-"`
 }
 
+func (v *Application) identity() string { return v.ID }
+
 // ApplicationStatus is where a product application stands (sheet 2.7). Applied leads to Approved
 // or Rejected, Approved to InReview or Cancelled, InReview to Approved or Cancelled; Rejected and
 // Cancelled are final but for a revert.
@@ -145,19 +147,6 @@ const (
 	ApplicationStatusRejected  ApplicationStatus = "REJECTED"
 	ApplicationStatusCancelled ApplicationStatus = "CANCELLED"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (a ApplicationStatus) Known() bool {
-	switch a {
-	case ApplicationStatusApplied,
-		ApplicationStatusApproved,
-		ApplicationStatusInReview,
-		ApplicationStatusRejected,
-		ApplicationStatusCancelled:
-		return true
-	}
-	return false
-}
 
 // ApplicationFlag says what an application is waiting for; the portal calls it the badge (sheet
 // 2.7). There is one at a time.
@@ -189,25 +178,6 @@ const (
 	// ApplicationFlagWaitingOnEscalation is not explained by the API.
 	ApplicationFlagWaitingOnEscalation ApplicationFlag = "WAITING_ON_ESCALATION"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (a ApplicationFlag) Known() bool {
-	switch a {
-	case ApplicationFlagAutomating,
-		ApplicationFlagDecided,
-		ApplicationFlagRequiresRiskScore,
-		ApplicationFlagRecalculatingRisk,
-		ApplicationFlagWaitingOnCollectionSteps,
-		ApplicationFlagWaitingOnChecks,
-		ApplicationFlagRequiresManualTaskCompletion,
-		ApplicationFlagReadyForDecision,
-		ApplicationFlagRequiresData,
-		ApplicationFlagNearingExpiry,
-		ApplicationFlagWaitingOnEscalation:
-		return true
-	}
-	return false
-}
 
 // Product is a product that profiles apply for.
 type Product struct {
@@ -290,22 +260,6 @@ const (
 	BlockerTypeRejectionOutcome    BlockerType = "REJECTION_OUTCOME"
 	BlockerTypeWaitingOnEscalation BlockerType = "WAITING_ON_ESCALATION"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (b BlockerType) Known() bool {
-	switch b {
-	case BlockerTypeIncompleteTask,
-		BlockerTypeUnresolvedEvent,
-		BlockerTypeSuspendedProfile,
-		BlockerTypeUndeterminedRisk,
-		BlockerTypeRiskScore,
-		BlockerTypeUndeterminedOutcome,
-		BlockerTypeRejectionOutcome,
-		BlockerTypeWaitingOnEscalation:
-		return true
-	}
-	return false
-}
 
 // ApprovalBlocker is one thing that keeps an application from being approved.
 type ApprovalBlocker struct {

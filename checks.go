@@ -313,6 +313,8 @@ type Check struct {
 	Unknown Unknown `json:"-"`
 }
 
+func (v *Check) identity() string { return v.ID }
+
 // Done reports whether the check is complete. States this package does not know are not done.
 func (v *Check) Done() bool { return v.State == CheckStateComplete }
 
@@ -380,41 +382,6 @@ const (
 	CheckTypeAdverseMediaScreen CheckType = "ADVERSE_MEDIA_SCREEN"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (c CheckType) Known() bool {
-	switch c {
-	case CheckTypeIdentityCheck,
-		CheckTypeDocumentVerification,
-		CheckTypeDocumentFetch,
-		CheckTypePEPsAndSanctionsScreen,
-		CheckTypeCRABankAccountVerification,
-		CheckTypeCompanyRegistry,
-		CheckTypeCompanyCharitiesRegistry,
-		CheckTypeCompanyOwnership,
-		CheckTypeCompanyFilings,
-		CheckTypeCompanyFilingPurchase,
-		CheckTypeCompanyPEPsAndSanctionsScreen,
-		CheckTypeCompanyDocumentVerification,
-		CheckTypeIndividualManualForm,
-		CheckTypeCompanyManualForm,
-		CheckTypeDeviceFraudDetection,
-		CheckTypeVisaCheck,
-		CheckTypeFraudScreening,
-		CheckTypeCompanyFraudScreening,
-		CheckTypeCompanyMerchantFraudScreening,
-		CheckTypeGeocoding,
-		CheckTypeCompanyData,
-		CheckTypeDocumentCapture,
-		CheckTypeIndividualCustom,
-		CheckTypeCompanyCustom,
-		CheckTypePEPsScreen,
-		CheckTypeSanctionsScreen,
-		CheckTypeAdverseMediaScreen:
-		return true
-	}
-	return false
-}
-
 // CheckMode says whether running a check waits for its result (sheet 2.8). Empty leaves it to the
 // server: identity checks wait, all others do not.
 type CheckMode string
@@ -425,16 +392,6 @@ const (
 	CheckModeSync  CheckMode = "sync"
 	CheckModeAsync CheckMode = "async"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (c CheckMode) Known() bool {
-	switch c {
-	case CheckModeSync,
-		CheckModeAsync:
-		return true
-	}
-	return false
-}
 
 // CheckState is how far a check has come (sheet 5.3).
 type CheckState string
@@ -448,17 +405,6 @@ const (
 	// CheckStateComplete: decision, result and output are there.
 	CheckStateComplete CheckState = "COMPLETE"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (c CheckState) Known() bool {
-	switch c {
-	case CheckStatePending,
-		CheckStateRunning,
-		CheckStateComplete:
-		return true
-	}
-	return false
-}
 
 // CheckResult is the precise outcome of a check; which values occur depends on its type (sheet
 // 3.5). Branch on the Decision, show the result.
@@ -479,24 +425,6 @@ const (
 	CheckResultOnePlusOne CheckResult = "1+1"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (c CheckResult) Known() bool {
-	switch c {
-	case CheckResultPass,
-		CheckResultFail,
-		CheckResultError,
-		CheckResultRefer,
-		CheckResultPEP,
-		CheckResultSanction,
-		CheckResultMedia,
-		CheckResultPartial,
-		CheckResultTwoPlusTwo,
-		CheckResultOnePlusOne:
-		return true
-	}
-	return false
-}
-
 // Decision is the unified outcome of a check (sheet 3.5). The account's configuration decides
 // which results lead to which decision.
 type Decision string
@@ -510,19 +438,6 @@ const (
 	DecisionError   Decision = "ERROR"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (d Decision) Known() bool {
-	switch d {
-	case DecisionPass,
-		DecisionFail,
-		DecisionPartial,
-		DecisionWarn,
-		DecisionError:
-		return true
-	}
-	return false
-}
-
 // DocumentFetchSource is where a DOCUMENT_FETCH check gets documents from (sheet 2.8).
 type DocumentFetchSource string
 
@@ -533,14 +448,3 @@ const (
 	// DocumentFetchSourceGeneric is newer than 2019.
 	DocumentFetchSourceGeneric DocumentFetchSource = "GENERIC"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (d DocumentFetchSource) Known() bool {
-	switch d {
-	case DocumentFetchSourceJumio,
-		DocumentFetchSourceOnfido,
-		DocumentFetchSourceGeneric:
-		return true
-	}
-	return false
-}

@@ -97,22 +97,6 @@ const (
 	CollectionTypeDocumentForTask CollectionType = "DOCUMENT_FOR_TASK"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (c CollectionType) Known() bool {
-	switch c {
-	case CollectionTypeFullName,
-		CollectionTypeDOB,
-		CollectionTypeAddressHistory,
-		CollectionTypeNationality,
-		CollectionTypeDocument,
-		CollectionTypeEmail,
-		CollectionTypePhoneNumber,
-		CollectionTypeDocumentForTask:
-		return true
-	}
-	return false
-}
-
 // DatePrecision is how much of a date a collection step asks for.
 type DatePrecision string
 
@@ -123,14 +107,3 @@ const (
 	// DatePrecisionYearMonthDay is the default.
 	DatePrecisionYearMonthDay DatePrecision = "YEAR_MONTH_DAY"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (d DatePrecision) Known() bool {
-	switch d {
-	case DatePrecisionYear,
-		DatePrecisionYearMonth,
-		DatePrecisionYearMonthDay:
-		return true
-	}
-	return false
-}

@@ -242,17 +242,6 @@ const (
 	CustomerRequestStateExpired CustomerRequestState = "EXPIRED"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (c CustomerRequestState) Known() bool {
-	switch c {
-	case CustomerRequestStateSent,
-		CustomerRequestStateCompleted,
-		CustomerRequestStateExpired:
-		return true
-	}
-	return false
-}
-
 // Terminal reports whether the state is final. States this package does not
 // know are not.
 func (c CustomerRequestState) Terminal() bool {

@@ -95,6 +95,8 @@ type Event struct {
 	Unknown Unknown `json:"-"`
 }
 
+func (v *Event) identity() string { return v.ID }
+
 // Type returns what kind of finding it is, "" if the event has no data. It
 // decides which members of Data there are.
 func (v *Event) Type() EventType {
@@ -172,23 +174,6 @@ const (
 	EventTypeFraudFlag EventType = "FRAUD_FLAG"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (e EventType) Known() bool {
-	switch e {
-	case EventTypePEPFlag,
-		EventTypeSanctionFlag,
-		EventTypeDocumentExpiry,
-		EventTypeTransactionAlert,
-		EventTypeReviewNeeded,
-		EventTypeAdverseMediaFlag,
-		EventTypeReferFlag,
-		EventTypeCheckExpiry,
-		EventTypeFraudFlag:
-		return true
-	}
-	return false
-}
-
 // EventResolution is what was decided about a finding (sheet 2.10).
 type EventResolution string
 
@@ -200,16 +185,3 @@ const (
 	EventResolutionIgnore      EventResolution = "IGNORE"
 	EventResolutionCreatedTask EventResolution = "CREATED_TASK"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (e EventResolution) Known() bool {
-	switch e {
-	case EventResolutionUnresolved,
-		EventResolutionMismatch,
-		EventResolutionMatch,
-		EventResolutionIgnore,
-		EventResolutionCreatedTask:
-		return true
-	}
-	return false
-}

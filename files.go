@@ -99,3 +99,5 @@ type File struct {
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
+
+func (v *File) identity() string { return v.ID }

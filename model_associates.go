@@ -74,27 +74,6 @@ const (
 	AssociatedRolePersonOfSignificantControl AssociatedRole = "PERSON_OF_SIGNIFICANT_CONTROL"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (a AssociatedRole) Known() bool {
-	switch a {
-	case AssociatedRoleAuthorizedPerson,
-		AssociatedRoleUnauthorizedPerson,
-		AssociatedRoleDirector,
-		AssociatedRoleCompanySecretary,
-		AssociatedRoleShareholder,
-		AssociatedRolePartner,
-		AssociatedRoleTrustee,
-		AssociatedRoleBeneficialOwner,
-		AssociatedRoleResignedOfficer,
-		AssociatedRoleOther,
-		AssociatedRoleGlobalUltimateOwner,
-		AssociatedRoleControllingShareholder,
-		AssociatedRolePersonOfSignificantControl:
-		return true
-	}
-	return false
-}
-
 // Shareholding is a number of shares of one class.
 type Shareholding struct {
 	ProviderName string   `json:"provider_name"`
@@ -133,16 +112,6 @@ const (
 	TenureTypeCurrent TenureType = "CURRENT"
 	TenureTypeFormer  TenureType = "FORMER"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (t TenureType) Known() bool {
-	switch t {
-	case TenureTypeCurrent,
-		TenureTypeFormer:
-		return true
-	}
-	return false
-}
 
 // Tenure is the time for which a relationship held.
 type Tenure struct {

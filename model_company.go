@@ -94,18 +94,6 @@ const (
 	TaxIDTypeOther TaxIDType = "OTHER"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (t TaxIDType) Known() bool {
-	switch t {
-	case TaxIDTypeEuroVAT,
-		TaxIDTypeVAT,
-		TaxIDTypeEIN,
-		TaxIDTypeOther:
-		return true
-	}
-	return false
-}
-
 // TaxID is a company's tax number.
 type TaxID struct {
 	TaxIDType TaxIDType `json:"tax_id_type"`
@@ -140,19 +128,6 @@ const (
 	// CompanyAddressTypeTradingAddress was seen on the data provider side.
 	CompanyAddressTypeTradingAddress CompanyAddressType = "trading_address"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (c CompanyAddressType) Known() bool {
-	switch c {
-	case CompanyAddressTypeRegisteredAddress,
-		CompanyAddressTypeBranchAddress,
-		CompanyAddressTypeHeadOfficeAddress,
-		CompanyAddressTypeContactAddress,
-		CompanyAddressTypeTradingAddress:
-		return true
-	}
-	return false
-}
 
 // CompanyAddress is an address of a company. Type may be missing.
 type CompanyAddress struct {
@@ -191,18 +166,6 @@ const (
 	ClassificationTypeOther ClassificationType = "OTHER"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (c ClassificationType) Known() bool {
-	switch c {
-	case ClassificationTypeSIC,
-		ClassificationTypeNACE,
-		ClassificationTypeNAICS,
-		ClassificationTypeOther:
-		return true
-	}
-	return false
-}
-
 // IndustryClassification says what a company does, in a named scheme (sheet 3.3, data provider
 // side).
 type IndustryClassification struct {
@@ -237,20 +200,6 @@ const (
 	OwnershipTypeTrust              OwnershipType = "TRUST"
 	OwnershipTypeOther              OwnershipType = "OTHER"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (o OwnershipType) Known() bool {
-	switch o {
-	case OwnershipTypePartnership,
-		OwnershipTypeCompany,
-		OwnershipTypeSoleProprietorship,
-		OwnershipTypeAssociation,
-		OwnershipTypeTrust,
-		OwnershipTypeOther:
-		return true
-	}
-	return false
-}
 
 // StructuredCompanyType describes a company's legal form independently of the country.
 type StructuredCompanyType struct {
@@ -309,20 +258,6 @@ const (
 	CompanyFieldAddress                CompanyField = "ADDRESS"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (c CompanyField) Known() bool {
-	switch c {
-	case CompanyFieldName,
-		CompanyFieldNumber,
-		CompanyFieldIsActive,
-		CompanyFieldLEI,
-		CompanyFieldCountryOfIncorporation,
-		CompanyFieldAddress:
-		return true
-	}
-	return false
-}
-
 // CompanyFieldResult is the outcome of a CompanyFieldCheck.
 type CompanyFieldResult string
 
@@ -331,16 +266,6 @@ const (
 	CompanyFieldResultMatch    CompanyFieldResult = "MATCH"
 	CompanyFieldResultMismatch CompanyFieldResult = "MISMATCH"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (c CompanyFieldResult) Known() bool {
-	switch c {
-	case CompanyFieldResultMatch,
-		CompanyFieldResultMismatch:
-		return true
-	}
-	return false
-}
 
 // CompanyFieldCheck says whether a field of the collected data agrees with the register (sheet
 // 3.3, data provider side).

@@ -20,6 +20,8 @@ type Document struct {
 	Unknown Unknown `json:"-"`
 }
 
+func (v *Document) identity() string { return v.ID }
+
 // DocumentImage is an uploaded image (sheet 2.5). The portal shows it once a document refers to
 // it.
 type DocumentImage struct {
@@ -45,6 +47,8 @@ type DocumentImage struct {
 	Unknown Unknown `json:"-"`
 }
 
+func (v *DocumentImage) identity() string { return v.ID }
+
 // DocumentCategory is what a document proves, and so how a provider treats it (sheet 3.10).
 type DocumentCategory string
 
@@ -60,23 +64,6 @@ const (
 	DocumentCategoryProofOfBankAccount    DocumentCategory = "PROOF_OF_BANK_ACCOUNT"
 	DocumentCategoryProofOfTaxStatus      DocumentCategory = "PROOF_OF_TAX_STATUS"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (d DocumentCategory) Known() bool {
-	switch d {
-	case DocumentCategoryProofOfIdentity,
-		DocumentCategoryProofOfSourceOfWealth,
-		DocumentCategoryProofOfSourceOfFunds,
-		DocumentCategoryProofOfAddress,
-		DocumentCategorySupporting,
-		DocumentCategoryCompanyFiling,
-		DocumentCategoryDataSummary,
-		DocumentCategoryProofOfBankAccount,
-		DocumentCategoryProofOfTaxStatus:
-		return true
-	}
-	return false
-}
 
 // DocumentType is the kind of a document (sheet 3.10).
 type DocumentType string
@@ -123,50 +110,6 @@ const (
 	DocumentTypeVisa             DocumentType = "VISA"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (d DocumentType) Known() bool {
-	switch d {
-	case DocumentTypePassport,
-		DocumentTypeDrivingLicence,
-		DocumentTypeStateID,
-		DocumentTypeVoterID,
-		DocumentTypeBirthCertificate,
-		DocumentTypeBankStatement,
-		DocumentTypeFaceImage,
-		DocumentTypeUnknown,
-		DocumentTypeCompanyAccounts,
-		DocumentTypeCompanyChangeOfAddress,
-		DocumentTypeAnnualReturn,
-		DocumentTypeConfirmationStatement,
-		DocumentTypeStatementOfCapital,
-		DocumentTypeChangeOfName,
-		DocumentTypeIncorporation,
-		DocumentTypeLiquidation,
-		DocumentTypeMiscellaneous,
-		DocumentTypeMortgage,
-		DocumentTypeChangeOfOfficers,
-		DocumentTypeResolution,
-		DocumentTypeCreditReport,
-		DocumentTypeCreditCheck,
-		DocumentTypeRegisterReport,
-		DocumentTypeRegisterCheck,
-		DocumentTypeDataSummary,
-		DocumentTypeChangeOfPSC,
-		DocumentTypeAdverseMedia,
-		DocumentTypeTax,
-		DocumentTypeBiometricStateID,
-		DocumentTypePassportCard,
-		DocumentTypeHealthcareID,
-		DocumentTypeResidenceID,
-		DocumentTypeResidenceOther,
-		DocumentTypeTaxID,
-		DocumentTypeUtilityBill,
-		DocumentTypeVisa:
-		return true
-	}
-	return false
-}
-
 // ImageType is the side of a document an image shows, or the holder's face (sheet 2.5).
 type ImageType string
 
@@ -176,17 +119,6 @@ const (
 	ImageTypeBack  ImageType = "BACK"
 	ImageTypeFace  ImageType = "FACE"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (i ImageType) Known() bool {
-	switch i {
-	case ImageTypeFront,
-		ImageTypeBack,
-		ImageTypeFace:
-		return true
-	}
-	return false
-}
 
 // DocumentData is what was read from a document (sheet 3.10).
 type DocumentData struct {
@@ -264,25 +196,6 @@ const (
 	DocumentFieldMRZ            DocumentField = "FIELD_MRZ"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (d DocumentField) Known() bool {
-	switch d {
-	case DocumentFieldGivenNames,
-		DocumentFieldFamilyName,
-		DocumentFieldDOB,
-		DocumentFieldNationality,
-		DocumentFieldExpiry,
-		DocumentFieldNumber,
-		DocumentFieldGender,
-		DocumentFieldIssued,
-		DocumentFieldAddress,
-		DocumentFieldIssuingCountry,
-		DocumentFieldMRZ:
-		return true
-	}
-	return false
-}
-
 // DocumentFieldResult is the outcome of a DocumentFieldCheck.
 type DocumentFieldResult string
 
@@ -292,17 +205,6 @@ const (
 	DocumentFieldResultInvalid   DocumentFieldResult = "CHECK_INVALID"
 	DocumentFieldResultValid     DocumentFieldResult = "CHECK_VALID"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (d DocumentFieldResult) Known() bool {
-	switch d {
-	case DocumentFieldResultUncertain,
-		DocumentFieldResultInvalid,
-		DocumentFieldResultValid:
-		return true
-	}
-	return false
-}
 
 // DocumentFieldCheck says whether a field of a document is valid.
 type DocumentFieldCheck struct {
@@ -333,16 +235,6 @@ const (
 	DocumentFileTypeLiveVideo  DocumentFileType = "LIVE_VIDEO"
 	DocumentFileTypeVideoFrame DocumentFileType = "VIDEO_FRAME"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (d DocumentFileType) Known() bool {
-	switch d {
-	case DocumentFileTypeLiveVideo,
-		DocumentFileTypeVideoFrame:
-		return true
-	}
-	return false
-}
 
 // DocumentFile is a file that belongs to a document besides its images (sheet 3.10, newer than
 // 2019).

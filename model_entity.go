@@ -78,16 +78,6 @@ const (
 	EntityTypeCompany    EntityType = "COMPANY"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (e EntityType) Known() bool {
-	switch e {
-	case EntityTypeIndividual,
-		EntityTypeCompany:
-		return true
-	}
-	return false
-}
-
 // Role says what a profile is: a customer, or an associate of a company customer (sheet 3.1). It
 // is set on creation and never changes.
 type Role string
@@ -99,18 +89,6 @@ const (
 	RoleCompanyCustomer      Role = "COMPANY_CUSTOMER"
 	RoleCompanyAssociated    Role = "COMPANY_ASSOCIATED"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (r Role) Known() bool {
-	switch r {
-	case RoleIndividualCustomer,
-		RoleIndividualAssociated,
-		RoleCompanyCustomer,
-		RoleCompanyAssociated:
-		return true
-	}
-	return false
-}
 
 // ExternalRefs holds references of a customer at data providers (sheet 3.3).
 type ExternalRefs struct {
@@ -142,15 +120,6 @@ type FraudDatabase string
 const (
 	FraudDatabaseCIFAS FraudDatabase = "CIFAS"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (f FraudDatabase) Known() bool {
-	switch f {
-	case FraudDatabaseCIFAS:
-		return true
-	}
-	return false
-}
 
 // FraudDetection is the outcome of a search in a fraud database (sheet 3.3, newer than 2019).
 type FraudDetection struct {
@@ -243,13 +212,3 @@ const (
 	// AddressTypeStructured has the address in parts.
 	AddressTypeStructured AddressType = "STRUCTURED"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (a AddressType) Known() bool {
-	switch a {
-	case AddressTypeFreeform,
-		AddressTypeStructured:
-		return true
-	}
-	return false
-}

@@ -51,19 +51,6 @@ const (
 	DatabaseTypeAlert   DatabaseType = "ALERT"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (d DatabaseType) Known() bool {
-	switch d {
-	case DatabaseTypeCivil,
-		DatabaseTypeCredit,
-		DatabaseTypeMortality,
-		DatabaseTypeIgnored,
-		DatabaseTypeAlert:
-		return true
-	}
-	return false
-}
-
 // MatchedField is a field that agreed with a database.
 type MatchedField string
 
@@ -77,20 +64,6 @@ const (
 	MatchedFieldIdentityNumber       MatchedField = "IDENTITY_NUMBER"
 	MatchedFieldIdentityNumberSuffix MatchedField = "IDENTITY_NUMBER_SUFFIX"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (m MatchedField) Known() bool {
-	switch m {
-	case MatchedFieldForename,
-		MatchedFieldSurname,
-		MatchedFieldAddress,
-		MatchedFieldDOB,
-		MatchedFieldIdentityNumber,
-		MatchedFieldIdentityNumberSuffix:
-		return true
-	}
-	return false
-}
 
 // ElectronicIDMatch is a find of a person in one database.
 type ElectronicIDMatch struct {
@@ -198,18 +171,6 @@ const (
 	BankAccountCommentTypeWarning  BankAccountCommentType = "WARNING"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (b BankAccountCommentType) Known() bool {
-	switch b {
-	case BankAccountCommentTypeComment,
-		BankAccountCommentTypeMatch,
-		BankAccountCommentTypeMismatch,
-		BankAccountCommentTypeWarning:
-		return true
-	}
-	return false
-}
-
 // BankAccountComponent is the part of a bank account a comment is about.
 type BankAccountComponent string
 
@@ -218,16 +179,6 @@ const (
 	BankAccountComponentUKSortCode      BankAccountComponent = "UK_SORT_CODE"
 	BankAccountComponentUKAccountNumber BankAccountComponent = "UK_ACCOUNT_NUMBER"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (b BankAccountComponent) Known() bool {
-	switch b {
-	case BankAccountComponentUKSortCode,
-		BankAccountComponentUKAccountNumber:
-		return true
-	}
-	return false
-}
 
 // BankAccountComment is a remark of the provider on a bank account.
 type BankAccountComment struct {
@@ -254,15 +205,6 @@ type BankAccountType string
 const (
 	BankAccountTypeUKAccount BankAccountType = "UK_ACCOUNT"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (b BankAccountType) Known() bool {
-	switch b {
-	case BankAccountTypeUKAccount:
-		return true
-	}
-	return false
-}
 
 // BankAccount is a bank account (sheet 3.5).
 type BankAccount struct {

@@ -39,16 +39,6 @@ const (
 	GenderFemale Gender = "F"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (g Gender) Known() bool {
-	switch g {
-	case GenderMale,
-		GenderFemale:
-		return true
-	}
-	return false
-}
-
 // ContactDetails are a person's phone number and email address (sheet 3.3).
 type ContactDetails struct {
 	PhoneNumber string `json:"phone_number"`
@@ -72,21 +62,6 @@ const (
 	ContinentSouthAmerica Continent = "SA"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (c Continent) Known() bool {
-	switch c {
-	case ContinentAfrica,
-		ContinentAntarctica,
-		ContinentAsia,
-		ContinentEurope,
-		ContinentNorthAmerica,
-		ContinentOceania,
-		ContinentSouthAmerica:
-		return true
-	}
-	return false
-}
-
 // ProxyType is the kind of proxy an IP address belongs to.
 type ProxyType string
 
@@ -94,15 +69,6 @@ type ProxyType string
 const (
 	ProxyTypeAnonymous ProxyType = "ANONYMOUS"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (p ProxyType) Known() bool {
-	switch p {
-	case ProxyTypeAnonymous:
-		return true
-	}
-	return false
-}
 
 // IPLocation is an IP address and where the server located it (sheet 3.3). Only IPAddress is yours
 // to send.

@@ -883,3 +883,854 @@ func (v WhoAmI) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *WhoAmI) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// Known reports whether this version of the package has a constant for the value.
+func (a AddressType) Known() bool {
+	switch a {
+	case AddressTypeFreeform,
+		AddressTypeStructured:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (a ApplicationFlag) Known() bool {
+	switch a {
+	case ApplicationFlagAutomating,
+		ApplicationFlagDecided,
+		ApplicationFlagRequiresRiskScore,
+		ApplicationFlagRecalculatingRisk,
+		ApplicationFlagWaitingOnCollectionSteps,
+		ApplicationFlagWaitingOnChecks,
+		ApplicationFlagRequiresManualTaskCompletion,
+		ApplicationFlagReadyForDecision,
+		ApplicationFlagRequiresData,
+		ApplicationFlagNearingExpiry,
+		ApplicationFlagWaitingOnEscalation:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (a ApplicationStatus) Known() bool {
+	switch a {
+	case ApplicationStatusApplied,
+		ApplicationStatusApproved,
+		ApplicationStatusInReview,
+		ApplicationStatusRejected,
+		ApplicationStatusCancelled:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (a AssociatedRole) Known() bool {
+	switch a {
+	case AssociatedRoleAuthorizedPerson,
+		AssociatedRoleUnauthorizedPerson,
+		AssociatedRoleDirector,
+		AssociatedRoleCompanySecretary,
+		AssociatedRoleShareholder,
+		AssociatedRolePartner,
+		AssociatedRoleTrustee,
+		AssociatedRoleBeneficialOwner,
+		AssociatedRoleResignedOfficer,
+		AssociatedRoleOther,
+		AssociatedRoleGlobalUltimateOwner,
+		AssociatedRoleControllingShareholder,
+		AssociatedRolePersonOfSignificantControl:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (a AuditAction) Known() bool {
+	switch a {
+	case AuditActionAddedATag,
+		AuditActionAddedATask,
+		AuditActionAddedProduct,
+		AuditActionAttachFile,
+		AuditActionAutoDecision,
+		AuditActionRiskAutoRejectApplication,
+		AuditActionComment,
+		AuditActionCompletedATask,
+		AuditActionCompletedStage,
+		AuditActionCreatedProfile,
+		AuditActionDownloadAuditFile,
+		AuditActionDownloadAuditReport,
+		AuditActionDownloadedADocument,
+		AuditActionEventResolution,
+		AuditActionInstructedCheck,
+		AuditActionLinkedProfile,
+		AuditActionManualDecision,
+		AuditActionProfileApplicationStatusChanged,
+		AuditActionRemovedATag,
+		AuditActionReplaceCollectedData,
+		AuditActionRequestedData,
+		AuditActionRevertDecision,
+		AuditActionSanctionsFalsePositive,
+		AuditActionSubmittedData,
+		AuditActionUncompletedATask,
+		AuditActionUnlinkedProfile,
+		AuditActionUpdatedCheck,
+		AuditActionUploadedADocument,
+		AuditActionView,
+		AuditActionViewedProfile,
+		AuditActionEventBulkResolution,
+		AuditActionAddedATaskNote,
+		AuditActionDeletedATaskNote,
+		AuditActionAddedAFile,
+		AuditActionApplicationAssignmentCreated,
+		AuditActionApplicationAssignmentDeleted,
+		AuditActionApplicationAssignmentReassigned,
+		AuditActionCommentDeleted,
+		AuditActionAddedEvent,
+		AuditActionProfileStatusChanged,
+		AuditActionSanctionsWhitelist,
+		AuditActionOriginProfileChanged,
+		AuditActionAffiliateAdded,
+		AuditActionAffiliateRemoved:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (b BankAccountCommentType) Known() bool {
+	switch b {
+	case BankAccountCommentTypeComment,
+		BankAccountCommentTypeMatch,
+		BankAccountCommentTypeMismatch,
+		BankAccountCommentTypeWarning:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (b BankAccountComponent) Known() bool {
+	switch b {
+	case BankAccountComponentUKSortCode,
+		BankAccountComponentUKAccountNumber:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (b BankAccountType) Known() bool {
+	switch b {
+	case BankAccountTypeUKAccount:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (b BlockerType) Known() bool {
+	switch b {
+	case BlockerTypeIncompleteTask,
+		BlockerTypeUnresolvedEvent,
+		BlockerTypeSuspendedProfile,
+		BlockerTypeUndeterminedRisk,
+		BlockerTypeRiskScore,
+		BlockerTypeUndeterminedOutcome,
+		BlockerTypeRejectionOutcome,
+		BlockerTypeWaitingOnEscalation:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c Capability) Known() bool {
+	switch c {
+	case CapabilityRoot,
+		CapabilityEditProfile,
+		CapabilityReadProfile,
+		CapabilityCreateProfile,
+		CapabilityDeleteProfile,
+		CapabilityCreateRole,
+		CapabilityEditRole,
+		CapabilityDeleteRole,
+		CapabilityEditProfileCollectedData,
+		CapabilityReadProfileCollectedData,
+		CapabilityReadProfileCollectionSteps,
+		CapabilityEditProfileCollectionSteps,
+		CapabilityEditDocumentImage,
+		CapabilityReadDocumentImage,
+		CapabilityUploadDocumentImage,
+		CapabilityPurchaseFilingDocument,
+		CapabilityCreateTaskNote,
+		CapabilityDeleteTaskNote,
+		CapabilityCustomAuthorNote,
+		CapabilityAssignProductApplication,
+		CapabilityReadProductApplication,
+		CapabilityCreateProductApplication,
+		CapabilityEditProductApplicationStatus,
+		CapabilityCreateProfileTask,
+		CapabilityEditConversation,
+		CapabilityRunCheck,
+		CapabilityCreateProfileTag,
+		CapabilityDeleteProfileTag,
+		CapabilityReadTask,
+		CapabilityEditTaskCompletionStatus,
+		CapabilityManagePEPAndSanctionsMatches,
+		CapabilitySearch,
+		CapabilityCreateUser,
+		CapabilityViewUsers,
+		CapabilityViewUser,
+		CapabilityEditUser,
+		CapabilityEditUserRole,
+		CapabilityEditUserPassword,
+		CapabilityEditUserFilterSets,
+		CapabilityViewApplication,
+		CapabilityEditPayment,
+		CapabilityViewConfig,
+		CapabilityEditConfig,
+		CapabilityViewConfigCredentials,
+		CapabilityViewReport,
+		CapabilityCreateReport,
+		CapabilityDeleteReport,
+		CapabilityEditReport,
+		CapabilityDataExport,
+		CapabilityCreateCustomerRequest:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CategoryGroupOperator) Known() bool {
+	switch c {
+	case CategoryGroupOperatorMax,
+		CategoryGroupOperatorMin,
+		CategoryGroupOperatorMean,
+		CategoryGroupOperatorSum:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CheckMode) Known() bool {
+	switch c {
+	case CheckModeSync,
+		CheckModeAsync:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CheckResult) Known() bool {
+	switch c {
+	case CheckResultPass,
+		CheckResultFail,
+		CheckResultError,
+		CheckResultRefer,
+		CheckResultPEP,
+		CheckResultSanction,
+		CheckResultMedia,
+		CheckResultPartial,
+		CheckResultTwoPlusTwo,
+		CheckResultOnePlusOne:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CheckState) Known() bool {
+	switch c {
+	case CheckStatePending,
+		CheckStateRunning,
+		CheckStateComplete:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CheckType) Known() bool {
+	switch c {
+	case CheckTypeIdentityCheck,
+		CheckTypeDocumentVerification,
+		CheckTypeDocumentFetch,
+		CheckTypePEPsAndSanctionsScreen,
+		CheckTypeCRABankAccountVerification,
+		CheckTypeCompanyRegistry,
+		CheckTypeCompanyCharitiesRegistry,
+		CheckTypeCompanyOwnership,
+		CheckTypeCompanyFilings,
+		CheckTypeCompanyFilingPurchase,
+		CheckTypeCompanyPEPsAndSanctionsScreen,
+		CheckTypeCompanyDocumentVerification,
+		CheckTypeIndividualManualForm,
+		CheckTypeCompanyManualForm,
+		CheckTypeDeviceFraudDetection,
+		CheckTypeVisaCheck,
+		CheckTypeFraudScreening,
+		CheckTypeCompanyFraudScreening,
+		CheckTypeCompanyMerchantFraudScreening,
+		CheckTypeGeocoding,
+		CheckTypeCompanyData,
+		CheckTypeDocumentCapture,
+		CheckTypeIndividualCustom,
+		CheckTypeCompanyCustom,
+		CheckTypePEPsScreen,
+		CheckTypeSanctionsScreen,
+		CheckTypeAdverseMediaScreen:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c ClassificationType) Known() bool {
+	switch c {
+	case ClassificationTypeSIC,
+		ClassificationTypeNACE,
+		ClassificationTypeNAICS,
+		ClassificationTypeOther:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CollectionType) Known() bool {
+	switch c {
+	case CollectionTypeFullName,
+		CollectionTypeDOB,
+		CollectionTypeAddressHistory,
+		CollectionTypeNationality,
+		CollectionTypeDocument,
+		CollectionTypeEmail,
+		CollectionTypePhoneNumber,
+		CollectionTypeDocumentForTask:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CompanyAddressType) Known() bool {
+	switch c {
+	case CompanyAddressTypeRegisteredAddress,
+		CompanyAddressTypeBranchAddress,
+		CompanyAddressTypeHeadOfficeAddress,
+		CompanyAddressTypeContactAddress,
+		CompanyAddressTypeTradingAddress:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CompanyField) Known() bool {
+	switch c {
+	case CompanyFieldName,
+		CompanyFieldNumber,
+		CompanyFieldIsActive,
+		CompanyFieldLEI,
+		CompanyFieldCountryOfIncorporation,
+		CompanyFieldAddress:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CompanyFieldResult) Known() bool {
+	switch c {
+	case CompanyFieldResultMatch,
+		CompanyFieldResultMismatch:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c Continent) Known() bool {
+	switch c {
+	case ContinentAfrica,
+		ContinentAntarctica,
+		ContinentAsia,
+		ContinentEurope,
+		ContinentNorthAmerica,
+		ContinentOceania,
+		ContinentSouthAmerica:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (c CustomerRequestState) Known() bool {
+	switch c {
+	case CustomerRequestStateSent,
+		CustomerRequestStateCompleted,
+		CustomerRequestStateExpired:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DatabaseType) Known() bool {
+	switch d {
+	case DatabaseTypeCivil,
+		DatabaseTypeCredit,
+		DatabaseTypeMortality,
+		DatabaseTypeIgnored,
+		DatabaseTypeAlert:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DatePrecision) Known() bool {
+	switch d {
+	case DatePrecisionYear,
+		DatePrecisionYearMonth,
+		DatePrecisionYearMonthDay:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d Decision) Known() bool {
+	switch d {
+	case DecisionPass,
+		DecisionFail,
+		DecisionPartial,
+		DecisionWarn,
+		DecisionError:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentCategory) Known() bool {
+	switch d {
+	case DocumentCategoryProofOfIdentity,
+		DocumentCategoryProofOfSourceOfWealth,
+		DocumentCategoryProofOfSourceOfFunds,
+		DocumentCategoryProofOfAddress,
+		DocumentCategorySupporting,
+		DocumentCategoryCompanyFiling,
+		DocumentCategoryDataSummary,
+		DocumentCategoryProofOfBankAccount,
+		DocumentCategoryProofOfTaxStatus:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentFetchSource) Known() bool {
+	switch d {
+	case DocumentFetchSourceJumio,
+		DocumentFetchSourceOnfido,
+		DocumentFetchSourceGeneric:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentField) Known() bool {
+	switch d {
+	case DocumentFieldGivenNames,
+		DocumentFieldFamilyName,
+		DocumentFieldDOB,
+		DocumentFieldNationality,
+		DocumentFieldExpiry,
+		DocumentFieldNumber,
+		DocumentFieldGender,
+		DocumentFieldIssued,
+		DocumentFieldAddress,
+		DocumentFieldIssuingCountry,
+		DocumentFieldMRZ:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentFieldResult) Known() bool {
+	switch d {
+	case DocumentFieldResultUncertain,
+		DocumentFieldResultInvalid,
+		DocumentFieldResultValid:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentFileType) Known() bool {
+	switch d {
+	case DocumentFileTypeLiveVideo,
+		DocumentFileTypeVideoFrame:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (d DocumentType) Known() bool {
+	switch d {
+	case DocumentTypePassport,
+		DocumentTypeDrivingLicence,
+		DocumentTypeStateID,
+		DocumentTypeVoterID,
+		DocumentTypeBirthCertificate,
+		DocumentTypeBankStatement,
+		DocumentTypeFaceImage,
+		DocumentTypeUnknown,
+		DocumentTypeCompanyAccounts,
+		DocumentTypeCompanyChangeOfAddress,
+		DocumentTypeAnnualReturn,
+		DocumentTypeConfirmationStatement,
+		DocumentTypeStatementOfCapital,
+		DocumentTypeChangeOfName,
+		DocumentTypeIncorporation,
+		DocumentTypeLiquidation,
+		DocumentTypeMiscellaneous,
+		DocumentTypeMortgage,
+		DocumentTypeChangeOfOfficers,
+		DocumentTypeResolution,
+		DocumentTypeCreditReport,
+		DocumentTypeCreditCheck,
+		DocumentTypeRegisterReport,
+		DocumentTypeRegisterCheck,
+		DocumentTypeDataSummary,
+		DocumentTypeChangeOfPSC,
+		DocumentTypeAdverseMedia,
+		DocumentTypeTax,
+		DocumentTypeBiometricStateID,
+		DocumentTypePassportCard,
+		DocumentTypeHealthcareID,
+		DocumentTypeResidenceID,
+		DocumentTypeResidenceOther,
+		DocumentTypeTaxID,
+		DocumentTypeUtilityBill,
+		DocumentTypeVisa:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EntityType) Known() bool {
+	switch e {
+	case EntityTypeIndividual,
+		EntityTypeCompany:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventResolution) Known() bool {
+	switch e {
+	case EventResolutionUnresolved,
+		EventResolutionMismatch,
+		EventResolutionMatch,
+		EventResolutionIgnore,
+		EventResolutionCreatedTask:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (e EventType) Known() bool {
+	switch e {
+	case EventTypePEPFlag,
+		EventTypeSanctionFlag,
+		EventTypeDocumentExpiry,
+		EventTypeTransactionAlert,
+		EventTypeReviewNeeded,
+		EventTypeAdverseMediaFlag,
+		EventTypeReferFlag,
+		EventTypeCheckExpiry,
+		EventTypeFraudFlag:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (f FraudDatabase) Known() bool {
+	switch f {
+	case FraudDatabaseCIFAS:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (g Gender) Known() bool {
+	switch g {
+	case GenderMale,
+		GenderFemale:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (i ImageType) Known() bool {
+	switch i {
+	case ImageTypeFront,
+		ImageTypeBack,
+		ImageTypeFace:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (m MatchCountryType) Known() bool {
+	switch m {
+	case MatchCountryTypeAffiliation,
+		MatchCountryTypeCitizenship,
+		MatchCountryTypeCurrentOwnership,
+		MatchCountryTypeOwnership,
+		MatchCountryTypeJurisdiction,
+		MatchCountryTypeRegistration,
+		MatchCountryTypeAllegation,
+		MatchCountryTypeResidence,
+		MatchCountryTypeRisk,
+		MatchCountryTypeFormerlySanctioned,
+		MatchCountryTypeSanctioned,
+		MatchCountryTypeNationality:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (m MatchDateType) Known() bool {
+	switch m {
+	case MatchDateTypeDOB,
+		MatchDateTypeDeceased,
+		MatchDateTypeEndOfPEP,
+		MatchDateTypeEndOfRCAToPEP:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (m MatchedField) Known() bool {
+	switch m {
+	case MatchedFieldForename,
+		MatchedFieldSurname,
+		MatchedFieldAddress,
+		MatchedFieldDOB,
+		MatchedFieldIdentityNumber,
+		MatchedFieldIdentityNumberSuffix:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (o OwnershipType) Known() bool {
+	switch o {
+	case OwnershipTypePartnership,
+		OwnershipTypeCompany,
+		OwnershipTypeSoleProprietorship,
+		OwnershipTypeAssociation,
+		OwnershipTypeTrust,
+		OwnershipTypeOther:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (p ProfileCategory) Known() bool {
+	switch p {
+	case ProfileCategoryCustomer,
+		ProfileCategoryPreviousCustomer,
+		ProfileCategoryApplicant,
+		ProfileCategoryInactiveApplicant:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (p ProfileStatus) Known() bool {
+	switch p {
+	case ProfileStatusNormal,
+		ProfileStatusSuspended,
+		ProfileStatusBanned:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (p ProxyType) Known() bool {
+	switch p {
+	case ProxyTypeAnonymous:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (r RiskCategory) Known() bool {
+	switch r {
+	case RiskCategoryLow,
+		RiskCategoryMedium,
+		RiskCategoryHigh,
+		RiskCategoryUndetermined:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (r Role) Known() bool {
+	switch r {
+	case RoleIndividualCustomer,
+		RoleIndividualAssociated,
+		RoleCompanyCustomer,
+		RoleCompanyAssociated:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (s ScreeningFlagType) Known() bool {
+	switch s {
+	case ScreeningFlagTypePEP,
+		ScreeningFlagTypeSanction,
+		ScreeningFlagTypeAdverseMedia,
+		ScreeningFlagTypeRefer:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (s ScreeningHitStatus) Known() bool {
+	switch s {
+	case ScreeningHitStatusMatch,
+		ScreeningHitStatusMismatch,
+		ScreeningHitStatusUnresolved:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (t TaskExpiryReason) Known() bool {
+	switch t {
+	case TaskExpiryReasonCheckExpired,
+		TaskExpiryReasonProfileDeactivated,
+		TaskExpiryReasonNewTaskVersion,
+		TaskExpiryReasonExpiryPeriodEnded:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (t TaskState) Known() bool {
+	switch t {
+	case TaskStateIncomplete,
+		TaskStateCompletedPass,
+		TaskStateCompletedFail:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (t TaskType) Known() bool {
+	switch t {
+	case TaskTypeIndividualVerifyIdentity,
+		TaskTypeIndividualVerifyAddress,
+		TaskTypeIndividualVerifySourceOfFunds,
+		TaskTypeIndividualAssessMediaAndPoliticalAndSanctionsExposure,
+		TaskTypeIndividualAssessPoliticalAndSanctionsExposure,
+		TaskTypeIndividualAssessPoliticalExposure,
+		TaskTypeIndividualAssessSanctionsExposure,
+		TaskTypeIndividualVerifyBankAccount,
+		TaskTypeIndividualManualTask,
+		TaskTypeCompanyVerifyIdentity,
+		TaskTypeCompanyVerifyCharity,
+		TaskTypeCompanyIdentifyAuthorizedPersons,
+		TaskTypeCompanyIdentifyOfficers,
+		TaskTypeCompanyIdentifyTrustees,
+		TaskTypeCompanyIdentifyBeneficialOwners,
+		TaskTypeCompanyReviewFilings,
+		TaskTypeCompanyAssessSanctionsExposure,
+		TaskTypeCompanyAssessMediaExposure,
+		TaskTypeCompanyAssessMediaAndSanctionsExposure,
+		TaskTypeCompanyManualTask,
+		TaskTypeCompanyVerifyBankAccount,
+		TaskTypeCompanyVerifyTaxStatus,
+		TaskTypeIndividualVerifyImmigrationStatus,
+		TaskTypeIndividualAssessDeviceReputation,
+		TaskTypeIndividualFraudScreening,
+		TaskTypeIndividualVerifyTaxStatus,
+		TaskTypeCompanyVerifyAddress,
+		TaskTypeCompanyAssessFinancials,
+		TaskTypeCompanyFraudScreening,
+		TaskTypeCompanyMerchantFraudScreening,
+		TaskTypeCompanyAssessOwnership,
+		TaskTypeCompanyAssessWebsiteContent,
+		TaskTypeCompanyIdentifyAuthorisedPersons:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (t TaxIDType) Known() bool {
+	switch t {
+	case TaxIDTypeEuroVAT,
+		TaxIDTypeVAT,
+		TaxIDTypeEIN,
+		TaxIDTypeOther:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (t TenureType) Known() bool {
+	switch t {
+	case TenureTypeCurrent,
+		TenureTypeFormer:
+		return true
+	}
+	return false
+}
+
+// Known reports whether this version of the package has a constant for the value.
+func (v VisaEntitlement) Known() bool {
+	switch v {
+	case VisaEntitlementWork,
+		VisaEntitlementStudy:
+		return true
+	}
+	return false
+}

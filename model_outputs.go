@@ -246,16 +246,6 @@ const (
 	VisaEntitlementStudy VisaEntitlement = "STUDY"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (v VisaEntitlement) Known() bool {
-	switch v {
-	case VisaEntitlementWork,
-		VisaEntitlementStudy:
-		return true
-	}
-	return false
-}
-
 // Visa is a right to stay in a country.
 type Visa struct {
 	// CountryCode is an alpha-3 code.

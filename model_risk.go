@@ -35,18 +35,6 @@ const (
 	RiskCategoryUndetermined RiskCategory = "UNDETERMINED"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (r RiskCategory) Known() bool {
-	switch r {
-	case RiskCategoryLow,
-		RiskCategoryMedium,
-		RiskCategoryHigh,
-		RiskCategoryUndetermined:
-		return true
-	}
-	return false
-}
-
 // InheritedRisk names the profile at the top from which a risk was inherited.
 type InheritedRisk struct {
 	TopParentName string `json:"top_parent_name"`
@@ -108,18 +96,6 @@ const (
 	CategoryGroupOperatorMean CategoryGroupOperator = "MEAN"
 	CategoryGroupOperatorSum  CategoryGroupOperator = "SUM"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (c CategoryGroupOperator) Known() bool {
-	switch c {
-	case CategoryGroupOperatorMax,
-		CategoryGroupOperatorMin,
-		CategoryGroupOperatorMean,
-		CategoryGroupOperatorSum:
-		return true
-	}
-	return false
-}
 
 // CategoryGroup combines categories of the newer risk model (sheet 3.8). No known operation
 // returns it.

@@ -224,18 +224,6 @@ const (
 	MatchDateTypeEndOfRCAToPEP MatchDateType = "END_OF_RCA_TO_PEP"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (m MatchDateType) Known() bool {
-	switch m {
-	case MatchDateTypeDOB,
-		MatchDateTypeDeceased,
-		MatchDateTypeEndOfPEP,
-		MatchDateTypeEndOfRCAToPEP:
-		return true
-	}
-	return false
-}
-
 // MatchDate is a date of a match, with its meaning (sheet 3.6, newer than 2019).
 type MatchDate struct {
 	Type MatchDateType `json:"type"`
@@ -265,26 +253,6 @@ const (
 	MatchCountryTypeNationality        MatchCountryType = "NATIONALITY"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (m MatchCountryType) Known() bool {
-	switch m {
-	case MatchCountryTypeAffiliation,
-		MatchCountryTypeCitizenship,
-		MatchCountryTypeCurrentOwnership,
-		MatchCountryTypeOwnership,
-		MatchCountryTypeJurisdiction,
-		MatchCountryTypeRegistration,
-		MatchCountryTypeAllegation,
-		MatchCountryTypeResidence,
-		MatchCountryTypeRisk,
-		MatchCountryTypeFormerlySanctioned,
-		MatchCountryTypeSanctioned,
-		MatchCountryTypeNationality:
-		return true
-	}
-	return false
-}
-
 // MatchCountry is a country of a match, with its meaning (sheet 3.6, newer than 2019).
 type MatchCountry struct {
 	Type MatchCountryType `json:"type"`
@@ -306,18 +274,6 @@ const (
 	ScreeningFlagTypeRefer        ScreeningFlagType = "REFER"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (s ScreeningFlagType) Known() bool {
-	switch s {
-	case ScreeningFlagTypePEP,
-		ScreeningFlagTypeSanction,
-		ScreeningFlagTypeAdverseMedia,
-		ScreeningFlagTypeRefer:
-		return true
-	}
-	return false
-}
-
 // ScreeningHitStatus is the decision on a screening hit.
 type ScreeningHitStatus string
 
@@ -327,17 +283,6 @@ const (
 	ScreeningHitStatusMismatch   ScreeningHitStatus = "MISMATCH"
 	ScreeningHitStatusUnresolved ScreeningHitStatus = "UNRESOLVED"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (s ScreeningHitStatus) Known() bool {
-	switch s {
-	case ScreeningHitStatusMatch,
-		ScreeningHitStatusMismatch,
-		ScreeningHitStatusUnresolved:
-		return true
-	}
-	return false
-}
 
 // ScreeningHit is the newer form of a screening result (sheet 3.6, data provider side).
 type ScreeningHit struct {

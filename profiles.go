@@ -213,6 +213,8 @@ type Profile struct {
 	Unknown Unknown `json:"-"`
 }
 
+func (v *Profile) identity() string { return v.ID }
+
 // ProfilePage is one page of profiles (sheet 2.2).
 type ProfilePage struct {
 	// Count is the number of matches on all pages.
@@ -243,17 +245,6 @@ const (
 	ProfileStatusBanned    ProfileStatus = "BANNED"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (p ProfileStatus) Known() bool {
-	switch p {
-	case ProfileStatusNormal,
-		ProfileStatusSuspended,
-		ProfileStatusBanned:
-		return true
-	}
-	return false
-}
-
 // ProfileCategory says how far a profile has come (sheet 3.1). Profiles can be listed by it.
 type ProfileCategory string
 
@@ -264,18 +255,6 @@ const (
 	ProfileCategoryApplicant         ProfileCategory = "APPLICANT"
 	ProfileCategoryInactiveApplicant ProfileCategory = "INACTIVE_APPLICANT"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (p ProfileCategory) Known() bool {
-	switch p {
-	case ProfileCategoryCustomer,
-		ProfileCategoryPreviousCustomer,
-		ProfileCategoryApplicant,
-		ProfileCategoryInactiveApplicant:
-		return true
-	}
-	return false
-}
 
 // TaskProgress counts the tasks of a profile.
 type TaskProgress struct {
@@ -354,61 +333,3 @@ const (
 	CapabilityDataExport            Capability = "DATA_EXPORT"
 	CapabilityCreateCustomerRequest Capability = "CREATE_CUSTOMER_REQUEST"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (c Capability) Known() bool {
-	switch c {
-	case CapabilityRoot,
-		CapabilityEditProfile,
-		CapabilityReadProfile,
-		CapabilityCreateProfile,
-		CapabilityDeleteProfile,
-		CapabilityCreateRole,
-		CapabilityEditRole,
-		CapabilityDeleteRole,
-		CapabilityEditProfileCollectedData,
-		CapabilityReadProfileCollectedData,
-		CapabilityReadProfileCollectionSteps,
-		CapabilityEditProfileCollectionSteps,
-		CapabilityEditDocumentImage,
-		CapabilityReadDocumentImage,
-		CapabilityUploadDocumentImage,
-		CapabilityPurchaseFilingDocument,
-		CapabilityCreateTaskNote,
-		CapabilityDeleteTaskNote,
-		CapabilityCustomAuthorNote,
-		CapabilityAssignProductApplication,
-		CapabilityReadProductApplication,
-		CapabilityCreateProductApplication,
-		CapabilityEditProductApplicationStatus,
-		CapabilityCreateProfileTask,
-		CapabilityEditConversation,
-		CapabilityRunCheck,
-		CapabilityCreateProfileTag,
-		CapabilityDeleteProfileTag,
-		CapabilityReadTask,
-		CapabilityEditTaskCompletionStatus,
-		CapabilityManagePEPAndSanctionsMatches,
-		CapabilitySearch,
-		CapabilityCreateUser,
-		CapabilityViewUsers,
-		CapabilityViewUser,
-		CapabilityEditUser,
-		CapabilityEditUserRole,
-		CapabilityEditUserPassword,
-		CapabilityEditUserFilterSets,
-		CapabilityViewApplication,
-		CapabilityEditPayment,
-		CapabilityViewConfig,
-		CapabilityEditConfig,
-		CapabilityViewConfigCredentials,
-		CapabilityViewReport,
-		CapabilityCreateReport,
-		CapabilityDeleteReport,
-		CapabilityEditReport,
-		CapabilityDataExport,
-		CapabilityCreateCustomerRequest:
-		return true
-	}
-	return false
-}

@@ -233,17 +233,6 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 // it nothing can be done with the resource.
 type identified interface{ identity() string }
 
-func (v *Profile) identity() string       { return v.ID }
-func (v *Application) identity() string   { return v.ID }
-func (v *Check) identity() string         { return v.ID }
-func (v *Task) identity() string          { return v.ID }
-func (v *Note) identity() string          { return v.ID }
-func (v *Event) identity() string         { return v.ID }
-func (v *Tag) identity() string           { return v.ID }
-func (v *File) identity() string          { return v.ID }
-func (v *Document) identity() string      { return v.ID }
-func (v *DocumentImage) identity() string { return v.ID }
-
 // failure returns the error of a call that did not end in a 2xx answer.
 func failure(info CallInfo, op operation, res *transport.Result) *Error {
 	if res.Err == nil && res.Status/100 == 2 {

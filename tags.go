@@ -54,3 +54,5 @@ type Tag struct {
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
+
+func (v *Tag) identity() string { return v.ID }

@@ -154,6 +154,8 @@ type Task struct {
 	Unknown Unknown `json:"-"`
 }
 
+func (v *Task) identity() string { return v.ID }
+
 // TaskVariant is a configured flavour of a task type.
 type TaskVariant struct {
 	ID   string `json:"id"`
@@ -183,6 +185,8 @@ type Note struct {
 	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
+
+func (v *Note) identity() string { return v.ID }
 
 // NoteAttachment is a file that was uploaded and attached to a note.
 type NoteAttachment struct {
@@ -236,47 +240,6 @@ const (
 	TaskTypeCompanyIdentifyAuthorisedPersons TaskType = "COMPANY_IDENTIFY_AUTHORISED_PERSONS"
 )
 
-// Known reports whether this version of the package has a constant for the value.
-func (t TaskType) Known() bool {
-	switch t {
-	case TaskTypeIndividualVerifyIdentity,
-		TaskTypeIndividualVerifyAddress,
-		TaskTypeIndividualVerifySourceOfFunds,
-		TaskTypeIndividualAssessMediaAndPoliticalAndSanctionsExposure,
-		TaskTypeIndividualAssessPoliticalAndSanctionsExposure,
-		TaskTypeIndividualAssessPoliticalExposure,
-		TaskTypeIndividualAssessSanctionsExposure,
-		TaskTypeIndividualVerifyBankAccount,
-		TaskTypeIndividualManualTask,
-		TaskTypeCompanyVerifyIdentity,
-		TaskTypeCompanyVerifyCharity,
-		TaskTypeCompanyIdentifyAuthorizedPersons,
-		TaskTypeCompanyIdentifyOfficers,
-		TaskTypeCompanyIdentifyTrustees,
-		TaskTypeCompanyIdentifyBeneficialOwners,
-		TaskTypeCompanyReviewFilings,
-		TaskTypeCompanyAssessSanctionsExposure,
-		TaskTypeCompanyAssessMediaExposure,
-		TaskTypeCompanyAssessMediaAndSanctionsExposure,
-		TaskTypeCompanyManualTask,
-		TaskTypeCompanyVerifyBankAccount,
-		TaskTypeCompanyVerifyTaxStatus,
-		TaskTypeIndividualVerifyImmigrationStatus,
-		TaskTypeIndividualAssessDeviceReputation,
-		TaskTypeIndividualFraudScreening,
-		TaskTypeIndividualVerifyTaxStatus,
-		TaskTypeCompanyVerifyAddress,
-		TaskTypeCompanyAssessFinancials,
-		TaskTypeCompanyFraudScreening,
-		TaskTypeCompanyMerchantFraudScreening,
-		TaskTypeCompanyAssessOwnership,
-		TaskTypeCompanyAssessWebsiteContent,
-		TaskTypeCompanyIdentifyAuthorisedPersons:
-		return true
-	}
-	return false
-}
-
 // TaskState is whether a task is complete, and how it ended (sheet 2.9).
 type TaskState string
 
@@ -286,17 +249,6 @@ const (
 	TaskStateCompletedPass TaskState = "COMPLETED_PASS"
 	TaskStateCompletedFail TaskState = "COMPLETED_FAIL"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (t TaskState) Known() bool {
-	switch t {
-	case TaskStateIncomplete,
-		TaskStateCompletedPass,
-		TaskStateCompletedFail:
-		return true
-	}
-	return false
-}
 
 // TaskExpiryReason is why a task expired (sheet 3.8).
 type TaskExpiryReason string
@@ -308,15 +260,3 @@ const (
 	TaskExpiryReasonNewTaskVersion     TaskExpiryReason = "NEW_TASK_VERSION"
 	TaskExpiryReasonExpiryPeriodEnded  TaskExpiryReason = "EXPIRY_PERIOD_ENDED"
 )
-
-// Known reports whether this version of the package has a constant for the value.
-func (t TaskExpiryReason) Known() bool {
-	switch t {
-	case TaskExpiryReasonCheckExpired,
-		TaskExpiryReasonProfileDeactivated,
-		TaskExpiryReasonNewTaskVersion,
-		TaskExpiryReasonExpiryPeriodEnded:
-		return true
-	}
-	return false
-}
