@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/passfort-go/passfort/internal/poll"
+	"github.com/passfort-go/passfort/internal/transport"
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
@@ -173,8 +174,12 @@ func (s *CollectedDataService) read(ctx context.Context, profileID string, opts 
 
 func (s *CollectedDataService) write(ctx context.Context, profileID string, body []byte, etag string, overwrite bool, opts []CallOption) (*CollectedData, error) {
 	data := new(CollectedData)
-	got, err := s.road.do(ctx, opCollectedDataReplace, call{
-		args: []string{profileID}, body: json.RawMessage(body), ifMatch: etag, overwrite: overwrite, out: &data.EntityData, opts: opts,
+	op, header := operations[opCollectedDataReplace], http.Header{"If-Match": {etag}}
+	if overwrite {
+		op.class, header = transport.Once, nil
+	}
+	got, err := s.road.send(ctx, op, call{
+		args: []string{profileID}, header: header, body: json.RawMessage(body), out: &data.EntityData, opts: opts,
 	})
 	if err != nil {
 		return nil, err

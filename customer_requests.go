@@ -32,10 +32,11 @@ func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID stri
 	if c.problem == "" {
 		c.body = params.body()
 	}
-	c.check = func(body []byte) (err error) {
-		if out, err = s.decode(opFormsCreateCustomerRequest, body); err != nil {
-			return err
-		}
+	c.accept = func(body []byte) (err error) {
+		out, err = s.decode(opFormsCreateCustomerRequest, body)
+		return err
+	}
+	c.verify = func() error {
 		if out.ID == "" || out.APIKey == "" {
 			return wire.ErrShape
 		}
@@ -54,7 +55,7 @@ func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, op
 	var out *CustomerRequest
 	_, err := s.road.do(ctx, opFormsCustomerRequest, call{
 		args: []string{profileID}, opts: opts,
-		check: func(body []byte) (err error) {
+		accept: func(body []byte) (err error) {
 			out, err = s.decode(opFormsCustomerRequest, body)
 			return err
 		},

@@ -52,7 +52,7 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 	if op.method == http.MethodGet || op.method == http.MethodHead {
 		op.class = transport.Safe
 	}
-	cl := call{query: r.Query, opts: opts, path: "/" + strings.TrimPrefix(r.Path, "/"), header: r.Header}
+	cl := call{query: r.Query, header: r.Header, opts: opts}
 	cl.problem = checkRequest(r)
 	if r.Body != nil && cl.problem == "" {
 		body, err := json.Marshal(r.Body)
@@ -62,13 +62,13 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 		cl.body = json.RawMessage(body)
 	}
 	out := new(T)
-	cl.check = func(body []byte) error {
+	cl.accept = func(body []byte) error {
 		if json.Unmarshal(body, out) != nil {
 			return wire.ErrShape
 		}
 		return nil
 	}
-	if _, err := c.road.send(ctx, op, cl); err != nil {
+	if _, err := c.road.sendTo(ctx, op, "/"+strings.TrimPrefix(r.Path, "/"), cl); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -2,6 +2,7 @@ package passfort
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,19 +47,15 @@ type call struct {
 	// decoded into out, or without an out only looked through for a refusal.
 	consume func(status int, h http.Header, r io.Reader) ([]byte, error)
 
+	// accept decodes a success that is more than its out.
+	accept func(body []byte) error
+
 	// verify finds what is wrong with a decoded success.
 	verify func() error
 
-	// check decodes the answer of a request that is not in the table.
-	check func(body []byte) error
-
-	path   string      // in place of the route's, for such a request
-	header http.Header // added to the SDK's own
-
-	ifMatch   string
-	overwrite bool   // a write without its precondition: never repeated
-	problem   string // bad input that the method found
-	opts      []CallOption
+	header  http.Header // added to the SDK's own
+	problem string      // bad input that the method found
+	opts    []CallOption
 }
 
 // answer is what came back, beside the decoded value.
@@ -73,6 +70,13 @@ func (r *road) do(ctx context.Context, id operationID, c call) (*answer, error) 
 }
 
 func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) {
+	path, problem := expand(op.route, c.args)
+	c.problem = cmp.Or(c.problem, problem)
+	return r.sendTo(ctx, op, path, c)
+}
+
+// sendTo makes one call of a path below the base URL.
+func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*answer, error) {
 	settings := settingsOf(c.opts)
 	began := time.Now()
 	info := CallInfo{Operation: op.name, Method: op.method, Route: op.route}
@@ -82,13 +86,16 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 	if r.observer != nil {
 		ctx = r.observer.CallStarted(ctx, info)
 	}
-	res := r.attempt(ctx, op, c)
+	res := r.attempt(ctx, op, path, c)
 	err := failure(info, op, res)
 	if err == nil && (c.consume == nil || c.out != nil || len(res.Body) > 0) {
 		err = r.decode(info, op, c, res)
 	}
 	if err == nil && c.verify != nil {
-		if cause := c.verify(); cause != nil {
+		switch cause := c.verify(); {
+		case errors.Is(cause, wire.ErrShape):
+			err = unreadable(info, op, res, describe(cause))
+		case cause != nil:
 			err = newError(info, res)
 			err.cause, err.problem = cause, describe(cause)
 		}
@@ -105,17 +112,10 @@ func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) 
 }
 
 // attempt builds the request and gives it to the transport.
-func (r *road) attempt(ctx context.Context, op operation, c call) *transport.Result {
+func (r *road) attempt(ctx context.Context, op operation, path string, c call) *transport.Result {
 	refuse := func(problem string) *transport.Result { return &transport.Result{Err: inputError(problem)} }
 	if c.problem != "" {
 		return refuse(c.problem)
-	}
-	path, problem := c.path, ""
-	if path == "" {
-		path, problem = expand(op.route, c.args)
-	}
-	if problem != "" {
-		return refuse(problem)
 	}
 	values, err := queryOf(c.query)
 	if err != nil {
@@ -138,11 +138,6 @@ func (r *road) attempt(ctx context.Context, op operation, c call) *transport.Res
 	}
 	if tc.Limit == 0 {
 		tc.Limit = attemptLimit
-	}
-	if c.overwrite {
-		tc.Class = transport.Once
-	} else if c.ifMatch != "" {
-		tc.Header["If-Match"] = []string{c.ifMatch}
 	}
 	if problem := checkHeader(tc.Header); problem != "" {
 		return refuse(problem)
@@ -207,8 +202,8 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		err.Outcome = outcomeOf(op, res, OutcomeRejected)
 		return err
 	}
-	if c.check != nil {
-		if err := c.check(body); err != nil {
+	if c.accept != nil {
+		if err := c.accept(body); err != nil {
 			return unreadable(info, op, res, describe(err))
 		}
 		return nil
