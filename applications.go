@@ -12,17 +12,17 @@ type ApplicationsService struct{ road *road }
 // Create applies for a product on behalf of a profile. It is sent once: after
 // ErrOutcomeUnknown look with List before you repeat it.
 func (s *ApplicationsService) Create(ctx context.Context, profileID string, req *ApplicationRequest, opts ...CallOption) (*Application, error) {
-	return result[Application](ctx, s.road, opApplicationsCreate, call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
+	return result[Application](ctx, s.road, "Applications.Create", call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
 }
 
 // Get reads one application of a profile.
 func (s *ApplicationsService) Get(ctx context.Context, profileID, applicationID string, opts ...CallOption) (*Application, error) {
-	return result[Application](ctx, s.road, opApplicationsGet, call{args: []string{profileID, applicationID}, opts: opts})
+	return result[Application](ctx, s.road, "Applications.Get", call{args: []string{profileID, applicationID}, opts: opts})
 }
 
 // List reads all applications of a profile.
 func (s *ApplicationsService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Application, error) {
-	return list[Application](ctx, s.road, opApplicationsList, call{args: []string{profileID}, opts: opts})
+	return list[Application](ctx, s.road, "Applications.List", call{args: []string{profileID}, opts: opts})
 }
 
 // SetStatus decides an application: approve, reject, review or cancel it. The
@@ -37,7 +37,7 @@ func (s *ApplicationsService) SetStatus(ctx context.Context, profileID, applicat
 	body := struct {
 		Status ApplicationStatus `json:"status"`
 	}{status}
-	out, err := result[Application](ctx, s.road, opApplicationsSetStatus, call{
+	out, err := result[Application](ctx, s.road, "Applications.SetStatus", call{
 		args: []string{profileID, applicationID}, problem: missing("status", string(status)), body: &body, opts: opts,
 	})
 	return settle(out, err, func() (*Application, error) { return s.Get(ctx, profileID, applicationID) },
@@ -51,7 +51,7 @@ func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, app
 	body := struct {
 		Comment string `json:"comment"`
 	}{comment}
-	return result[Application](ctx, s.road, opApplicationsRevertDecision, call{args: []string{profileID, applicationID}, body: &body, opts: opts})
+	return result[Application](ctx, s.road, "Applications.RevertDecision", call{args: []string{profileID, applicationID}, body: &body, opts: opts})
 }
 
 // Wait reads the application until the function is content with it, for
@@ -63,7 +63,7 @@ func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, app
 // also returned.
 func (s *ApplicationsService) Wait(ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions, opts ...CallOption) (*Application, error) {
 	if until == nil {
-		return nil, s.road.refuse(opApplicationsGet, "the condition to wait for is nil")
+		return nil, s.road.refuse("Applications.Get", "the condition to wait for is nil")
 	}
 	last, ended := waitFor(ctx, options, nil,
 		func() (*Application, error) { return s.Get(ctx, profileID, applicationID, opts...) }, until)

@@ -15,7 +15,7 @@ type AuditService struct{ road *road }
 
 // Items reads all audit items of a profile.
 func (s *AuditService) Items(ctx context.Context, profileID string, opts ...CallOption) ([]AuditItem, error) {
-	return list[AuditItem](ctx, s.road, opAuditItems, call{args: []string{profileID}, opts: opts})
+	return list[AuditItem](ctx, s.road, "Audit.Items", call{args: []string{profileID}, opts: opts})
 }
 
 // PDFReport streams the audit report of a profile into w. The API allows 0.75
@@ -48,7 +48,7 @@ func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Wri
 		return nil, err
 	}
 	c := call{args: []string{profileID}, problem: problem, header: http.Header{"Accept": {"application/pdf, */*"}}, consume: consume, opts: opts}
-	if _, err := s.road.do(ctx, opAuditPDFReport, c); err != nil {
+	if _, err := s.road.do(ctx, "Audit.PDFReport", c); err != nil {
 		return nil, err
 	}
 	return &out, nil

@@ -41,7 +41,7 @@ func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckReq
 		}{req.Mode}
 	}
 	began := time.Now()
-	check, err := result[Check](ctx, s.road, opChecksRun, c)
+	check, err := result[Check](ctx, s.road, "Checks.Run", c)
 	if err == nil {
 		s.ran.add(check.ID)
 	}
@@ -56,12 +56,12 @@ func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckReq
 
 // Get reads one check.
 func (s *ChecksService) Get(ctx context.Context, profileID, checkID string, opts ...CallOption) (*Check, error) {
-	return result[Check](ctx, s.road, opChecksGet, call{args: []string{profileID, checkID}, opts: opts})
+	return result[Check](ctx, s.road, "Checks.Get", call{args: []string{profileID, checkID}, opts: opts})
 }
 
 // List reads all checks of a profile.
 func (s *ChecksService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Check, error) {
-	return list[Check](ctx, s.road, opChecksList, call{args: []string{profileID}, opts: opts})
+	return list[Check](ctx, s.road, "Checks.List", call{args: []string{profileID}, opts: opts})
 }
 
 // SetTasks sets which tasks a check is for: the only thing about a check that
@@ -71,7 +71,7 @@ func (s *ChecksService) SetTasks(ctx context.Context, profileID, checkID string,
 	body := struct {
 		TaskIDs []string `json:"task_ids"`
 	}{append([]string{}, taskIDs...)}
-	out, err := result[Check](ctx, s.road, opChecksSetTasks, call{args: []string{profileID, checkID}, body: &body, opts: opts})
+	out, err := result[Check](ctx, s.road, "Checks.SetTasks", call{args: []string{profileID, checkID}, body: &body, opts: opts})
 	return settle(out, err, func() (*Check, error) { return s.Get(ctx, profileID, checkID) },
 		func(c *Check) bool { return sameSet(c.TaskIDs, taskIDs) })
 }
@@ -79,14 +79,14 @@ func (s *ChecksService) SetTasks(ctx context.Context, profileID, checkID string,
 // Approve approves the result of a check by hand. The API makes a new check of
 // it and does not say which: List the checks to find it. It is sent once.
 func (s *ChecksService) Approve(ctx context.Context, profileID, checkID string, opts ...CallOption) error {
-	_, err := s.road.do(ctx, opChecksApprove, call{args: []string{profileID, checkID}, opts: opts})
+	_, err := s.road.do(ctx, "Checks.Approve", call{args: []string{profileID, checkID}, opts: opts})
 	return err
 }
 
 // Reject rejects the result of a check by hand. Like Approve it makes a new
 // check and is sent once.
 func (s *ChecksService) Reject(ctx context.Context, profileID, checkID string, opts ...CallOption) error {
-	_, err := s.road.do(ctx, opChecksReject, call{args: []string{profileID, checkID}, opts: opts})
+	_, err := s.road.do(ctx, "Checks.Reject", call{args: []string{profileID, checkID}, opts: opts})
 	return err
 }
 

@@ -285,7 +285,7 @@ func isLoopback(host string) bool {
 
 // WhoAmI tells whose key the client uses: the test of key and connection.
 func (c *Client) WhoAmI(ctx context.Context, opts ...CallOption) (*WhoAmI, error) {
-	return result[WhoAmI](ctx, c.road, opWhoAmI, call{opts: opts})
+	return result[WhoAmI](ctx, c.road, "WhoAmI", call{opts: opts})
 }
 
 // WhoAmI says whose key a call was made with (sheet 2.17).

@@ -22,18 +22,18 @@ func (s *CollectService) CreateKey(ctx context.Context, profileIDs []string, opt
 	body := struct {
 		ProfileIDs []string `json:"profile_ids"`
 	}{profileIDs}
-	return result[CollectKey](ctx, s.road, opCollectCreateKey, call{problem: problem, body: &body, opts: opts})
+	return result[CollectKey](ctx, s.road, "Collect.CreateKey", call{problem: problem, body: &body, opts: opts})
 }
 
 // CreateProfileKey makes a key for one profile. It is sent once.
 func (s *CollectService) CreateProfileKey(ctx context.Context, profileID string, opts ...CallOption) (*CollectKey, error) {
-	return result[CollectKey](ctx, s.road, opCollectCreateProfileKey, call{args: []string{profileID}, opts: opts})
+	return result[CollectKey](ctx, s.road, "Collect.CreateProfileKey", call{args: []string{profileID}, opts: opts})
 }
 
 // Steps reads what is still to be collected. While there are steps, every
 // check of the profile stays PENDING.
 func (s *CollectService) Steps(ctx context.Context, profileID string, opts ...CallOption) ([]CollectionStep, error) {
-	return list[CollectionStep](ctx, s.road, opCollectSteps, call{args: []string{profileID}, opts: opts})
+	return list[CollectionStep](ctx, s.road, "Collect.Steps", call{args: []string{profileID}, opts: opts})
 }
 
 // SetSteps replaces all steps and returns those that are there then; an empty
@@ -46,7 +46,7 @@ func (s *CollectService) SetSteps(ctx context.Context, profileID string, steps [
 		}
 	}
 	body := append([]CollectionStep{}, steps...)
-	return list[CollectionStep](ctx, s.road, opCollectSetSteps, call{args: []string{profileID}, problem: problem, body: &body, opts: opts})
+	return list[CollectionStep](ctx, s.road, "Collect.SetSteps", call{args: []string{profileID}, problem: problem, body: &body, opts: opts})
 }
 
 // CollectKey is a narrow API key that lets a customer give data for one or several profiles (sheet

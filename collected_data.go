@@ -63,10 +63,10 @@ func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts .
 // turns, so that they do not spend it on racing each other.
 func (s *CollectedDataService) Update(ctx context.Context, profileID string, change func(*EntityData) error, opts ...CallOption) (*CollectedData, error) {
 	if change == nil {
-		return nil, s.road.refuse(opCollectedDataReplace, "the change function is nil")
+		return nil, s.road.refuse("CollectedData.Replace", "the change function is nil")
 	}
 	if ctx == nil {
-		return nil, s.road.refuse(opCollectedDataReplace, "the context is nil")
+		return nil, s.road.refuse("CollectedData.Replace", "the context is nil")
 	}
 	defer s.turns.take(ctx, profileID)()
 	now, err := s.read(ctx, profileID, opts)
@@ -82,7 +82,7 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 			return now.data, nil
 		}
 		if now.data.ETag == "" {
-			return nil, s.road.refuse(opCollectedDataReplace, "the server sent no ETag, so a write could undo somebody else's")
+			return nil, s.road.refuse("CollectedData.Replace", "the server sent no ETag, so a write could undo somebody else's")
 		}
 		stored, err := s.write(ctx, profileID, after, now.data.ETag, false, opts)
 		if err == nil {
@@ -117,15 +117,15 @@ func (s *CollectedDataService) Replace(ctx context.Context, profileID string, da
 	settings := settingsOf(opts)
 	switch {
 	case data == nil:
-		return nil, s.road.refuse(opCollectedDataReplace, "the collected data is nil")
+		return nil, s.road.refuse("CollectedData.Replace", "the collected data is nil")
 	case data.EntityType == "":
-		return nil, s.road.refuse(opCollectedDataReplace, "the collected data has no entity type, so it is not all of it")
+		return nil, s.road.refuse("CollectedData.Replace", "the collected data has no entity type, so it is not all of it")
 	case data.ETag == "" && !settings.overwrite:
-		return nil, s.road.refuse(opCollectedDataReplace, "the ETag is empty: read the data first, or give Overwrite to replace whatever is there")
+		return nil, s.road.refuse("CollectedData.Replace", "the ETag is empty: read the data first, or give Overwrite to replace whatever is there")
 	}
 	after, err := wire.Marshal(&data.EntityData)
 	if err != nil {
-		return nil, s.road.refuse(opCollectedDataReplace, "the collected data cannot be encoded: "+err.Error())
+		return nil, s.road.refuse("CollectedData.Replace", "the collected data cannot be encoded: "+err.Error())
 	}
 	stored, err := s.write(ctx, profileID, after, data.ETag, settings.overwrite, opts)
 	if err == nil {
@@ -164,7 +164,7 @@ type version struct {
 
 func (s *CollectedDataService) read(ctx context.Context, profileID string, opts []CallOption) (*version, error) {
 	data := new(CollectedData)
-	got, err := s.road.do(ctx, opCollectedDataGet, call{args: []string{profileID}, out: &data.EntityData, opts: opts})
+	got, err := s.road.do(ctx, "CollectedData.Get", call{args: []string{profileID}, out: &data.EntityData, opts: opts})
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (s *CollectedDataService) read(ctx context.Context, profileID string, opts 
 
 func (s *CollectedDataService) write(ctx context.Context, profileID string, body []byte, etag string, overwrite bool, opts []CallOption) (*CollectedData, error) {
 	data := new(CollectedData)
-	op, header := operations[opCollectedDataReplace], http.Header{"If-Match": {etag}}
+	op, header := operationNamed("CollectedData.Replace"), http.Header{"If-Match": {etag}}
 	if overwrite {
 		op.class, header = transport.Once, nil
 	}
@@ -211,20 +211,20 @@ func (s *CollectedDataService) latest(ctx context.Context, profileID string, wri
 func (v *version) changed(r *road, change func(*EntityData) error) (before, after []byte, err error) {
 	var scratch EntityData
 	if err := wire.Unmarshal(v.raw, &scratch); err != nil {
-		return nil, nil, r.refuse(opCollectedDataReplace, describe(err))
+		return nil, nil, r.refuse("CollectedData.Replace", describe(err))
 	}
 	if before, err = wire.Marshal(&scratch); err != nil {
-		return nil, nil, r.refuse(opCollectedDataReplace, "the collected data cannot be encoded: "+err.Error())
+		return nil, nil, r.refuse("CollectedData.Replace", "the collected data cannot be encoded: "+err.Error())
 	}
 	had := scratch.EntityType
 	if err := change(&scratch); err != nil {
 		return nil, nil, err
 	}
 	if scratch.EntityType == "" && had != "" {
-		return nil, nil, r.refuse(opCollectedDataReplace, "the change left no entity type: it was given the data to change, not to make anew")
+		return nil, nil, r.refuse("CollectedData.Replace", "the change left no entity type: it was given the data to change, not to make anew")
 	}
 	if after, err = wire.Marshal(&scratch); err != nil {
-		return nil, nil, r.refuse(opCollectedDataReplace, "the changed data cannot be encoded: "+err.Error())
+		return nil, nil, r.refuse("CollectedData.Replace", "the changed data cannot be encoded: "+err.Error())
 	}
 	return before, after, nil
 }

@@ -33,7 +33,7 @@ func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID stri
 		c.body = params.body()
 	}
 	c.accept = func(body []byte) (err error) {
-		out, err = s.decode(opFormsCreateCustomerRequest, body)
+		out, err = s.decode("Forms.CreateCustomerRequest", body)
 		return err
 	}
 	c.verify = func() error {
@@ -42,7 +42,7 @@ func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID stri
 		}
 		return nil
 	}
-	if _, err := s.road.do(ctx, opFormsCreateCustomerRequest, c); err != nil {
+	if _, err := s.road.do(ctx, "Forms.CreateCustomerRequest", c); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -53,10 +53,10 @@ func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID stri
 // webhook tells these apart. The error is ErrNotFound if there is none.
 func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, opts ...CallOption) (*CustomerRequest, error) {
 	var out *CustomerRequest
-	_, err := s.road.do(ctx, opFormsCustomerRequest, call{
+	_, err := s.road.do(ctx, "Forms.CustomerRequest", call{
 		args: []string{profileID}, opts: opts,
 		accept: func(body []byte) (err error) {
-			out, err = s.decode(opFormsCustomerRequest, body)
+			out, err = s.decode("Forms.CustomerRequest", body)
 			return err
 		},
 	})
@@ -85,10 +85,10 @@ func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, op
 // it (sheet 2.2), so go through All.
 func (s *FormsService) StartRegistration(ctx context.Context, params *RegistrationParams, opts ...CallOption) (*Registration, error) {
 	if problem := params.problem(); problem != "" {
-		return nil, s.road.refuse(opFormsCreateCustomerRequest, problem)
+		return nil, s.road.refuse("Forms.CreateCustomerRequest", problem)
 	}
 	if ctx == nil {
-		return nil, s.road.refuse(opFormsCreateCustomerRequest, "the context is nil")
+		return nil, s.road.refuse("Forms.CreateCustomerRequest", "the context is nil")
 	}
 	out := &Registration{ProfileID: params.ProfileID}
 	var err error
@@ -384,9 +384,9 @@ func (e *RegistrationError) MarshalJSON() ([]byte, error) { return jsonText(e), 
 // at the top or in an object, under the names the API uses for them elsewhere.
 // What is a request by itself goes before what is in it. Keys in other places
 // than their own are taken away from there, so that Secrets alone hold them.
-func (s *FormsService) decode(id operationID, body []byte) (*CustomerRequest, error) {
+func (s *FormsService) decode(name string, body []byte) (*CustomerRequest, error) {
 	out := new(CustomerRequest)
-	if err := wire.UnmarshalReporting(body, out, s.road.drift.reporter(operations[id].name)); err != nil {
+	if err := wire.UnmarshalReporting(body, out, s.road.drift.reporter(operationNamed(name).name)); err != nil {
 		return nil, err
 	}
 	out.lift(body)

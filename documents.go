@@ -28,7 +28,7 @@ func (s *DocumentsService) UploadImage(ctx context.Context, profileID string, im
 		problem = "the image is already stored"
 	}
 	if problem != "" {
-		return nil, s.road.refuse(opDocumentsUploadImage, problem)
+		return nil, s.road.refuse("Documents.UploadImage", problem)
 	}
 	return s.uploadImage(ctx, profileID, s.upload(image), opts)
 }
@@ -44,7 +44,7 @@ func (s *DocumentsService) upload(image *ImageUpload) *upload {
 func (s *DocumentsService) uploadImage(ctx context.Context, profileID string, up *upload, opts []CallOption) (*DocumentImage, error) {
 	out := new(DocumentImage)
 	c := call{args: []string{profileID}, upload: up, out: out, opts: opts}
-	if err := s.road.describe(ctx, operations[opDocumentsUploadImage], c); err != nil {
+	if err := s.road.describe(ctx, operationNamed("Documents.UploadImage"), c); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -55,7 +55,7 @@ func (s *DocumentsService) uploadImage(ctx context.Context, profileID string, up
 func (s *DocumentsService) GetImage(ctx context.Context, profileID, imageID string, opts ...CallOption) (*DocumentImage, error) {
 	out := new(DocumentImage)
 	c := call{args: []string{profileID, imageID}, query: url.Values{"full": {"false"}}, out: out, opts: opts}
-	if err := s.road.describe(ctx, operations[opDocumentsGetImage], c); err != nil {
+	if err := s.road.describe(ctx, operationNamed("Documents.GetImage"), c); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -64,7 +64,7 @@ func (s *DocumentsService) GetImage(ctx context.Context, profileID, imageID stri
 // ListImages reads what describes the images of a profile, also of those that
 // no document refers to.
 func (s *DocumentsService) ListImages(ctx context.Context, profileID string, opts ...CallOption) ([]DocumentImage, error) {
-	return list[DocumentImage](ctx, s.road, opDocumentsListImages, call{args: []string{profileID}, opts: opts})
+	return list[DocumentImage](ctx, s.road, "Documents.ListImages", call{args: []string{profileID}, opts: opts})
 }
 
 // DownloadImage streams the content of an image into w, where the API makes
@@ -74,7 +74,7 @@ func (s *DocumentsService) ListImages(ctx context.Context, profileID string, opt
 // other error discard what w holds.
 func (s *DocumentsService) DownloadImage(ctx context.Context, profileID, imageID string, w io.Writer, opts ...CallOption) (*DocumentImage, error) {
 	out := new(DocumentImage)
-	err := s.road.download(ctx, operations[opDocumentsGetImage], call{args: []string{profileID, imageID}, out: out, opts: opts}, w)
+	err := s.road.download(ctx, operationNamed("Documents.GetImage"), call{args: []string{profileID, imageID}, out: out, opts: opts}, w)
 	return described(out, err)
 }
 
@@ -85,13 +85,13 @@ func (s *DocumentsService) DownloadImage(ctx context.Context, profileID, imageID
 // ErrOutcomeUnknown.
 func (s *DocumentsService) Create(ctx context.Context, profileID string, req *DocumentRequest, opts ...CallOption) (*Document, error) {
 	if problem := req.problem(); problem != "" {
-		return nil, s.road.refuse(opDocumentsCreate, problem)
+		return nil, s.road.refuse("Documents.Create", problem)
 	}
 	body := &Document{Category: req.Category, Type: req.Type, Images: make([]DocumentImage, len(req.ImageIDs))}
 	for i, id := range req.ImageIDs {
 		body.Images[i].ID = id
 	}
-	made, err := result[Document](ctx, s.road, opDocumentsCreate, call{args: []string{profileID}, body: body, opts: opts})
+	made, err := result[Document](ctx, s.road, "Documents.Create", call{args: []string{profileID}, body: body, opts: opts})
 	return settle(made, err, func() (*Document, error) { return s.find(ctx, profileID, req) }, func(d *Document) bool { return d != nil })
 }
 
@@ -124,7 +124,7 @@ func (v *Document) answers(req *DocumentRequest) bool {
 // GET: what one guide prints, a POST on that path, would replace the data
 // (sheet 6.1, 1).
 func (s *DocumentsService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Document, error) {
-	data, err := result[EntityData](ctx, s.road, opCollectedDataGet, call{args: []string{profileID}, opts: opts})
+	data, err := result[EntityData](ctx, s.road, "CollectedData.Get", call{args: []string{profileID}, opts: opts})
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +156,13 @@ const submitWorkers = 3
 // The Progress functions of the images may be called at the same time.
 func (s *DocumentsService) Submit(ctx context.Context, profileID string, sub *DocumentSubmission, opts ...CallOption) (*Document, error) {
 	if problem := sub.problem(); problem != "" {
-		return nil, s.road.refuse(opDocumentsCreate, problem)
+		return nil, s.road.refuse("Documents.Create", problem)
 	}
 	if ctx == nil {
-		return nil, s.road.refuse(opDocumentsCreate, "the context is nil")
+		return nil, s.road.refuse("Documents.Create", "the context is nil")
 	}
 	if problem := checkSegment("profile_id", profileID); problem != "" {
-		return nil, s.road.refuse(opDocumentsCreate, problem)
+		return nil, s.road.refuse("Documents.Create", problem)
 	}
 	uploads := make([]*upload, len(sub.Images))
 	for i := range sub.Images {
@@ -171,7 +171,7 @@ func (s *DocumentsService) Submit(ctx context.Context, profileID string, sub *Do
 		}
 		uploads[i] = s.upload(&sub.Images[i])
 		if err := uploads[i].prepare(ctx); err != nil {
-			return nil, s.road.refused(opDocumentsUploadImage, err)
+			return nil, s.road.refused("Documents.UploadImage", err)
 		}
 	}
 	var last Response

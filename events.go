@@ -8,12 +8,12 @@ type EventsService struct{ road *road }
 
 // List reads all events of a profile.
 func (s *EventsService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Event, error) {
-	return list[Event](ctx, s.road, opEventsList, call{args: []string{profileID}, opts: opts})
+	return list[Event](ctx, s.road, "Events.List", call{args: []string{profileID}, opts: opts})
 }
 
 // Get reads one event.
 func (s *EventsService) Get(ctx context.Context, profileID, eventID string, opts ...CallOption) (*Event, error) {
-	return result[Event](ctx, s.road, opEventsGet, call{args: []string{profileID, eventID}, opts: opts})
+	return result[Event](ctx, s.road, "Events.Get", call{args: []string{profileID, eventID}, opts: opts})
 }
 
 // Create adds an event, without an id. It is sent once: after ErrOutcomeUnknown
@@ -23,13 +23,13 @@ func (s *EventsService) Create(ctx context.Context, profileID string, event *Eve
 	if problem == "" && (event.Data == nil || event.Data.EventType == "") {
 		problem = "the event has no type"
 	}
-	return result[Event](ctx, s.road, opEventsCreate, call{args: []string{profileID}, problem: problem, body: event, opts: opts})
+	return result[Event](ctx, s.road, "Events.Create", call{args: []string{profileID}, problem: problem, body: event, opts: opts})
 }
 
 // Update sends a whole event, for example one that was read and changed. It
 // may be repeated.
 func (s *EventsService) Update(ctx context.Context, profileID, eventID string, event *Event, opts ...CallOption) (*Event, error) {
-	return result[Event](ctx, s.road, opEventsUpdate, call{args: []string{profileID, eventID}, problem: nilEvent(event), body: event, opts: opts})
+	return result[Event](ctx, s.road, "Events.Update", call{args: []string{profileID, eventID}, problem: nilEvent(event), body: event, opts: opts})
 }
 
 // Resolve says what an event turned out to be. The reason may be empty. Only
@@ -37,7 +37,7 @@ func (s *EventsService) Update(ctx context.Context, profileID, eventID string, e
 // documented, and Update sends that. It may be repeated. If an answer was lost,
 // the event is read to find out.
 func (s *EventsService) Resolve(ctx context.Context, profileID, eventID string, resolution EventResolution, reason string, opts ...CallOption) (*Event, error) {
-	out, err := result[Event](ctx, s.road, opEventsUpdate, call{
+	out, err := result[Event](ctx, s.road, "Events.Update", call{
 		args: []string{profileID, eventID}, problem: missing("resolution", string(resolution)),
 		body: &Event{Resolution: resolution, ResolutionReason: reason}, opts: opts,
 	})
@@ -56,13 +56,13 @@ func (s *EventsService) BulkUpdate(ctx context.Context, profileID string, events
 			problem = "an event has no id"
 		}
 	}
-	return list[Event](ctx, s.road, opEventsBulkUpdate, call{args: []string{profileID}, problem: problem, body: &events, opts: opts})
+	return list[Event](ctx, s.road, "Events.BulkUpdate", call{args: []string{profileID}, problem: problem, body: &events, opts: opts})
 }
 
 // BulkResolve resolves several events alike. It may be repeated.
 func (s *EventsService) BulkResolve(ctx context.Context, profileID string, eventIDs []string, resolution EventResolution, reason string, opts ...CallOption) ([]Event, error) {
 	if resolution == "" {
-		return nil, s.road.refuse(opEventsBulkUpdate, missing("resolution", ""))
+		return nil, s.road.refuse("Events.BulkUpdate", missing("resolution", ""))
 	}
 	events := make([]Event, len(eventIDs))
 	for i, id := range eventIDs {

@@ -26,14 +26,14 @@ type FilesService struct{ road *road }
 // an error a body that can seek stands where it stood.
 func (s *FilesService) Upload(ctx context.Context, profileID string, f *FileUpload, opts ...CallOption) (*File, error) {
 	if f == nil {
-		return nil, s.road.refuse(opFilesUpload, "the file is nil")
+		return nil, s.road.refuse("Files.Upload", "the file is nil")
 	}
 	up := &upload{body: f.Body, options: imagebody.Options{Size: f.Size, Limit: s.road.settings.imageLimit, Progress: f.Progress}}
 	if f.Name != "" {
 		up.options.Members = []imagebody.Member{{Name: "name", Value: f.Name}}
 	}
 	out := new(File)
-	if err := s.road.describe(ctx, operations[opFilesUpload], call{args: []string{profileID}, upload: up, out: out, opts: opts}); err != nil {
+	if err := s.road.describe(ctx, operationNamed("Files.Upload"), call{args: []string{profileID}, upload: up, out: out, opts: opts}); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -61,7 +61,7 @@ func (s *FilesService) Download(ctx context.Context, profileID, fileID string, w
 }
 
 func (s *FilesService) read() operation {
-	op := operations[opFilesGet]
+	op := operationNamed("Files.Get")
 	if s.road.settings.filesReadPOST {
 		op.method = post
 	}

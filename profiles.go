@@ -16,20 +16,20 @@ type ProfilesService struct{ road *road }
 // create another. Live profiles count towards your profiles under management.
 // The API allows 10,000 of these an hour.
 func (s *ProfilesService) Create(ctx context.Context, req *ProfileRequest, opts ...CallOption) (*Profile, error) {
-	return result[Profile](ctx, s.road, opProfilesCreate, call{problem: req.problem(), body: req, opts: opts})
+	return result[Profile](ctx, s.road, "Profiles.Create", call{problem: req.problem(), body: req, opts: opts})
 }
 
 // Get reads a profile with its applications, tasks and checks. Passfort writes
 // an audit item for it, once a day, so do not poll it: wait for a check or an
 // application instead.
 func (s *ProfilesService) Get(ctx context.Context, profileID string, opts ...CallOption) (*Profile, error) {
-	return result[Profile](ctx, s.road, opProfilesGet, call{args: []string{profileID}, opts: opts})
+	return result[Profile](ctx, s.road, "Profiles.Get", call{args: []string{profileID}, opts: opts})
 }
 
 // List reads one page of profiles. Nil options list all profiles from the
 // first, 50 on a page. The order is not documented. For all pages see All.
 func (s *ProfilesService) List(ctx context.Context, options *ProfileListOptions, opts ...CallOption) (*ProfilePage, error) {
-	return result[ProfilePage](ctx, s.road, opProfilesList, call{problem: options.problem(), query: options, opts: opts})
+	return result[ProfilePage](ctx, s.road, "Profiles.List", call{problem: options.problem(), query: options, opts: opts})
 }
 
 // All yields the matching profiles of all pages, reading a page when it is
@@ -81,7 +81,7 @@ func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, 
 // Status reads whether the profile is normal, suspended or banned.
 func (s *ProfilesService) Status(ctx context.Context, profileID string, opts ...CallOption) (ProfileStatus, error) {
 	var out ProfileStatus
-	_, err := s.road.do(ctx, opProfilesStatus, call{args: []string{profileID}, out: &out, opts: opts})
+	_, err := s.road.do(ctx, "Profiles.Status", call{args: []string{profileID}, out: &out, opts: opts})
 	return out, err
 }
 
@@ -90,7 +90,7 @@ func (s *ProfilesService) Status(ctx context.Context, profileID string, opts ...
 // was lost, the status is read to find out.
 func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, status ProfileStatus, opts ...CallOption) (ProfileStatus, error) {
 	var out ProfileStatus
-	_, err := s.road.do(ctx, opProfilesSetStatus, call{
+	_, err := s.road.do(ctx, "Profiles.SetStatus", call{
 		args: []string{profileID}, problem: missing("status", string(status)), body: &status, out: &out, opts: opts,
 	})
 	now, err := settle(&out, err, func() (*ProfileStatus, error) {
@@ -111,7 +111,7 @@ func (s *ProfilesService) Delete(ctx context.Context, profileID, message string,
 		ConfirmID string `json:"confirm_id"`
 		Message   string `json:"message"`
 	}{profileID, message}
-	_, err := s.road.do(ctx, opProfilesDelete, call{args: []string{profileID}, body: &body, opts: opts})
+	_, err := s.road.do(ctx, "Profiles.Delete", call{args: []string{profileID}, body: &body, opts: opts})
 	return err
 }
 

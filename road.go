@@ -65,8 +65,8 @@ type answer struct {
 }
 
 // do makes one call. Every error it returns is an *Error.
-func (r *road) do(ctx context.Context, id operationID, c call) (*answer, error) {
-	return r.send(ctx, operations[id], c)
+func (r *road) do(ctx context.Context, name string, c call) (*answer, error) {
+	return r.send(ctx, operationNamed(name), c)
 }
 
 func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) {
@@ -427,18 +427,18 @@ func queryOf(options any) (url.Values, error) {
 }
 
 // result is do for an operation that answers with one value.
-func result[T any](ctx context.Context, r *road, id operationID, c call) (*T, error) {
+func result[T any](ctx context.Context, r *road, name string, c call) (*T, error) {
 	out := new(T)
 	c.out = out
-	if _, err := r.do(ctx, id, c); err != nil {
+	if _, err := r.do(ctx, name, c); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
 // list is do for an operation that answers with a bare list.
-func list[T any](ctx context.Context, r *road, id operationID, c call) ([]T, error) {
-	out, err := result[[]T](ctx, r, id, c)
+func list[T any](ctx context.Context, r *road, name string, c call) ([]T, error) {
+	out, err := result[[]T](ctx, r, name, c)
 	if err != nil {
 		return nil, err
 	}
@@ -458,13 +458,13 @@ func settle[T any](out *T, err error, read func() (*T, error), isSet func(*T) bo
 }
 
 // refuse returns the error for bad input to an operation that is not called.
-func (r *road) refuse(id operationID, problem string) error {
-	return r.refused(id, inputError(problem))
+func (r *road) refuse(name string, problem string) error {
+	return r.refused(name, inputError(problem))
 }
 
 // refused returns the error of an operation that is not called because of err.
-func (r *road) refused(id operationID, err error) error {
-	op := operations[id]
+func (r *road) refused(name string, err error) error {
+	op := operationNamed(name)
 	return failure(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, op, &transport.Result{Err: err})
 }
 

@@ -9,13 +9,13 @@ type SearchService struct{ road *road }
 // provider, by name or, where the provider can, by number. The result may hold
 // companies and the provider's errors side by side; errors alone are an *Error.
 func (s *SearchService) Companies(ctx context.Context, options *CompanySearchOptions, opts ...CallOption) (*CompanySearchResult, error) {
-	return result[CompanySearchResult](ctx, s.road, opSearchCompanies, call{problem: options.problem(), query: options, opts: opts})
+	return result[CompanySearchResult](ctx, s.road, "Search.Companies", call{problem: options.problem(), query: options, opts: opts})
 }
 
 // Addresses finds addresses by a part of their text. Pass the id of a result
 // to FormatAddress.
 func (s *SearchService) Addresses(ctx context.Context, options *AddressSearchOptions, opts ...CallOption) (*AddressSearchResult, error) {
-	return result[AddressSearchResult](ctx, s.road, opSearchAddresses, call{problem: options.problem(), query: options, opts: opts})
+	return result[AddressSearchResult](ctx, s.road, "Search.Addresses", call{problem: options.problem(), query: options, opts: opts})
 }
 
 // FormatAddress returns the parts of an address that Addresses found. Each
@@ -29,7 +29,7 @@ func (s *SearchService) FormatAddress(ctx context.Context, id, countryCode strin
 		ID          string `url:"id"`
 		CountryCode string `url:"country_code"`
 	}{id, countryCode}
-	return result[Address](ctx, s.road, opSearchFormatAddress, call{problem: problem, query: query, opts: opts})
+	return result[Address](ctx, s.road, "Search.FormatAddress", call{problem: problem, query: query, opts: opts})
 }
 
 // CompanySearchOptions say what to search for.

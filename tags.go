@@ -16,14 +16,14 @@ func (s *TagsService) Add(ctx context.Context, profileID, name string, opts ...C
 	if len([]rune(name)) > 64 {
 		problem = "the tag name has more than 64 characters"
 	}
-	return result[Tag](ctx, s.road, opTagsAdd, call{args: []string{profileID}, problem: problem, body: &Tag{Name: name}, opts: opts})
+	return result[Tag](ctx, s.road, "Tags.Add", call{args: []string{profileID}, problem: problem, body: &Tag{Name: name}, opts: opts})
 }
 
 // Remove takes a tag off a profile, by the id that Add returned, and returns
 // it. It may be repeated. If an answer was lost and the tag is then not found,
 // it has been removed, and a Tag with nothing but the id is returned.
 func (s *TagsService) Remove(ctx context.Context, profileID, tagID string, opts ...CallOption) (*Tag, error) {
-	out, err := result[Tag](ctx, s.road, opTagsRemove, call{args: []string{profileID, tagID}, opts: opts})
+	out, err := result[Tag](ctx, s.road, "Tags.Remove", call{args: []string{profileID, tagID}, opts: opts})
 	if errors.Is(err, ErrOutcomeUnknown) && errors.Is(err, ErrNotFound) {
 		return &Tag{ID: tagID}, nil
 	}
@@ -40,7 +40,7 @@ func (s *TagsService) Search(ctx context.Context, term string, limit int, opts .
 	query := struct {
 		Limit int `url:"limit,omitempty"`
 	}{limit}
-	return list[Tag](ctx, s.road, opTagsSearch, call{args: []string{term}, problem: problem, query: query, opts: opts})
+	return list[Tag](ctx, s.road, "Tags.Search", call{args: []string{term}, problem: problem, query: query, opts: opts})
 }
 
 // Tag is a label on a profile (sheet 2.11).

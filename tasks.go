@@ -11,18 +11,18 @@ type TasksService struct{ road *road }
 
 // List reads all tasks of a profile, expired versions included.
 func (s *TasksService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Task, error) {
-	return list[Task](ctx, s.road, opTasksList, call{args: []string{profileID}, opts: opts})
+	return list[Task](ctx, s.road, "Tasks.List", call{args: []string{profileID}, opts: opts})
 }
 
 // Get reads one task by its id, which is not the id of its variant.
 func (s *TasksService) Get(ctx context.Context, profileID, taskID string, opts ...CallOption) (*Task, error) {
-	return result[Task](ctx, s.road, opTasksGet, call{args: []string{profileID, taskID}, opts: opts})
+	return result[Task](ctx, s.road, "Tasks.Get", call{args: []string{profileID, taskID}, opts: opts})
 }
 
 // Create adds a task. A type or a variant suffices. It is sent once: after
 // ErrOutcomeUnknown look with List before you repeat it.
 func (s *TasksService) Create(ctx context.Context, profileID string, req *TaskRequest, opts ...CallOption) (*Task, error) {
-	return result[Task](ctx, s.road, opTasksCreate, call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
+	return result[Task](ctx, s.road, "Tasks.Create", call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
 }
 
 // Complete sets the state of a task: passed, failed, or incomplete again. It
@@ -46,25 +46,25 @@ func (s *TasksService) Update(ctx context.Context, profileID, taskID string, upd
 }
 
 func (s *TasksService) update(ctx context.Context, profileID, taskID string, update *TaskUpdate, problem string, opts []CallOption) (*Task, error) {
-	return result[Task](ctx, s.road, opTasksUpdate, call{args: []string{profileID, taskID}, problem: problem, body: update, opts: opts})
+	return result[Task](ctx, s.road, "Tasks.Update", call{args: []string{profileID, taskID}, problem: problem, body: update, opts: opts})
 }
 
 // Notes reads the notes of a task.
 func (s *TasksService) Notes(ctx context.Context, profileID, taskID string, opts ...CallOption) ([]Note, error) {
-	return list[Note](ctx, s.road, opTasksNotes, call{args: []string{profileID, taskID}, opts: opts})
+	return list[Note](ctx, s.road, "Tasks.Notes", call{args: []string{profileID, taskID}, opts: opts})
 }
 
 // AddNote writes a note on a task. Upload attachments with Files.Upload first.
 // It is sent once: after ErrOutcomeUnknown look with Notes before you repeat it.
 func (s *TasksService) AddNote(ctx context.Context, profileID, taskID string, req *NoteRequest, opts ...CallOption) (*Note, error) {
-	return result[Note](ctx, s.road, opTasksAddNote, call{args: []string{profileID, taskID}, problem: req.problem(), body: req, opts: opts})
+	return result[Note](ctx, s.road, "Tasks.AddNote", call{args: []string{profileID, taskID}, problem: req.problem(), body: req, opts: opts})
 }
 
 // DeleteNote removes a note. It stays in the audit log. It may be repeated; a
 // note that is gone already gives ErrNotFound. If an answer was lost and the
 // note is then not found, it has been removed, and that is no error.
 func (s *TasksService) DeleteNote(ctx context.Context, profileID, taskID, noteID string, opts ...CallOption) error {
-	_, err := s.road.do(ctx, opTasksDeleteNote, call{args: []string{profileID, taskID, noteID}, opts: opts})
+	_, err := s.road.do(ctx, "Tasks.DeleteNote", call{args: []string{profileID, taskID, noteID}, opts: opts})
 	if errors.Is(err, ErrOutcomeUnknown) && errors.Is(err, ErrNotFound) {
 		return nil
 	}
