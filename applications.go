@@ -128,7 +128,6 @@ type Application struct {
 	// Risk of this application. Newer than 2019.
 	Risk *ApplicationRisk `json:"risk"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -193,7 +192,6 @@ type Product struct {
 	IsDeletable *bool              `json:"is_deletable"`
 	RiskModels  *ProductRiskModels `json:"risk_models"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -202,7 +200,6 @@ type ProductRiskModels struct {
 	Individual string `json:"INDIVIDUAL"`
 	Company    string `json:"COMPANY"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -215,7 +212,6 @@ type RequiredTask struct {
 	Description string   `json:"description"`
 	TaskType    TaskType `json:"task_type"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -228,7 +224,6 @@ type ApplicationStatusChange struct {
 	Decisioner *User  `json:"decisioner"`
 	Comment    string `json:"comment"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -239,7 +234,6 @@ type ApplicationFlagChange struct {
 	// Date is a date-time.
 	Date string `json:"date"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -269,7 +263,6 @@ type ApprovalBlocker struct {
 	TaskVariant *TaskVariant `json:"task_variant"`
 	EventID     string       `json:"event_id"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -283,7 +276,6 @@ type ApplicationRisk struct {
 	Expiry     string          `json:"expiry"`
 	Thresholds *RiskThresholds `json:"thresholds"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -293,7 +285,6 @@ type RiskModel struct {
 	// Version is a date-time.
 	Version string `json:"version"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -302,7 +293,6 @@ type ApplicationRiskScore struct {
 	Score *float64     `json:"score"`
 	Level RiskCategory `json:"level"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -311,6 +301,5 @@ type RiskThresholds struct {
 	LowMedium  *float64 `json:"low_medium"`
 	MediumHigh *float64 `json:"medium_high"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

@@ -82,7 +82,6 @@ type AuditItem struct {
 	Filehash  string          `json:"filehash"`
 	Signature string          `json:"signature"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

@@ -309,7 +309,6 @@ type Check struct {
 	DisableInitialScreen *bool `json:"disable_initial_screen"`
 	DisableMonitoring    *bool `json:"disable_monitoring"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -325,7 +324,6 @@ type VariantRef struct {
 	// Name is set by the server.
 	Name string `json:"name"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -340,7 +338,6 @@ type CheckProvider struct {
 	InstructedOn string `json:"instructed_on"`
 	Primary      *bool  `json:"primary"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

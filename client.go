@@ -296,7 +296,6 @@ type WhoAmI struct {
 	// User is nil for an API key.
 	User *User `json:"user"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -306,7 +305,6 @@ type Institution struct {
 	Name    string `json:"name"`
 	LogoURL string `json:"logo_url"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -318,7 +316,6 @@ type User struct {
 	// IsActive is newer than 2019.
 	IsActive *bool `json:"is_active"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -328,6 +325,5 @@ type APIKeyRef struct {
 	// Expiry is a date-time.
 	Expiry string `json:"expiry"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

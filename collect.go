@@ -57,7 +57,6 @@ type CollectKey struct {
 	// Expiry is a date-time.
 	Expiry string `json:"expiry"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -77,7 +76,6 @@ type CollectionStep struct {
 	// TaskID belongs to CollectionTypeDocumentForTask.
 	TaskID string `json:"task_id"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

@@ -218,7 +218,6 @@ type CustomerRequest struct {
 	// State is not in the API's answer. Wait sets it when a webhook has told it.
 	State CustomerRequestState `json:"-"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

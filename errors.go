@@ -179,7 +179,6 @@ type ErrorDetail struct {
 	SubType string          `json:"sub_type"`
 	Data    json.RawMessage `json:"data"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

@@ -91,7 +91,6 @@ type Event struct {
 	ResolutionTaskIDs []string   `json:"resolution_task_ids"`
 	Data              *EventData `json:"data"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -151,7 +150,6 @@ type EventData struct {
 	MatchCountriesAddress []string       `json:"match_countries_address"`
 	MatchCountriesData    []MatchCountry `json:"match_countries_data"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

@@ -96,7 +96,6 @@ type File struct {
 	// EncryptedData is opaque.
 	EncryptedData json.RawMessage `json:"encrypted_data"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

@@ -48,7 +48,6 @@ type AssociatedEntity struct {
 	AssociateID   string                  `json:"associate_id"`
 	Relationships []AssociateRelationship `json:"relationships"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -83,7 +82,6 @@ type Shareholding struct {
 	// Currency is an ISO 4217 code.
 	Currency string `json:"currency"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -100,7 +98,6 @@ type AssociateRelationship struct {
 	Distance             *float64 `json:"distance"`
 	CalculatedPercentage *float64 `json:"calculated_percentage"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -119,7 +116,6 @@ type Tenure struct {
 	Start      string     `json:"start"`
 	End        string     `json:"end"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -376,7 +372,6 @@ type OwnershipStructure struct {
 	// BeneficialOwners own more than 25 % or control the company otherwise.
 	BeneficialOwners []AssociatedEntity `json:"beneficial_owners"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -388,7 +383,6 @@ type ShareClass struct {
 	Value    *float64 `json:"value"`
 	Votes    *float64 `json:"votes"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -401,6 +395,5 @@ type Officers struct {
 	Trustees    []AssociatedEntity `json:"trustees"`
 	Other       []AssociatedEntity `json:"other"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

@@ -46,7 +46,6 @@ type CompanyMetadata struct {
 	CompanyTypeDescription string                 `json:"company_type_description"`
 	StructuredCompanyType  *StructuredCompanyType `json:"structured_company_type"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -101,7 +100,6 @@ type TaxID struct {
 	// TaxIDName was seen on the data provider side.
 	TaxIDName string `json:"tax_id_name"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -111,7 +109,6 @@ type PreviousName struct {
 	Start string `json:"start"`
 	End   string `json:"end"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -134,7 +131,6 @@ type CompanyAddress struct {
 	Type    CompanyAddressType `json:"type"`
 	Address *Address           `json:"address"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -142,7 +138,6 @@ type CompanyAddress struct {
 type AreaOfActivity struct {
 	Location string `json:"location"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -151,7 +146,6 @@ type SICCode struct {
 	Code        string `json:"code"`
 	Description string `json:"description"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -174,7 +168,6 @@ type IndustryClassification struct {
 	ClassificationVersion string             `json:"classification_version"`
 	Description           string             `json:"description"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -184,7 +177,6 @@ type CompanyContactDetails struct {
 	URL         string `json:"url"`
 	Email       string `json:"email"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -207,7 +199,6 @@ type StructuredCompanyType struct {
 	IsLimited     *bool         `json:"is_limited"`
 	OwnershipType OwnershipType `json:"ownership_type"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -228,7 +219,6 @@ type CompanyFiling struct {
 	// Price has a unit that the API does not state.
 	Price *int `json:"price"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -241,7 +231,6 @@ type CharityData struct {
 	// RegistrationDate is YYYY-MM-DD.
 	RegistrationDate string `json:"registration_date"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -273,6 +262,5 @@ type CompanyFieldCheck struct {
 	Field  CompanyField       `json:"field"`
 	Result CompanyFieldResult `json:"result"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

@@ -16,7 +16,6 @@ type Document struct {
 	// Files are files that a check added, such as a liveness video. Newer than 2019.
 	Files []DocumentFile `json:"files"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -43,7 +42,6 @@ type DocumentImage struct {
 	ProviderReference string `json:"provider_reference"`
 	FileID            string `json:"file_id"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -139,7 +137,6 @@ type DocumentData struct {
 	ExternalService string          `json:"external_service"`
 	ExternalRef     string          `json:"external_ref"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -164,7 +161,6 @@ type DocumentResult struct {
 	ReviewDate          string                `json:"review_date"`
 	ProviderInformation []ProviderInformation `json:"provider_information"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -174,7 +170,6 @@ type DocumentCheck struct {
 	Type     string   `json:"type"`
 	Result   Decision `json:"result"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -211,7 +206,6 @@ type DocumentFieldCheck struct {
 	Field  DocumentField       `json:"field"`
 	Result DocumentFieldResult `json:"result"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -223,7 +217,6 @@ type ProviderInformation struct {
 	// APIOnly says that the portal does not show it.
 	APIOnly *bool `json:"api_only"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -243,7 +236,6 @@ type DocumentFile struct {
 	FileID    string           `json:"file_id"`
 	Reference string           `json:"reference"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -258,6 +250,5 @@ type DocumentMetadata struct {
 	IssuingState string `json:"issuing_state"`
 	Version      string `json:"version"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

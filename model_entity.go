@@ -59,7 +59,6 @@ type EntityData struct {
 	// FieldChecks compares given with registered data. It was seen in newer check outputs.
 	FieldChecks []CompanyFieldCheck `json:"field_checks"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -99,7 +98,6 @@ type ExternalRefs struct {
 	// Provider was seen on the data provider side.
 	Provider []ProviderReference `json:"provider"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -109,7 +107,6 @@ type ProviderReference struct {
 	Reference string `json:"reference"`
 	Label     string `json:"label"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -128,7 +125,6 @@ type FraudDetection struct {
 	MatchCount      *int          `json:"match_count"`
 	Matches         []FraudMatch  `json:"matches"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -146,7 +142,6 @@ type FraudMatch struct {
 	ClaimDate       string   `json:"claim_date"`
 	FilingReason    []string `json:"filing_reason"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -157,7 +152,6 @@ type DatedAddress struct {
 	StartDate string `json:"start_date"`
 	EndDate   string `json:"end_date"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -197,7 +191,6 @@ type Address struct {
 	// unchanged.
 	OriginalStructuredAddress *Address `json:"original_structured_address"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

@@ -11,7 +11,6 @@ type IdentityOutput struct {
 	// DBMatches maps "<source>_<kind>", such as "electoral_exact_dob", to its matches.
 	DBMatches map[string]MatchResult `json:"db_matches"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -20,7 +19,6 @@ type MatchResult struct {
 	Count *int  `json:"count"`
 	Match *bool `json:"match"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -34,7 +32,6 @@ type ElectronicIDCheck struct {
 	ProviderURL             string             `json:"provider_url"`
 	ProviderResult          *bool              `json:"provider_result"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -76,7 +73,6 @@ type ElectronicIDMatch struct {
 	DateOfLastActivity string      `json:"date_of_last_activity"`
 	Extra              []NameValue `json:"extra"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -85,7 +81,6 @@ type NameValue struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -102,7 +97,6 @@ type ElectronicIDRule struct {
 	// Result has a type the API does not state, and is kept as it came.
 	Result json.RawMessage `json:"result"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -111,7 +105,6 @@ type ElectronicIDRequirement struct {
 	MatchedFields []MatchedField `json:"matched_fields"`
 	Count         *int           `json:"count"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -122,7 +115,6 @@ type ElectronicIDSatisfaction struct {
 	RequiredFields []MatchedField `json:"required_fields"`
 	Count          *int           `json:"count"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -132,7 +124,6 @@ type CreditFile struct {
 	BureauName   string      `json:"bureau_name"`
 	Extra        []NameValue `json:"extra"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -144,7 +135,6 @@ type BankAccountOutput struct {
 	BankAccountValidations []BankAccountVerification `json:"bank_account_validations"`
 	AddressHistory         []DatedAddress            `json:"address_history"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -156,7 +146,6 @@ type BankAccountVerification struct {
 	BankAccount *BankAccount         `json:"bank_account"`
 	Comments    []BankAccountComment `json:"comments"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -186,7 +175,6 @@ type BankAccountComment struct {
 	Message   string                 `json:"message"`
 	Component BankAccountComponent   `json:"component"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -194,7 +182,6 @@ type BankAccountComment struct {
 type BankingDetails struct {
 	BankAccounts []BankAccount `json:"bank_accounts"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -216,7 +203,6 @@ type BankAccount struct {
 	// AccountNumber is 8 digits.
 	AccountNumber string `json:"account_number"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -226,6 +212,5 @@ type MonetaryValue struct {
 	CurrencyCode string   `json:"currency_code"`
 	Value        *float64 `json:"value"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

@@ -11,7 +11,6 @@ type PersonalDetails struct {
 	// NationalIdentityNumber maps an alpha-3 country code to the number issued there.
 	NationalIdentityNumber map[string]string `json:"national_identity_number"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -26,7 +25,6 @@ type FullName struct {
 	// AltFamilyNames are other family names, for example a maiden name.
 	AltFamilyNames []string `json:"alt_family_names"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -44,7 +42,6 @@ type ContactDetails struct {
 	PhoneNumber string `json:"phone_number"`
 	Email       string `json:"email"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -83,7 +80,6 @@ type IPLocation struct {
 	Coordinates *Coordinates `json:"coordinates"`
 	Proxy       ProxyType    `json:"proxy"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -93,6 +89,5 @@ type Coordinates struct {
 	Latitude  *float64 `json:"latitude"`
 	Name      string   `json:"name"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

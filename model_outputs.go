@@ -224,7 +224,6 @@ type VisaOutput struct {
 	EntityType EntityType `json:"entity_type"`
 	VisaCheck  *VisaCheck `json:"visa_check"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -233,7 +232,6 @@ type VisaCheck struct {
 	Visas         []Visa `json:"visas"`
 	FailureReason string `json:"failure_reason"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -261,7 +259,6 @@ type Visa struct {
 	// FieldChecks has a shape the API does not state, and is kept as it came.
 	FieldChecks json.RawMessage `json:"field_checks"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -274,7 +271,6 @@ type VisaHolder struct {
 	// DocumentChecked has a shape the API does not state, and is kept as it came.
 	DocumentChecked json.RawMessage `json:"document_checked"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -285,7 +281,6 @@ type DeviceFraudOutput struct {
 	DeviceFraudDetection *DeviceFraudDetection `json:"device_fraud_detection"`
 	IPLocation           *IPLocation           `json:"ip_location"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -299,7 +294,6 @@ type DeviceMetadata struct {
 	DeviceID    string `json:"device_id"`
 	DeviceType  string `json:"device_type"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -312,7 +306,6 @@ type DeviceFraudDetection struct {
 	MatchedRules         []DeviceFraudRule `json:"matched_rules"`
 	UsedTestEnvironment  *bool             `json:"used_test_environment"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -322,7 +315,6 @@ type DeviceFraudRule struct {
 	Reason string   `json:"reason"`
 	Score  *float64 `json:"score"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -332,6 +324,5 @@ type DocumentOutput struct {
 	EntityType EntityType `json:"entity_type"`
 	Documents  []Document `json:"documents"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

@@ -11,7 +11,6 @@ type RiskOverview struct {
 	IsPending *bool          `json:"is_pending"`
 	Inherited *InheritedRisk `json:"inherited"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -20,7 +19,6 @@ type RiskLevel struct {
 	Score    *float64     `json:"score"`
 	Category RiskCategory `json:"category"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -40,7 +38,6 @@ type InheritedRisk struct {
 	TopParentName string `json:"top_parent_name"`
 	TopParentID   string `json:"top_parent_id"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -55,7 +52,6 @@ type ComponentRisk struct {
 	MinOverallScore *float64      `json:"min_overall_score"`
 	Errors          []ErrorDetail `json:"errors"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -72,7 +68,6 @@ type RiskComponent struct {
 	RawValue        string `json:"raw_value"`
 	MatchedRuleName string `json:"matched_rule_name"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -82,7 +77,6 @@ type RiskComponentCategory struct {
 	CustomFieldName string `json:"custom_field_name"`
 	OverrideName    string `json:"override_name"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -104,7 +98,6 @@ type CategoryGroup struct {
 	Name        string                `json:"name"`
 	Operator    CategoryGroupOperator `json:"operator"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -113,6 +106,5 @@ type CategoryGroupOutput struct {
 	GroupConfig   *CategoryGroup `json:"group_config"`
 	CombinedScore *float64       `json:"combined_score"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

@@ -11,7 +11,6 @@ type ScreeningOutput struct {
 	// is not known.
 	ScreeningHits []ScreeningHit `json:"screening_hits"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -62,7 +61,6 @@ type SanctionsResult struct {
 	MatchCountriesAddress []string       `json:"match_countries_address"`
 	MatchCountriesData    []MatchCountry `json:"match_countries_data"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -74,7 +72,6 @@ type FalsePositive struct {
 	Reasons           []string `json:"reasons"`
 	Issuer            string   `json:"issuer"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -89,7 +86,6 @@ type Sanction struct {
 	IsPast      *bool        `json:"is_past"`
 	TimePeriods []TimePeriod `json:"time_periods"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -98,7 +94,6 @@ type TimePeriod struct {
 	FromDate string `json:"from_date"`
 	ToDate   string `json:"to_date"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -113,7 +108,6 @@ type PEP struct {
 	Tier      *int      `json:"tier"`
 	Roles     []PEPRole `json:"roles"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -126,7 +120,6 @@ type PEPRole struct {
 	ToDate    string `json:"to_date"`
 	IsCurrent *bool  `json:"is_current"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -139,7 +132,6 @@ type MediaArticle struct {
 	// Date is YYYY-MM-DD.
 	Date string `json:"date"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -159,7 +151,6 @@ type ScreeningAssociate struct {
 	// DOBs is newer than 2019.
 	DOBs []string `json:"dobs"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -168,7 +159,6 @@ type ScreeningDetail struct {
 	Title string `json:"title"`
 	Text  string `json:"text"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -178,7 +168,6 @@ type ScreeningSource struct {
 	URL         string `json:"url"`
 	Description string `json:"description"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -187,7 +176,6 @@ type ScreeningIdentification struct {
 	Type   string                `json:"type"`
 	Values []IdentificationValue `json:"values"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -196,7 +184,6 @@ type IdentificationValue struct {
 	Notes string `json:"notes"`
 	Value string `json:"value"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -209,7 +196,6 @@ type ScreeningLocation struct {
 	// Region is newer than 2019.
 	Region string `json:"region"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -230,7 +216,6 @@ type MatchDate struct {
 	// Date is a partial date.
 	Date string `json:"date"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -259,7 +244,6 @@ type MatchCountry struct {
 	// CountryCode is an alpha-3 code.
 	CountryCode string `json:"country_code"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -292,7 +276,6 @@ type ScreeningHit struct {
 	// Data is described nowhere, and kept as it came.
 	Data json.RawMessage `json:"data"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -302,7 +285,6 @@ type ScreeningProvider struct {
 	Label string `json:"label"`
 	Name  string `json:"name"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -311,6 +293,5 @@ type ScreeningFlag struct {
 	Type  ScreeningFlagType `json:"type"`
 	Label string            `json:"label"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

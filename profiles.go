@@ -209,7 +209,6 @@ type Profile struct {
 	// LinkedTo lists the profiles this one is an associate of.
 	LinkedTo []LinkedProfile `json:"linked_to"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -231,7 +230,6 @@ type ProfilePage struct {
 	// AssociatedResults is required but nowhere described by the API, and kept as it came.
 	AssociatedResults json.RawMessage `json:"associated_results"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -261,7 +259,6 @@ type TaskProgress struct {
 	CompletedCount *int `json:"completed_count"`
 	TotalCount     *int `json:"total_count"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -272,7 +269,6 @@ type LinkedProfile struct {
 	Roles   []AssociatedRole `json:"roles"`
 	ID      string           `json:"id"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

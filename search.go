@@ -86,7 +86,6 @@ type CompanySearchResult struct {
 	Companies []CompanyCandidate `json:"companies"`
 	Errors    []ErrorDetail      `json:"errors"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -110,7 +109,6 @@ type CompanyCandidate struct {
 	StructureType     string  `json:"structure_type"`
 	LEI               string  `json:"lei"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -119,7 +117,6 @@ type AddressSearchResult struct {
 	Count   *int               `json:"count"`
 	Results []AddressCandidate `json:"results"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -130,6 +127,5 @@ type AddressCandidate struct {
 	// QuerySubstrings are [start, end] pairs of Text that agree with the query.
 	QuerySubstrings [][]int `json:"query_substrings"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }

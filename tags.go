@@ -51,7 +51,6 @@ type Tag struct {
 	// IsAutomatic is deprecated and always false.
 	IsAutomatic *bool `json:"is_automatic"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

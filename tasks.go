@@ -150,7 +150,6 @@ type Task struct {
 	// NeedsCheckAutomation says that the task waits for automatic checks.
 	NeedsCheckAutomation *bool `json:"needs_check_automation"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -165,7 +164,6 @@ type TaskVariant struct {
 	Description string   `json:"description"`
 	TaskType    TaskType `json:"task_type"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -182,7 +180,6 @@ type Note struct {
 	// Author is probably nil when an API key wrote the note.
 	Author *User `json:"author"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -193,7 +190,6 @@ type NoteAttachment struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 

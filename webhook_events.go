@@ -212,7 +212,6 @@ type CollectedDataChange struct {
 	APIKey *APIKeyRef  `json:"apikey"`
 	User   *User       `json:"user"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -269,7 +268,6 @@ type CheckCompleted struct {
 	APIKey *APIKeyRef `json:"apikey"`
 	User   *User      `json:"user"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -295,7 +293,6 @@ type ProductStatusChanged struct {
 	// User changed the status; nil means that the smart policy did.
 	User *User `json:"user"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -317,7 +314,6 @@ type ManualActionRequired struct {
 	APIKey      *APIKeyRef     `json:"apikey"`
 	User        *User          `json:"user"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -332,7 +328,6 @@ type ManualAction struct {
 	// Task to work on, with id, state, type and variant.
 	Task *Task `json:"task"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
@@ -422,7 +417,6 @@ type WebhookFinding struct {
 	EventType  EventType       `json:"event_type"`
 	Resolution EventResolution `json:"resolution"`
 
-	// Unknown holds the members this type has no field for.
 	Unknown Unknown `json:"-"`
 }
 
