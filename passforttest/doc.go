@@ -46,6 +46,6 @@
 // does comes from published guides and descriptions; where those say nothing
 // (most statuses of refused calls, several webhook payloads, the shape of a
 // batch) it does something plain, and the documentation of the switch or
-// option says so. docs/fidelity.md lists all of it: where it is known from, how
+// option says so. docs/simulator.md lists all of it: where it is known from, how
 // sure that is, and which switch turns it.
 package passforttest

@@ -12,11 +12,11 @@ import (
 	"github.com/passfort-go/passfort/passforttest"
 )
 
-// TestFidelityIsDocumented holds docs/fidelity.md against the code: the files
+// TestFidelityIsDocumented holds docs/simulator.md against the code: the files
 // it names are there, and every switch has its row.
 func TestFidelityIsDocumented(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("../docs/fidelity.md")
+	raw, err := os.ReadFile("../docs/simulator.md")
 	require.NoError(t, err)
 	rows := 0
 	named := map[string]bool{}
@@ -38,6 +38,6 @@ func TestFidelityIsDocumented(t *testing.T) {
 	}
 	require.Greater(t, rows, 50)
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[passforttest.Switches]()) {
-		require.True(t, named[f.Name], "the switch %s has no row in docs/fidelity.md", f.Name)
+		require.True(t, named[f.Name], "the switch %s has no row in docs/simulator.md", f.Name)
 	}
 }
