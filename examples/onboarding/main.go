@@ -1,5 +1,5 @@
 // Command onboarding takes a person and a company through Passfort, from the
-// first profile to the approval of their product applications, and tells what
+// first profile to the approval of their product applications, and prints what
 // happens on the way.
 //
 //	go run ./examples/onboarding
@@ -8,8 +8,8 @@
 // PASSFORT_API_KEY, and PASSFORT_BASE_URL if the API is not at its usual
 // address, it does the same to a real account, after asking.
 //
-// main.go reads flags and environment, onboard.go is the story and the part to
-// copy, print.go puts it on the screen.
+// onboard.go is the part to copy. main.go reads flags and environment, tell.go
+// is the story, print.go puts it on the screen.
 package main
 
 import (
@@ -172,7 +172,7 @@ PASSFORT_BASE_URL too if the API is not at ` + passfort.DefaultBaseURL + `.
 
 `
 
-// errNotConfirmed: nobody said yes to writing to a real account.
+// errNotConfirmed reports that writing to a real account was not confirmed.
 var errNotConfirmed = errors.New("not confirmed")
 
 // confirm says what is going to happen to a real account and asks, unless yes
@@ -186,7 +186,7 @@ func confirm(ctx context.Context, stdin io.Reader, out *printer, yes bool, plan 
 		return nil
 	}
 	if !isTerminal(stdin) {
-		return fmt.Errorf("%w: nobody can be asked here, so give -yes to go on", errNotConfirmed)
+		return fmt.Errorf("%w: there is no terminal to ask on, so give -yes to go on", errNotConfirmed)
 	}
 	out.ask("Go on? [y/N] ")
 	// Reading a terminal cannot be interrupted, so it is left behind when ctx
