@@ -3,28 +3,42 @@ package passfort
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/passfort-go/passfort/internal/bounded"
 	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/wiredump"
 )
 
 // Version is the version of this module. It is part of the User-Agent header.
 const Version = "0.1.0"
 
-// DefaultBaseURL is the API's address in the EU, version included. The
-// addresses of the other regions are not public (sheet 1.1).
+// DefaultBaseURL is the API's address in the EU under its older name, version
+// included.
 const DefaultBaseURL = "https://api.passfort.com/4.0"
 
+// The API's addresses in its regions, version included. An account lives in one
+// region and its key is refused in the others: the address of the portal, such
+// as "https://identity.us.maxsight.com", names it. BaseURLEU and DefaultBaseURL
+// lead to the same region.
+const (
+	BaseURLEU = "https://api.eu.maxsight.com/4.0"
+	BaseURLUS = "https://api.us.maxsight.com/4.0"
+	BaseURLAE = "https://api.ae.maxsight.com/4.0"
+)
+
 // Client is the entry to the API: one field for each part of it. Make it with
-// New. A Client is safe for concurrent use and never changes; make one for
-// each API key and keep it.
+// New or NewFromEnv, and those of further API keys with WithKey, which shares
+// the connections. A Client is safe for concurrent use and never changes; make
+// one for each key and keep it.
 type Client struct {
 	Profiles      *ProfilesService
 	CollectedData *CollectedDataService
@@ -68,18 +82,80 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 	if !isHeaderText(userAgent) {
 		return nil, inputError("the user agent has characters that a header cannot hold")
 	}
-	r := &road{
-		base:      base,
-		transport: transport.New(s.http, s.retry.withDefaults()),
-		header: func() http.Header {
-			return http.Header{"Apikey": {apiKey}, "User-Agent": {userAgent}, "Accept": {"application/json"}}
-		},
-		logger:   s.logger,
-		observer: s.observer,
-		limiter:  s.limiter,
-		drift:    newDriftFilter(s.drift),
-		settings: s.calls,
+	attempts := transport.New(s.http, s.retry.withDefaults())
+	if s.dump != nil {
+		attempts.Wrap(func(base http.RoundTripper) http.RoundTripper { return wiredump.New(base, s.dump, routes()) })
 	}
+	return clientOn(&road{
+		base:      base,
+		transport: attempts,
+		userAgent: userAgent,
+		header:    headerWith(apiKey, userAgent),
+		logger:    s.logger,
+		observer:  s.observer,
+		limiter:   s.limiter,
+		drift:     newDriftFilter(s.drift),
+		settings:  s.calls,
+	}), nil
+}
+
+// NewFromEnv returns a Client as New does, with the key of PASSFORT_API_KEY and
+// the address of PASSFORT_BASE_URL or, if that is not set, of PASSFORT_REGION:
+// eu, us or ae. Without either the address is DefaultBaseURL. The options apply
+// after the environment. The error is an ErrInvalidInput that names the variable
+// and never its value.
+func NewFromEnv(opts ...Option) (*Client, error) {
+	key := os.Getenv("PASSFORT_API_KEY")
+	if key == "" {
+		return nil, inputError("PASSFORT_API_KEY is not set")
+	}
+	base := os.Getenv("PASSFORT_BASE_URL")
+	if base == "" {
+		switch strings.ToLower(os.Getenv("PASSFORT_REGION")) {
+		case "":
+			base = DefaultBaseURL
+		case "eu":
+			base = BaseURLEU
+		case "us":
+			base = BaseURLUS
+		case "ae":
+			base = BaseURLAE
+		default:
+			return nil, inputError("PASSFORT_REGION is none of eu, us and ae")
+		}
+	}
+	return New(key, append([]Option{WithBaseURL(base)}, opts...)...)
+}
+
+// WithKey returns a Client for another API key that shares everything else with
+// c: connections, limiter, logger, observer and settings. It costs a few hundred
+// bytes and no connection, so a service with many accounts makes one for each.
+// The shared limiter counts all of them together: give accounts with quotas of
+// their own a Client made by New each. The error is an ErrInvalidInput: an empty
+// or unreadable key.
+func (c *Client) WithKey(apiKey string) (*Client, error) {
+	if err := checkKey(apiKey); err != nil {
+		return nil, err
+	}
+	r := *c.road
+	r.header = headerWith(apiKey, r.userAgent)
+	return clientOn(&r), nil
+}
+
+// CloseIdleConnections closes the connections that no call uses, of every
+// Client that shares them through WithKey. Calls that follow open new ones. Use
+// it when the last such Client is given up.
+func (c *Client) CloseIdleConnections() { c.road.transport.CloseIdleConnections() }
+
+// headerWith returns what makes the header of a request. The key is kept in the
+// closure, which no print form reaches.
+func headerWith(apiKey, userAgent string) func() http.Header {
+	return func() http.Header {
+		return http.Header{"Apikey": {apiKey}, "User-Agent": {userAgent}, "Accept": {"application/json"}}
+	}
+}
+
+func clientOn(r *road) *Client {
 	return &Client{
 		Profiles:      &ProfilesService{r},
 		CollectedData: &CollectedDataService{r, &turns{}},
@@ -95,7 +171,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 		Search:        &SearchService{r},
 		Audit:         &AuditService{r},
 		road:          r,
-	}, nil
+	}
 }
 
 // Option configures a Client in New. A later option overrides an earlier one.
@@ -110,6 +186,7 @@ type settings struct {
 	observer Observer
 	limiter  Limiter
 	drift    func(Drift)
+	dump     io.Writer
 	calls    clientSettings
 }
 
@@ -134,6 +211,15 @@ func WithHTTPClient(hc *http.Client) Option { return func(s *settings) { s.http 
 // status, duration and request id, never a key, an id, a query or a body. The
 // default is silence.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l } }
+
+// WithWireDump writes what each attempt sends and gets to w, for a support case:
+// method, route, status, the names of headers and of queries, and the shape of
+// JSON bodies, in which each value is replaced by its kind, such as uuid, date or
+// text(12). It holds no key, id, name or value; member names that no program
+// would choose are written as *. Bodies of more than 256 KiB are only counted.
+// It is slower than WithLogger and keeps up to 512 KiB for each attempt under
+// way: leave it off otherwise. Writes to w do not overlap.
+func WithWireDump(w io.Writer) Option { return func(s *settings) { s.dump = w } }
 
 // WithRetry bounds how calls are repeated. Whether a call may be repeated at
 // all depends on its operation, not on this.

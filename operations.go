@@ -46,6 +46,15 @@ func operationNamed(name string) operation {
 	return operations[slices.IndexFunc(operations, func(op operation) bool { return op.name == name })]
 }
 
+// routes returns the routes of all operations.
+func routes() []string {
+	var all []string
+	for _, op := range operations {
+		all = append(all, op.route)
+	}
+	return all
+}
+
 // operations lists every operation of the API. It is never changed.
 var operations = []operation{
 	{

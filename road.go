@@ -8,8 +8,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +29,7 @@ const maxBody = 64 << 20
 type road struct {
 	base      string
 	transport *transport.Client
+	userAgent string
 	header    func() http.Header // with the key, which no print form of the road can reach
 	logger    *slog.Logger
 	observer  Observer
@@ -86,7 +89,7 @@ func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*
 	if r.observer != nil {
 		ctx = r.observer.CallStarted(ctx, info)
 	}
-	res := r.attempt(ctx, op, path, c)
+	res := r.attempt(ctx, op, path, c, settings)
 	err := failure(info, op, res)
 	if err == nil && (c.consume == nil || c.out != nil || len(res.Body) > 0) {
 		err = r.decode(info, op, c, res)
@@ -112,14 +115,20 @@ func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*
 }
 
 // attempt builds the request and gives it to the transport.
-func (r *road) attempt(ctx context.Context, op operation, path string, c call) *transport.Result {
+func (r *road) attempt(ctx context.Context, op operation, path string, c call, settings callSettings) *transport.Result {
 	refuse := func(problem string) *transport.Result { return &transport.Result{Err: inputError(problem)} }
-	if c.problem != "" {
-		return refuse(c.problem)
+	if problem := cmp.Or(c.problem, settings.problem); problem != "" {
+		return refuse(problem)
 	}
 	values, err := queryOf(c.query)
 	if err != nil {
 		return refuse("the options cannot be put into a query")
+	}
+	if len(settings.query) > 0 {
+		whole := url.Values{}
+		maps.Copy(whole, values)
+		maps.Copy(whole, settings.query)
+		values = whole
 	}
 	if encoded := values.Encode(); encoded != "" {
 		path += "?" + encoded
@@ -129,15 +138,16 @@ func (r *road) attempt(ctx context.Context, op operation, path string, c call) *
 		Method:  op.method,
 		URL:     r.base + path,
 		Header:  r.header(),
-		Limit:   op.limit,
+		Limit:   cmp.Or(settings.limit, op.limit, attemptLimit),
+		Most:    settings.attempts,
 		MaxBody: maxBody,
 		Consume: c.consume,
 	}
 	for name, values := range c.header {
 		tc.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	if tc.Limit == 0 {
-		tc.Limit = attemptLimit
+	for name, values := range settings.header {
+		tc.Header[name] = values
 	}
 	if problem := checkHeader(tc.Header); problem != "" {
 		return refuse(problem)
@@ -483,7 +493,15 @@ type callSettings struct {
 	capture   *Response
 	overwrite bool
 	progress  func(done, total int64)
+	header    http.Header
+	query     url.Values
+	attempts  int
+	limit     time.Duration
+	problem   string // what is wrong with an option
 }
+
+// refuse notes what is wrong with an option. The first problem stays.
+func (s *callSettings) refuse(problem string) { s.problem = cmp.Or(s.problem, problem) }
 
 func settingsOf(opts []CallOption) callSettings {
 	var s callSettings
@@ -493,6 +511,70 @@ func settingsOf(opts []CallOption) callSettings {
 		}
 	}
 	return s
+}
+
+// Header adds a header to the requests of one call, such as a correlation id
+// that your gateway asks for. Given twice for a name it sends both values; it
+// replaces User-Agent and Accept. A header that the SDK or net/http sets itself
+// (Apikey, Content-Type, If-Match, Host, ...), or one that no header can hold, is
+// an ErrInvalidInput of the call.
+func Header(name, value string) CallOption {
+	return func(s *callSettings) {
+		canonical := http.CanonicalHeaderKey(name)
+		if slices.Contains(ownHeaders, canonical) {
+			s.refuse("the header " + canonical + " is not for a caller to set")
+			return
+		}
+		if s.header == nil {
+			s.header = http.Header{}
+		}
+		s.header[canonical] = append(s.header[canonical], value)
+	}
+}
+
+// ownHeaders are the headers that the SDK or net/http sets.
+var ownHeaders = []string{
+	"Apikey", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "If-Match", "Keep-Alive",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// Query sets a query parameter of the requests of one call, for what the options
+// of its method have no field for. It replaces the method's own parameter of that
+// name; given twice for a name it sends both values.
+func Query(name, value string) CallOption {
+	return func(s *callSettings) {
+		if name == "" {
+			s.refuse("the name of a query parameter is empty")
+		}
+		if s.query == nil {
+			s.query = url.Values{}
+		}
+		s.query.Add(name, value)
+	}
+}
+
+// MaxAttempts bounds the attempts of each request of one call, in place of
+// RetryPolicy.MaxAttempts; 1 means no repeat. Whether a call may be repeated at
+// all still depends on its operation.
+func MaxAttempts(n int) CallOption {
+	return func(s *callSettings) {
+		if n < 1 {
+			s.refuse("there is at least one attempt")
+		}
+		s.attempts = n
+	}
+}
+
+// AttemptTimeout bounds each attempt of one call, in place of the operation's
+// own limit (75 s, 150 s for Checks.Run, 15 min for files, images and reports).
+// The time of the whole call is bounded by its context.
+func AttemptTimeout(d time.Duration) CallOption {
+	return func(s *callSettings) {
+		if d <= 0 {
+			s.refuse("the limit of an attempt is not positive")
+		}
+		s.limit = d
+	}
 }
 
 // Response is what CaptureResponse captures.

@@ -63,6 +63,7 @@ type Call struct {
 	Header  http.Header
 	Body    *Body
 	Limit   time.Duration               // of one attempt, 0: none
+	Most    int                         // attempts, 0: as the policy says
 	MaxBody int64                       // of an answer that is read whole
 	Admit   func(context.Context) error // asked before each attempt; may be nil
 	Done    func(Attempt)               // told of each attempt; may be nil
@@ -155,12 +156,24 @@ func defaultTransport() http.RoundTripper {
 	return t
 }
 
+// Wrap puts a transport above the one that sends.
+func (c *Client) Wrap(over func(http.RoundTripper) http.RoundTripper) { c.base = over(c.base) }
+
+// CloseIdleConnections closes the connections that no attempt uses.
+func (c *Client) CloseIdleConnections() {
+	hc := http.Client{Transport: c.base}
+	hc.CloseIdleConnections()
+}
+
 // Do sends the call and returns how it ended. It returns as soon as ctx ends.
 func (c *Client) Do(ctx context.Context, call *Call) *Result {
 	if err := ctx.Err(); err != nil {
 		return &Result{Err: err}
 	}
 	x := &exchange{base: c.base, policy: c.policy, call: call, began: time.Now()}
+	if call.Most > 0 {
+		x.policy.MaxAttempts = call.Most
+	}
 	req, err := x.request(ctx)
 	if err != nil {
 		return &Result{Err: WithoutAddress(err)}
