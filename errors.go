@@ -322,14 +322,16 @@ func (e *Error) hasCode(code ErrorCode) bool {
 }
 
 // Transient reports whether the same call may succeed later: nothing was
-// answered, the answer broke off, the service was busy or failing, or a data
-// provider was. It says nothing about whether a repeat is safe; Outcome does.
+// answered, the answer broke off, the service was busy or failing (every 5xx but
+// 501 and 505), or a data provider was. What somebody has to change first is not
+// transient: a certificate that is not accepted, a proxy that refuses, http where
+// the server speaks TLS. It says nothing about whether a repeat is safe; Outcome
+// does.
 func (e *Error) Transient() bool {
-	switch e.StatusCode {
-	case 0:
-		return !errors.Is(e.cause, ErrInvalidInput)
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	if e.StatusCode == 0 {
+		return !errors.Is(e.cause, ErrInvalidInput) && !transport.IsLasting(e.cause)
+	}
+	if transport.IsTransient(e.StatusCode) {
 		return true
 	}
 	if e.StatusCode/100 == 2 && e.cause != nil { // its body did not arrive
@@ -381,6 +383,7 @@ func (e inputError) Is(target error) bool { return target == ErrInvalidInput }
 // id or data, whatever the text of the cause itself may hold.
 func describe(err error) string {
 	var input inputError
+	var reason *transport.Reason
 	var errno syscall.Errno
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
@@ -390,7 +393,9 @@ func describe(err error) string {
 	case err == nil:
 		return ""
 	case errors.As(err, &input):
-		return input.Error()
+		return strings.TrimPrefix(input.Error(), "passfort: ")
+	case errors.As(err, &reason):
+		return reason.Error()
 	case describeTransfer(err) != "":
 		return describeTransfer(err)
 	case errors.Is(err, context.Canceled):

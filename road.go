@@ -91,6 +91,9 @@ func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*
 	}
 	res := r.attempt(ctx, op, path, c, settings)
 	err := failure(info, op, res)
+	if err != nil && err.StatusCode == http.StatusNotFound && len(err.Errors) == 0 && !hasVersion(r.base) {
+		err.problem = "the base URL has no version: does it need /4.0 at its end?"
+	}
 	if err == nil && (c.consume == nil || c.out != nil || len(res.Body) > 0) {
 		err = r.decode(info, op, c, res)
 	}
@@ -249,11 +252,14 @@ func failure(info CallInfo, op operation, res *transport.Result) *Error {
 	if res.Status/100 != 2 {
 		err.Errors = refusedWith(res.Body)
 	}
-	if res.Status/100 == 3 {
+	switch {
+	case res.Status/100 == 3:
 		err.problem = "a redirect that is not followed, so that the key stays with this host"
+	case res.Status == http.StatusBadRequest && bytes.HasPrefix(res.Body, []byte("Client sent an HTTP request to an HTTPS server")):
+		err.problem = "the server speaks TLS where the base URL says http"
 	}
 	switch {
-	case res.Sent == transport.No:
+	case res.Sent == transport.No, res.Cut && res.Status >= 500 && !res.Lost:
 		err.Outcome = outcomeOf(op, res, OutcomeNotSent)
 	case res.Sent == transport.Yes && (res.Err == nil || res.Paused):
 		err.Outcome = outcomeOf(op, res, OutcomeRejected)

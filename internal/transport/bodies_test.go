@@ -61,22 +61,52 @@ func TestLengthOfTheBody(t *testing.T) {
 	}
 }
 
-// net/http repeats a request by itself if it can open the body again. It must
-// not where only the exchange knows whether that is whole.
+// Over HTTP/1 net/http may open a body again, since it does so only where nothing
+// was written. Not before the protocol is known, and not where only the exchange
+// knows whether the body is whole.
 func TestGetBody(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		body := &transport.Body{Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil }}
-		var has bool
-		see := func(req *http.Request) reply {
-			has = req.GetBody != nil
-			return respond(200, strings.NewReader("{}"))
-		}
-		_, _ = do(t, &transport.Call{Body: body}, see)
-		require.True(t, has)
-		body.Replayable = func() bool { return true }
-		_, _ = do(t, &transport.Call{Body: body}, see)
-		require.False(t, has)
-	})
+	t.Parallel()
+	for _, row := range []struct {
+		name       string
+		first      int // the major version of the answer before, 0: none
+		replayable func() bool
+		want       bool
+	}{
+		{"nothing is known", 0, nil, false},
+		{"HTTP/1", 1, nil, true},
+		{"HTTP/2", 2, nil, false},
+		{"HTTP/1, a body that the exchange watches", 1, func() bool { return true }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var again io.ReadCloser
+			has, version := false, row.first
+			hc := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				if has = req.GetBody != nil; has {
+					again, _ = req.GetBody()
+				}
+				return &http.Response{StatusCode: 200, ProtoMajor: version}, nil
+			})}
+			c := transport.New(hc, policy)
+			call := func() *transport.Call {
+				return &transport.Call{Method: http.MethodPost, URL: address, Header: http.Header{}, Body: &transport.Body{
+					Open:       func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("whole")), nil },
+					Length:     5,
+					Replayable: row.replayable,
+				}}
+			}
+			if row.first > 0 {
+				c.Do(t.Context(), call())
+			}
+			c.Do(t.Context(), call())
+			require.Equal(t, row.want, has)
+			if has {
+				text, err := io.ReadAll(again)
+				require.NoError(t, err)
+				require.Equal(t, "whole", string(text))
+			}
+		})
+	}
 }
 
 func TestAdmit(t *testing.T) {

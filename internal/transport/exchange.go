@@ -3,18 +3,12 @@ package transport
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptrace"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -25,13 +19,26 @@ const maxErrorBody = 1 << 20
 
 // exchange is one call on its way.
 type exchange struct {
-	base   http.RoundTripper
+	pool   *pool
+	over   func(http.RoundTripper) http.RoundTripper
 	policy Policy
 	call   *Call
 	began  time.Time
 	wait   time.Duration // before the next attempt
+	free   freeRepeat
 	result Result
 }
+
+// freeRepeat is the one repeat that a call has beyond the policy, at once: of an
+// attempt that the server says it did not process, and of a read on a kept
+// connection that turned out to be dead.
+type freeRepeat uint8
+
+const (
+	freeNot  freeRepeat = iota // the last attempt gives no right to it
+	freeNow                    // it does
+	freeUsed                   // it was made
+)
 
 // request makes the request of all attempts.
 func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) {
@@ -46,9 +53,6 @@ func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) 
 			return nil, err
 		}
 		req.ContentLength = body.Length
-		if body.Replayable != nil {
-			req.GetBody = nil // net/http must not repeat it on its own
-		}
 	}
 	return req, nil
 }
@@ -104,29 +108,64 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	// net/http waits for a body that is being read, which may wait for anything.
 	stop := context.AfterFunc(ctx, func() { closeBody(req) })
 	defer stop()
-	way := &way{}
-	if x.call.Class == Once && replayable(req) {
-		way.again = func() { stopHere(errAgain) }
+	base := x.pool.current()
+	_, plain := base.(*http.Transport)
+	way := &way{plain: plain, stop: func() { stopHere(errAgain) }}
+	sender := base
+	if x.over != nil {
+		sender = x.over(base)
 	}
-	resp, err := x.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, way.trace())))
+	traced, body := metered(req.WithContext(httptrace.WithClientTrace(ctx, way.trace())))
+	traced.GetBody = x.reopen(body)
+	resp, err := sender.RoundTrip(traced)
 	if err == nil && resp == nil {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil {
-		x.result.Sent = Yes
+		x.pool.h1.Store(resp.ProtoMajor == 1)
+		x.result.Sent, x.result.Cut = Yes, way.isTraced() && body.cut()
 		x.result.Status, x.result.Header = resp.StatusCode, resp.Header
 		x.result.Asked = askedWait(resp.StatusCode, resp.Header, time.Now())
 		err = x.read(resp)
-	} else if !way.neverLeft(err) {
+	} else if cut := body.seal(); !(cut && way.isTraced()) && !way.neverLeft(err) {
 		x.result.Sent = Maybe
 	}
 	if err == nil {
 		return resp, nil
 	}
-	if cause := context.Cause(ctx); req.Context().Err() == nil && (errors.Is(cause, ErrAttemptTimeout) || errors.Is(cause, errAgain)) {
+	cause := context.Cause(ctx)
+	timedOut := errors.Is(cause, ErrAttemptTimeout) || errors.Is(req.Context().Err(), context.DeadlineExceeded)
+	if conn := way.shared(); timedOut && conn != nil {
+		x.pool.leave(base, conn)
+	}
+	refused := x.result.Sent == No && way.stoppedOrRefused(err)
+	if x.free != freeUsed && !timedOut && (refused || x.call.Class == Safe && way.stale()) {
+		x.free = freeNow
+	}
+	switch {
+	case req.Context().Err() != nil:
+		err = ended(req.Context())
+	case errors.Is(cause, ErrAttemptTimeout), errors.Is(cause, errAgain):
 		err = cause
 	}
-	return nil, WithoutAddress(err)
+	return nil, named(WithoutAddress(err))
+}
+
+// reopen returns what opens the body of a request anew, for net/http to send it
+// again when nothing was written to a dead connection of HTTP/1. Over HTTP/2, and
+// where the protocol is not known yet, it returns nil: net/http then says in its
+// error why a stream was not processed.
+func (x *exchange) reopen(m *meter) func() (io.ReadCloser, error) {
+	if m == nil || x.call.Body.Replayable != nil || !x.pool.h1.Load() {
+		return nil
+	}
+	return func() (io.ReadCloser, error) {
+		body, err := x.call.Body.Open()
+		if err != nil {
+			return nil, err
+		}
+		return m.body(body), nil
+	}
 }
 
 // read takes the body of an answer while the attempt's limit still runs.
@@ -175,12 +214,14 @@ func readAll(resp *http.Response, limit int64) ([]byte, error) {
 
 // checkRetry decides whether there is another attempt, and when.
 func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (bool, error) {
-	if ctx.Err() != nil || x.result.Attempts >= x.policy.MaxAttempts || !x.mayRepeat() {
+	free := x.free == freeNow
+	if ctx.Err() != nil || !free && x.result.Attempts >= x.policy.MaxAttempts || !x.mayRepeat() {
 		return false, nil //nolint:nilerr // an error from here would take the place of the real one
 	}
-	wait := x.result.Asked
-	if wait <= 0 {
-		wait = x.policy.backoff(x.result.Attempts)
+	wait := time.Duration(0)
+	if !free {
+		// A server that asks for less than our own back-off does not know how many ask it.
+		wait = max(x.result.Asked, x.policy.backoff(x.result.Attempts))
 	}
 	left := x.policy.MaxElapsed - time.Since(x.began)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -189,7 +230,10 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 	if wait >= left {
 		return false, nil
 	}
-	if x.result.Asked > 0 { // spread those who were all told the same
+	if free {
+		x.free = freeUsed
+	}
+	if x.result.Asked > 0 && !free { // spread those who were all told the same
 		wait += rand.N(min(wait/10, time.Second, left-wait) + 1)
 	}
 	x.wait = wait
@@ -209,26 +253,29 @@ func (x *exchange) mayRepeat() bool {
 	}
 	r := &x.result
 	var refused *refusedError
-	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
 	switch {
-	case errors.As(r.Err, &refused), errors.As(r.Err, &certificate), errors.As(r.Err, &authority):
+	case errors.As(r.Err, &refused), IsLasting(r.Err), errors.Is(r.Err, ErrBodyTooLarge), IsFinal(r.Err):
 		return false // the next attempt would end the same way
-	case errors.Is(r.Err, ErrBodyTooLarge), IsFinal(r.Err):
-		return false
 	case r.Err != nil:
 		return r.Sent == No || x.call.Class != Once
 	case r.Status == http.StatusTooManyRequests:
 		return true
 	default:
-		return x.call.Class != Once && slices.Contains(transient, r.Status)
+		return x.call.Class != Once && IsTransient(r.Status)
 	}
 }
 
-// transient lists the statuses after which a repeat may help.
-var transient = []int{
-	http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
-	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+// IsTransient reports whether a repeat may help after this status: the server or
+// a gateway before it asks for one, or failed. That a server does not know the
+// method or the version of HTTP does not pass.
+func IsTransient(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return false
+	}
+	return status/100 == 5
 }
 
 // uncertain reports whether a write answered with this status may have been
@@ -240,7 +287,7 @@ func uncertain(status int) bool {
 // Uncertain reports whether the call may have been carried out although it
 // did not succeed.
 func (r *Result) Uncertain() bool {
-	return r.Lost || !r.Paused && (r.Sent == Maybe || r.Sent == Yes && (r.Err != nil || uncertain(r.Status)))
+	return r.Lost || !r.Paused && (r.Sent == Maybe || r.Sent == Yes && (r.Err != nil || uncertain(r.Status) && !r.Cut))
 }
 
 // backoff is the wait after the given number of attempts: doubling from the
@@ -278,103 +325,5 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// replayable reports whether net/http sends the request again by itself although
-// some of it may have left: what it sends again otherwise provably did not.
-func replayable(req *http.Request) bool {
-	switch req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil
-}
-
-// errAgain ends an attempt at a call that is sent once, when net/http is about
-// to send it again.
+// errAgain ends an attempt whose request was about to be sent again from below.
 var errAgain = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
-
-// way watches a request leave.
-type way struct {
-	again func() // called before it is sent again after it may have left; may be nil
-
-	mu     sync.Mutex
-	traced bool // the transport tells what it does
-	conns  []connMark
-}
-
-// connMark is a connection and what had been written to it when the request
-// got it. Nothing can be said of a connection that does not count.
-type connMark struct {
-	conn    *countingConn
-	written int64
-}
-
-func (w *way) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GetConn: func(string) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.traced = true
-			if w.again != nil && !w.unwritten() {
-				w.again()
-			}
-		},
-		GotConn: func(info httptrace.GotConnInfo) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			mark := connMark{conn: counting(info.Conn)}
-			if mark.conn != nil {
-				mark.written = mark.conn.written.Load()
-			}
-			w.conns = append(w.conns, mark)
-		},
-	}
-}
-
-// neverLeft reports whether the request provably did not reach the server.
-// Without proof the answer is no.
-func (w *way) neverLeft(err error) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.traced { // a transport that tells nothing: only its error can
-		var dial *net.OpError
-		var dns *net.DNSError
-		return errors.As(err, &dns) || errors.As(err, &dial) && dial.Op == "dial"
-	}
-	return w.unwritten()
-}
-
-// unwritten reports whether nothing was written to any connection that the
-// request got.
-func (w *way) unwritten() bool {
-	for _, mark := range w.conns {
-		if mark.conn == nil || mark.conn.written.Load() != mark.written {
-			return false
-		}
-	}
-	return true
-}
-
-// countingConn counts the bytes that were handed to it, before they are sent,
-// without those that it then turned out not to send.
-type countingConn struct {
-	net.Conn
-	written atomic.Int64
-}
-
-func (c *countingConn) Write(p []byte) (int, error) {
-	c.written.Add(int64(len(p)))
-	n, err := c.Conn.Write(p)
-	c.written.Add(int64(n - len(p)))
-	return n, err
-}
-
-func counting(conn net.Conn) *countingConn {
-	switch conn := conn.(type) {
-	case *countingConn:
-		return conn
-	case *tls.Conn:
-		return counting(conn.NetConn())
-	default:
-		return nil
-	}
-}

@@ -483,35 +483,67 @@ func TestOnceMeansOnceForNetHTTPToo(t *testing.T) {
 	}
 }
 
-// What net/http sends again because nothing of it left, it may send again.
-func TestWhatProvablyNeverLeftIsLeftToNetHTTP(t *testing.T) {
+// Whoever is below the SDK may send a request again only where nothing of it, or
+// not all of it, was written before. What was written is a request that the
+// server saw, of whatever class.
+func TestWhatIsBelowSendsOnce(t *testing.T) {
 	t.Parallel()
+	written := func(trace *httptrace.ClientTrace) {
+		trace.WroteHeaderField("Accept", nil)
+		trace.WroteHeaders()
+		trace.WroteRequest(httptrace.WroteRequestInfo{})
+	}
 	for _, row := range []struct {
 		name   string
-		method string
-		header http.Header
+		walk   func(*httptrace.ClientTrace)
 		goesOn bool
 	}{
-		{"POST", http.MethodPost, http.Header{}, true},
-		{"DELETE", http.MethodDelete, http.Header{}, true},
-		{"GET", http.MethodGet, http.Header{}, false},
-		{"POST with the header of a repeat", http.MethodPost, http.Header{"X-Idempotency-Key": {"1"}}, false},
+		{"nothing written", func(*httptrace.ClientTrace) {}, true},
+		{"all written", written, false},
+		{"headers written", func(trace *httptrace.ClientTrace) { trace.WroteHeaderField("Accept", nil) }, false},
+		{"the write failed", func(trace *httptrace.ClientTrace) {
+			trace.WroteHeaders()
+			trace.WroteRequest(httptrace.WroteRequestInfo{Err: errReset})
+		}, true},
+		{"the write failed after the answer began", func(trace *httptrace.ClientTrace) {
+			trace.WroteHeaders()
+			trace.GotFirstResponseByte()
+			trace.WroteRequest(httptrace.WroteRequestInfo{Err: errReset})
+		}, false},
+		{"the header of a stream", func(trace *httptrace.ClientTrace) { trace.WroteHeaderField(":method", nil) }, false},
+		{"a stream whose body failed", func(trace *httptrace.ClientTrace) {
+			trace.WroteHeaderField(":method", nil)
+			trace.WroteRequest(httptrace.WroteRequestInfo{Err: errReset})
+		}, false},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			near, far := net.Pipe()
-			defer near.Close()
-			defer far.Close()
-			hc := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-				trace := httptrace.ContextClientTrace(req.Context())
-				trace.GetConn("host")
-				trace.GotConn(httptrace.GotConnInfo{Conn: near}) // it does not count
-				trace.GetConn("host")
-				require.Equal(t, row.goesOn, req.Context().Err() == nil)
-				return nil, errReset
-			})}
-			transport.New(hc, policy).Do(t.Context(), &transport.Call{Method: row.method, URL: address, Header: row.header})
-		})
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+			t.Run(row.name+"/"+method, func(t *testing.T) {
+				t.Parallel()
+				near, far := net.Pipe()
+				defer near.Close()
+				defer far.Close()
+				second, other := net.Pipe()
+				defer second.Close()
+				defer other.Close()
+				hc := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+					trace := httptrace.ContextClientTrace(req.Context())
+					trace.GetConn("host")
+					trace.GotConn(httptrace.GotConnInfo{Conn: near}) // it does not count
+					row.walk(trace)
+					trace.GetConn("host")
+					require.Equal(t, row.goesOn, req.Context().Err() == nil)
+					trace.GotConn(httptrace.GotConnInfo{Conn: second})
+					go func() { _, _ = io.Copy(io.Discard, other) }()
+					_, err := second.Write([]byte("again"))
+					require.Equal(t, row.goesOn, err == nil, "a connection that it must not use is closed")
+					return nil, errReset
+				})}
+				once := transport.Policy{MaxAttempts: 1, MinBackoff: 1, MaxBackoff: 1, MaxElapsed: time.Minute}
+				res := transport.New(hc, once).Do(t.Context(), &transport.Call{Method: method, URL: address, Header: http.Header{}})
+				require.Equal(t, transport.Maybe, res.Sent)
+				require.Equal(t, 1, res.Attempts)
+			})
+		}
 	}
 }
 

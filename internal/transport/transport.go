@@ -15,7 +15,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -100,6 +99,7 @@ type Result struct {
 	Body     []byte // of the last answer
 	Attempts int
 	Sent     Sent          // of the last attempt
+	Cut      bool          // the last answer came although the end of the body was never handed over
 	Lost     bool          // an earlier attempt may have been handled although no answer came
 	Asked    time.Duration // the wait that the last answer asked for
 	Paused   bool          // the call ended in the wait after the last attempt, which Lost then covers
@@ -108,14 +108,36 @@ type Result struct {
 
 // The reasons for a failed attempt that the transport itself finds.
 var (
-	ErrAttemptTimeout = errors.New("the attempt took longer than its limit")
-	ErrBodyTooLarge   = errors.New("the response body is larger than the limit")
+	ErrAttemptTimeout error = attemptTimeout{}
+	ErrBodyTooLarge         = errors.New("the response body is larger than the limit")
 )
+
+// attemptTimeout is a net.Error, and no context.DeadlineExceeded: the caller's
+// context is still alive.
+type attemptTimeout struct{}
+
+func (attemptTimeout) Error() string   { return "the attempt took longer than its limit" }
+func (attemptTimeout) Timeout() bool   { return true }
+func (attemptTimeout) Temporary() bool { return true }
+
+// ended returns why ctx ended: its error, and the cause that the caller gave.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != ctx.Err() { //nolint:errorlint // the very same
+		return &endedError{ctx.Err(), cause}
+	}
+	return ctx.Err()
+}
+
+type endedError struct{ err, cause error }
+
+func (e *endedError) Error() string   { return e.err.Error() }
+func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
 
 // Client sends calls. It is safe for concurrent use.
 type Client struct {
 	http   http.Client
-	base   http.RoundTripper
+	pool   *pool
+	over   func(http.RoundTripper) http.RoundTripper // put above the pool's transport, or nil
 	policy Policy
 }
 
@@ -126,51 +148,26 @@ func New(hc *http.Client, policy Policy) *Client {
 	if hc != nil {
 		c.http = *hc
 	}
-	c.base = c.http.Transport
-	if c.base == nil {
-		c.base = defaultTransport()
+	base := c.http.Transport
+	if base == nil {
+		base = Default()
 	}
+	c.pool = &pool{base: base}
 	return c
 }
 
-// defaultTransport is the standard transport with connections that count what
-// is written to them, more of them kept for the one host that a client talks
-// to, and a buffer that a whole chunk of an image fits into.
-func defaultTransport() http.RoundTripper {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return http.DefaultTransport
-	}
-	t = t.Clone()
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &countingConn{Conn: conn}, nil
-	}
-	t.MaxIdleConns = 0
-	t.MaxIdleConnsPerHost = 128
-	t.WriteBufferSize = 33 << 10 // net/http copies 32 KiB at a time
-	return t
-}
-
 // Wrap puts a transport above the one that sends.
-func (c *Client) Wrap(over func(http.RoundTripper) http.RoundTripper) { c.base = over(c.base) }
+func (c *Client) Wrap(over func(http.RoundTripper) http.RoundTripper) { c.over = over }
 
 // CloseIdleConnections closes the connections that no attempt uses.
-func (c *Client) CloseIdleConnections() {
-	hc := http.Client{Transport: c.base}
-	hc.CloseIdleConnections()
-}
+func (c *Client) CloseIdleConnections() { c.pool.closeIdle() }
 
 // Do sends the call and returns how it ended. It returns as soon as ctx ends.
 func (c *Client) Do(ctx context.Context, call *Call) *Result {
-	if err := ctx.Err(); err != nil {
-		return &Result{Err: err}
+	if ctx.Err() != nil {
+		return &Result{Err: ended(ctx)}
 	}
-	x := &exchange{base: c.base, policy: c.policy, call: call, began: time.Now()}
+	x := &exchange{pool: c.pool, over: c.over, policy: c.policy, call: call, began: time.Now()}
 	if call.Most > 0 {
 		x.policy.MaxAttempts = call.Most
 	}
@@ -192,7 +189,7 @@ func (c *Client) Do(ctx context.Context, call *Call) *Result {
 		_ = resp.Body.Close() // the exchange has read it
 	}
 	if ctx.Err() != nil && err != nil {
-		x.result.Err = ctx.Err()
+		x.result.Err = ended(ctx)
 	} else if err != nil && x.result.Err == nil {
 		x.result.Err = WithoutAddress(err)
 	}

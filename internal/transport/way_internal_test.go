@@ -78,7 +78,7 @@ func TestNeverLeft(t *testing.T) {
 			go func() { _, _ = io.Copy(io.Discard, far) }()
 			defer near.Close()
 			defer far.Close()
-			w := &way{}
+			w := &way{stop: func() {}}
 			row.walk(w.trace(), &countingConn{Conn: near})
 			require.Equal(t, row.want, w.neverLeft(row.err))
 		})
@@ -92,11 +92,10 @@ func TestDefaultTransportCounts(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
 	standard := http.DefaultTransport.(*http.Transport)
-	ours, ok := defaultTransport().(*http.Transport)
-	require.True(t, ok)
+	ours := Default()
 	require.NotSame(t, standard, ours)
 	require.Equal(t, standard.Proxy != nil, ours.Proxy != nil)
-	require.Equal(t, 128, ours.MaxIdleConnsPerHost)
+	require.Equal(t, 1024, ours.MaxIdleConnsPerHost)
 	require.Zero(t, ours.MaxIdleConns, "no limit over all hosts")
 	require.Greater(t, ours.WriteBufferSize, 32<<10, "a whole chunk of an image and its frame")
 	defer ours.CloseIdleConnections()

@@ -18,33 +18,39 @@ import (
 // maxBody is how much of a body is kept to print its shape.
 const maxBody = 256 << 10
 
-// Transport is an http.RoundTripper that writes the shape of each exchange to an
-// io.Writer, one exchange at a time.
-type Transport struct {
-	base  http.RoundTripper
+// Dump writes the shape of exchanges to an io.Writer, one at a time.
+type Dump struct {
 	words map[string]bool // the path elements that are no ids
 
 	mu sync.Mutex
 	w  io.Writer
 }
 
-// New returns a Transport that sends through base and writes to w. Of a path it
-// prints the elements of the given routes, and {} for every other one.
-func New(base http.RoundTripper, w io.Writer, routes []string) *Transport {
-	t := &Transport{base: base, w: w, words: map[string]bool{"": true, "4.0": true}}
+// New returns a Dump that writes to w. Of a path it prints the elements of the
+// given routes, and {} for every other one.
+func New(w io.Writer, routes []string) *Dump {
+	d := &Dump{w: w, words: map[string]bool{"": true, "4.0": true}}
 	for _, route := range routes {
 		for word := range strings.SplitSeq(route, "/") {
 			if !strings.HasPrefix(word, "{") {
-				t.words[word] = true
+				d.words[word] = true
 			}
 		}
 	}
-	return t
+	return d
+}
+
+// Over returns a transport that sends through base and dumps.
+func (d *Dump) Over(base http.RoundTripper) http.RoundTripper { return &dumper{d, base} }
+
+type dumper struct {
+	*Dump
+	base http.RoundTripper
 }
 
 // RoundTrip sends the request. The dump is written when the answer's body is
 // closed.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *dumper) RoundTrip(req *http.Request) (*http.Response, error) {
 	began := time.Now()
 	sent := &kept{}
 	if req.Body != nil && req.Body != http.NoBody {
@@ -70,30 +76,24 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseIdleConnections closes those of the transport below.
-func (t *Transport) CloseIdleConnections() {
-	hc := http.Client{Transport: t.base}
-	hc.CloseIdleConnections()
-}
-
-func (t *Transport) write(req *http.Request, sent *kept, answer func(*bytes.Buffer)) {
+func (d *Dump) write(req *http.Request, sent *kept, answer func(*bytes.Buffer)) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "--> %s %s\n", req.Method, t.path(req.URL))
+	fmt.Fprintf(&b, "--> %s %s\n", req.Method, d.path(req.URL))
 	headers(&b, req.Header)
 	sent.print(&b)
 	answer(&b)
 	b.WriteByte('\n')
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, _ = t.w.Write(b.Bytes())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, _ = d.w.Write(b.Bytes())
 }
 
 // path returns the path with {} for what may be an id, and the names of the
 // query.
-func (t *Transport) path(u *url.URL) string {
+func (d *Dump) path(u *url.URL) string {
 	elements := strings.Split(u.Path, "/")
 	for i, element := range elements {
-		if !t.words[element] {
+		if !d.words[element] {
 			elements[i] = "{}"
 		}
 	}
