@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -115,8 +116,10 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	if x.over != nil {
 		sender = x.over(base)
 	}
-	traced, body := metered(req.WithContext(httptrace.WithClientTrace(ctx, way.trace())))
+	traced := req.WithContext(httptrace.WithClientTrace(ctx, way.trace()))
+	body := metered(traced)
 	traced.GetBody = x.reopen(body)
+	traced.Cancel = nil // http.Client.Timeout sets it beside the context's deadline
 	resp, err := sender.RoundTrip(traced)
 	if err == nil && resp == nil {
 		err = io.ErrUnexpectedEOF
@@ -134,7 +137,9 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	cause := context.Cause(ctx)
-	timedOut := errors.Is(cause, ErrAttemptTimeout) || errors.Is(req.Context().Err(), context.DeadlineExceeded)
+	var network net.Error
+	timedOut := errors.Is(cause, ErrAttemptTimeout) || errors.Is(req.Context().Err(), context.DeadlineExceeded) ||
+		errors.As(err, &network) && network.Timeout()
 	if conn := way.shared(); timedOut && conn != nil {
 		x.pool.leave(base, conn)
 	}

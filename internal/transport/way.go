@@ -256,19 +256,18 @@ type meter struct {
 // errSealed ends the body of an attempt that has ended.
 var errSealed = errors.New("the attempt has ended")
 
-// metered returns the request with a body that the meter sees, or nil for a
-// request without one.
-func metered(req *http.Request) (*http.Request, *meter) {
+// metered gives the request a body that the meter sees. One without a body has no
+// meter.
+func metered(req *http.Request) *meter {
 	if req.Body == nil || req.Body == http.NoBody {
-		return req, nil
+		return nil
 	}
 	m := &meter{length: req.ContentLength}
 	if m.length == 0 { // there is a body, so this means unknown
 		m.length = -1
 	}
-	with := *req
-	with.Body = m.body(req.Body)
-	return &with, m
+	req.Body = m.body(req.Body)
+	return m
 }
 
 func (m *meter) body(body io.ReadCloser) io.ReadCloser {

@@ -1,0 +1,151 @@
+package faultmatrix
+
+import (
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
+)
+
+// h2fault is something that goes wrong with a request over HTTP/2.
+type h2fault struct {
+	name string
+	plan func(always bool) func(*h2stream) verdict
+	// unprocessed says that the protocol says that the server did nothing.
+	unprocessed bool
+}
+
+func (f h2fault) isSilent() bool { return strings.HasPrefix(f.name, "silent") }
+
+// first lets a plan meet the first request only, or every one.
+func first(always bool, plan func(*h2stream) verdict) func(*h2stream) verdict {
+	return func(st *h2stream) verdict {
+		if st.number > 1 && !always {
+			return handle
+		}
+		return plan(st)
+	}
+}
+
+// afterwards carries a request out when all of it is there, and then breaks it.
+func afterwards(end func(*h2stream)) func(*h2stream) verdict {
+	return func(st *h2stream) verdict {
+		if !st.whole {
+			return handle
+		}
+		st.server.carryOut(st)
+		end(st)
+		return drop
+	}
+}
+
+func h2faults() []h2fault {
+	once := func(plan func(*h2stream) verdict) func(bool) func(*h2stream) verdict {
+		return func(always bool) func(*h2stream) verdict { return first(always, plan) }
+	}
+	return []h2fault{
+		{"GOAWAY that excludes the stream", once(func(st *h2stream) verdict { st.goAway(0); _ = st.conn.Close(); return drop }), true},
+		{"GOAWAY that excludes the stream, connection left open", once(func(st *h2stream) verdict { st.goAway(0); return drop }), true},
+		{"REFUSED_STREAM", once(func(st *h2stream) verdict { st.reset(http2.ErrCodeRefusedStream); return drop }), true},
+		{"GOAWAY that includes the stream, not carried out", once(func(st *h2stream) verdict { st.goAway(st.id); _ = st.conn.Close(); return drop }), false},
+		{"GOAWAY that includes the stream, carried out", once(afterwards(func(st *h2stream) { st.goAway(st.id); _ = st.conn.Close() })), false},
+		{"INTERNAL_ERROR, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeInternal) })), false},
+		{"INTERNAL_ERROR, not carried out", once(func(st *h2stream) verdict { st.reset(http2.ErrCodeInternal); return drop }), false},
+		{"CANCEL, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeCancel) })), false},
+		{"ENHANCE_YOUR_CALM, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeEnhanceYourCalm) })), false},
+		{"closed, carried out", once(afterwards(func(st *h2stream) { _ = st.conn.Close() })), false},
+		{"closed, not carried out", once(func(st *h2stream) verdict { _ = st.conn.Close(); return drop }), false},
+		{"silent, carried out", once(afterwards(func(st *h2stream) { st.conn.silent.Store(true) })), false},
+		{"silent, not carried out", once(func(st *h2stream) verdict { st.conn.silent.Store(true); return drop }), false},
+	}
+}
+
+// TestHTTP2 is every operation against every fault of HTTP/2: what the SDK says
+// is true, no write is carried out twice, and its attempts are the requests that
+// the server saw.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	class := classes(t)
+	for _, f := range h2faults() {
+		for _, always := range []bool{false, true} {
+			name := f.name
+			if always {
+				name += ", for ever"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				sim := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
+				t.Cleanup(sim.Close)
+				w := fill(t, sim, sim.Client())
+				server := newH2server(t, sim.Handler(), tls.NoClientCert)
+				for _, op := range operations() {
+					if f.isSilent() && always && op.name != "Profiles.Get" && op.name != "Checks.Run" {
+						continue // each attempt takes its time
+					}
+					overHTTP2(t, server, w, f, always, op, class[op.name])
+				}
+			})
+		}
+	}
+}
+
+// overHTTP2 makes one call through one fault with a client of its own.
+func overHTTP2(t *testing.T, server *h2server, w *world, f h2fault, always bool, op operation, class string) {
+	t.Helper()
+	require.NoError(t, w.srv.Restore(w.snapshot))
+	w.srv.ForgetRequests()
+	tr := passfort.DefaultTransport()
+	server.trust(tr)
+	hc := &http.Client{Transport: tr}
+	if f.isSilent() {
+		hc.Timeout = 300 * time.Millisecond // of an attempt
+	}
+	defer server.closeAll()
+	const most = 3
+	c, err := passfort.New(w.srv.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"), passfort.WithHTTPClient(hc),
+		passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: most, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond}))
+	require.NoError(t, err)
+	plan := f.plan(always)
+	server.forget()
+	server.plan.Store(&plan)
+	err = op.call(t.Context(), c, w)
+	seen := server.forget()
+	server.plan.Store(nil)
+	var applied int
+	for _, r := range w.srv.RequestsTo(op.name) {
+		if r.Applied {
+			applied++
+		}
+	}
+	outcome, _ := ending(t, err)
+	var failure *passfort.Error
+	if errors.As(err, &failure) && failure.Operation == op.name {
+		require.LessOrEqual(t, failure.Attempts, most+1, op.name)
+		require.Equal(t, failure.Attempts, seen, "%s: attempts as the server saw them (%v)", op.name, err)
+	}
+	switch outcome {
+	case "ok":
+		require.NotZero(t, applied, "%s succeeded and was not carried out", op.name)
+	case "not sent", "rejected":
+		require.Zero(t, applied, "%s was carried out", op.name)
+	}
+	if class == "once" || class == "conditional" {
+		require.LessOrEqual(t, applied, 1, "%s was carried out twice", op.name)
+	}
+	if f.unprocessed && always {
+		require.Equal(t, "not sent", outcome, "%s: %v", op.name, err)
+	}
+	if !always && (f.unprocessed || class == "safe") {
+		require.Equal(t, "ok", outcome, "%s: %v", op.name, err)
+	}
+	// Whatever happened, the next call is fine.
+	require.NoError(t, failed(c.WhoAmI(t.Context())), "the call after %s", op.name)
+}
