@@ -160,7 +160,7 @@ const fiftyMB = 50_000_000
 // discarding is the cheapest server there is: it drops what it gets. A GET is
 // answered with the given body.
 func discarding(t testing.TB, content []byte) *httptest.Server {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 			_, _ = w.Write(content)
@@ -174,7 +174,8 @@ func discarding(t testing.TB, content []byte) *httptest.Server {
 }
 
 func clientOf(t testing.TB, srv *httptest.Server, opts ...passfort.Option) *passfort.Client {
-	c, err := passfort.New("key", append([]passfort.Option{passfort.WithBaseURL(srv.URL)}, opts...)...)
+	first := []passfort.Option{passfort.WithBaseURL(srv.URL), passfort.WithHTTPClient(&http.Client{Transport: trusting(srv)})}
+	c, err := passfort.New("key", append(first, opts...)...)
 	require.NoError(t, err)
 	return c
 }

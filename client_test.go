@@ -238,10 +238,10 @@ func TestDo(t *testing.T) {
 
 func TestHTTPClientIsNotAltered(t *testing.T) {
 	t.Parallel()
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	s := serve(t, respond(200, identity))
+	transport := trusting(s.Server)
 	mine := &http.Client{Transport: transport, Timeout: time.Minute}
 	before := *mine
-	s := serve(t, respond(200, identity))
 	require.NoError(t, failed(newClient(t, s, passfort.WithHTTPClient(mine)).Profiles.Get(t.Context(), pid)))
 	require.Same(t, transport, mine.Transport)
 	require.Nil(t, mine.CheckRedirect)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -62,9 +61,9 @@ func (a *formsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *formsAPI) client(t *testing.T) *passfort.Client {
 	t.Helper()
-	server := httptest.NewServer(a)
-	t.Cleanup(server.Close)
-	client, err := passfort.New("account-key", passfort.WithBaseURL(server.URL), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+	server := listen(t, a)
+	client, err := passfort.New("account-key", passfort.WithBaseURL(server.URL), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}),
+		passfort.WithHTTPClient(&http.Client{Transport: trusting(server)}))
 	require.NoError(t, err)
 	return client
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -41,15 +43,49 @@ type server struct {
 func serve(t testing.TB, answer http.HandlerFunc) *server {
 	t.Helper()
 	s := &server{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		s.requests = append(s.requests, received{r.Method, r.RequestURI, string(body), r.Header.Clone()})
 		s.mu.Unlock()
 		answer(w, r)
 	}))
-	t.Cleanup(s.Close)
 	return s
+}
+
+// overHTTP2 reports whether the tests run over HTTP/2 with TLS: see .ci/run.
+func overHTTP2() bool { return os.Getenv("PASSFORT_TEST_HTTP2") != "" }
+
+// onHTTP1 skips a test that is about HTTP/1 only.
+func onHTTP1(t testing.TB) {
+	t.Helper()
+	if overHTTP2() {
+		t.Skip("of HTTP/1 only")
+	}
+}
+
+// listen starts a server of the protocol that the tests run over.
+func listen(t testing.TB, handler http.Handler) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(handler)
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	if overHTTP2() {
+		srv.EnableHTTP2 = true
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// trusting returns the transport of the SDK with trust in the server.
+func trusting(srv *httptest.Server) *http.Transport {
+	tr := passfort.DefaultTransport()
+	if srv.TLS != nil {
+		tr.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	}
+	return tr
 }
 
 func (s *server) seen() []received {
@@ -67,7 +103,10 @@ func respond(status int, body string) http.HandlerFunc {
 
 func newClient(t testing.TB, s *server, opts ...passfort.Option) *passfort.Client {
 	t.Helper()
-	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithBaseURL(s.URL + "/base/4.0/"), quick}, opts...)...)
+	tr := trusting(s.Server)
+	t.Cleanup(tr.CloseIdleConnections)
+	first := []passfort.Option{passfort.WithBaseURL(s.URL + "/base/4.0/"), passfort.WithHTTPClient(&http.Client{Transport: tr}), quick}
+	c, err := passfort.New(testKey, append(first, opts...)...)
 	require.NoError(t, err)
 	return c
 }
@@ -99,7 +138,11 @@ func newPerson(t testing.TB, sim *passforttest.Server, c *passfort.Client) strin
 
 // hangUp closes the connection without an answer, after the request was read.
 func hangUp(w http.ResponseWriter, _ *http.Request) {
-	conn, _, err := w.(http.Hijacker).Hijack()
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		panic(http.ErrAbortHandler) // which ends the stream
+	}
+	conn, _, err := hijacker.Hijack()
 	if err == nil {
 		_ = conn.(*net.TCPConn).SetLinger(0)
 		_ = conn.Close()

@@ -145,12 +145,13 @@ func TestNotSentIsRepeated(t *testing.T) {
 					t.Parallel()
 					s := serve(t, respond(200, op.answer))
 					var dials atomic.Int32
-					transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+					transport := trusting(s.Server)
+					transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 						if dials.Add(1) == 1 {
 							return nil, row.err
 						}
 						return new(net.Dialer).DialContext(ctx, network, address)
-					}}
+					}
 					t.Cleanup(transport.CloseIdleConnections)
 					c := newClient(t, s, passfort.WithHTTPClient(&http.Client{Transport: transport}))
 					require.NoError(t, op.call(t.Context(), c))

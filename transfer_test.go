@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -307,7 +306,7 @@ func TestBrokenBodyIsNotStored(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			var complete atomic.Int32
-			srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			srv := listen(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				if _, err := io.Copy(io.Discard, r.Body); err == nil {
 					complete.Add(1)
 				}
@@ -342,14 +341,16 @@ func TestStoredBeforeTheEnd(t *testing.T) {
 }
 
 // failingDials makes the first n connections fail before a byte is written.
-func failingDials(n int32) *http.Client {
+func failingDials(s *server, n int32) *http.Client {
 	var dials atomic.Int32
-	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	tr := trusting(s.Server)
+	tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dials.Add(1) <= n {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
-	}}}
+	}
+	return &http.Client{Transport: tr}
 }
 
 func TestRepeatedUploads(t *testing.T) {
@@ -395,7 +396,7 @@ func TestRepeatedUploads(t *testing.T) {
 					_, _ = io.WriteString(w, identity)
 				})
 				body := row.body()
-				err := upload(t.Context(), newClient(t, s, passfort.WithHTTPClient(failingDials(row.dials))), body, 0)
+				err := upload(t.Context(), newClient(t, s, passfort.WithHTTPClient(failingDials(s, row.dials))), body, 0)
 				require.Len(t, s.seen(), row.sent)
 				for _, got := range s.seen() {
 					require.Equal(t, `{"data":"`+base64Of(img)+`"}`, got.Body)
@@ -422,7 +423,7 @@ func TestRepeatedUploads(t *testing.T) {
 func TestResetWhileSending(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		_, _ = io.ReadFull(r.Body, make([]byte, 1000))
 		hangUp(w, r)

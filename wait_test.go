@@ -23,12 +23,10 @@ func TestCheckInboxWakesWait(t *testing.T) {
 	h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
 	states := make(chan string, 2)
 	states <- "RUNNING"
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"id":"c1","check_type":"IDENTITY_CHECK","state":%q}`, <-states)
 	}))
-	defer server.Close()
-	client, err := passfort.New("key", passfort.WithBaseURL(server.URL))
-	require.NoError(t, err)
+	client := clientOf(t, server)
 
 	type outcome struct {
 		check *passfort.Check

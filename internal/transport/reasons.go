@@ -39,11 +39,21 @@ func named(err error) error {
 	if err == nil || errors.As(err, &reason) {
 		return err
 	}
+	passing := func(text string) error { return &Reason{text: text, cause: err} }
 	lasting := func(text string) error { return &Reason{text: text, lasting: true, cause: err} }
 	var op *net.OpError
 	var record tls.RecordHeaderError
+	var stream streamError
 	text := WithoutAddress(err).Error()
 	switch {
+	case errors.As(err, &stream):
+		return passing("the server ended the stream" + streamCodes[stream.Code])
+	case text == "http2: client connection lost":
+		return passing("the connection fell silent")
+	case notProcessed(err):
+		return passing("the server closes the connection and did not process the request")
+	case strings.HasPrefix(text, "http2: server sent GOAWAY and closed the connection"), strings.HasPrefix(text, "http2: Transport: cannot retry err ["):
+		return passing("the server closed the connection")
 	case errors.As(err, &op) && op.Op == "remote error":
 		return lasting("the server ended TLS with an alert (" + op.Err.Error() + ")")
 	case errors.As(err, &op) && op.Op == "local error":
@@ -59,6 +69,12 @@ func named(err error) error {
 		return proxyRefused(status, err)
 	}
 	return err
+}
+
+// streamCodes name the error codes of HTTP/2 (RFC 9113, 7).
+var streamCodes = map[uint32]string{
+	1: ": PROTOCOL_ERROR", 2: ": INTERNAL_ERROR", 3: ": FLOW_CONTROL_ERROR", 5: ": STREAM_CLOSED", 7: ": REFUSED_STREAM", 8: ": CANCEL",
+	11: ": ENHANCE_YOUR_CALM", 12: ": INADEQUATE_SECURITY", 13: ": HTTP_1_1_REQUIRED",
 }
 
 // proxyAnswered refuses the answer of a proxy that will not connect.

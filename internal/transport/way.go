@@ -134,7 +134,7 @@ func (w *way) neverLeft(err error) bool {
 		return w.plain && t != nil && t.h2 && !t.answered
 	}
 	last := w.last()
-	if last != nil && !last.reused && !last.answered && refusedHandshake(err) {
+	if err != nil && plainToTLS(err.Error()) || last != nil && !last.reused && !last.answered && refusedHandshake(err) {
 		return true
 	}
 	for _, t := range w.tries {
