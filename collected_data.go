@@ -57,10 +57,15 @@ func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts .
 // If an answer was lost, Update finds out whether the write was done. When it
 // cannot tell, the error is ErrOutcomeUnknown, and if the data could be read
 // since, errors.As finds a *ConflictError with it. A change that sets values may
-// then be given to Update again; one that appends has to look first. After 500
-// lost races the error is a *ConflictError that is ErrPreconditionFailed. The API
-// allows 10,000 writes an hour; updates of one profile through one Client take
-// turns, so that they do not spend it on racing each other.
+// then be given to Update again; one that appends has to look first.
+//
+// A 412 is a lost race if the data or the ETag moved since it was read. After 50
+// writes that lost, the error is a *ConflictError that is ErrPreconditionFailed. A
+// 412 without a race would come out the same way again, for example because a
+// gateway changes ETags: after at most two writes the error is a *ConflictError
+// with Stuck set. The API allows 10,000 writes an hour. Updates of one profile
+// through one Client take turns, so that they do not spend it on racing each
+// other, and one that waited goes on from what the one before it stored.
 func (s *CollectedDataService) Update(ctx context.Context, profileID string, change func(*EntityData) error, opts ...CallOption) (*CollectedData, error) {
 	if change == nil {
 		return nil, s.road.refuse("CollectedData.Replace", "the change function is nil")
@@ -68,11 +73,16 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 	if ctx == nil {
 		return nil, s.road.refuse("CollectedData.Replace", "the context is nil")
 	}
-	defer s.turns.take(ctx, profileID)()
-	now, err := s.read(ctx, profileID, opts)
-	if err != nil {
-		return nil, err
+	now, end := s.turns.take(ctx, profileID)
+	var left *version // for the update that waits
+	defer func() { end(left) }()
+	if now == nil {
+		var err error
+		if now, err = s.read(ctx, profileID, opts); err != nil {
+			return nil, err
+		}
 	}
+	unmoved := 0 // writes in a row that were refused although nobody wrote
 	for race := 1; ; race++ {
 		before, after, err := now.changed(s.road, change)
 		if err != nil {
@@ -84,23 +94,39 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 		if now.data.ETag == "" {
 			return nil, s.road.refuse("CollectedData.Replace", "the server sent no ETag, so a write could undo somebody else's")
 		}
+		began := time.Now()
 		stored, err := s.write(ctx, profileID, after, now.data.ETag, false, opts)
 		if err == nil {
-			return stored, nil
+			left = stored
+			return stored.data, nil
 		}
-		latest, latestErr := s.latest(ctx, profileID, err, opts)
+		took := time.Since(began)
+		latest, latestErr := s.latest(ctx, profileID, now, err, opts)
 		if latestErr != nil {
 			return nil, err
 		}
 		if errors.Is(err, ErrOutcomeUnknown) {
 			return latest.afterUnknown(s.road, before, after, change, err)
 		}
-		if race == maxRaces {
+		if unmoved++; !wire.Equal(now.raw, latest.raw) {
+			unmoved = 0
+		}
+		if unmoved == 2 || unmoved == 1 && latest.data.ETag == now.data.ETag {
+			return nil, &ConflictError{Latest: latest.data, Stuck: true, failed: err}
+		}
+		if race == maxWrites {
 			return nil, conflict(latest, err)
 		}
 		now = latest
-		if _, stopped := poll.Pause(ctx, rand.N(raceJitter), nil); stopped != nil {
+		if _, stopped := poll.Pause(ctx, racePause(race, took), nil); stopped != nil {
 			return nil, errors.Join(conflict(latest, err), stopped)
+		}
+		if race < crowd {
+			continue
+		}
+		// Many write: what the refusal brought is old after the pause.
+		if now, err = s.read(ctx, profileID, opts); err != nil {
+			return nil, errors.Join(conflict(latest, err), err)
 		}
 	}
 }
@@ -108,7 +134,8 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 // Replace sends data as the whole of the collected data, if it is still at the
 // version data.ETag: the version that was read. Otherwise nothing is done and
 // the error is a *ConflictError with the latest data, which is
-// ErrPreconditionFailed. If an answer was lost and the data is another since,
+// ErrPreconditionFailed; its Stuck says that nobody wrote since data was read, so
+// that the same call would be refused again. If an answer was lost and the data is another since,
 // the *ConflictError is ErrOutcomeUnknown instead: data may have been written
 // before that. What data does not hold is removed at Passfort; prefer
 // Update. It may be repeated safely and is, within the retry policy. An empty
@@ -120,6 +147,8 @@ func (s *CollectedDataService) Replace(ctx context.Context, profileID string, da
 		return nil, s.road.refuse("CollectedData.Replace", "the collected data is nil")
 	case data.EntityType == "":
 		return nil, s.road.refuse("CollectedData.Replace", "the collected data has no entity type, so it is not all of it")
+	case data.ETag == "*" && !settings.overwrite:
+		return nil, s.road.refuse("CollectedData.Replace", "the ETag * is every version: give Overwrite to replace whatever is stored")
 	case data.ETag == "" && !settings.overwrite:
 		return nil, s.road.refuse("CollectedData.Replace", "the ETag is empty: read the data first, or give Overwrite to replace whatever is there")
 	}
@@ -129,16 +158,17 @@ func (s *CollectedDataService) Replace(ctx context.Context, profileID string, da
 	}
 	stored, err := s.write(ctx, profileID, after, data.ETag, settings.overwrite, opts)
 	if err == nil {
-		return stored, nil
+		return stored.data, nil
 	}
-	latest, latestErr := s.latest(ctx, profileID, err, opts)
+	latest, latestErr := s.latest(ctx, profileID, nil, err, opts)
 	switch {
 	case latestErr != nil:
 		return nil, err
 	case errors.Is(err, ErrOutcomeUnknown) && wire.Equal(after, latest.raw):
 		return latest.data, nil
 	default:
-		return nil, conflict(latest, err)
+		stuck := latest.data.ETag == data.ETag && !errors.Is(err, ErrOutcomeUnknown)
+		return nil, &ConflictError{Latest: latest.data, Stuck: stuck, failed: err}
 	}
 }
 
@@ -147,36 +177,66 @@ func (s *CollectedDataService) Replace(ctx context.Context, profileID string, da
 // unknown.
 func Overwrite() CallOption { return func(s *callSettings) { s.overwrite = true } }
 
-// maxRaces bounds how often Update tries again because somebody else wrote. Of
-// 32 writers that do nothing else, each loses so many in a row once in ten
-// million times.
-const maxRaces = 500
+const (
+	// maxWrites bounds the writes of one Update.
+	maxWrites = 50
+	// crowd is how many lost races show that many write.
+	crowd = 3
+	// shortPause is the least that a lost race is waited after, about, and
+	// longPause the most.
+	shortPause, longPause = 5 * time.Millisecond, 2 * time.Second
+)
 
-// raceJitter spreads writers that lost the same race. It is short: the longer
-// the wait, the surer the next race is lost too.
-const raceJitter = 5 * time.Millisecond
+// racePause spreads writers that lost the same race, the more of them the longer.
+// It grows with the time that a write takes: within that time only one of them
+// can win.
+func racePause(race int, took time.Duration) time.Duration {
+	window := max(took, shortPause)
+	for range min(race-1, 5) {
+		window = 2 * min(window, longPause/2)
+	}
+	return rand.N(window)
+}
 
 // version is collected data as it was at one moment.
 type version struct {
-	data *CollectedData
-	raw  []byte
+	data  *CollectedData
+	raw   []byte
+	asked time.Time // when the write was begun that stored it
 }
+
+// again returns the version with data of its own.
+func (v *version) again() (*version, error) {
+	data := &CollectedData{ETag: v.data.ETag}
+	if err := wire.Unmarshal(v.raw, &data.EntityData); err != nil {
+		return nil, err
+	}
+	return &version{data: data, raw: v.raw}, nil
+}
+
+// uncompressed asks for an answer that no gateway compresses: some change the
+// ETag when they do, and then refuse what they gave.
+func uncompressed() http.Header { return http.Header{"Accept-Encoding": {"identity"}} }
 
 func (s *CollectedDataService) read(ctx context.Context, profileID string, opts []CallOption) (*version, error) {
 	data := new(CollectedData)
-	got, err := s.road.do(ctx, "CollectedData.Get", call{args: []string{profileID}, out: &data.EntityData, opts: opts})
+	got, err := s.road.do(ctx, "CollectedData.Get", call{
+		args: []string{profileID}, header: uncompressed(), out: &data.EntityData, opts: opts,
+	})
 	if err != nil {
 		return nil, err
 	}
 	data.ETag = got.header.Get("Etag")
-	return &version{data, got.body}, nil
+	return &version{data: data, raw: got.body}, nil
 }
 
-func (s *CollectedDataService) write(ctx context.Context, profileID string, body []byte, etag string, overwrite bool, opts []CallOption) (*CollectedData, error) {
-	data := new(CollectedData)
-	op, header := operationNamed("CollectedData.Replace"), http.Header{"If-Match": {etag}}
+func (s *CollectedDataService) write(ctx context.Context, profileID string, body []byte, etag string, overwrite bool, opts []CallOption) (*version, error) {
+	data, asked := new(CollectedData), time.Now()
+	op, header := operationNamed("CollectedData.Replace"), uncompressed()
 	if overwrite {
-		op.class, header = transport.Once, nil
+		op.class = transport.Once
+	} else {
+		header["If-Match"] = []string{etag}
 	}
 	got, err := s.road.send(ctx, op, call{
 		args: []string{profileID}, header: header, body: json.RawMessage(body), out: &data.EntityData, opts: opts,
@@ -185,13 +245,16 @@ func (s *CollectedDataService) write(ctx context.Context, profileID string, body
 		return nil, err
 	}
 	data.ETag = got.header.Get("Etag")
-	return data, nil
+	return &version{data: data, raw: got.body, asked: asked}, nil
 }
 
 // latest returns the data after a write that failed: from a 412 answer, which
-// holds data and ETag, or by reading it if one of them is missing or the write
-// may have been done. Any other failure says nothing about the data.
-func (s *CollectedDataService) latest(ctx context.Context, profileID string, writeErr error, opts []CallOption) (*version, error) {
+// holds data and ETag, or by reading it if one of them is missing, if nothing
+// moved since the version before, or if the write may have been done. Any other
+// failure says nothing about the data.
+func (s *CollectedDataService) latest(
+	ctx context.Context, profileID string, before *version, writeErr error, opts []CallOption,
+) (*version, error) {
 	var failed *Error
 	if !errors.As(writeErr, &failed) {
 		return nil, writeErr
@@ -199,7 +262,10 @@ func (s *CollectedDataService) latest(ctx context.Context, profileID string, wri
 	if failed.StatusCode == http.StatusPreconditionFailed {
 		data := &CollectedData{ETag: failed.answer.header.Get("Etag")}
 		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(failed.answer.body, &data.EntityData) == nil && data.EntityType != "" {
-			return &version{data, failed.answer.body}, nil
+			got := &version{data: data, raw: failed.answer.body}
+			if before == nil || data.ETag != before.data.ETag || !wire.Equal(got.raw, before.raw) {
+				return got, nil
+			}
 		}
 	} else if failed.Outcome != OutcomeUnknown {
 		return nil, writeErr
@@ -216,11 +282,13 @@ func (v *version) changed(r *road, change func(*EntityData) error) (before, afte
 	if before, err = wire.Marshal(&scratch); err != nil {
 		return nil, nil, r.refuse("CollectedData.Replace", "the collected data cannot be encoded: "+err.Error())
 	}
-	had := scratch.EntityType
+	if scratch.EntityType == "" {
+		return nil, nil, r.refuse("CollectedData.Replace", "the server answered with data that has no entity type, so it is not all of it")
+	}
 	if err := change(&scratch); err != nil {
 		return nil, nil, err
 	}
-	if scratch.EntityType == "" && had != "" {
+	if scratch.EntityType == "" {
 		return nil, nil, r.refuse("CollectedData.Replace", "the change left no entity type: it was given the data to change, not to make anew")
 	}
 	if after, err = wire.Marshal(&scratch); err != nil {
@@ -248,6 +316,10 @@ func (v *version) afterUnknown(r *road, before, after []byte, change func(*Entit
 type ConflictError struct {
 	// Latest is the data and the ETag as they are now. No print form shows it.
 	Latest *CollectedData
+	// Stuck says that the same write would be refused again: the data and the ETag
+	// did not move since they were read, or only the ETag did, twice. Something
+	// between this program and Passfort changes ETags or answers 412 by itself.
+	Stuck bool
 
 	failed error
 }
@@ -256,8 +328,13 @@ func conflict(latest *version, failed error) error {
 	return &ConflictError{Latest: latest.data, failed: failed}
 }
 
-// Error returns the text of the failed write.
-func (e *ConflictError) Error() string { return failedText(e.failed) }
+// Error returns the text of the failed write, and whether it is stuck.
+func (e *ConflictError) Error() string {
+	if e.Stuck {
+		return failedText(e.failed) + ": nobody else wrote, so something between here and Passfort refuses or changes ETags"
+	}
+	return failedText(e.failed)
+}
 
 // Unwrap returns the *Error of the failed write.
 func (e *ConflictError) Unwrap() error { return e.failed }
@@ -287,7 +364,7 @@ type turns struct {
 
 // line is the updates of one profile.
 type line struct {
-	turn    chan struct{} // holds one token while nobody has the turn
+	turn    chan *version // holds one while the turn is free: what was stored last, or nil
 	waiting int           // how many wait or have the turn
 	moved   atomic.Int64  // how many turns have ended or were not waited for
 }
@@ -295,26 +372,33 @@ type line struct {
 // patience is how long an update waits while the line stands still.
 const patience = time.Second
 
-// take waits for the turn of a profile, and returns how to end it.
-func (t *turns) take(ctx context.Context, profileID string) (end func()) {
+// take waits for the turn of a profile, and returns how to end it. If a write that
+// began since then stored a version, that is returned too.
+func (t *turns) take(ctx context.Context, profileID string) (stored *version, end func(*version)) {
+	came := time.Now()
 	t.mu.Lock()
 	if t.lines == nil {
 		t.lines = map[string]*line{}
 	}
 	l := t.lines[profileID]
 	if l == nil {
-		l = &line{turn: make(chan struct{}, 1)}
-		l.turn <- struct{}{}
+		l = &line{turn: make(chan *version, 1)}
+		l.turn <- nil
 		t.lines[profileID] = l
 	}
 	l.waiting++
 	t.mu.Unlock()
 
-	has := l.wait(ctx)
-	return func() {
+	stored, has := l.wait(ctx)
+	if stored != nil && !stored.asked.Before(came) && stored.data.ETag != "" && stored.data.EntityType != "" {
+		stored, _ = stored.again()
+	} else {
+		stored = nil
+	}
+	return stored, func(left *version) {
 		if has {
 			l.moved.Add(1)
-			l.turn <- struct{}{}
+			l.turn <- left
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -324,19 +408,19 @@ func (t *turns) take(ctx context.Context, profileID string) (end func()) {
 	}
 }
 
-// wait reports whether the turn came.
-func (l *line) wait(ctx context.Context) bool {
+// wait reports whether the turn came, and returns what it holds.
+func (l *line) wait(ctx context.Context) (stored *version, has bool) {
 	ticker := time.NewTicker(patience)
 	defer ticker.Stop()
 	for moved := l.moved.Load(); ; {
 		select {
-		case <-l.turn:
-			return true
+		case stored := <-l.turn:
+			return stored, true
 		case <-ctx.Done():
-			return false
+			return nil, false
 		case <-ticker.C:
 			if l.moved.CompareAndSwap(moved, moved+1) {
-				return false
+				return nil, false
 			}
 			moved = l.moved.Load()
 		}

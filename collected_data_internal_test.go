@@ -10,15 +10,18 @@ import (
 func TestLinesOfUpdatesAreForgotten(t *testing.T) {
 	t.Parallel()
 	var queue turns
-	first := queue.take(t.Context(), "a")
-	other := queue.take(t.Context(), "b")
+	_, first := queue.take(t.Context(), "a")
+	_, other := queue.take(t.Context(), "b")
 	require.Len(t, queue.lines, 2)
-	second := make(chan func())
-	go func() { second <- queue.take(t.Context(), "a") }()
-	first()
+	second := make(chan func(*version))
+	go func() {
+		_, end := queue.take(t.Context(), "a")
+		second <- end
+	}()
+	first(nil)
 	end := <-second
-	other()
+	other(nil)
 	require.Len(t, queue.lines, 1)
-	end()
+	end(nil)
 	require.Empty(t, queue.lines)
 }

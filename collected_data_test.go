@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,7 +61,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 		documents = 300
 	}
 	for i := range documents {
-		doc := source.Object(reflect.TypeFor[passfort.EntityData](), 5)
+		doc := withType(t, source.Object(reflect.TypeFor[passfort.EntityData](), 5))
 		server := &stored{doc: doc}
 		ref := fmt.Sprint("ref-", i)
 		_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
@@ -72,6 +73,18 @@ func TestUpdateLosesNothing(t *testing.T) {
 		want["customer_ref"] = ref
 		require.Equal(t, want, tree(t, server.doc), "seed %d, document %d", seed, i)
 	}
+}
+
+// withType returns a document with an entity type, without which it is not all of
+// the data.
+func withType(t *testing.T, doc string) string {
+	t.Helper()
+	var members map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(doc), &members))
+	members["entity_type"] = json.RawMessage(`"INDIVIDUAL"`)
+	whole, err := json.Marshal(members)
+	require.NoError(t, err)
+	return string(whole)
 }
 
 // A name that was cut inside an emoji neither hides the data nor changes with it.
@@ -314,8 +327,139 @@ func TestUpdateThatLosesEveryRace(t *testing.T) {
 		require.ErrorIs(t, err, passfort.ErrPreconditionFailed)
 		var conflict *passfort.ConflictError
 		require.ErrorAs(t, err, &conflict)
-		require.Equal(t, "500", conflict.Latest.CustomerRef)
-		require.Equal(t, 500, writes)
+		require.Equal(t, "50", conflict.Latest.CustomerRef)
+		require.Equal(t, 50, writes)
+		require.False(t, conflict.Stuck)
+	})
+}
+
+// A 412 that is no race comes out the same way again: at most two writes.
+func TestUpdateThatIsStuck(t *testing.T) {
+	t.Parallel()
+	const data = `{"entity_type":"INDIVIDUAL","customer_ref":"theirs"}`
+	for _, row := range []struct {
+		name   string
+		etag   func(asked int) string // of an answer to GET
+		refuse func(r *http.Request, asked int) *http.Response
+		writes int
+	}{
+		{"the very ETag that was sent", func(int) string { return `"5"` }, func(r *http.Request, _ int) *http.Response {
+			return answered(412, data, "Etag", r.Header.Get("If-Match"))
+		}, 1},
+		{"an error item", func(int) string { return `"5"` }, func(*http.Request, int) *http.Response {
+			return answered(412, `{"errors":[{"code":201}]}`, "Etag", `"5"`)
+		}, 1},
+		{"no body", func(int) string { return `"5"` }, func(*http.Request, int) *http.Response { return answered(412, ``) }, 1},
+		{"HTML", func(int) string { return `"5"` }, func(*http.Request, int) *http.Response { return answered(412, `<html>`) }, 1},
+		{"weakened by a gateway", func(int) string { return `W/"5"` }, func(*http.Request, int) *http.Response {
+			return answered(412, data, "Etag", `W/"5"`)
+		}, 1},
+		{"a suffix on what is read", func(int) string { return `"5-gzip"` }, func(*http.Request, int) *http.Response {
+			return answered(412, data, "Etag", `"5-gzip"`)
+		}, 1},
+		{"another ETag for the same data, always", func(asked int) string { return fmt.Sprintf(`"5-%d"`, asked) },
+			func(_ *http.Request, asked int) *http.Response {
+				return answered(412, data, "Etag", fmt.Sprintf(`"6-%d"`, asked))
+			}, 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			writes, asked := 0, 0
+			transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+				asked++
+				if r.Method == http.MethodPost {
+					writes++
+					return row.refuse(r, asked), nil
+				}
+				return answered(200, data, "Etag", row.etag(asked)), nil
+			})
+			_, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+				d.CustomerRef = "ours"
+				return nil
+			})
+			require.ErrorIs(t, err, passfort.ErrPreconditionFailed)
+			var conflict *passfort.ConflictError
+			require.ErrorAs(t, err, &conflict)
+			require.True(t, conflict.Stuck)
+			require.Equal(t, "theirs", conflict.Latest.CustomerRef)
+			require.Equal(t, row.writes, writes)
+			require.ErrorContains(t, err, "changes ETags")
+		})
+	}
+}
+
+// A gateway that knows the strong form of an ETag only, but gives the weak one
+// for the read, is met with the form of its refusal.
+func TestUpdateTakesTheETagOfTheRefusal(t *testing.T) {
+	t.Parallel()
+	posts := 0
+	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+		require.Equal(t, "identity", r.Header.Get("Accept-Encoding"), "nothing is to compress")
+		if r.Method == http.MethodGet {
+			return answered(200, `{"entity_type":"INDIVIDUAL"}`, "Etag", `W/"5"`), nil
+		}
+		if posts++; r.Header.Get("If-Match") == `W/"5"` {
+			return answered(412, `{"entity_type":"INDIVIDUAL"}`, "Etag", `"5"`), nil
+		}
+		return answered(200, `{"entity_type":"INDIVIDUAL","customer_ref":"ours"}`, "Etag", `"6"`), nil
+	})
+	got, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+		d.CustomerRef = "ours"
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 2, posts)
+	require.Equal(t, `"6"`, got.ETag)
+}
+
+// Data without its type is not all of it, also where the server answered so.
+func TestUpdateOfNothing(t *testing.T) {
+	t.Parallel()
+	for _, doc := range []string{`{}`, `{"customer_ref":"a"}`, `{"entity_type":null}`, `{"entity_type":""}`} {
+		server := &stored{doc: doc}
+		_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+			d.CustomerRef = "ours"
+			return nil
+		})
+		require.ErrorContains(t, err, "no entity type", doc)
+		require.Zero(t, server.posts)
+	}
+}
+
+// An update that waited for another one of the same client goes on from what that
+// stored, and one that came later reads for itself.
+func TestUpdatesHandOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sim := passforttest.New()
+		defer sim.Close()
+		c := sim.Client(quick)
+		id := newPerson(t, sim, c)
+		var wg sync.WaitGroup
+		const writers = 16
+		started := make(chan struct{})
+		first := sync.OnceFunc(func() { close(started) })
+		for i := range writers {
+			wg.Go(func() {
+				_, err := c.CollectedData.Update(t.Context(), id, func(d *passfort.EntityData) error {
+					first()
+					return appendAddress(fmt.Sprint(i, " High Street"))(d)
+				})
+				require.NoError(t, err)
+			})
+			<-started
+		}
+		wg.Wait()
+		require.Equal(t, writers, sim.Count("CollectedData.Replace"))
+		require.Less(t, sim.Count("CollectedData.Get"), writers/2)
+		stored, err := c.CollectedData.Get(t.Context(), id)
+		require.NoError(t, err)
+		require.Len(t, stored.AddressHistory, writers)
+
+		before := sim.Count("CollectedData.Get")
+		_, err = c.CollectedData.Update(t.Context(), id, appendAddress("later"))
+		require.NoError(t, err)
+		require.Equal(t, before+1, sim.Count("CollectedData.Get"))
 	})
 }
 
@@ -518,3 +662,49 @@ func TestCancelledInTheMiddleOfARace(t *testing.T) {
 	})
 	require.Error(t, err)
 }
+
+// As many clients, in as many processes, that fight over one profile all get
+// through, and none of them writes more than 50 times for one change.
+func TestContention(t *testing.T) {
+	t.Parallel()
+	const clients, changes = 32, 20
+	sim := passforttest.NewServer(passforttest.WithoutRateLimits())
+	t.Cleanup(sim.Close)
+	id := newPerson(t, sim, sim.Client(quick))
+	var wg sync.WaitGroup
+	var most atomic.Int64
+	for n := range clients {
+		wg.Go(func() {
+			writes := &counter{operation: "CollectedData.Replace"}
+			c := sim.Client(quick, passfort.WithObserver(writes))
+			for i := range changes {
+				before := writes.attempts.Load()
+				_, err := c.CollectedData.Update(context.Background(), id, appendAddress(fmt.Sprintf("%d-%d Fought Street", n, i)))
+				require.NoError(t, err)
+				took := writes.attempts.Load() - before
+				for seen := most.Load(); took > seen && !most.CompareAndSwap(seen, took); seen = most.Load() {
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stored, err := sim.Client().CollectedData.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Len(t, stored.AddressHistory, clients*changes)
+	require.LessOrEqual(t, most.Load(), int64(50))
+	t.Logf("%.2f writes for each change, at most %d", float64(sim.Count("CollectedData.Replace"))/(clients*changes), most.Load())
+}
+
+// counter counts the attempts of an operation.
+type counter struct {
+	operation string
+	attempts  atomic.Int64
+}
+
+func (c *counter) CallStarted(ctx context.Context, _ passfort.CallInfo) context.Context { return ctx }
+func (c *counter) AttemptEnded(_ context.Context, a passfort.AttemptInfo) {
+	if a.Operation == c.operation {
+		c.attempts.Add(1)
+	}
+}
+func (c *counter) CallEnded(context.Context, passfort.CallResult) {}
