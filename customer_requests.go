@@ -122,9 +122,10 @@ func (s *FormsService) StartRegistration(ctx context.Context, params *Registrati
 // answers for a profile without a request is not documented.
 func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOption) (*CustomerRequest, error) {
 	latest, err := s.CustomerRequest(ctx, profileID, opts...)
+	var failed *Error
 	switch {
 	case err == nil:
-	case keepWaiting(ctx, err) == nil || ctx.Err() != nil:
+	case errors.As(err, &failed) && (failed.Transient() || failed.StatusCode == 0), ctx.Err() != nil:
 		return nil, err
 	default:
 		return nil, nil

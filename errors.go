@@ -389,9 +389,19 @@ func describe(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var timeout net.Error
+	var ended *transport.Ended
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &ended):
+		text := "the deadline passed"
+		if errors.Is(err, context.Canceled) {
+			text = "the context was cancelled"
+		}
+		if ended.Before != nil {
+			text += "; before that: " + describe(ended.Before)
+		}
+		return text
 	case errors.As(err, &input):
 		return strings.TrimPrefix(input.Error(), "passfort: ")
 	case errors.As(err, &reason):

@@ -1,10 +1,14 @@
 package passfort
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,39 +64,49 @@ func (o *WaitOptions) inbox() *CheckInbox {
 // waitFor gets a value again and again until it is what is waited for. It
 // returns the last value seen and, if the wait ended otherwise, the error, to
 // which the caller adds what was waited for.
-func waitFor[T any](ctx context.Context, o *WaitOptions, wake <-chan struct{}, get func() (*T, error), isIt func(*T) bool) (last *T, ended *WaitError) {
-	polls := 0
+func waitFor[T any](
+	ctx context.Context, o *WaitOptions, wake <-chan struct{}, get func() (*T, error), isIt func(*T) bool,
+) (last *T, ended *WaitError) {
+	ended = &WaitError{}
 	err := poll.Until(ctx, o.pace(), wake, func() (bool, error) {
-		polls++
-		o.polled(polls)
+		ended.Polls++
+		o.polled(ended.Polls)
 		value, err := get()
 		if err != nil {
-			return false, keepWaiting(ctx, err)
+			return false, ended.failed(ctx, err)
 		}
-		last = value
+		last, ended.question, ended.cut = value, nil, nil
 		return isIt(value), nil
 	})
-	if err != nil {
-		return last, &WaitError{Polls: polls, cause: err}
+	if err == nil {
+		return last, nil
 	}
-	return last, nil
+	ended.causes = []error{err}
+	if ctx != nil && ctx.Err() != nil && context.Cause(ctx) != ctx.Err() { //nolint:errorlint // the very same
+		ended.causes = append(ended.causes, context.Cause(ctx))
+	}
+	return last, ended
 }
 
-// keepWaiting returns nil if a question that failed may succeed next time.
-func keepWaiting(ctx context.Context, err error) error {
-	var failed *Error
+// failed notes a question that failed, and returns nil if the next one may
+// succeed.
+func (e *WaitError) failed(ctx context.Context, err error) error {
 	if ctx != nil && ctx.Err() != nil {
+		e.cut = err
 		return ctx.Err()
 	}
+	e.question = err
+	var failed *Error
 	if errors.As(err, &failed) && failed.Transient() {
 		return nil
 	}
 	return err
 }
 
-// WaitError is how a wait ends that did not see what it waited for. Unwrap
-// gives the context's error when the context ended, or the error of the
-// question that failed.
+// WaitError is how a wait ends that did not see what it waited for: with its
+// context, or with a question that failed in a way that does not pass by
+// itself. Error and errors.As give both: the context's error, and the *Error of
+// the last question that failed, if no question after it succeeded.
 type WaitError struct {
 	// Check is the last check seen, by Checks.Wait and RunAndWait.
 	Check *Check
@@ -104,25 +118,52 @@ type WaitError struct {
 	Polls int
 
 	waitedFor string
-	cause     error
+	causes    []error // why the wait ended
+	question  error   // the last question, if it failed
+	cut       error   // the question that the end of the context cut off
 }
 
-// Error tells what was waited for, without ids.
+// Error says what was waited for and why it ended, without ids and without values
+// that this version of the package does not know.
 func (e *WaitError) Error() string {
 	seen := "was never seen"
 	switch {
 	case e.Check != nil:
-		seen = fmt.Sprintf("was last seen %q", e.Check.State)
+		seen = "was last seen " + known(e.Check.State)
 	case e.Application != nil:
-		seen = fmt.Sprintf("was last seen %q, flag %q", e.Application.Status, e.Application.Flag)
+		seen = "was last seen " + known(e.Application.Status) + ", flag " + known(e.Application.Flag)
 	case e.CustomerRequest != nil:
 		seen = "was last seen open"
 	}
-	return fmt.Sprintf("passfort: waiting for the %s: %v; it %s after %d polls", e.waitedFor, e.cause, seen, e.Polls)
+	why := "it ended"
+	if len(e.causes) > 0 {
+		why = unprefixed(e.causes[0])
+	}
+	text := fmt.Sprintf("passfort: waiting for the %s: %s; it %s after %d polls", e.waitedFor, why, seen, e.Polls)
+	if last := cmp.Or(e.question, e.cut); last != nil && (len(e.causes) == 0 || last != e.causes[0]) { //nolint:errorlint // the very same
+		text += "; the last question failed: " + unprefixed(last)
+	}
+	return text
 }
 
-// Unwrap returns why the wait ended.
-func (e *WaitError) Unwrap() error { return e.cause }
+// known prints a value of the API if it is one that can be printed.
+func known[E interface {
+	~string
+	Known() bool
+}](value E) string {
+	if value == "" || value.Known() {
+		return strconv.Quote(string(value))
+	}
+	return "with a value that this version does not know"
+}
+
+// unprefixed returns the text of an error to be put inside another one.
+func unprefixed(err error) string { return strings.TrimPrefix(err.Error(), "passfort: ") }
+
+// Unwrap returns why the wait ended, and how the last question failed.
+func (e *WaitError) Unwrap() []error {
+	return slices.DeleteFunc(append(slices.Clone(e.causes), e.question, e.cut), func(err error) bool { return err == nil })
+}
 
 // Format prints what Error returns for every verb.
 func (e *WaitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }

@@ -2,10 +2,15 @@ package passfort_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,4 +200,106 @@ func inMemory(t *testing.T, answer func(http.ResponseWriter)) *passfort.Client {
 	})}))
 	require.NoError(t, err)
 	return client
+}
+
+// waits are the three waits.
+var waits = map[string]func(context.Context, *passfort.Client) error{
+	"check": func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Wait(ctx, pid, oid, nil)) },
+	"application": func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Applications.Wait(ctx, pid, oid, func(*passfort.Application) bool { return false }, nil))
+	},
+	"customer request": func(ctx context.Context, c *passfort.Client) error { return failed(c.Forms.Wait(ctx, pid, nil)) },
+}
+
+// A wait that ends says how its last question failed, and one whose question
+// cannot succeed ends at once.
+func TestWaitSaysWhy(t *testing.T) {
+	t.Parallel()
+	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	untrusted := &tls.CertificateVerificationError{Err: errors.New("unknown authority")}
+	nameless := &net.DNSError{Err: "no such host", Name: "api.example", IsNotFound: true}
+	for _, row := range []struct {
+		name   string
+		answer func() (*http.Response, error)
+		cause  error // reachable, nil: the status is
+		status int
+		says   string
+		ends   bool // at once
+	}{
+		{"refused", func() (*http.Response, error) { return nil, refused }, syscall.ECONNREFUSED, 0, "connection refused", false},
+		{"no name", func() (*http.Response, error) { return nil, nameless }, nameless, 0, "the host name was not resolved", false},
+		{"503 for ever", func() (*http.Response, error) { return answered(503, ""), nil }, nil, 503, "503 Service Unavailable", false},
+		{"561 for ever", func() (*http.Response, error) { return answered(561, ""), nil }, nil, 561, "561", false},
+		{"HTML for ever", func() (*http.Response, error) { return answered(502, "<html>"), nil }, nil, 502, "502", false},
+		{"untrusted", func() (*http.Response, error) { return nil, untrusted }, untrusted, 0, "certificate was not accepted", true},
+		{"a proxy's password", func() (*http.Response, error) { return nil, errors.New("Proxy Authentication Required") }, nil, 0, "407", true},
+		{"a proxy's answer", func() (*http.Response, error) { return answered(407, ""), nil }, nil, 407, "407", true},
+		{"no permission", func() (*http.Response, error) { return answered(403, ""), nil }, passfort.ErrForbidden, 403, "403", true},
+		{"501", func() (*http.Response, error) { return answered(501, ""), nil }, nil, 501, "501", true},
+	} {
+		for what, wait := range waits {
+			for _, limit := range []time.Duration{time.Second / 5, time.Minute} {
+				t.Run(fmt.Sprintf("%s/%s/%v", row.name, what, limit), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+							<-time.After(10 * time.Millisecond)
+							return row.answer()
+						}))
+						ctx, cancel := context.WithTimeout(t.Context(), limit)
+						defer cancel()
+						began := time.Now()
+						err := wait(ctx, c)
+						var ended *passfort.WaitError
+						require.ErrorAs(t, err, &ended)
+						var question *passfort.Error
+						require.ErrorAs(t, err, &question)
+						require.Contains(t, err.Error(), row.says)
+						require.Equal(t, 1, strings.Count(err.Error(), "passfort:"), err.Error())
+						if row.cause != nil {
+							require.ErrorIs(t, err, row.cause)
+						}
+						require.Equal(t, row.status, question.StatusCode)
+						if row.ends {
+							require.Less(t, time.Since(began), 100*time.Millisecond)
+							require.NotErrorIs(t, err, context.DeadlineExceeded)
+							return
+						}
+						require.Equal(t, limit, time.Since(began))
+						require.ErrorIs(t, err, context.DeadlineExceeded)
+					})
+				})
+			}
+		}
+	}
+}
+
+// The reason is reachable too where the deadline cut off the only question.
+func TestWaitSaysWhyTheOnlyQuestionFailed(t *testing.T) {
+	t.Parallel()
+	for what, wait := range waits {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				c := clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+					if asked++; asked == 1 {
+						return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+					}
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				}))
+				cause := errors.New("the shift is over")
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+				defer cancel()
+				err := wait(ctx, c)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorIs(t, err, cause)
+				require.ErrorIs(t, err, syscall.ECONNREFUSED)
+				var question *passfort.Error
+				require.ErrorAs(t, err, &question)
+				require.ErrorContains(t, err, "the deadline passed; before that: connection refused")
+			})
+		})
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -27,6 +29,7 @@ type exchange struct {
 	began  time.Time
 	wait   time.Duration // before the next attempt
 	free   freeRepeat
+	before error // how the attempt before the last one ended
 	result Result
 }
 
@@ -149,7 +152,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case req.Context().Err() != nil:
-		err = ended(req.Context())
+		err = ended(req.Context(), x.before)
 	case errors.Is(cause, ErrAttemptTimeout), errors.Is(cause, errAgain):
 		err = cause
 	}
@@ -242,6 +245,9 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 		wait += rand.N(min(wait/10, time.Second, left-wait) + 1)
 	}
 	x.wait = wait
+	if x.before = x.result.Err; x.before == nil {
+		x.before = &Reason{text: "the answer was " + strings.TrimSpace(strconv.Itoa(x.result.Status)+" "+http.StatusText(x.result.Status))}
+	}
 	x.result.Lost = x.result.Uncertain()
 	x.result.Paused = true
 	return true, nil

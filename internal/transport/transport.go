@@ -17,6 +17,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -120,18 +121,28 @@ func (attemptTimeout) Error() string   { return "the attempt took longer than it
 func (attemptTimeout) Timeout() bool   { return true }
 func (attemptTimeout) Temporary() bool { return true }
 
-// ended returns why ctx ended: its error, and the cause that the caller gave.
-func ended(ctx context.Context) error {
-	if cause := context.Cause(ctx); cause != ctx.Err() { //nolint:errorlint // the very same
-		return &endedError{ctx.Err(), cause}
-	}
-	return ctx.Err()
+// Ended is why a call ended with its context. Beside the context's error it holds
+// the cause that the caller gave, and how the attempt before ended.
+type Ended struct {
+	err, cause error
+	Before     error // nil: there was none
 }
 
-type endedError struct{ err, cause error }
+// Error returns the text of the context's error.
+func (e *Ended) Error() string { return e.err.Error() }
 
-func (e *endedError) Error() string   { return e.err.Error() }
-func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
+// Unwrap returns what it holds.
+func (e *Ended) Unwrap() []error {
+	return slices.DeleteFunc([]error{e.err, e.cause, e.Before}, func(err error) bool { return err == nil })
+}
+
+func ended(ctx context.Context, before error) error {
+	e := &Ended{err: ctx.Err(), Before: before}
+	if cause := context.Cause(ctx); cause != e.err { //nolint:errorlint // the very same
+		e.cause = cause
+	}
+	return e
+}
 
 // Client sends calls. It is safe for concurrent use.
 type Client struct {
@@ -165,7 +176,7 @@ func (c *Client) CloseIdleConnections() { c.pool.closeIdle() }
 // Do sends the call and returns how it ended. It returns as soon as ctx ends.
 func (c *Client) Do(ctx context.Context, call *Call) *Result {
 	if ctx.Err() != nil {
-		return &Result{Err: ended(ctx)}
+		return &Result{Err: ended(ctx, nil)}
 	}
 	x := &exchange{pool: c.pool, over: c.over, policy: c.policy, call: call, began: time.Now()}
 	if call.Most > 0 {
@@ -189,7 +200,7 @@ func (c *Client) Do(ctx context.Context, call *Call) *Result {
 		_ = resp.Body.Close() // the exchange has read it
 	}
 	if ctx.Err() != nil && err != nil {
-		x.result.Err = ended(ctx)
+		x.result.Err = ended(ctx, x.before)
 	} else if err != nil && x.result.Err == nil {
 		x.result.Err = WithoutAddress(err)
 	}
