@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/wire"
 )
 
 // AuditService reads the audit trail of a profile (sheet 2.15).
@@ -20,8 +24,8 @@ func (s *AuditService) Items(ctx context.Context, profileID string, opts ...Call
 
 // PDFReport streams the audit report of a profile into w. The API allows 0.75
 // of these a second. Only the route is documented, so the media type is
-// whatever the server says. A refusal with status 200 is an error, and not
-// written. Once something was written to w the call is not repeated: after an
+// whatever the server says; what is no PDF is an error, as is a refusal with status
+// 200, and neither is written. A report may have up to 500 MB. Once something was written to w the call is not repeated: after an
 // error discard what w holds.
 func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Writer, opts ...CallOption) (*AuditReport, error) {
 	var out AuditReport
@@ -37,13 +41,22 @@ func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Wri
 		if json.Valid(start) && len(errorsRefuse.refusals(bytes.TrimSpace(start))) > 0 {
 			return start, nil
 		}
-		n, err := io.Copy(w, io.MultiReader(bytes.NewReader(start), r))
+		if len(start) == 0 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		if !isPDF(start, h.Get("Content-Type")) {
+			return nil, transport.Final(fmt.Errorf("%w: no PDF", wire.ErrShape))
+		}
+		whole := io.MultiReader(bytes.NewReader(start), r)
+		n, err := io.Copy(w, io.LimitReader(whole, maxReport))
+		if err == nil && n == maxReport {
+			if more, _ := io.ReadFull(whole, make([]byte, 1)); more > 0 {
+				err = transport.ErrBodyTooLarge
+			}
+		}
 		out = AuditReport{ContentType: h.Get("Content-Type"), Size: n}
-		switch {
-		case err != nil && n > 0:
+		if err != nil && n > 0 {
 			return nil, transport.Final(err)
-		case err == nil && n == 0:
-			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
 	}
@@ -52,6 +65,19 @@ func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Wri
 		return nil, err
 	}
 	return &out, nil
+}
+
+// maxReport is how large a report may be.
+const maxReport = 500_000_000
+
+// isPDF reports whether an answer begins like a PDF and does not say that it is
+// something else. A PDF may have something before its header (ISO 32000).
+func isPDF(start []byte, contentType string) bool {
+	media, _, _ := mime.ParseMediaType(contentType)
+	if media == "text/html" || strings.HasSuffix(media, "json") || strings.HasSuffix(media, "xml") {
+		return false
+	}
+	return bytes.Contains(start[:min(len(start), 1024)], []byte("%PDF-"))
 }
 
 // maxRefusal is how long a refusal with status 200 may be.

@@ -1,8 +1,6 @@
 package passfort_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -317,28 +315,6 @@ func TestCertificateIsNotAccepted(t *testing.T) {
 	var certificate *tls.CertificateVerificationError
 	require.ErrorAs(t, err, &certificate)
 	require.ErrorContains(t, err, "certificate was not accepted")
-}
-
-func TestCompressedAnswers(t *testing.T) {
-	t.Parallel()
-	for _, cut := range []int{0, 10} {
-		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			var buf bytes.Buffer
-			zip := gzip.NewWriter(&buf)
-			_, _ = zip.Write([]byte(`{"id":"x","display_name":"` + strings.Repeat("y", 1000) + `"}`))
-			_ = zip.Close()
-			w.Header().Set("Content-Encoding", "gzip")
-			_, _ = w.Write(buf.Bytes()[:buf.Len()-cut])
-		})
-		profile, err := newClient(t, s).Profiles.Get(t.Context(), pid)
-		if cut > 0 {
-			require.Error(t, err)
-			require.Len(t, s.seen(), 3)
-			continue
-		}
-		require.NoError(t, err)
-		require.Len(t, profile.DisplayName, 1000)
-	}
 }
 
 type limiter func(ctx context.Context, operation string) error

@@ -172,28 +172,26 @@ func (s *FormsService) Wait(ctx context.Context, profileID string, options *Wait
 }
 
 // CustomerRequestParams say which forms to ask for and how they look. Both are
-// aliases that Passfort gives you when it configures them, and both are
-// required.
+// aliases that Passfort gives you when it configures them.
 type CustomerRequestParams struct {
-	FlowTemplate string
-	Theme        string
+	FlowTemplate string // required
+	// Theme is left out of the request if it is empty. The guide shows one in every
+	// request; whether the API requires it is not known.
+	Theme string
 }
 
 func (v *CustomerRequestParams) problem() string {
-	switch {
-	case v == nil:
+	if v == nil {
 		return "the customer request is nil"
-	case v.FlowTemplate == "":
-		return "the flow template is empty"
 	}
-	return missing("theme", v.Theme)
+	return missing("flow template", v.FlowTemplate)
 }
 
 // customerRequestBody is what is sent.
 type customerRequestBody struct {
-	Type         string   `json:"type"`
-	FlowTemplate aliasRef `json:"flow_template"`
-	Theme        aliasRef `json:"theme"`
+	Type         string    `json:"type"`
+	FlowTemplate aliasRef  `json:"flow_template"`
+	Theme        *aliasRef `json:"theme"`
 }
 
 type aliasRef struct {
@@ -201,7 +199,11 @@ type aliasRef struct {
 }
 
 func (v *CustomerRequestParams) body() *customerRequestBody {
-	return &customerRequestBody{Type: "FLOW", FlowTemplate: aliasRef{v.FlowTemplate}, Theme: aliasRef{v.Theme}}
+	body := &customerRequestBody{Type: "FLOW", FlowTemplate: aliasRef{v.FlowTemplate}}
+	if v.Theme != "" {
+		body.Theme = &aliasRef{v.Theme}
+	}
+	return body
 }
 
 // CustomerRequest asks the customer to fill in one or more forms. The API's
@@ -305,7 +307,7 @@ type RegistrationParams struct {
 	// Role is required unless ProfileID is given: RoleIndividualCustomer or
 	// RoleCompanyCustomer.
 	Role Role
-	// FlowTemplate and Theme are required. See CustomerRequestParams.
+	// FlowTemplate is required. See CustomerRequestParams.
 	FlowTemplate string
 	Theme        string
 	// CollectedData is what you know already. Nil is a bare person or company, as

@@ -93,6 +93,15 @@ func TestCreateCustomerRequestSendsTheFlow(t *testing.T) {
 	require.JSONEq(t, `{"type":"FLOW","flow_template":{"alias":"flow"},"theme":{"alias":"theme"}}`, api.bodies[0])
 }
 
+// A theme that is not given is left out.
+func TestCreateCustomerRequestWithoutTheme(t *testing.T) {
+	t.Parallel()
+	api := &formsAPI{create: made}
+	_, err := api.client(t).Forms.CreateCustomerRequest(t.Context(), "profile-1", &passfort.CustomerRequestParams{FlowTemplate: "flow"})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"type":"FLOW","flow_template":{"alias":"flow"}}`, api.bodies[0])
+}
+
 func TestCustomerRequestIsFoundInEveryPlausibleShape(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, body string }{
@@ -199,7 +208,7 @@ func TestBadInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	t.Parallel()
 	api := &formsAPI{create: made}
 	client := api.client(t)
-	for _, params := range []*passfort.CustomerRequestParams{nil, {}, {FlowTemplate: "flow"}, {Theme: "theme"}} {
+	for _, params := range []*passfort.CustomerRequestParams{nil, {}, {Theme: "theme"}} {
 		_, err := client.Forms.CreateCustomerRequest(t.Context(), "profile-1", params)
 		require.ErrorIs(t, err, passfort.ErrInvalidInput)
 	}
@@ -209,7 +218,6 @@ func TestBadInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 		nil,
 		{},
 		{Role: passfort.RoleCompanyCustomer},
-		{Role: passfort.RoleCompanyCustomer, FlowTemplate: "flow"},
 		{FlowTemplate: "flow", Theme: "theme"},
 		{Role: "NEW_ROLE", FlowTemplate: "flow", Theme: "theme"},
 	} {

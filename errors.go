@@ -236,6 +236,9 @@ func (e *Error) Error() string {
 	for _, detail := range e.Errors {
 		b.WriteString(": " + detail.String())
 	}
+	if slices.ContainsFunc(e.Errors, func(d ErrorDetail) bool { return d.Message != "" }) {
+		b.WriteString(" (messages in Errors)") // which may repeat what was sent
+	}
 	if e.problem != "" {
 		b.WriteString(": " + e.problem)
 	}

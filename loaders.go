@@ -125,6 +125,9 @@ func RedactRequest(r *http.Request) *http.Request {
 	clean := r.Clone(r.Context())
 	clean.Body, clean.GetBody, clean.ContentLength = http.NoBody, nil, 0
 	clean.Form, clean.PostForm, clean.MultipartForm = nil, nil, nil
+	if clean.URL == nil { // a request that no server made
+		clean.URL = &url.URL{}
+	}
 	redactURL(clean.URL)
 	clean.RequestURI = clean.URL.RequestURI()
 	maps.DeleteFunc(clean.Header, func(name string, _ []string) bool {

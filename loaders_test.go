@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
 )
 
 func given(id, key string) func(*http.Request) (passfort.LoaderCredentials, error) {
@@ -351,4 +352,24 @@ func FuzzLoaders(f *testing.F) {
 			require.Empty(t, from.Fragment)
 		}
 	})
+}
+
+// Requests that no server made have no body, and perhaps no URL.
+func TestRequestsWithoutABody(t *testing.T) {
+	t.Parallel()
+	require.NotPanics(t, func() { passfort.RedactRequest(&http.Request{}) })
+	bare := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: "/webhooks"}, Header: http.Header{}}
+	w := httptest.NewRecorder()
+	newHandler(t).ServeHTTP(w, bare)
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+	sim := passforttest.New()
+	defer sim.Close()
+	for _, path := range []string{"/4.0/profiles", "/4.0/profiles/x/files", "/4.0/profiles/x/document_images"} {
+		upload := &http.Request{
+			Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{"Apikey": {sim.APIKey()}}, Host: "127.0.0.1",
+		}
+		w := httptest.NewRecorder()
+		require.NotPanics(t, func() { sim.ServeHTTP(w, upload) })
+		require.GreaterOrEqual(t, w.Code, 400)
+	}
 }

@@ -1,9 +1,16 @@
 package passfort
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
+	"slices"
+
+	"github.com/passfort-go/passfort/internal/bounded"
+	"github.com/passfort-go/passfort/internal/wire"
 )
 
 // ProfilesService creates, reads and lists profiles (sheet 2.2).
@@ -32,50 +39,95 @@ func (s *ProfilesService) List(ctx context.Context, options *ProfileListOptions,
 	return result[ProfilePage](ctx, s.road, "Profiles.List", call{problem: options.problem(), query: options, opts: opts})
 }
 
-// All yields the matching profiles of all pages, reading a page when it is
-// needed: 200 at a time unless the options say otherwise. It ends after the
-// first error. Because the API pages by position, a profile can be missed or
-// moved while others come and go; one that moves to the next page is yielded
-// once.
+// All returns an iterator over the matching profiles of all pages. It reads a page
+// when it is needed, 200 profiles at a time unless the options say otherwise, and
+// ends after the first error. The options are those at the time of the call.
+//
+// The API pages by position. A profile that moves to the next page, because others
+// were created, is yielded once. When the count falls, because profiles were
+// deleted, All goes back by as many places, so that a loop may delete what it
+// lists; if more than 1,000 went between two pages the error is ErrPagesMoved, as
+// some may have been missed. A page that repeats the one before is an error too: the
+// server ignores the offset.
 func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, opts ...CallOption) iter.Seq2[*Profile, error] {
+	first := ProfileListOptions{}
+	if options != nil {
+		first = *options
+	}
+	first.Limit = cmp.Or(first.Limit, maxProfilesPerPage)
 	return func(yield func(*Profile, error) bool) {
-		page := ProfileListOptions{Limit: maxProfilesPerPage}
-		if options != nil {
-			page = *options
-			if page.Limit == 0 {
-				page.Limit = maxProfilesPerPage
+		at := pages{options: first, yielded: bounded.New[struct{}](rememberedProfiles)}
+		for !at.end {
+			got, err := s.List(ctx, &at.options, opts...)
+			if err == nil {
+				err = at.turn(got)
 			}
-		}
-		var before map[string]bool // the ids of the last page
-		for {
-			got, err := s.List(ctx, &page, opts...)
 			if err != nil {
-				yield(nil, err)
+				yield(nil, s.road.refused("Profiles.List", err))
 				return
 			}
-			ids, fresh := make(map[string]bool, len(got.Results)), false
-			for i := range got.Results {
-				profile := &got.Results[i]
-				ids[profile.ID] = true
-				if profile.ID != "" && before[profile.ID] {
-					continue
-				}
-				fresh = true
+			for _, profile := range at.fresh {
 				if !yield(profile, nil) {
 					return
 				}
 			}
-			// Hidden profiles take places on a page too, so the place counts.
-			if got.Limit != nil && *got.Limit > 0 {
-				page.Limit = *got.Limit
-			}
-			page.Offset += page.Limit
-			if got.Count == nil && !fresh || got.Count != nil && page.Offset >= *got.Count {
-				return
-			}
-			before = ids
 		}
 	}
+}
+
+// ErrPagesMoved is returned by Profiles.All when so many profiles were deleted while
+// it read that some of the others may have been missed. Begin again.
+var ErrPagesMoved = errors.New("passfort: profiles were deleted between two pages")
+
+// rememberedProfiles is how many of the profiles that were yielded last All
+// remembers.
+const rememberedProfiles = 1000
+
+// pages is where All stands.
+type pages struct {
+	options ProfileListOptions // of the next page
+	yielded *bounded.Map[struct{}]
+	before  []string   // the ids of the page before
+	count   *int       // as the page before said
+	fresh   []*Profile // of this page, to be yielded
+	end     bool
+}
+
+// turn takes a page: it decides what of it is new, and where the next one begins.
+func (p *pages) turn(got *ProfilePage) error {
+	p.fresh = nil
+	if p.count != nil && got.Count != nil && *got.Count < *p.count {
+		fell := *p.count - *got.Count
+		if fell > rememberedProfiles {
+			return ErrPagesMoved
+		}
+		p.count, p.before = got.Count, nil
+		p.options.Offset = max(0, p.options.Offset-fell)
+		return nil
+	}
+	p.count = got.Count
+	ids := make([]string, len(got.Results))
+	for i := range got.Results {
+		id := got.Results[i].ID
+		ids[i] = id
+		if _, known := p.yielded.Get(id); known && id != "" {
+			continue
+		}
+		p.yielded.Put(id, struct{}{})
+		p.fresh = append(p.fresh, &got.Results[i])
+	}
+	if len(ids) > 0 && len(p.fresh) == 0 && slices.Equal(ids, p.before) {
+		return fmt.Errorf("%w: the page before again", wire.ErrShape)
+	}
+	p.before = ids
+	// Hidden profiles take places on a page too, so the place counts.
+	if got.Limit != nil && *got.Limit > 0 {
+		p.options.Limit = *got.Limit
+	}
+	p.options.Offset += p.options.Limit
+	nothing := len(ids) == 0 && (got.Hidden == nil || *got.Hidden == 0)
+	p.end = nothing || got.Count == nil && len(p.fresh) == 0 || got.Count != nil && p.options.Offset >= *got.Count
+	return nil
 }
 
 // Status reads whether the profile is normal, suspended or banned.

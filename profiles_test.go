@@ -23,6 +23,7 @@ type shelf struct {
 	most   int              // that fit on a page, 0: as many as asked for
 	silent bool             // no count and limit in the answer
 	stuck  bool             // always the first page
+	extra  int              // that the count has too many
 	onPage func(offset int) // called before a page is made
 }
 
@@ -58,7 +59,9 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			results = append(results, map[string]string{"id": id})
 		}
 	}
-	answer := map[string]any{"count": len(s.ids), "limit": limit, "offset": offset, "results": results}
+	answer := map[string]any{
+		"count": len(s.ids) + s.extra, "limit": limit, "offset": offset, "results": results, "hidden": len(page) - len(results),
+	}
 	if s.silent {
 		answer = map[string]any{"results": results}
 	}
@@ -109,7 +112,6 @@ func TestAllProfilesOfOddServers(t *testing.T) {
 	}{
 		{"smaller pages than asked for", func(s *shelf) { s.most = 2 }, newShelf(7).ids, 4},
 		{"no count", func(s *shelf) { s.silent = true }, newShelf(7).ids, 4},
-		{"no count, and one page again and again", func(s *shelf) { s.silent, s.stuck = true, true }, newShelf(3).ids, 2},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -120,6 +122,95 @@ func TestAllProfilesOfOddServers(t *testing.T) {
 			require.Len(t, s.seen(), row.pages)
 		})
 	}
+}
+
+// A page that comes again is an error, and not the end of the list; an empty page
+// that hides nothing is the end, whatever the count says.
+func TestAllProfilesOfBrokenServers(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		shape func(*shelf)
+		pages int
+		fails bool
+	}{
+		{"one page again and again, no count", func(s *shelf) { s.silent, s.stuck = true, true }, 2, true},
+		{"one page again and again", func(s *shelf) { s.stuck = true }, 2, true},
+		{"a count that is too large", func(s *shelf) { s.extra = 1_000_000 }, 4, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			shelf := newShelf(9)
+			row.shape(shelf)
+			s := serve(t, shelf.ServeHTTP)
+			var ids []string
+			var failure error
+			for profile, err := range newClient(t, s).Profiles.All(t.Context(), &passfort.ProfileListOptions{Limit: 3}) {
+				if failure = err; err == nil {
+					ids = append(ids, profile.ID)
+				}
+			}
+			require.Len(t, s.seen(), row.pages)
+			if row.fails {
+				require.ErrorContains(t, failure, "passfort: Profiles.List: GET /profiles: ")
+				require.Equal(t, shelf.ids[:3], ids)
+				return
+			}
+			require.NoError(t, failure)
+			require.Equal(t, shelf.ids, ids)
+		})
+	}
+}
+
+// A loop may delete what it lists.
+func TestAllProfilesWhileTheyAreDeleted(t *testing.T) {
+	t.Parallel()
+	shelf := newShelf(450)
+	c := newClient(t, serve(t, shelf.ServeHTTP))
+	seen := map[string]int{}
+	for profile, err := range c.Profiles.All(t.Context(), nil) {
+		require.NoError(t, err)
+		seen[profile.ID]++
+		shelf.mu.Lock()
+		shelf.ids = slices.DeleteFunc(shelf.ids, func(id string) bool { return id == profile.ID })
+		shelf.mu.Unlock()
+	}
+	require.Len(t, seen, 450)
+	for id, times := range seen {
+		require.Equal(t, 1, times, id)
+	}
+}
+
+// Too many deletions at once to know what was missed.
+func TestAllProfilesWhenManyAreDeleted(t *testing.T) {
+	t.Parallel()
+	shelf := newShelf(3000)
+	c := newClient(t, serve(t, shelf.ServeHTTP))
+	n := 0
+	var failure error
+	for _, err := range c.Profiles.All(t.Context(), nil) {
+		failure = err
+		if n++; n == 200 {
+			shelf.mu.Lock()
+			shelf.ids = shelf.ids[:1000]
+			shelf.mu.Unlock()
+		}
+	}
+	require.ErrorIs(t, failure, passfort.ErrPagesMoved)
+}
+
+// The options are those of the call, not of the loop.
+func TestAllProfilesTakesItsOptionsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, newShelf(5).ServeHTTP)
+	options := &passfort.ProfileListOptions{Limit: 2}
+	profiles := newClient(t, s).Profiles.All(t.Context(), options)
+	options.Limit = 5
+	for _, err := range profiles {
+		require.NoError(t, err)
+	}
+	require.Len(t, s.seen(), 3)
+	require.Contains(t, s.seen()[0].URI, "limit=2")
 }
 
 func TestAllProfilesPassesOverHiddenOnes(t *testing.T) {

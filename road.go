@@ -227,7 +227,15 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		}
 		return nil
 	}
-	if err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name)); err != nil {
+	err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name))
+	if errors.Is(err, wire.ErrSyntax) && c.header.Get("If-Match") == "" && op.name != "CollectedData.Get" {
+		// What goes back as a whole has to be whole. All else is read without the
+		// numbers that JSON does not have.
+		if plain, odd := wire.WithoutOddNumbers(body); odd {
+			err = wire.UnmarshalReporting(plain, c.out, r.drift.reporter(op.name))
+		}
+	}
+	if err != nil {
 		return unreadable(info, op, res, describe(err))
 	}
 	r.drift.lookIntoChecks(op.name, c.out)

@@ -2,6 +2,8 @@ package passfort_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"encoding/json"
 	"errors"
@@ -389,10 +391,9 @@ func TestReportThatIsARefusal(t *testing.T) {
 	require.Equal(t, "application/pdf, */*", s.seen()[0].Header.Get("Accept"))
 
 	for name, report := range map[string]string{
-		"short":         "%PDF-1.7 report",
-		"long":          "%PDF-1.7 " + strings.Repeat("report ", 100_000),
-		"JSON":          `{"report":"as JSON","errors":[]}`,
-		"brace at once": "{\"errors\" is how it begins",
+		"short":               "%PDF-1.7 report",
+		"long":                "%PDF-1.7 " + strings.Repeat("report ", 100_000),
+		"something before it": "\xef\xbb\xbf\r\n%PDF-1.7 report",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -401,6 +402,26 @@ func TestReportThatIsARefusal(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, report, out.String())
 			require.EqualValues(t, len(report), got.Size)
+		})
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"JSON":            respond(http.StatusOK, `{"report":"as JSON","errors":[]}`),
+		"HTML":            respond(http.StatusOK, "<!DOCTYPE html><html>sign in</html>"),
+		"text":            respond(http.StatusOK, "come back later"),
+		"a PDF as a text": respond(http.StatusOK, strings.Repeat(" ", 2000)+"%PDF-1.7"),
+		"a PDF that says it is HTML": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, "%PDF-1.7 <html>")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			s := serve(t, answer)
+			_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, &out)
+			require.ErrorContains(t, err, "another shape")
+			require.Zero(t, out.Len())
+			require.Len(t, s.seen(), 1)
 		})
 	}
 }
@@ -505,4 +526,99 @@ func TestLogLines(t *testing.T) {
 	require.Equal(t, []any{"passfort attempt", "DEBUG", 404.0}, []any{lines[2]["msg"], lines[2]["level"], lines[2]["status"]})
 	require.Equal(t, []any{"passfort call", "WARN"}, []any{lines[3]["msg"], lines[3]["level"]})
 	require.Equal(t, "404", fmt.Sprint(lines[3]["error"].(map[string]any)["status"]))
+}
+
+// An answer that is compressed although it was not asked for is understood, of
+// whatever operation.
+func TestCompressedAnswers(t *testing.T) {
+	t.Parallel()
+	encodings := map[string]func(io.Writer) io.WriteCloser{
+		"gzip":    func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
+	}
+	for encoding, pack := range encodings {
+		for _, op := range operationCases {
+			t.Run(encoding+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Encoding", encoding)
+					zip := pack(w)
+					_, _ = io.WriteString(zip, op.answer)
+					_ = zip.Close()
+				})
+				c := newClient(t, s)
+				require.NoError(t, op.call(t.Context(), c))
+			})
+		}
+	}
+	t.Run("cut", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			var buf bytes.Buffer
+			zip := gzip.NewWriter(&buf)
+			_, _ = zip.Write([]byte(`{"id":"x","display_name":"` + strings.Repeat("y", 1000) + `"}`))
+			_ = zip.Close()
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(buf.Bytes()[:buf.Len()-10])
+		})
+		require.Error(t, failed(newClient(t, s).Profiles.Get(t.Context(), pid)))
+		require.Len(t, s.seen(), 3)
+	})
+}
+
+// A byte order mark, and numbers that JSON does not have, turn no profile that was
+// made into an unknown outcome. Collected data, which goes back as a whole, is not
+// read without them.
+func TestOddJSON(t *testing.T) {
+	t.Parallel()
+	const made = `{"id":"p1","new":{"score":NaN,"list":[-Infinity,Infinity],"text":"NaN \" Infinity"}}`
+	for name, body := range map[string]string{"a mark": "\xef\xbb\xbf" + `{"id":"p1"}`, "odd numbers": made, "both": "\xef\xbb\xbf" + made} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := newClient(t, serve(t, respond(200, body))).Profiles.Create(t.Context(), newProfile)
+			require.NoError(t, err)
+			require.Equal(t, "p1", got.ID)
+			got, err = newClient(t, serve(t, respond(200, body))).Profiles.Get(t.Context(), pid)
+			require.NoError(t, err)
+			require.Equal(t, "p1", got.ID)
+		})
+	}
+	s := serve(t, respond(200, `{"entity_type":"INDIVIDUAL","new":NaN}`))
+	c := newClient(t, s)
+	require.ErrorContains(t, failed(c.CollectedData.Get(t.Context(), pid)), "not valid JSON")
+	_, err := newClient(t, serve(t, respond(400, "\xef\xbb\xbf"+`{"errors":[{"code":201}]}`))).Profiles.Create(t.Context(), newProfile)
+	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
+}
+
+// A server that asks for less than our own back-off waits for that all the same.
+func TestTinyRetryAfter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return answered(429, "", "Retry-After", "0.000000001"), nil
+		})}))
+		require.NoError(t, err)
+		err = failed(c.Profiles.Create(t.Context(), newProfile))
+		var failure *passfort.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, 4, failure.Attempts)
+		require.Equal(t, time.Nanosecond, failure.RetryAfter)
+		require.Greater(t, time.Since(began), 850*time.Millisecond)
+	})
+}
+
+// The hint of a base URL without a version, and the place of a refusal's words.
+func TestErrorsSayWhereToLook(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(404, "<html>not found</html>"))
+	tr := trusting(s.Server)
+	t.Cleanup(tr.CloseIdleConnections)
+	c, err := passfort.New(testKey, passfort.WithBaseURL(s.URL), passfort.WithHTTPClient(&http.Client{Transport: tr}))
+	require.NoError(t, err)
+	require.ErrorContains(t, failed(c.Profiles.Get(t.Context(), pid)), "does it need /4.0 at its end?")
+	require.NotContains(t, failed(newClient(t, s).Profiles.Get(t.Context(), pid)).Error(), "/4.0")
+	err = failed(newClient(t, serve(t, respond(400, `{"errors":[{"code":201,"message":"the name Kim"}]}`))).Profiles.Create(t.Context(), newProfile))
+	require.ErrorContains(t, err, "(messages in Errors)")
+	require.NotContains(t, err.Error(), "Kim")
 }

@@ -210,11 +210,14 @@ func (b *CheckInbox) make() {
 // other events are left alone. It never fails: a waiter that is not woken finds
 // out by asking.
 func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
-	if c, err := e.CheckCompleted(); err == nil && c.Check != nil {
+	if c, err := e.CheckCompleted(); err == nil {
 		b.Completed(c.Check.ID)
 	}
-	if c, err := e.CustomerRequestChanged(); err == nil {
+	switch c, err := e.CustomerRequestChanged(); {
+	case err == nil:
 		b.RequestChanged(c.ProfileID, c.RequestID, c.State)
+	case errors.Is(err, ErrWebhookMalformed): // something happened to the request of this profile
+		b.RequestChanged(e.ProfileID, "", "")
 	}
 	return nil
 }

@@ -216,12 +216,15 @@ type CollectedDataChange struct {
 }
 
 // CollectedDataChange decodes the payload of EventCollectedDataChanged and
-// EventCollectedDataUpdated. The error is ErrWrongEvent for another event,
-// ErrWebhookMalformed for other data.
+// EventCollectedDataUpdated. New is set. The error is ErrWrongEvent for another
+// event, ErrWebhookMalformed for other data.
 func (e *WebhookEvent) CollectedDataChange() (*CollectedDataChange, error) {
 	var c CollectedDataChange
 	if err := e.payload(&c, EventCollectedDataChanged, EventCollectedDataUpdated); err != nil {
 		return nil, err
+	}
+	if c.New == nil {
+		return nil, ErrWebhookMalformed
 	}
 	return &c, nil
 }
@@ -271,12 +274,16 @@ type CheckCompleted struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CheckCompleted decodes the payload of EventCheckCompleted. The error is
-// ErrWrongEvent for another event, ErrWebhookMalformed for other data.
+// CheckCompleted decodes the payload of EventCheckCompleted. Check is set and has
+// its ID. The error is ErrWrongEvent for another event, ErrWebhookMalformed for
+// other data.
 func (e *WebhookEvent) CheckCompleted() (*CheckCompleted, error) {
 	var c CheckCompleted
 	if err := e.payload(&c, EventCheckCompleted); err != nil {
 		return nil, err
+	}
+	if c.Check == nil || c.Check.ID == "" {
+		return nil, ErrWebhookMalformed
 	}
 	return &c, nil
 }
@@ -296,12 +303,16 @@ type ProductStatusChanged struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ProductStatusChanged decodes the payload of EventProductStatusChanged. The
-// error is ErrWrongEvent for another event, ErrWebhookMalformed for other data.
+// ProductStatusChanged decodes the payload of EventProductStatusChanged, which has
+// ApplicationID and NewStatus. The error is ErrWrongEvent for another event,
+// ErrWebhookMalformed for other data.
 func (e *WebhookEvent) ProductStatusChanged() (*ProductStatusChanged, error) {
 	var c ProductStatusChanged
 	if err := e.payload(&c, EventProductStatusChanged); err != nil {
 		return nil, err
+	}
+	if c.ApplicationID == "" || c.NewStatus == "" {
+		return nil, ErrWebhookMalformed
 	}
 	return &c, nil
 }
@@ -331,12 +342,16 @@ type ManualAction struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ManualActionRequired decodes the payload of EventManualActionRequired. The
-// error is ErrWrongEvent for another event, ErrWebhookMalformed for other data.
+// ManualActionRequired decodes the payload of EventManualActionRequired, which has
+// at least one of Actions. The error is ErrWrongEvent for another event,
+// ErrWebhookMalformed for other data.
 func (e *WebhookEvent) ManualActionRequired() (*ManualActionRequired, error) {
 	var m ManualActionRequired
 	if err := e.payload(&m, EventManualActionRequired); err != nil {
 		return nil, err
+	}
+	if len(m.Actions) == 0 {
+		return nil, ErrWebhookMalformed
 	}
 	return &m, nil
 }
@@ -359,8 +374,10 @@ type CustomerRequestChanged struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CustomerRequestChanged decodes the payload of EventCustomerRequestChanged.
-// The error is ErrWrongEvent for another event, ErrWebhookMalformed for other data.
+// CustomerRequestChanged decodes the payload of EventCustomerRequestChanged. The
+// form of that payload is not described. The error is ErrWrongEvent for another
+// event, and ErrWebhookMalformed for data in which neither State nor RequestID was
+// found: Data has what came.
 func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error) {
 	var c CustomerRequestChanged
 	if err := e.payload(&c, EventCustomerRequestChanged); err != nil {
@@ -393,6 +410,9 @@ func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error)
 			}
 		}
 	}
+	if c.State == "" && c.RequestID == "" {
+		return nil, ErrWebhookMalformed
+	}
 	return &c, nil
 }
 
@@ -420,9 +440,10 @@ type WebhookFinding struct {
 	Unknown Unknown `json:"-"`
 }
 
-// EventsChanged decodes the payload of EventEventsCreated and
-// EventEventsUpdated. The error is ErrWrongEvent for another event,
-// ErrWebhookMalformed for other data.
+// EventsChanged decodes the payload of EventEventsCreated and EventEventsUpdated.
+// The form of that payload is not described. The error is ErrWrongEvent for another
+// event, and ErrWebhookMalformed for data in which no finding was found: Data has
+// what came.
 func (e *WebhookEvent) EventsChanged() (*EventsChanged, error) {
 	var c EventsChanged
 	if err := e.payload(&c, EventEventsCreated, EventEventsUpdated); err != nil {
@@ -439,6 +460,9 @@ func (e *WebhookEvent) EventsChanged() (*EventsChanged, error) {
 				c.Findings = append(c.Findings, f)
 			}
 		}
+	}
+	if len(c.Findings) == 0 {
+		return nil, ErrWebhookMalformed
 	}
 	return &c, nil
 }

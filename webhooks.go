@@ -324,6 +324,9 @@ func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request) ([]byt
 	if r.ContentLength > h.settings.bodyLimit {
 		return nil, &http.MaxBytesError{Limit: h.settings.bodyLimit}
 	}
+	if r.Body == nil { // a request that no server made
+		return nil, nil
+	}
 	var b bytes.Buffer
 	b.Grow(int(min(max(r.ContentLength, 0), 1<<20)) + bytes.MinRead)
 	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, h.settings.bodyLimit))

@@ -158,8 +158,6 @@ func (s *Server) createCustomerRequest(c *call) (*reply, error) {
 		return nil, invalid("unknown type")
 	case alias == "":
 		return nil, missing("flow_template.alias")
-	case theme == "":
-		return nil, missing("theme.alias")
 	case p.activeRequest() != nil:
 		return nil, refuse(http.StatusConflict, CodeDataPresent, "the profile has an active customer request")
 	}

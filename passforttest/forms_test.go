@@ -54,7 +54,6 @@ func TestCustomerRequestRefusals(t *testing.T) {
 		`{}`:                                    "101",
 		`{"type":"ONE"}`:                        "201",
 		`{"type":"FLOW","theme":{"alias":"x"}}`: "101",
-		`{"type":"FLOW","flow_template":{"alias":"x"}}`: "101",
 	} {
 		require.Equal(t, code, w.post(path, body).code(t), body)
 	}

@@ -286,6 +286,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c, is := s.cfg.clock.(*ManualClock); is {
 		c.tick()
 	}
+	if r.Body == nil { // a request that no server made
+		r.Body = http.NoBody
+	}
 	rt, params, allow := s.routes.find(r.Method, r.URL.EscapedPath())
 	keep := s.cfg.recordBytes
 	if rt != nil && rt.streams {

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -185,6 +187,9 @@ func (x *exchange) read(resp *http.Response) error {
 		_ = resp.Body.Close()
 		resp.Body = http.NoBody
 	}()
+	if err := unpack(resp); err != nil {
+		return err
+	}
 	success := resp.StatusCode/100 == 2
 	if success && x.call.Consume != nil {
 		var err error
@@ -196,6 +201,7 @@ func (x *exchange) read(resp *http.Response) error {
 		limit = maxErrorBody
 	}
 	body, err := readAll(resp, limit)
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // RFC 8259, 8.1
 	if success && err == nil && int64(len(body)) > limit {
 		return ErrBodyTooLarge
 	}
@@ -207,6 +213,33 @@ func (x *exchange) read(resp *http.Response) error {
 		return err
 	}
 	return nil // a refusal is a refusal, however much of its text arrived
+}
+
+// unpack undoes the compression of an answer. net/http does so only if it asked
+// for it, and a gateway may compress unasked.
+func unpack(resp *http.Response) error {
+	var body io.Reader
+	var err error
+	switch strings.ToLower(resp.Header.Get("Content-Encoding")) {
+	case "gzip", "x-gzip":
+		body, err = gzip.NewReader(resp.Body)
+	case "deflate":
+		body, err = zlib.NewReader(resp.Body)
+	default:
+		return nil
+	}
+	if errors.Is(err, io.EOF) { // nothing to unpack
+		body, err = http.NoBody, nil
+	}
+	if err != nil {
+		return err
+	}
+	resp.Body, resp.ContentLength = struct {
+		io.Reader
+		io.Closer
+	}{body, resp.Body}, -1
+	resp.Header.Del("Content-Encoding")
+	return nil
 }
 
 // readAll reads up to one byte more than limit, into a buffer of the announced
