@@ -180,10 +180,10 @@ func bearer(secret string) http.Header {
 	return http.Header{"Authorization": {"Bearer " + secret}}
 }
 
-// delivery returns a request with the header of the secret "s".
+// delivery returns a request with the header of the secret "s0".
 func delivery(ctx context.Context, body string) *http.Request {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/webhooks", strings.NewReader(body))
-	r.Header = bearer("s")
+	r.Header = bearer("s0")
 	return r
 }
 
@@ -195,7 +195,7 @@ func send(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 
 func newHandler(t testing.TB, opts ...passfort.WebhookOption) *passfort.WebhookHandler {
 	t.Helper()
-	h, err := passfort.NewWebhookHandler([]string{"s"}, opts...)
+	h, err := passfort.NewWebhookHandler([]string{"s0"}, opts...)
 	require.NoError(t, err)
 	return h
 }

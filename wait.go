@@ -276,10 +276,10 @@ func (n *requestNews) add(profileID, requestID string, state CustomerRequestStat
 	if state.Terminal() {
 		n.mu.Lock()
 		n.count++
-		heard := requestHeard{requestID, state, n.count}
-		n.last.Put(profileID, heard)
+		heard := requestHeard{bounded.Key(requestID), state, n.count}
+		n.last.Put(bounded.Key(profileID), heard)
 		if requestID != "" {
-			n.last.Put(profileID+"/"+requestID, heard)
+			n.last.Put(bounded.Key(profileID+"/"+requestID), heard)
 		}
 		n.mu.Unlock()
 	}
@@ -289,7 +289,7 @@ func (n *requestNews) add(profileID, requestID string, state CustomerRequestStat
 func (n *requestNews) heard(key string) requestHeard {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	h, _ := n.last.Get(key)
+	h, _ := n.last.Get(bounded.Key(key))
 	return h
 }
 
@@ -379,7 +379,7 @@ func newSignals(remember int) *signals {
 func (s *signals) send(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.recent.Put(key, struct{}{})
+	s.recent.Put(bounded.Key(key), struct{}{})
 	for ch := range s.waiting[key] {
 		notify(ch)
 	}
@@ -389,7 +389,7 @@ func (s *signals) subscribe(key string) (<-chan struct{}, func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ch := make(chan struct{}, 1)
-	if _, ok := s.recent.Get(key); ok {
+	if _, ok := s.recent.Get(bounded.Key(key)); ok {
 		notify(ch)
 	}
 	if s.waiting[key] == nil {

@@ -78,7 +78,7 @@ func TestWebhookWakesWaitAtOnce(t *testing.T) {
 		h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
 		sim := passforttest.New(passforttest.WithCheckTime(7*time.Second), passforttest.WithWebhookClient(&http.Client{Transport: instantly{h}}))
 		defer sim.Close()
-		sim.SetWebhook("http://localhost/webhooks", "s", false)
+		sim.SetWebhook("http://localhost/webhooks", "s0", false)
 		client := sim.Client()
 		id := newPerson(t, sim, client)
 		check, err := client.Checks.Run(t.Context(), id, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})

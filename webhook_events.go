@@ -139,16 +139,38 @@ type WebhookEvent struct {
 	Data json.RawMessage
 }
 
-// Key returns what a WebhookStore knows the message by, for programs that tell
-// duplicates elsewhere, such as in a queue: the ID, or a hash of the event, its
-// timestamp and Data if there is none. It is at most 128 bytes long.
+// Key returns what a WebhookStore knows the message by, for programs that
+// deduplicate elsewhere, such as in a queue: the profile and the ID with a slash
+// between, the ID alone if no profile is named, or a hash of both, of the event, its
+// timestamp and Data if there is no ID or the key would be long or ambiguous. Ids of messages are unique within a profile only, as far as is known. It is
+// at most 128 bytes long. Version 0.1 returned the ID alone; a WebhookHandler still
+// recognises keys that it stored.
 func (e *WebhookEvent) Key() string {
-	if e.ID != "" && len(e.ID) <= 128 {
+	switch {
+	case e.ID == "" || len(e.ProfileID)+len("/")+len(e.ID) > maxWebhookKey || strings.Contains(e.ProfileID, "/"):
+	case e.ProfileID != "":
+		return e.ProfileID + "/" + e.ID
+	case !strings.Contains(e.ID, "/") && !strings.HasPrefix(e.ID, "sha256:"):
 		return e.ID
 	}
-	parts, _ := json.Marshal([]string{e.ID, string(e.Event), e.Timestamp.Format(time.RFC3339Nano)})
+	return e.hash(e.ProfileID, e.ID, string(e.Event), e.Timestamp.Format(time.RFC3339Nano))
+}
+
+// maxWebhookKey is the longest key of a message in bytes.
+const maxWebhookKey = 128
+
+// oldKey returns the key of version 0.1.
+func (e *WebhookEvent) oldKey() string {
+	if e.ID != "" && len(e.ID) <= maxWebhookKey {
+		return e.ID
+	}
+	return e.hash(e.ID, string(e.Event), e.Timestamp.Format(time.RFC3339Nano))
+}
+
+func (e *WebhookEvent) hash(parts ...string) string {
+	list, _ := json.Marshal(parts)
 	h := sha256.New()
-	h.Write(parts)
+	h.Write(list)
 	h.Write(e.Data)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }

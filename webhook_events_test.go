@@ -75,7 +75,7 @@ func TestWebhookEventLenientMembers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			events, err := passfort.ParseWebhook(bearer("s"), []byte(tt.message), "s")
+			events, err := passfort.ParseWebhook(bearer("s0"), []byte(tt.message), "s0")
 			require.NoError(t, err)
 			require.Equal(t, []passfort.WebhookEvent{tt.want}, events)
 		})
@@ -100,7 +100,7 @@ func TestWebhookEventOrigin(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			events, err := passfort.ParseWebhook(bearer("s"), []byte(`{"event":"X","data":`+tt.data+`}`), "s")
+			events, err := passfort.ParseWebhook(bearer("s0"), []byte(`{"event":"X","data":`+tt.data+`}`), "s0")
 			require.NoError(t, err)
 			require.Equal(t, tt.want, events[0].Origin())
 		})
@@ -289,10 +289,12 @@ func TestCustomerRequestChangedNamesTheRequest(t *testing.T) {
 
 func TestKeyOfAnEvent(t *testing.T) {
 	t.Parallel()
-	longest := strings.Repeat("x", 128)
+	longest := strings.Repeat("x", 127)
 	require.Equal(t, longest, (&passfort.WebhookEvent{ID: longest}).Key())
+	require.Equal(t, "p/"+longest[:126], (&passfort.WebhookEvent{ProfileID: "p", ID: longest[:126]}).Key())
 	seen := map[string]bool{}
 	for _, e := range []passfort.WebhookEvent{
+		{ID: "sha256:" + strings.Repeat("0", 64)}, {ID: "p/1"}, {ProfileID: "p/1", ID: "2"}, {ProfileID: "p", ID: longest},
 		{ID: longest + "x"}, {ID: longest + "y"}, {}, {Event: "X"}, {Event: "X", Timestamp: time.Unix(1, 0)}, {Event: "X", Data: json.RawMessage(`1`)},
 	} {
 		key := e.Key()

@@ -59,9 +59,12 @@ func ParseWebhook(h http.Header, body []byte, secrets ...string) ([]WebhookEvent
 	return events, nil
 }
 
-// secretSums are the hashes of the accepted secrets. Comparing hashes keeps the
-// time independent of the length of a secret.
-type secretSums [][sha256.Size]byte
+// secretSums check secrets. They hold hashes of the accepted ones, in a closure
+// that no print form reaches: comparing hashes keeps the time independent of the
+// length of a secret.
+type secretSums struct {
+	check func(candidate string) secretState
+}
 
 // secretState is what was found where a secret is expected.
 type secretState int
@@ -74,31 +77,46 @@ const (
 
 func sumSecrets(secrets []string) (secretSums, error) {
 	if len(secrets) == 0 {
-		return nil, errors.New("passfort: webhooks need a secret")
+		return secretSums{}, errors.New("passfort: webhooks need a secret")
 	}
-	sums := make(secretSums, len(secrets))
+	sums := make([][sha256.Size]byte, len(secrets))
 	for i, s := range secrets {
 		if strings.TrimSpace(s) == "" {
-			return nil, errors.New("passfort: a webhook secret is empty")
+			return secretSums{}, errors.New("passfort: a webhook secret is empty")
 		}
-		if strings.TrimSpace(s) != s {
-			return nil, errors.New("passfort: a webhook secret has white space around it, such as the line break of a file")
+		if problem := secretProblem(s); problem != "" {
+			return secretSums{}, errors.New("passfort: a webhook secret " + problem)
 		}
 		sums[i] = sha256.Sum256([]byte(s))
 	}
-	return sums, nil
+	return secretSums{func(candidate string) secretState {
+		sum := sha256.Sum256([]byte(candidate))
+		found := 0
+		for i := range sums {
+			found |= subtle.ConstantTimeCompare(sum[:], sums[i][:])
+		}
+		if found == 1 {
+			return secretRight
+		}
+		return secretWrong
+	}}, nil
 }
 
-func (s secretSums) check(candidate string) secretState {
-	sum := sha256.Sum256([]byte(candidate))
-	found := 0
-	for i := range s {
-		found |= subtle.ConstantTimeCompare(sum[:], s[i][:])
+// minSecret is the shortest secret in bytes: anybody finds one character.
+const minSecret = 2
+
+// secretProblem says why a secret could never be received, or keeps nobody out, or
+// returns "".
+func secretProblem(secret string) string {
+	switch {
+	case strings.TrimSpace(secret) != secret:
+		return "has white space around it, such as the line break of a file"
+	case len(secret) < minSecret:
+		return "is one character"
+	case !isHeaderText(secret):
+		return "has characters that the Authorization header carries in more than one way or not at all: use ASCII"
 	}
-	if found == 1 {
-		return secretRight
-	}
-	return secretWrong
+	return ""
 }
 
 // header checks the Authorization header, whatever the case of its name.
@@ -119,6 +137,110 @@ func (s secretSums) header(h http.Header) secretState {
 	return s.check(strings.TrimSpace(secret))
 }
 
+// signed reports whether what was received so far of a body without the header may
+// belong to a delivery with the secret. Of a whole body every message has to carry
+// it, or the object that holds them; of the beginning of one, at least one message
+// or that object. It keeps nothing of the body.
+func (s secretSums) signed(body []byte, whole bool) bool {
+	scan := secretScan{secrets: s, dec: jsontext.NewDecoder(bytes.NewBuffer(body),
+		jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
+	err := scan.value(0)
+	switch {
+	case scan.wrong, scan.unsigned && !scan.outer && scan.alone, !scan.right:
+		return false
+	case whole:
+		return err == nil && (scan.outer || !scan.unsigned)
+	default:
+		return err == nil || !errors.Is(err, errNoWebhook)
+	}
+}
+
+// secretScan looks for secrets where a delivery may have them: in the outermost
+// object, and in the objects of an array.
+type secretScan struct {
+	secrets secretSums
+	dec     *jsontext.Decoder
+
+	right    bool // one was found
+	outer    bool // the outermost object has it
+	unsigned bool // an object of an array has none
+	alone    bool // there is no outermost object that could speak for it
+	wrong    bool
+}
+
+// value scans a value at a depth: 0 is the delivery, 1 what it holds.
+func (s *secretScan) value(depth int) error {
+	switch kind := s.dec.PeekKind(); {
+	case kind == '[' && depth < 2:
+		return s.list(depth)
+	case kind == '{':
+		return s.object(depth)
+	default:
+		return s.dec.SkipValue()
+	}
+}
+
+func (s *secretScan) list(depth int) error {
+	s.alone = s.alone || depth == 0
+	if _, err := s.dec.ReadToken(); err != nil {
+		return err
+	}
+	for s.dec.PeekKind() != ']' {
+		if s.dec.PeekKind() != '{' {
+			if err := s.dec.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.object(2); err != nil {
+			return err
+		}
+		if s.wrong || s.unsigned && s.alone {
+			return errNoWebhook
+		}
+	}
+	_, err := s.dec.ReadToken()
+	return err
+}
+
+func (s *secretScan) object(depth int) error {
+	if _, err := s.dec.ReadToken(); err != nil {
+		return err
+	}
+	signed := false
+	for s.dec.PeekKind() != '}' {
+		name, err := s.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		isSecret := name.Kind() == '"' && name.String() == "secret"
+		switch kind := s.dec.PeekKind(); {
+		case isSecret && kind != '{' && kind != '[':
+			token, err := s.dec.ReadToken()
+			if err != nil {
+				return err
+			}
+			state := s.secrets.token(token)
+			s.wrong, signed = s.wrong || state == secretWrong, signed || state == secretRight
+		case isSecret:
+			s.wrong = true
+			return errNoWebhook
+		case depth == 0 && kind == '[':
+			err = s.list(1)
+		default:
+			err = s.dec.SkipValue()
+		}
+		if err != nil {
+			return err
+		}
+		s.right = s.right || signed
+		s.outer = s.outer || signed && depth == 0
+	}
+	s.unsigned = s.unsigned || !signed && depth > 0
+	_, err := s.dec.ReadToken()
+	return err
+}
+
 // webhookMessage is one message of a delivery.
 type webhookMessage struct {
 	event  WebhookEvent
@@ -129,6 +251,9 @@ type webhookMessage struct {
 // parseWebhook reads the messages of a delivery and checks their secrets.
 func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhookMessage, error) {
 	if header == secretWrong {
+		return nil, ErrWebhookUnauthorized
+	}
+	if header == secretMissing && !secrets.signed(body, true) {
 		return nil, ErrWebhookUnauthorized
 	}
 	r := webhookReader{secrets: secrets, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))}
@@ -154,6 +279,9 @@ type webhookReader struct {
 	body    []byte
 	dec     *jsontext.Decoder
 }
+
+// maxWebhookMessages is how many messages a delivery may have.
+const maxWebhookMessages = 20_000
 
 var errNoWebhook = errors.New("not a webhook")
 
@@ -227,6 +355,9 @@ func (r *webhookReader) list() (messages []webhookMessage, all bool, err error) 
 			if err != nil {
 				return nil, false, err
 			}
+			if len(messages) == maxWebhookMessages {
+				return nil, false, errNoWebhook
+			}
 			messages, all = append(messages, m), all && isMessage
 		default:
 			if _, err := r.dec.ReadValue(); err != nil {
@@ -273,7 +404,7 @@ func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessa
 			case "timestamp":
 				m.event.Timestamp = unixTime(scalar(token))
 			case "secret":
-				m.secret = r.secret(token)
+				m.secret = r.secrets.token(token)
 			}
 		}
 		if err != nil {
@@ -290,8 +421,8 @@ func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessa
 	return m, m.event.Event != "", nil
 }
 
-// secret checks the secret of a message. An empty one is as good as none.
-func (r *webhookReader) secret(t jsontext.Token) secretState {
+// token checks the secret of a message. An empty one is as good as none.
+func (s secretSums) token(t jsontext.Token) secretState {
 	switch {
 	case t.Kind() == 'n':
 		return secretMissing
@@ -300,7 +431,7 @@ func (r *webhookReader) secret(t jsontext.Token) secretState {
 	case t.String() == "":
 		return secretMissing
 	}
-	return r.secrets.check(t.String())
+	return s.check(t.String())
 }
 
 // data reads the members that the data of all events have in common (sheet

@@ -260,7 +260,7 @@ func TestWebhookHugeBodyOverTheWire(t *testing.T) {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
 			require.NoError(t, err)
 			r.ContentLength = length
-			r.Header = bearer("s")
+			r.Header = bearer("s0")
 			resp, err := server.Client().Do(r)
 			if err == nil { // else the server hung up while the body was on its way
 				defer resp.Body.Close()
@@ -337,7 +337,7 @@ func largeBatch() []byte {
 	entity := `{"entity_type":"INDIVIDUAL","address_history":[` + address.String()[1:] + `],"custom_fields_data":{"limit":1000.50,"ok":true}}`
 	var b bytes.Buffer
 	for i := range 100 {
-		fmt.Fprintf(&b, `,{"id":"%d","event":"COLLECTED_DATA_UPDATED","secret":"s","timestamp":1700000000,"data":{"profile_id":"p","customer_ref":"r","user":null,"apikey":{"name":"CRM"},"old_data":%s,"new_data":%s}}`, i, entity, entity)
+		fmt.Fprintf(&b, `,{"id":"%d","event":"COLLECTED_DATA_UPDATED","secret":"s0","timestamp":1700000000,"data":{"profile_id":"p","customer_ref":"r","user":null,"apikey":{"name":"CRM"},"old_data":%s,"new_data":%s}}`, i, entity, entity)
 	}
 	b.WriteByte(']')
 	b.Bytes()[0] = '['
@@ -364,12 +364,12 @@ func BenchmarkWebhookBatch(b *testing.B) {
 		}
 		bare += time.Since(start)
 
-		h, err := passfort.NewWebhookHandler([]string{"old", "s"})
+		h, err := passfort.NewWebhookHandler([]string{"old", "s0"})
 		require.NoError(b, err)
 		handled := 0
 		h.HandleAll(func(context.Context, *passfort.WebhookEvent) error { handled++; return nil })
 		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/", bytes.NewReader(body))
-		r.Header = bearer("s")
+		r.Header = bearer("s0")
 		start = time.Now()
 		w := send(h, r)
 		ours += time.Since(start)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -52,8 +53,10 @@ type WebhookHandler struct {
 	all      []webhookFunc
 	inFlight map[string]*flight
 	failures *bounded.Map[int]
-	active   int
-	idle     chan struct{} // made by Shutdown; closed when nothing is active
+
+	strangers *bounded.Bytes // for deliveries without the header
+	active    int
+	idle      chan struct{} // made by Shutdown; closed when nothing is active
 }
 
 type webhookFunc = func(context.Context, *WebhookEvent) error
@@ -183,6 +186,8 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 		handlers: map[EventName][]webhookFunc{},
 		inFlight: map[string]*flight{},
 		failures: bounded.New[int](rememberedFailures),
+
+		strangers: bounded.NewBytes(maxStrangers),
 	}
 	h.stopping, h.stop = context.WithCancel(context.Background())
 	return h, nil
@@ -288,7 +293,13 @@ func (h *WebhookHandler) deliver(w http.ResponseWriter, r *http.Request) (int, W
 	if header == secretWrong {
 		return http.StatusUnauthorized, WebhookDenied
 	}
-	body, err := h.readBody(w, r)
+	body, err := h.readBody(w, r, header)
+	if errors.Is(err, ErrWebhookUnauthorized) {
+		return http.StatusUnauthorized, WebhookDenied
+	}
+	if errors.Is(err, errStrangers) {
+		return http.StatusServiceUnavailable, WebhookRefused
+	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge, WebhookTooLarge
 	}
@@ -320,17 +331,72 @@ func (h *WebhookHandler) deliver(w http.ResponseWriter, r *http.Request) (int, W
 	return http.StatusOK, ""
 }
 
-func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// errStrangers means that deliveries without the header hold all the memory that
+// they may.
+var errStrangers = errors.New("too many deliveries without the header")
+
+// readBody reads a body whose header is right, up to the limit. Without the header
+// it reads as much as may come before the secret, and the rest if the secret is in
+// there.
+func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request, header secretState) ([]byte, error) {
 	if r.ContentLength > h.settings.bodyLimit {
 		return nil, &http.MaxBytesError{Limit: h.settings.bodyLimit}
 	}
 	if r.Body == nil { // a request that no server made
 		return nil, nil
 	}
+	body := http.MaxBytesReader(w, r.Body, h.settings.bodyLimit)
 	var b bytes.Buffer
-	b.Grow(int(min(max(r.ContentLength, 0), 1<<20)) + bytes.MinRead)
-	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, h.settings.bodyLimit))
+	if header == secretMissing {
+		// A stranger may send slowly, or nothing. The deadline is that of the body.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(strangerTime))
+		end, err := h.readStranger(&b, body)
+		if err != nil || end {
+			return b.Bytes(), err
+		}
+	} else {
+		b.Grow(int(min(max(r.ContentLength, 0), 1<<20)) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(body)
 	return b.Bytes(), err
+}
+
+const (
+	// maxStranger is how much a delivery without the header may have before its
+	// secret is known.
+	maxStranger = 1 << 20
+	// maxStrangers is how much all of them together may have.
+	maxStrangers = 16 << 20
+	// strangerTime is how long such a delivery may take.
+	strangerTime = 30 * time.Second
+	strangerStep = 16 << 10
+)
+
+// readStranger reads the beginning of a body that has to have the secret, and
+// reports whether that is all of it.
+func (h *WebhookHandler) readStranger(b *bytes.Buffer, body io.Reader) (end bool, err error) {
+	taken := int64(0)
+	defer func() { h.strangers.Give(taken) }()
+	for b.Len() < maxStranger {
+		if !h.strangers.Take(strangerStep) {
+			return false, errStrangers
+		}
+		taken += strangerStep
+		if b.Available() < strangerStep {
+			b.Grow(min(max(b.Len(), strangerStep), maxStranger-b.Len()))
+		}
+		_, err := io.CopyN(b, body, min(strangerStep, int64(maxStranger-b.Len())))
+		if err == io.EOF { //nolint:errorlint // io.CopyN returns it as it is
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	if !h.secrets.signed(b.Bytes(), false) {
+		return false, ErrWebhookUnauthorized
+	}
+	return false, nil
 }
 
 func (h *WebhookHandler) malformed(ctx context.Context, body []byte) (int, WebhookOutcome) {
@@ -404,7 +470,10 @@ func (h *WebhookHandler) leave(key string, f *flight) {
 func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (WebhookOutcome, error) {
 	var seen bool
 	err := h.call(ctx, func(ctx context.Context) (err error) {
-		seen, err = h.settings.store.Seen(ctx, m.key)
+		if seen, err = h.settings.store.Seen(ctx, m.key); err != nil || seen {
+			return err
+		}
+		seen, err = h.settings.store.Seen(ctx, m.event.oldKey())
 		return err
 	})
 	if err != nil {
@@ -413,7 +482,7 @@ func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (Webhook
 	if seen {
 		return WebhookDuplicate, nil
 	}
-	h.drift.lookIntoWebhook(&m.event)
+	h.reportDrift(&m.event)
 	h.mu.Lock()
 	fns := slices.Concat(h.handlers[m.event.Event.canonical()], h.all)
 	h.mu.Unlock()
@@ -445,6 +514,13 @@ func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (Webhook
 	h.failures.Remove(m.key)
 	h.mu.Unlock()
 	return outcome, nil
+}
+
+// reportDrift tells the drift reporter what is new in a message. A reporter that
+// panics changes no answer.
+func (h *WebhookHandler) reportDrift(e *WebhookEvent) {
+	defer func() { _ = recover() }()
+	h.drift.lookIntoWebhook(e)
 }
 
 // failedTooOften counts a failure. One that the end of the process may have
@@ -491,6 +567,7 @@ func (h *WebhookHandler) report(ctx context.Context, r WebhookResult, err error)
 	}
 	h.settings.logger.LogAttrs(ctx, level, "passfort webhook", attrs...)
 	if h.settings.observer != nil {
+		defer func() { _ = recover() }() // metrics that panic change no answer
 		h.settings.observer(r)
 	}
 }
@@ -526,7 +603,7 @@ func NewMemoryWebhookStore(n int) *MemoryWebhookStore {
 func (s *MemoryWebhookStore) Seen(_ context.Context, id string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.seen.Get(id)
+	_, ok := s.seen.Get(bounded.Key(id))
 	return ok, nil
 }
 
@@ -534,6 +611,6 @@ func (s *MemoryWebhookStore) Seen(_ context.Context, id string) (bool, error) {
 func (s *MemoryWebhookStore) Commit(_ context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen.Put(id, struct{}{})
+	s.seen.Put(bounded.Key(id), struct{}{})
 	return nil
 }

@@ -56,7 +56,7 @@ func TestWebhookFailureEndsTheBatch(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, send(h, delivery(t.Context(), batch("1", "2", "3"))).Code)
 	require.Equal(t, []string{"1", "2"}, seen.all())
 	for id, want := range map[string]bool{"1": true, "2": false, "3": false} {
-		got, err := store.Seen(t.Context(), id)
+		got, err := store.Seen(t.Context(), id+"/"+id)
 		require.NoError(t, err)
 		require.Equal(t, want, got, id)
 	}
@@ -83,7 +83,7 @@ func TestWebhookWithoutHandlerIsCommitted(t *testing.T) {
 	store := passfort.NewMemoryWebhookStore(10)
 	h := newHandler(t, passfort.WithWebhookStore(store))
 	require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), batch("1"))).Code)
-	seen, err := store.Seen(t.Context(), "1")
+	seen, err := store.Seen(t.Context(), "1/1")
 	require.NoError(t, err)
 	require.True(t, seen)
 }
@@ -91,7 +91,7 @@ func TestWebhookWithoutHandlerIsCommitted(t *testing.T) {
 func TestWebhookWithoutID(t *testing.T) {
 	t.Parallel()
 	var keys log
-	h, err := passfort.NewWebhookHandler([]string{"s", "s2"}, passfort.WithWebhookStore(&scriptedStore{commit: func(id string) error { keys.add(id); return nil }}))
+	h, err := passfort.NewWebhookHandler([]string{"s0", "s2"}, passfort.WithWebhookStore(&scriptedStore{commit: func(id string) error { keys.add(id); return nil }}))
 	require.NoError(t, err)
 	var told log
 	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
@@ -100,11 +100,11 @@ func TestWebhookWithoutID(t *testing.T) {
 	})
 	long := strings.Repeat("x", 10_000)
 	for _, body := range []string{
-		`{"event":"X","timestamp":1,"secret":"s","data":{"a":1}}`,
+		`{"event":"X","timestamp":1,"secret":"s0","data":{"a":1}}`,
 		`{"event":"X","timestamp":1,"secret":"s2","data":{"a":1}}`,
-		`{"event":"X","timestamp":2,"secret":"s","data":{"a":1}}`,
-		`{"event":"X","timestamp":1,"secret":"s","data":{"a":2}}`,
-		`{"event":"Y","timestamp":1,"secret":"s","data":{"a":1}}`,
+		`{"event":"X","timestamp":2,"secret":"s0","data":{"a":1}}`,
+		`{"event":"X","timestamp":1,"secret":"s0","data":{"a":2}}`,
+		`{"event":"Y","timestamp":1,"secret":"s0","data":{"a":1}}`,
 		`{"event":"X","id":"` + long + `"}`,
 		`{"event":"X","id":"` + long + `y"}`,
 	} {
@@ -271,9 +271,9 @@ func TestWebhookUndecodable(t *testing.T) {
 		status int
 		called bool
 	}{
-		{"taken", func(context.Context, []byte) error { return nil }, bearer("s"), 200, true},
-		{"hook fails", func(context.Context, []byte) error { return errors.New("down") }, bearer("s"), 500, true},
-		{"hook panics", func(context.Context, []byte) error { panic("down") }, bearer("s"), 500, true},
+		{"taken", func(context.Context, []byte) error { return nil }, bearer("s0"), 200, true},
+		{"hook fails", func(context.Context, []byte) error { return errors.New("down") }, bearer("s0"), 500, true},
+		{"hook panics", func(context.Context, []byte) error { panic("down") }, bearer("s0"), 500, true},
 		{"not authenticated", func(context.Context, []byte) error { return nil }, http.Header{}, 401, false},
 		{"wrong header", func(context.Context, []byte) error { return nil }, bearer("bad"), 401, false},
 	}
@@ -442,7 +442,7 @@ func TestWebhookShutdown(t *testing.T) {
 			require.Equal(t, http.StatusServiceUnavailable, <-codes["stubborn"])
 			require.ElementsMatch(t, []string{"obedient", "stubborn"}, seen.all())
 			require.False(t, parked, "a failure that the end of the process caused does not count")
-			done, err := store.Seen(t.Context(), "stubborn")
+			done, err := store.Seen(t.Context(), "stubborn/stubborn")
 			require.NoError(t, err)
 			require.True(t, done, "what was handled is committed")
 		})
@@ -530,7 +530,7 @@ func TestWebhookCanary(t *testing.T) {
 func TestWebhookEventOwnsItsData(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"id":"1","event":"X","data":{"profile_id":"p"}}`)
-	events, err := passfort.ParseWebhook(bearer("s"), body, "s")
+	events, err := passfort.ParseWebhook(bearer("s0"), body, "s0")
 	require.NoError(t, err)
 	clear(body)
 	require.Equal(t, "1", events[0].ID)

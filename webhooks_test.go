@@ -47,7 +47,7 @@ func TestNewWebhookHandlerErrors(t *testing.T) {
 
 func TestNilWebhookOptionIsNone(t *testing.T) {
 	t.Parallel()
-	_, err := passfort.NewWebhookHandler([]string{"a"}, nil)
+	_, err := passfort.NewWebhookHandler([]string{"a0"}, nil)
 	require.NoError(t, err)
 }
 
@@ -207,7 +207,7 @@ var shapes = []struct {
 	{"text behind", `{"id":"1","event":"X"} x`, nil},
 	{"two values", `{"id":"1","event":"X"}{"id":"2","event":"X"}`, nil},
 	{"event twice", `{"id":"1","event":"X","event":"Y"}`, nil},
-	{"secret twice", `{"id":"1","event":"X","secret":"bad","secret":"s"}`, nil},
+	{"secret twice", `{"id":"1","event":"X","secret":"bad","secret":"s0"}`, nil},
 	{"name twice in the data", `{"id":"1","event":"X","data":{"a":1,"a":2}}`, nil},
 	{"name twice deep in the data", `{"id":"1","event":"X","data":{"l":[{"a":1,"\u0061":2}]}}`, nil},
 	{"broken name twice in the data", `{"id":"1","event":"X","data":{"\ud800":1,"\ud800":2}}`, nil},
@@ -228,7 +228,7 @@ func TestWebhookShapes(t *testing.T) {
 			var seen log
 			h.HandleAll(seen.handle)
 			w := send(h, delivery(t.Context(), tt.body))
-			events, err := passfort.ParseWebhook(bearer("s"), []byte(tt.body), "s")
+			events, err := passfort.ParseWebhook(bearer("s0"), []byte(tt.body), "s0")
 			if tt.ids == nil {
 				require.Equal(t, http.StatusBadRequest, w.Code)
 				require.Empty(t, seen.all())
@@ -296,21 +296,21 @@ func TestWebhookBodyLimit(t *testing.T) {
 		t.Parallel()
 		body := &endless{}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
-		r.Header = bearer("s")
+		r.Header = bearer("s0")
 		require.Equal(t, http.StatusRequestEntityTooLarge, send(newHandler(t), r).Code)
 		require.Less(t, body.read, 40_000_000)
 	})
 	t.Run("announced length", func(t *testing.T) {
 		t.Parallel()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", unreadable{t})
-		r.Header = bearer("s")
+		r.Header = bearer("s0")
 		r.ContentLength = 100_000_000
 		require.Equal(t, http.StatusRequestEntityTooLarge, send(newHandler(t), r).Code)
 	})
 	t.Run("body breaks off", func(t *testing.T) {
 		t.Parallel()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.MultiReader(strings.NewReader(`{"event":"X"}`), failing{}))
-		r.Header = bearer("s")
+		r.Header = bearer("s0")
 		require.Equal(t, http.StatusBadRequest, send(newHandler(t), r).Code)
 	})
 }
@@ -329,7 +329,7 @@ func TestWebhookOverTheWire(t *testing.T) {
 	post := func(body io.Reader) int {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
 		require.NoError(t, err)
-		r.Header.Set("Authorization", "Bearer s")
+		r.Header.Set("Authorization", "Bearer s0")
 		resp, err := server.Client().Do(r)
 		require.NoError(t, err)
 		defer resp.Body.Close()

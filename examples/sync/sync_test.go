@@ -44,7 +44,7 @@ func newPair(t *testing.T) *pair {
 	t.Cleanup(func() { _ = p.store.close() })
 	log := slog.New(slog.DiscardHandler)
 	p.syncer = newSyncer(p.store, p.sim.Client(passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1})), log)
-	p.webhooks, err = newWebhookHandler(p.store, []string{"s"}, log, p.syncer.wake)
+	p.webhooks, err = newWebhookHandler(p.store, []string{"s0"}, log, p.syncer.wake)
 	require.NoError(t, err)
 
 	profile, err := p.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
@@ -99,7 +99,7 @@ func (p *pair) messages() []string {
 func (p *pair) deliver(body string) {
 	p.t.Helper()
 	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/webhooks", strings.NewReader(body))
-	r.Header.Set("Authorization", "Bearer s")
+	r.Header.Set("Authorization", "Bearer s0")
 	w := httptest.NewRecorder()
 	p.webhooks.ServeHTTP(w, r)
 	require.Equal(p.t, http.StatusOK, w.Code)
@@ -586,7 +586,7 @@ func TestDatabaseDown(t *testing.T) {
 	m := p.messages()[0]
 	require.NoError(t, p.store.close())
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/webhooks", strings.NewReader(m))
-	r.Header.Set("Authorization", "Bearer s")
+	r.Header.Set("Authorization", "Bearer s0")
 	w := httptest.NewRecorder()
 	p.webhooks.ServeHTTP(w, r)
 	require.Equal(t, http.StatusInternalServerError, w.Code, "what is not stored is not acknowledged")

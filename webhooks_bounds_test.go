@@ -1,0 +1,286 @@
+package passfort_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+// strangers are deliveries of 15 MiB without the header and without the secret.
+func strangers() map[string]func() io.Reader {
+	const size = 15 << 20
+	repeated := func(begin, part string) func() io.Reader {
+		return func() io.Reader {
+			return io.LimitReader(io.MultiReader(strings.NewReader(begin), &endlessText{part: part}), size)
+		}
+	}
+	return map[string]func() io.Reader{
+		"empty messages":           repeated(`[`, `{},`),
+		"messages":                 repeated(`[`, `{"event":"X","data":{"profile_id":"p"}},`),
+		"messages around":          repeated(`{"batch":[`, `{"event":"X"},`),
+		"a secret that comes late": repeated(`{"batch":[`, `{"event":"X"},`),
+		"one text":                 repeated(`{"event":"`, `x`),
+		"a text as the secret":     repeated(`{"secret":"`, `x`),
+		"one name":                 repeated(`{"`, `x`),
+		"many members":             func() io.Reader { return io.LimitReader(&members{}, size) },
+		"the same member":          repeated(`{`, `"a":1,`),
+		"levels":                   repeated(``, `[`),
+		"levels of objects":        repeated(``, `{"a":`),
+		"data that is large":       repeated(`{"event":"X","data":{"a":"`, `x`),
+		"numbers":                  repeated(`[`, `0,`),
+		"no JSON":                  repeated(``, `x`),
+		"nothing":                  func() io.Reader { return strings.NewReader("") },
+		"wrong secrets":            repeated(`[`, `{"event":"X","secret":"wrong"},`),
+		"a right one in the data":  repeated(`{"data":{"secret":"s0"},"event":"`, `x`),
+		"white space":              repeated(``, ` `),
+	}
+}
+
+// endlessText repeats a part.
+type endlessText struct {
+	part string
+	at   int
+}
+
+func (e *endlessText) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.part[e.at]
+		e.at = (e.at + 1) % len(e.part)
+	}
+	return len(p), nil
+}
+
+// members is an object of ever new members.
+type members struct {
+	n    int
+	left []byte
+}
+
+func (m *members) Read(p []byte) (int, error) {
+	for len(m.left) < len(p) {
+		if m.n == 0 {
+			m.left = append(m.left, '{')
+		}
+		m.n++
+		m.left = fmt.Appendf(m.left, `"%d":1,`, m.n)
+	}
+	n := copy(p, m.left)
+	m.left = append(m.left[:0], m.left[n:]...)
+	return n, nil
+}
+
+// peakHeap returns by how much the heap grew at most while fn ran.
+func peakHeap(fn func()) int64 {
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	runtime.GC()
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	done := make(chan struct{})
+	go func() {
+		fn()
+		close(done)
+	}()
+	var peak uint64
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		runtime.ReadMemStats(&now)
+		peak = max(peak, now.HeapAlloc)
+		select {
+		case <-done:
+			return int64(peak) - int64(before.HeapAlloc) //nolint:gosec // a heap
+		case <-tick.C:
+		}
+	}
+}
+
+// What a stranger sends, of any shape and size, makes the process hold at most 8
+// MiB, and is refused.
+func TestStrangersHoldLittle(t *testing.T) {
+	for name, body := range strangers() {
+		t.Run(name, func(t *testing.T) {
+			h := newHandler(t)
+			h.HandleAll(func(context.Context, *passfort.WebhookEvent) error { panic("a stranger's message") })
+			var code int
+			peak := peakHeap(func() {
+				r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/", body())
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				code = w.Code
+			})
+			require.Equal(t, http.StatusUnauthorized, code)
+			require.LessOrEqual(t, peak, int64(8<<20))
+			t.Logf("%d KiB", peak>>10)
+		})
+	}
+}
+
+// A hundred of them at once hold at most 64 MiB, and a delivery with the header is
+// served beside them.
+func TestManyStrangers(t *testing.T) {
+	h := newHandler(t)
+	var handled log
+	h.HandleAll(handled.handle)
+	release := make(chan struct{})
+	var wg sync.WaitGroup
+	codes := make(chan int, 100)
+	peak := peakHeap(func() {
+		for range 100 {
+			wg.Go(func() {
+				body := io.MultiReader(strings.NewReader(`{"event":"`+strings.Repeat("x", 900<<10)), stalled{release})
+				r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/", body)
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				codes <- w.Code
+			})
+		}
+		// Those that found no memory left are refused at once, the others stall.
+		refused := 0
+		for ; refused < 80; refused++ {
+			require.Equal(t, http.StatusServiceUnavailable, <-codes)
+		}
+		require.Equal(t, http.StatusOK, send(h, delivery(context.Background(), batch("1"))).Code)
+		close(release)
+		wg.Wait()
+	})
+	require.LessOrEqual(t, peak, int64(64<<20+100*(900<<10)), "the bodies of the test itself aside")
+	require.Len(t, handled.all(), 1)
+	// Afterwards the secret in the body is enough again.
+	r := delivery(context.Background(), `{"id":"2","event":"X","secret":"s0"}`)
+	r.Header.Del("Authorization")
+	require.Equal(t, http.StatusOK, send(h, r).Code)
+}
+
+// stalled sends nothing until it is released.
+type stalled struct{ release chan struct{} }
+
+func (s stalled) Read([]byte) (int, error) {
+	<-s.release
+	return 0, io.ErrUnexpectedEOF
+}
+
+// A delivery with the secret in its body may be as large as one with the header, if
+// the secret comes within the first MiB.
+func TestLargeDeliveryWithTheSecretInItsBody(t *testing.T) {
+	t.Parallel()
+	message := func(id int, secret string) string {
+		return fmt.Sprintf(`{"id":"%d","event":"X"%s,"data":{"text":%q}}`, id, secret, strings.Repeat("x", 100<<10))
+	}
+	const signed = `,"secret":"s0"`
+	list := func(secrets ...string) string {
+		var all []string
+		for i, secret := range secrets {
+			all = append(all, message(i, secret))
+		}
+		return "[" + strings.Join(all, ",") + "]"
+	}
+	thirty := strings.Split(strings.Repeat(signed+"|", 29)+signed, "|")
+	for _, row := range []struct {
+		name, body string
+		code       int
+	}{
+		{"every message signed", list(thirty...), 200},
+		{"the last one not", list(append(thirty, "")...), 401},
+		{"the last one wrongly", list(append(thirty, `,"secret":"no"`)...), 401},
+		{"the secret around, first", `{"secret":"s0","batch":` + list(strings.Split(strings.Repeat("|", 29), "|")...) + `}`, 200},
+		{"the secret around, last", `{"batch":` + list(strings.Split(strings.Repeat("|", 29), "|")...) + `,"secret":"s0"}`, 401},
+		{"the secret around, last, within the limit", `{"batch":` + list("", "", "") + `,"secret":"s0"}`, 200},
+		{"the secret after large data", `{"id":"1","event":"X","data":{"text":"` + strings.Repeat("x", 900<<10) + `"},"secret":"s0"}`, 200},
+		{"the secret after too much data", `{"id":"1","event":"X","data":{"text":"` + strings.Repeat("x", 1100<<10) + `"},"secret":"s0"}`, 401},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(row.body))
+			w := httptest.NewRecorder()
+			newHandler(t).ServeHTTP(w, r)
+			require.Equal(t, row.code, w.Code)
+		})
+	}
+}
+
+// A delivery has at most 20,000 messages.
+func TestDeliveryOfTooManyMessages(t *testing.T) {
+	t.Parallel()
+	for n, code := range map[int]int{20_000: 200, 20_001: 400} {
+		body := "[" + strings.Repeat(`{"id":"1","event":"X"},`, n-1) + `{"id":"1","event":"X"}]`
+		require.Equal(t, code, send(newHandler(t), delivery(t.Context(), body)).Code, n)
+	}
+}
+
+// A message of one profile does not hide one of another with the same id, nor does
+// an id that looks like a hash. Keys of 0.1 are recognised.
+func TestKeysOfProfiles(t *testing.T) {
+	t.Parallel()
+	store := passfort.NewMemoryWebhookStore(100)
+	require.NoError(t, store.Commit(t.Context(), "old"))
+	h := newHandler(t, passfort.WithWebhookStore(store))
+	var ids []string
+	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+		ids = append(ids, e.ProfileID+" "+e.ID)
+		return nil
+	})
+	message := func(profile, id string) string {
+		return fmt.Sprintf(`{"id":%q,"event":"X","data":{"profile_id":%q}}`, id, profile)
+	}
+	hashed := passfort.WebhookEvent{Event: "X", ProfileID: "a", Data: []byte(`{"profile_id":"a"}`)}
+	for _, body := range []string{
+		message("a", "1"), message("b", "1"), message("a", "1"), message("a", "old"), message("", hashed.Key()), message("a", ""),
+	} {
+		require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), body)).Code)
+	}
+	require.Equal(t, []string{"a 1", "b 1", " " + hashed.Key(), "a "}, ids)
+}
+
+func TestSecretsThatCannotBeReceived(t *testing.T) {
+	t.Parallel()
+	for name, secret := range map[string]string{
+		"one character": "x", "a line end": "secret\n", "a line end inside": "sec\r\nret", "space around": " secret", "pound": "secret£",
+		"Latin-1": "secret\xa3", "a control character": "sec\x01ret", "empty": "", "blank": "  ", "a tab": "sec\tret", "delete": "sec\x7fret",
+	} {
+		_, err := passfort.NewWebhookHandler([]string{"fine-secret", secret})
+		require.Error(t, err, name)
+		_, err = passfort.ParseWebhook(http.Header{}, []byte(`{}`), secret)
+		require.ErrorIs(t, err, passfort.ErrWebhookUnauthorized, name)
+	}
+	h := newHandler(t)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x"} {
+		text := fmt.Sprintf(verb, h)
+		require.NotContains(t, text, "s0")
+		require.NotRegexp(t, `(0x[0-9a-f]{1,2}, ){8}`, text, "a hash")
+	}
+}
+
+// An observer or a drift reporter that panics changes no answer.
+func TestObserversThatPanic(t *testing.T) {
+	t.Parallel()
+	h := newHandler(t, passfort.WithWebhookObserver(func(passfort.WebhookResult) { panic("metrics") }),
+		passfort.WithWebhookDriftReporter(func(passfort.Drift) { panic("drift") }))
+	require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), batch("1"))).Code)
+	require.Equal(t, http.StatusUnauthorized, send(h, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(nil))).Code)
+}
+
+// An inbox holds no more than its part of what a delivery names.
+func TestInboxIsBoundedByBytes(t *testing.T) {
+	inbox := passfort.NewCheckInbox()
+	long := strings.Repeat("x", 1<<20)
+	peak := peakHeap(func() {
+		for i := range 100 {
+			inbox.Completed(fmt.Sprint(i, long))
+			inbox.RequestChanged(fmt.Sprint(i, long), fmt.Sprint(i, long), passfort.CustomerRequestStateCompleted)
+		}
+	})
+	require.Less(t, peak, int64(16<<20))
+}
