@@ -63,11 +63,14 @@ type Client struct {
 // an empty or unreadable key, a base URL that is not one, or plain http to
 // another host than this machine, which would send the key in the clear.
 func New(apiKey string, opts ...Option) (*Client, error) {
-	s := settings{baseURL: DefaultBaseURL}
+	s := settings{baseURL: DefaultBaseURL, calls: clientSettings{maxAnswer: defaultMaxAnswer}}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&s)
 		}
+	}
+	if s.calls.maxAnswer <= 0 {
+		return nil, inputError("the limit of an answer is not positive")
 	}
 	base, err := checkBaseURL(s.baseURL)
 	if err != nil {
@@ -204,6 +207,7 @@ type settings struct {
 // clientSettings change how some operations are sent.
 type clientSettings struct {
 	imageLimit    int64
+	maxAnswer     int64
 	filesReadPOST bool
 }
 
@@ -231,6 +235,12 @@ func WithHTTPClient(hc *http.Client) Option { return func(s *settings) { s.http 
 // status, duration and request id, never a key, an id, a query or a body. The
 // default is silence.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.logger = l } }
+
+// WithMaxAnswer bounds the answers that are read into memory: their text may have so
+// many bytes, and text and value together take up at most four times as much. Beyond
+// it a call fails with ErrAnswerTooLarge; the outcome of a write is unknown then. The
+// default is 64 MiB. What is streamed, such as images, has limits of its own.
+func WithMaxAnswer(bytes int64) Option { return func(s *settings) { s.calls.maxAnswer = bytes } }
 
 // WithWireDump writes what each attempt sends and gets to w, for a support case:
 // method, route, status, the names of headers and of queries, and the shape of

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/passfort-go/passfort/internal/imagebody"
 	"github.com/passfort-go/passfort/internal/transport"
 	"github.com/passfort-go/passfort/internal/wire"
 )
@@ -47,6 +48,10 @@ var (
 	// ErrImageTooLarge: the image is larger than the API accepts; see
 	// WithImageLimit.
 	ErrImageTooLarge = errors.New("passfort: image too large")
+	// ErrAnswerTooLarge means that an answer, or the content of a file, image or
+	// report, is larger than its limit: see WithMaxAnswer and docs/limits.md. It would
+	// be so again. What was streamed up to the limit is in the writer.
+	ErrAnswerTooLarge = errors.New("passfort: answer too large")
 	// ErrImageType: the content is none of GIF, JPG, PNG, PDF and TIFF.
 	ErrImageType = errors.New("passfort: image type not accepted")
 )
@@ -207,7 +212,7 @@ type Error struct {
 	Route string
 	// StatusCode of the last answer, 0 if there was none.
 	StatusCode int
-	// Errors are the API's own error items, if it sent any.
+	// Errors are the API's own error items, if it sent any: the first 20.
 	Errors []ErrorDetail
 	// RequestID is the X-Request-Id of the last answer, if it had one.
 	RequestID string
@@ -233,8 +238,11 @@ func (e *Error) Error() string {
 			b.WriteString(" " + text)
 		}
 	}
-	for _, detail := range e.Errors {
+	for _, detail := range e.Errors[:min(len(e.Errors), printedErrors)] {
 		b.WriteString(": " + detail.String())
+	}
+	if more := len(e.Errors) - printedErrors; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
 	}
 	if slices.ContainsFunc(e.Errors, func(d ErrorDetail) bool { return d.Message != "" }) {
 		b.WriteString(" (messages in Errors)") // which may repeat what was sent
@@ -268,8 +276,8 @@ func (e *Error) GoString() string { return e.Error() }
 
 // LogValue returns what JSON shows as slog attributes.
 func (e *Error) LogValue() slog.Value {
-	codes := make([]int, len(e.Errors))
-	for i := range e.Errors {
+	codes := make([]int, min(len(e.Errors), printedErrors))
+	for i := range codes {
 		codes[i] = int(e.Errors[i].Code)
 	}
 	return slog.GroupValue(
@@ -315,9 +323,21 @@ func (e *Error) Is(target error) bool {
 		return e.StatusCode == http.StatusPreconditionFailed
 	case ErrOutcomeUnknown:
 		return e.Outcome == OutcomeUnknown
+	case ErrAnswerTooLarge:
+		return isTooLarge(e.cause)
 	}
 	code, ok := target.(ErrorCode)
 	return ok && e.hasCode(code)
+}
+
+// isTooLarge reports whether an answer took more than its limit.
+func isTooLarge(err error) bool {
+	for _, too := range []error{transport.ErrBodyTooLarge, wire.ErrSize, imagebody.ErrMetaTooLarge, imagebody.ErrTooLarge} {
+		if errors.Is(err, too) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Error) hasCode(code ErrorCode) bool {
@@ -338,7 +358,8 @@ func (e *Error) Transient() bool {
 		return true
 	}
 	if e.StatusCode/100 == 2 && e.cause != nil { // its body did not arrive
-		return !transport.IsFinal(e.cause) && !errors.Is(e.cause, transport.ErrBodyTooLarge) && describeTransfer(e.cause) == ""
+		return !transport.IsFinal(e.cause) && !isTooLarge(e.cause) && describeTransfer(e.cause) == "" &&
+			!errors.Is(e.cause, wire.ErrSyntax) && !errors.Is(e.cause, wire.ErrShape)
 	}
 	return e.hasCode(CodeProviderConnectionError) || e.hasCode(CodeProviderUnknownError) || e.hasCode(CodeUserMigrationError)
 }
@@ -415,8 +436,8 @@ func describe(err error) string {
 		return "the context was cancelled"
 	case errors.Is(err, transport.ErrAttemptTimeout):
 		return transport.ErrAttemptTimeout.Error()
-	case errors.Is(err, transport.ErrBodyTooLarge):
-		return transport.ErrBodyTooLarge.Error()
+	case errors.Is(err, transport.ErrBodyTooLarge), errors.Is(err, wire.ErrSize):
+		return "the answer is larger than the limit"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the deadline passed"
 	case errors.As(err, &dns):
@@ -455,14 +476,15 @@ func (r errorsRule) refusals(body []byte) []ErrorDetail {
 		return nil
 	}
 	var answer struct {
-		ID        string            `json:"id"`
-		Companies []json.RawMessage `json:"companies"`
-		Errors    json.RawMessage   `json:"errors"`
+		ID        string          `json:"id"`
+		Companies json.RawMessage `json:"companies"`
+		Errors    json.RawMessage `json:"errors"`
 	}
 	if wire.Unmarshal(body, &answer) != nil {
 		return nil
 	}
-	if r == errorsUnlessID && answer.ID != "" || r == errorsUnlessResults && len(answer.Companies) > 0 {
+	hasCompanies := bytes.ContainsAny(answer.Companies, "{") // an array that is not empty
+	if r == errorsUnlessID && answer.ID != "" || r == errorsUnlessResults && hasCompanies {
 		return nil
 	}
 	return errorItems(answer.Errors)
@@ -471,8 +493,14 @@ func (r errorsRule) refusals(body []byte) []ErrorDetail {
 // errorItems decodes the value of "errors": a list, one bare object, or a text.
 // An empty one of them is no error.
 func errorItems(raw json.RawMessage) []ErrorDetail {
-	var list []ErrorDetail
-	if wire.Unmarshal(raw, &list) == nil {
+	if items, is := wire.First(raw, keptErrors); is {
+		var list []ErrorDetail
+		for _, item := range items {
+			var detail ErrorDetail
+			if wire.Unmarshal(item, &detail) == nil {
+				list = append(list, detail)
+			}
+		}
 		return list
 	}
 	var one ErrorDetail
@@ -484,6 +512,11 @@ func errorItems(raw json.RawMessage) []ErrorDetail {
 	}
 	return nil
 }
+
+const (
+	keptErrors    = 20 // items of an answer
+	printedErrors = 5  // codes in a text or log line
+)
 
 func isEmptyObject(raw json.RawMessage) bool {
 	return len(bytes.Trim(raw, "{} \t\r\n")) == 0

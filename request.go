@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/passfort-go/passfort/internal/transport"
@@ -62,7 +63,11 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 		cl.body = json.RawMessage(body)
 	}
 	out := new(T)
+	room := 2 * c.road.settings.maxAnswer
 	cl.accept = func(body []byte) error {
+		if json.Valid(body) && int64(len(body))+wire.Cost(body, reflect.TypeFor[T]()) > room {
+			return wire.ErrSize
+		}
 		if json.Unmarshal(body, out) != nil {
 			return wire.ErrShape
 		}

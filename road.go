@@ -21,8 +21,8 @@ import (
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
-// maxBody is how much of an answer is read into memory.
-const maxBody = 64 << 20
+// defaultMaxAnswer is how long an answer may be unless WithMaxAnswer says otherwise.
+const defaultMaxAnswer = 64 << 20
 
 // road is what every call takes: it builds the request, sends it within its
 // replay class, and turns the end into a value or an *Error.
@@ -143,7 +143,7 @@ func (r *road) attempt(ctx context.Context, op operation, path string, c call, s
 		Header:  r.header(),
 		Limit:   cmp.Or(settings.limit, op.limit, attemptLimit),
 		Most:    settings.attempts,
-		MaxBody: maxBody,
+		MaxBody: r.settings.maxAnswer,
 		Consume: c.consume,
 	}
 	for name, values := range c.header {
@@ -217,7 +217,9 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 	}
 	if c.accept != nil {
 		if err := c.accept(body); err != nil {
-			return unreadable(info, op, res, describe(err))
+			failed := unreadable(info, op, res, describe(err))
+			failed.cause = err
+			return failed
 		}
 		return nil
 	}
@@ -227,16 +229,21 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		}
 		return nil
 	}
-	err := wire.UnmarshalReporting(body, c.out, r.drift.reporter(op.name))
+	// Text and value together take up at most twice the limit, which with what the
+	// collector has not freed yet is four times.
+	room := 2*r.settings.maxAnswer - int64(len(body))
+	err := wire.UnmarshalWithin(body, c.out, r.drift.reporter(op.name), room)
 	if errors.Is(err, wire.ErrSyntax) && c.header.Get("If-Match") == "" && op.name != "CollectedData.Get" {
 		// What goes back as a whole has to be whole. All else is read without the
 		// numbers that JSON does not have.
 		if plain, odd := wire.WithoutOddNumbers(body); odd {
-			err = wire.UnmarshalReporting(plain, c.out, r.drift.reporter(op.name))
+			err = wire.UnmarshalWithin(plain, c.out, r.drift.reporter(op.name), room)
 		}
 	}
 	if err != nil {
-		return unreadable(info, op, res, describe(err))
+		failed := unreadable(info, op, res, describe(err))
+		failed.cause = err
+		return failed
 	}
 	r.drift.lookIntoChecks(op.name, c.out)
 	if made, ok := c.out.(identified); ok && op.class == transport.Once && made.identity() == "" {

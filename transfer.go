@@ -99,7 +99,7 @@ func (u *upload) rewind() {
 // describe makes a call whose answer describes a file or an image, and decodes
 // that into out. Content in the answer is passed over, whatever it is.
 func (r *road) describe(ctx context.Context, op operation, c call) error {
-	c.consume = contentTo(nil, nil, nil)
+	c.consume = r.contentTo(nil, nil, nil)
 	_, err := r.send(ctx, op, c)
 	return err
 }
@@ -112,7 +112,7 @@ func (r *road) download(ctx context.Context, op operation, c call, w io.Writer) 
 		c.problem = "the writer is nil"
 	}
 	var content imagebody.Content
-	c.consume = contentTo(w, settingsOf(c.opts).progress, &content)
+	c.consume = r.contentTo(w, settingsOf(c.opts).progress, &content)
 	c.verify = func() error {
 		if content != imagebody.Present {
 			return ErrContentUnavailable
@@ -133,9 +133,14 @@ func described[T any](out *T, err error) (*T, error) {
 
 // contentTo returns a consumer that writes the content of an answer to w, unless
 // that is nil, and keeps the rest.
-func contentTo(w io.Writer, progress func(done, total int64), content *imagebody.Content) func(int, http.Header, io.Reader) ([]byte, error) {
-	return func(_ int, _ http.Header, r io.Reader) ([]byte, error) {
-		got, err := imagebody.Decode(r, w, imagebody.DecodeOptions{MetaLimit: maxBody, Progress: progress})
+func (r *road) contentTo(
+	w io.Writer, progress func(done, total int64), content *imagebody.Content,
+) func(int, http.Header, io.Reader) ([]byte, error) {
+	options := imagebody.DecodeOptions{
+		Limit: max(r.settings.imageLimit, imagebody.DefaultLimit), MetaLimit: int(r.settings.maxAnswer / 16), Progress: progress,
+	}
+	return func(_ int, _ http.Header, body io.Reader) ([]byte, error) {
+		got, err := imagebody.Decode(body, w, options)
 		if content != nil {
 			*content = got.Content
 		}

@@ -200,14 +200,8 @@ func (x *exchange) read(resp *http.Response) error {
 	if !success && resp.StatusCode != http.StatusPreconditionFailed {
 		limit = maxErrorBody
 	}
-	body, err := readAll(resp, limit)
+	body, err := readAll(resp, limit, !success)
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // RFC 8259, 8.1
-	if success && err == nil && int64(len(body)) > limit {
-		return ErrBodyTooLarge
-	}
-	if int64(len(body)) > limit {
-		body = body[:limit]
-	}
 	x.result.Body = body
 	if success || resp.StatusCode == http.StatusPreconditionFailed {
 		return err
@@ -242,15 +236,44 @@ func unpack(resp *http.Response) error {
 	return nil
 }
 
-// readAll reads up to one byte more than limit, into a buffer of the announced
-// size where there is one.
-func readAll(resp *http.Response, limit int64) ([]byte, error) {
+// chunk is how much of a large body is read at once.
+const chunk = 1 << 20
+
+// readAll reads up to one byte more than limit. A small body goes into a buffer of
+// the announced size where there is one. A large one is read in chunks, so that it
+// is not held twice while it grows. One that is too large is ErrBodyTooLarge, or
+// else cut.
+func readAll(resp *http.Response, limit int64, cut bool) ([]byte, error) {
 	var buf bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= min(limit, 1<<20) {
+	if n := resp.ContentLength; n > 0 && n <= min(limit, chunk) {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	_, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
-	return buf.Bytes(), err
+	body := io.LimitReader(resp.Body, limit+1)
+	n, err := buf.ReadFrom(io.LimitReader(body, chunk))
+	chunks, total := [][]byte{buf.Bytes()}, n
+	for more := n == chunk; more && err == nil; {
+		next := make([]byte, 0, chunk)
+		for len(next) < chunk && err == nil {
+			var got int
+			got, err = body.Read(next[len(next):chunk])
+			next = next[:len(next)+got]
+		}
+		chunks, total = append(chunks, next), total+int64(len(next))
+		if errors.Is(err, io.EOF) {
+			more, err = false, nil
+		}
+	}
+	if total > limit && !cut {
+		return nil, ErrBodyTooLarge
+	}
+	whole := chunks[0]
+	if len(chunks) > 1 {
+		whole = make([]byte, 0, total)
+		for i, part := range chunks {
+			whole, chunks[i] = append(whole, part...), nil
+		}
+	}
+	return whole[:min(total, limit)], err
 }
 
 // checkRetry decides whether there is another attempt, and when.

@@ -15,6 +15,7 @@ import (
 var (
 	ErrSyntax = errors.New("not valid JSON")
 	ErrShape  = errors.New("JSON of another shape than expected")
+	ErrSize   = errors.New("JSON that takes more memory than there is room for")
 )
 
 // DriftKind says how a document differs from the model.
@@ -56,22 +57,38 @@ func UnmarshalJSON(data []byte, v any) error {
 	return nil
 }
 
-// UnmarshalReporting is Unmarshal that tells report, if it is not nil, of
-// every difference between the document and the model.
+// UnmarshalReporting is Unmarshal that calls report, if it is not nil, with every
+// difference between the document and the model.
 func UnmarshalReporting(data []byte, v any, report func(Drift)) error {
-	broken := !jsontext.Value(data).IsValid()
-	if broken && !jsontext.Value(data).IsValid(jsontext.AllowInvalidUTF8(true)) {
+	return UnmarshalWithin(data, v, report, 0)
+}
+
+// checkedNames is up to which size of a document a name that appears twice is an
+// error: to find it takes many times as much memory.
+const checkedNames = 4 << 20
+
+// UnmarshalWithin is UnmarshalReporting of a document whose value may take up about
+// room bytes, 0 for any number. If it would take more the error is ErrSize.
+func UnmarshalWithin(data []byte, v any, report func(Drift), room int64) error {
+	twice := jsontext.AllowDuplicateNames(len(data) > checkedNames)
+	broken := !jsontext.Value(data).IsValid(twice)
+	if broken && !jsontext.Value(data).IsValid(twice, jsontext.AllowInvalidUTF8(true)) {
 		return ErrSyntax
 	}
 	target := reflect.ValueOf(v).Elem()
 	target.SetZero()
-	d := decoder{data: data, broken: broken, report: report}
+	d := decoder{data: data, broken: broken, report: report, room: room}
 	c := codecOf(target.Type())
 	d.space()
 	if c.kind == kindStruct && d.data[d.pos] != '{' {
 		return ErrShape
 	}
-	if d.value(c, target) == misfit {
+	got := d.value(c, target)
+	switch {
+	case d.full():
+		target.SetZero()
+		return ErrSize
+	case got == misfit:
 		return ErrShape
 	}
 	return nil
@@ -90,10 +107,28 @@ const (
 type decoder struct {
 	data   []byte
 	pos    int
-	broken bool // some text in data may not be Unicode
+	broken bool  // some text in data may not be Unicode
+	room   int64 // for what is decoded, 0: any
+	taken  int64
 	report func(Drift)
 	path   []byte // of the current value, kept only for report
 }
+
+// take notes that a value takes up n bytes, and reports whether there is room.
+func (d *decoder) take(n int) bool {
+	d.taken += int64(n)
+	return !d.full()
+}
+
+// full reports whether decoding has to end.
+func (d *decoder) full() bool { return d.room > 0 && d.taken > d.room }
+
+// What is counted beside the text and the size of a type: for an entry of a map or
+// of Members, with the slack of what grows.
+const (
+	mapEntry    = 96
+	memberEntry = 144
+)
 
 // value decodes the value at pos into v, which is settable and zero, and moves
 // pos behind it.
@@ -125,6 +160,9 @@ func (d *decoder) value(c *codec, v reflect.Value) fit {
 		if d.data[d.pos] == 'n' {
 			return d.skipMisfit()
 		}
+		if !d.take(int(c.elem.typ.Size())) {
+			return misfit
+		}
 		target := reflect.New(c.elem.typ)
 		if c.elem.kind == kindStruct && d.data[d.pos] != '{' {
 			return d.skipMisfit()
@@ -147,7 +185,10 @@ func (d *decoder) value(c *codec, v reflect.Value) fit {
 		}
 		return got
 	case kindRaw:
-		v.SetBytes(bytes.Clone(d.raw()))
+		raw := d.raw()
+		if d.take(len(raw)) {
+			v.SetBytes(bytes.Clone(raw))
+		}
 		return exact
 	default: // kindCustom
 		if v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(d.raw()) != nil {
@@ -199,7 +240,11 @@ func (d *decoder) slice(c *codec, v reflect.Value) fit {
 	v.Set(reflect.MakeSlice(c.typ, 0, 0))
 	got := exact
 	depth := d.enter("*")
-	for n := 0; d.next(']'); n++ {
+	size := int(c.elem.typ.Size())
+	for n := 0; !d.full() && d.next(']'); n++ {
+		if !d.take(size + size/2) { // a slice grows by more than it needs
+			break
+		}
 		v.Grow(1)
 		v.SetLen(n + 1)
 		if d.value(c.elem, v.Index(n)) != exact {
@@ -217,8 +262,11 @@ func (d *decoder) mapValue(c *codec, v reflect.Value) fit {
 	v.Set(reflect.MakeMap(c.typ))
 	got := exact
 	depth := d.enter("*")
-	for d.next('}') {
+	for !d.full() && d.next('}') {
 		name, fits := d.name()
+		if !d.take(len(name) + int(c.elem.typ.Size()) + mapEntry) {
+			break
+		}
 		elem := reflect.New(c.elem.typ).Elem()
 		if d.value(c.elem, elem) != exact || fits != exact {
 			got = near
@@ -241,10 +289,12 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 		if m == nil {
 			return misfit
 		}
-		m.held = &held{kept: []kept{{wholeValue, bytes.Clone(raw)}}}
+		if d.take(len(raw) + memberEntry) {
+			m.held = &held{kept: []kept{{wholeValue, bytes.Clone(raw)}}}
+		}
 		return exact
 	}
-	for d.next('}') {
+	for !d.full() && d.next('}') {
 		name, spelling := d.nameBytes()
 		at, known := c.byName[string(name)]
 		if !known {
@@ -254,7 +304,7 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 				d.leave(depth)
 			}
 			raw := d.raw()
-			if m != nil {
+			if m != nil && d.take(len(name)+len(spelling)+len(raw)+memberEntry) {
 				h := m.hold()
 				h.unknown = append(h.unknown, member{string(name), string(spelling), bytes.Clone(raw)})
 			}
@@ -264,7 +314,7 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 		depth := d.enter(f.name)
 		start := d.pos
 		fv := v.Field(f.index)
-		if got := d.value(f.codec, fv); m != nil && (got != exact || fv.IsZero()) {
+		if got := d.value(f.codec, fv); m != nil && (got != exact || fv.IsZero()) && d.take(d.pos-start+memberEntry) {
 			h := m.hold()
 			h.kept = append(h.kept, kept{at, bytes.Clone(d.data[start:d.pos])})
 		}
@@ -286,7 +336,10 @@ func (d *decoder) anyValue() (any, fit) {
 		return d.stringValue()
 	case '[':
 		list, got := []any{}, exact
-		for d.next(']') {
+		for !d.full() && d.next(']') {
+			if !d.take(3 * int(reflect.TypeFor[any]().Size())) {
+				break
+			}
 			elem, fits := d.anyValue()
 			if fits != exact {
 				got = near
@@ -296,8 +349,11 @@ func (d *decoder) anyValue() (any, fit) {
 		return list, got
 	case '{':
 		object, got := map[string]any{}, exact
-		for d.next('}') {
+		for !d.full() && d.next('}') {
 			name, named := d.name()
+			if !d.take(len(name) + mapEntry) {
+				break
+			}
 			elem, fits := d.anyValue()
 			if fits != exact || named != exact {
 				got = near
@@ -363,6 +419,9 @@ func (d *decoder) name() (string, fit) {
 
 func (d *decoder) stringValue() (string, fit) {
 	text, got := d.unquote(d.raw())
+	if !d.take(len(text)) {
+		return "", misfit
+	}
 	return string(text), got
 }
 

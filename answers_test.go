@@ -1,0 +1,148 @@
+package passfort_test
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort"
+)
+
+// answerShapes are texts that take up as much memory as they can.
+func answerShapes() map[string]func() io.Reader {
+	repeated := func(begin, part string) func() io.Reader {
+		return func() io.Reader { return io.MultiReader(strings.NewReader(begin), &endlessText{part: part}) }
+	}
+	return map[string]func() io.Reader{
+		"numbers":              repeated(`[`, `0,`),
+		"nulls":                repeated(`[`, `null,`),
+		"empty objects":        repeated(`[`, `{},`),
+		"empty lists":          repeated(`[`, `[],`),
+		"empty texts":          repeated(`[`, `"",`),
+		"results":              repeated(`{"results":[`, `{},`),
+		"tags of results":      repeated(`{"results":[{"tags":[`, `{},`),
+		"checks":               repeated(`[`, `{"errors":[{},{},{}]},`),
+		"one text":             repeated(`{"id":"`, `x`),
+		"one escaped text":     repeated(`{"id":"`, `\n`),
+		"unknown members":      func() io.Reader { return &members{} },
+		"the same member":      repeated(`{`, `"id":"x",`),
+		"the same unknown one": repeated(`{`, `"x":0,`),
+		"members of a map":     func() io.Reader { return io.MultiReader(strings.NewReader(`{"custom_fields_data":`), &members{}) },
+		"lists in a map":       repeated(`{"custom_fields_data":{"a":[`, `[],`),
+		"levels":               repeated(``, `[`),
+		"levels of objects":    repeated(``, `{"a":`),
+		"errors":               repeated(`{"errors":[`, `{},`),
+		"white space":          repeated(``, ` `),
+		"a byte order mark":    repeated("\xef\xbb\xbf[", `0,`),
+		"pointers":             repeated(`{"officers":{"directors":[`, `{"data":{}},`),
+		"documents":            repeated(`{"documents":[`, `{"images":[{}]},`),
+	}
+}
+
+// closing ends a text that was cut after n bytes so that it is JSON.
+func closed(text io.Reader, n int64) string {
+	raw, _ := io.ReadAll(io.LimitReader(text, n))
+	s := string(raw)
+	if i := strings.LastIndexByte(s, ','); i > 0 {
+		s = s[:i]
+	}
+	return s + strings.Repeat("]", strings.Count(s, "[")-strings.Count(s, "]")) + strings.Repeat("}", max(0, strings.Count(s, "{")-strings.Count(s, "}")))
+}
+
+// No answer of any shape, whole or endless, compressed or not, makes the client hold
+// more than four times the limit.
+func TestAnswersHoldLittle(t *testing.T) {
+	onHTTP1(t)
+	limit := int64(2 << 20)
+	if os.Getenv("PASSFORT_LONG") != "" {
+		limit = 64 << 20
+	}
+	const overhead = 1 << 20 // of a call and a connection
+	calls := map[string]func(context.Context, *passfort.Client) error{
+		"Checks.List":       func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.List(ctx, pid)) },
+		"Profiles.List":     func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.List(ctx, nil)) },
+		"CollectedData.Get": func(ctx context.Context, c *passfort.Client) error { return failed(c.CollectedData.Get(ctx, pid)) },
+		"Profiles.Create":   func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.Create(ctx, newProfile)) },
+		"Do": func(ctx context.Context, c *passfort.Client) error {
+			return failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/new"}))
+		},
+	}
+	for name, shape := range answerShapes() {
+		for _, end := range []string{"endless", "just within"} {
+			t.Run(name+"/"+end, func(t *testing.T) {
+				body := shape()
+				if end == "just within" {
+					body = strings.NewReader(closed(shape(), limit-64))
+				} else {
+					body = io.LimitReader(body, 3*limit)
+				}
+				packed := &strings.Builder{}
+				zip, _ := gzip.NewWriterLevel(packed, gzip.BestSpeed)
+				_, _ = io.Copy(zip, body)
+				_ = zip.Close()
+				s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Encoding", "gzip")
+					_, _ = io.WriteString(w, packed.String())
+				})
+				body = nil
+				c := newClient(t, s, passfort.WithMaxAnswer(limit), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+				for call, send := range calls {
+					var err error
+					peak := peakHeap(func() { err = send(t.Context(), c) })
+					require.LessOrEqual(t, peak, 4*limit+overhead, call)
+					if end == "endless" {
+						require.ErrorIs(t, err, passfort.ErrAnswerTooLarge, call)
+					}
+					t.Logf("%s: %.2f times the limit, %v", call, float64(peak)/float64(limit), err)
+				}
+			})
+		}
+	}
+}
+
+// The limit can be set, and is refused if it is none.
+func TestWithMaxAnswer(t *testing.T) {
+	t.Parallel()
+	answer := `{"id":"p","display_name":"` + strings.Repeat("x", 1000) + `"}`
+	s := serve(t, respond(200, answer))
+	for limit, fits := range map[int64]bool{int64(len(answer)): true, int64(len(answer)) - 1: false, 1: false} {
+		c := newClient(t, s, passfort.WithMaxAnswer(limit))
+		before := len(s.seen())
+		err := failed(c.Profiles.Get(t.Context(), pid))
+		require.Equal(t, fits, err == nil, limit)
+		require.Len(t, s.seen()[before:], 1, "it would be as large again")
+		if !fits {
+			require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
+			err = failed(c.Profiles.Create(t.Context(), newProfile))
+			require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
+			require.ErrorIs(t, err, passfort.ErrOutcomeUnknown, "it may have been made")
+		}
+	}
+	for _, bad := range []int64{0, -1} {
+		_, err := passfort.New(testKey, passfort.WithMaxAnswer(bad))
+		require.ErrorIs(t, err, passfort.ErrInvalidInput)
+	}
+}
+
+// A refusal with many items makes no long text, and no list of them all.
+func TestManyErrorItems(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 400} {
+		body := `{"errors":[` + strings.Repeat(`{"code":201,"message":"Kim"},`, 30_000) + `{"code":201}]}`
+		err := failed(newClient(t, serve(t, respond(status, body))).Profiles.Create(t.Context(), newProfile))
+		var failure *passfort.Error
+		require.ErrorAs(t, err, &failure)
+		require.Len(t, failure.Errors, 20)
+		require.ErrorIs(t, err, passfort.CodeInvalidInputData)
+		require.Less(t, len(err.Error()), 500)
+		require.ErrorContains(t, err, "and 15 more")
+		require.Less(t, len(fmt.Sprint(failure.LogValue())), 500)
+	}
+}
