@@ -60,7 +60,7 @@ func closed(text io.Reader, n int64) string {
 // more than four times the limit.
 func TestAnswersHoldLittle(t *testing.T) {
 	onHTTP1(t)
-	limit := int64(2 << 20)
+	limit := int64(1 << 20)
 	if os.Getenv("PASSFORT_LONG") != "" {
 		limit = 64 << 20
 	}

@@ -96,12 +96,12 @@ var (
 	_ func(*passfort.FormsService, context.Context, string, ...passfort.CallOption) (*passfort.CustomerRequest, error)                                  = (*passfort.FormsService).CustomerRequest
 	_ func(*passfort.FormsService, context.Context, *passfort.RegistrationParams, ...passfort.CallOption) (*passfort.Registration, error)               = (*passfort.FormsService).StartRegistration
 	_                                                                                                                                                   = passfort.CustomerRequestParams{FlowTemplate: "", Theme: ""}
-	_                                                                                                                                                   = passfort.CustomerRequest{ID: "", APIKey: passfort.Secret(""), IsCompleted: (*bool)(nil)}
+	_                                                                                                                                                   = passfort.CustomerRequest{ID: "", APIKey: passfort.NewSecret(""), IsCompleted: (*bool)(nil)}
 	_                                                                                                                                                   = passfort.RegistrationParams{Role: passfort.Role(""), FlowTemplate: "", Theme: "", CollectedData: (*passfort.EntityData)(nil), ProfileID: ""}
 	_ func(passfort.Secret) string                                                                                                                      = passfort.Secret.Reveal
 	_ func(passfort.LoaderOptions) http.Handler                                                                                                         = passfort.StaticLoader
 	_ func(func(*http.Request) (passfort.LoaderCredentials, error), passfort.LoaderOptions) http.Handler                                                = passfort.DynamicLoader
-	_                                                                                                                                                   = passfort.LoaderCredentials{RequestID: "", APIKey: passfort.Secret("")}
+	_                                                                                                                                                   = passfort.LoaderCredentials{RequestID: "", APIKey: passfort.NewSecret("")}
 
 	_ func([]string, ...passfort.WebhookOption) (*passfort.WebhookHandler, error)                             = passfort.NewWebhookHandler
 	_ http.Handler                                                                                            = (*passfort.WebhookHandler)(nil)

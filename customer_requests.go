@@ -37,7 +37,7 @@ func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID stri
 		return err
 	}
 	c.verify = func() error {
-		if out.ID == "" || out.APIKey == "" {
+		if out.ID == "" || out.APIKey.IsZero() {
 			return wire.ErrShape
 		}
 		return nil
@@ -130,7 +130,7 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 	default:
 		return nil, nil
 	}
-	if latest.IsCompleted == nil || *latest.IsCompleted || latest.ID == "" || latest.APIKey == "" {
+	if latest.IsCompleted == nil || *latest.IsCompleted || latest.ID == "" || latest.APIKey.IsZero() {
 		return nil, nil
 	}
 	return latest, nil
@@ -400,7 +400,7 @@ func (s *FormsService) decode(name string, body []byte) (*CustomerRequest, error
 		}
 		inner.lift(raw)
 		out.Unknown.Delete(name)
-		if out.ID != "" && (out.APIKey != "" || out.IsCompleted != nil) {
+		if out.ID != "" && (!out.APIKey.IsZero() || out.IsCompleted != nil) {
 			if inner.ID == "" || inner.ID == out.ID {
 				out.adopt(&inner)
 			} else if withoutKeys, err := wire.Marshal(&inner); err == nil {
@@ -419,7 +419,7 @@ func (v *CustomerRequest) adopt(other *CustomerRequest) {
 	if v.ID == "" {
 		v.ID = other.ID
 	}
-	if v.APIKey == "" {
+	if v.APIKey.IsZero() {
 		v.APIKey = other.APIKey
 	}
 	if v.IsCompleted == nil {
@@ -451,7 +451,7 @@ func (v *CustomerRequest) lift(object []byte) {
 			continue
 		}
 		v.Unknown.Delete(name)
-		if v.APIKey == "" {
+		if v.APIKey.IsZero() {
 			v.APIKey = key
 		}
 	}

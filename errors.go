@@ -214,7 +214,8 @@ type Error struct {
 	StatusCode int
 	// Errors are the API's own error items, if it sent any: the first 20.
 	Errors []ErrorDetail
-	// RequestID is the X-Request-Id of the last answer, if it had one.
+	// RequestID is the X-Request-Id of the last answer, if it had one. Texts and logs
+	// show it only if it cannot be anything but an id.
 	RequestID string
 	// Attempts is how many times the request was tried.
 	Attempts int
@@ -262,8 +263,8 @@ func (e *Error) Error() string {
 	case OutcomeUnknown:
 		b.WriteString("; it may have been done: look before repeating it")
 	}
-	if e.RequestID != "" {
-		b.WriteString(" (request " + e.RequestID + ")")
+	if id := printedID(e.RequestID); id != "" {
+		b.WriteString(" (request " + id + ")")
 	}
 	return b.String()
 }
@@ -287,7 +288,7 @@ func (e *Error) LogValue() slog.Value {
 		slog.Int("status", e.StatusCode),
 		slog.Any("codes", codes),
 		slog.String("problem", e.problem),
-		slog.String("request_id", e.RequestID),
+		slog.String("request_id", printedID(e.RequestID)),
 		slog.Int("attempts", e.Attempts),
 		slog.Duration("retry_after", e.RetryAfter),
 		slog.String("outcome", e.Outcome.String()),

@@ -299,7 +299,7 @@ func TestNothingLeaks(t *testing.T) {
 
 func TestSecretIsNeverPrinted(t *testing.T) {
 	t.Parallel()
-	secret := passfort.Secret("canary-key")
+	secret := passfort.NewSecret("canary-key")
 	require.Equal(t, "canary-key", secret.Reveal())
 	holder := struct {
 		Key *passfort.Secret
@@ -327,6 +327,45 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	require.Error(t, json.Unmarshal([]byte(`7`), &got))
 }
 
+func TestSecretValues(t *testing.T) {
+	t.Parallel()
+	key := passfort.NewSecret("canary-key")
+	require.True(t, key.Equal(passfort.NewSecret("canary-key")))
+	require.False(t, key.Equal(passfort.NewSecret("another-key")))
+	require.False(t, key.Equal(passfort.Secret{}))
+	require.True(t, passfort.Secret{}.IsZero())
+	require.True(t, passfort.NewSecret("").IsZero())
+	require.Empty(t, passfort.Secret{}.Reveal())
+
+	// A customer request that was stored as JSON comes back without its key.
+	stored, err := json.Marshal(&passfort.CustomerRequest{ID: "r", APIKey: key})
+	require.NoError(t, err)
+	var back passfort.CustomerRequest
+	require.NoError(t, json.Unmarshal(stored, &back))
+	require.Equal(t, "r", back.ID)
+	require.True(t, back.APIKey.IsZero())
+
+	text, err := key.MarshalText()
+	require.NoError(t, err)
+	require.Equal(t, "[redacted]", string(text))
+	var read passfort.Secret
+	require.NoError(t, read.UnmarshalText([]byte("canary-key")))
+	require.True(t, read.Equal(key))
+
+	// What only follows pointers and reads fields finds nothing either.
+	require.NotContains(t, fmt.Sprintf("%p %#v", &key, struct{ hidden passfort.Secret }{key}), "canary")
+	recorder := &failure{}
+	require.Equal(recorder, passfort.CollectKey{Key: key}, passfort.CollectKey{})
+	require.NotEmpty(t, recorder.text)
+	require.NotContains(t, recorder.text, "canary")
+}
+
+// failure is a test that keeps how it fails.
+type failure struct{ text string }
+
+func (f *failure) Errorf(format string, args ...any) { f.text += fmt.Sprintf(format, args...) }
+func (f *failure) FailNow()                          {}
+
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -338,9 +377,9 @@ func TestErrorText(t *testing.T) {
 			"passfort: Profiles.Create: POST /profiles: 400 Bad Request: code 201 INVALID_INPUT_DATA: code 7"},
 		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been done: look before repeating it"},
 		{"gateway", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-Request-Id", "req~7")
+			w.Header().Set("X-Request-Id", "0f7b2c91-req-77aa")
 			w.WriteHeader(http.StatusBadGateway)
-		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request req~7)"},
+		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request 0f7b2c91-req-77aa)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

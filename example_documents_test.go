@@ -177,7 +177,7 @@ func ExampleDynamicLoader() {
 			return passfort.LoaderCredentials{}, passfort.ErrNotSignedIn
 		}
 		// Look the request of this session up in your database.
-		return passfort.LoaderCredentials{RequestID: "request-of-" + session.Value, APIKey: "key-of-" + passfort.Secret(session.Value)}, nil
+		return passfort.LoaderCredentials{RequestID: "request-of-" + session.Value, APIKey: passfort.NewSecret("key-of-" + session.Value)}, nil
 	}, passfort.LoaderOptions{Title: "Your details"})
 
 	visit := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/form", nil)

@@ -251,7 +251,7 @@ func (l *loader) render(r *http.Request, nonce string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if given.RequestID == "" || given.APIKey == "" {
+		if given.RequestID == "" || given.APIKey.IsZero() {
 			return nil, errEmptyCredentials
 		}
 		form.Given = &givenCredentials{given.RequestID, given.APIKey.Reveal()}

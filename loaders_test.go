@@ -23,7 +23,7 @@ import (
 
 func given(id, key string) func(*http.Request) (passfort.LoaderCredentials, error) {
 	return func(*http.Request) (passfort.LoaderCredentials, error) {
-		return passfort.LoaderCredentials{RequestID: id, APIKey: passfort.Secret(key)}, nil
+		return passfort.LoaderCredentials{RequestID: id, APIKey: passfort.NewSecret(key)}, nil
 	}
 }
 
@@ -246,7 +246,7 @@ func TestTwoVisitorsAtOnce(t *testing.T) {
 	t.Parallel()
 	h := passfort.DynamicLoader(func(r *http.Request) (passfort.LoaderCredentials, error) {
 		who := r.Header.Get("Cookie")
-		return passfort.LoaderCredentials{RequestID: "id-of-" + who, APIKey: passfort.Secret("key-of-" + who)}, nil
+		return passfort.LoaderCredentials{RequestID: "id-of-" + who, APIKey: passfort.NewSecret("key-of-" + who)}, nil
 	}, passfort.LoaderOptions{})
 	var running sync.WaitGroup
 	for i := range 200 {

@@ -54,7 +54,7 @@ func modelTypes() map[string]reflect.Type {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			reach(t.Elem())
 		case reflect.Struct:
-			if _, seen := types[t.Name()]; seen || t == reflect.TypeFor[passfort.Unknown]() {
+			if _, seen := types[t.Name()]; seen || t == reflect.TypeFor[passfort.Unknown]() || t == reflect.TypeFor[passfort.Secret]() {
 				return
 			}
 			types[t.Name()] = t

@@ -109,6 +109,9 @@ func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*
 	if settings.capture != nil {
 		*settings.capture = Response{StatusCode: res.Status, Header: res.Header, Attempts: res.Attempts}
 	}
+	if err != nil {
+		err.RequestID = r.requestID(res.Header)
+	}
 	r.ended(ctx, info, res, time.Since(began), err)
 	if err != nil {
 		c.upload.rewind()
@@ -314,7 +317,6 @@ func newError(info CallInfo, res *transport.Result) *Error {
 		Method:     info.Method,
 		Route:      info.Route,
 		StatusCode: res.Status,
-		RequestID:  requestID(res.Header),
 		Attempts:   res.Attempts,
 		RetryAfter: res.Asked,
 	}
@@ -324,9 +326,35 @@ func newError(info CallInfo, res *transport.Result) *Error {
 
 // requestID returns the id that the server gave the request, if it is fit to
 // be printed.
-func requestID(h http.Header) string {
+func (r *road) requestID(h http.Header) string {
 	id := h.Get("X-Request-Id")
 	if len(id) > 128 || !isHeaderText(id) {
+		return ""
+	}
+	// A server that echoes the key, or a part of it, shows it to nobody here.
+	if key := r.header()["Apikey"][0]; id != "" && (strings.Contains(id, key) || strings.Contains(key, id)) {
+		return ""
+	}
+	return id
+}
+
+// printedID returns a request id if it can be nothing but an id that a program made
+// up: long, with digits and small letters. What a server echoes there, a name or a
+// number of somebody, does not get into texts and logs.
+func printedID(id string) string {
+	digits, small := 0, 0
+	for _, c := range []byte(id) {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z':
+			small++
+		case c >= 'A' && c <= 'Z', strings.IndexByte("-_.:=/", c) >= 0:
+		default:
+			return ""
+		}
+	}
+	if len(id) < 16 || len(id) > 64 || digits < 4 || small == 0 {
 		return ""
 	}
 	return id
@@ -337,7 +365,7 @@ func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt
 		CallInfo:   info,
 		Attempt:    a.Number,
 		StatusCode: a.Status,
-		RequestID:  requestID(a.Header),
+		RequestID:  r.requestID(a.Header),
 		Duration:   a.Duration,
 		RetryAfter: a.Asked,
 		Problem:    describe(a.Err),
@@ -356,7 +384,7 @@ func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt
 			slog.Int("attempt", told.Attempt),
 			slog.Int("status", told.StatusCode),
 			slog.Duration("duration", told.Duration),
-			slog.String("request_id", told.RequestID),
+			slog.String("request_id", printedID(told.RequestID)),
 			slog.String("problem", told.Problem))
 	}
 }
@@ -367,7 +395,7 @@ func (r *road) ended(ctx context.Context, info CallInfo, res *transport.Result, 
 			CallInfo:   info,
 			Attempts:   res.Attempts,
 			StatusCode: res.Status,
-			RequestID:  requestID(res.Header),
+			RequestID:  r.requestID(res.Header),
 			Duration:   took,
 			Err:        err,
 		})

@@ -480,27 +480,48 @@ func TestDeletedNoteWhoseAnswerWasLost(t *testing.T) {
 	require.ErrorIs(t, c.Tasks.DeleteNote(ctx, p.ID, task, note.ID), passfort.ErrNotFound)
 }
 
+// The id of a request is kept as it was sent, but for the key in it; texts and
+// logs show what can only be an id.
 func TestRequestIDsThatAreShown(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name, id string
-		shown    bool
+		name, id    string
+		kept, shown bool
 	}{
-		{"as long as may be", strings.Repeat("x", 128), true},
-		{"too long", strings.Repeat("x", 129), false},
-		{"every printable character", " !~", true},
-		{"another character", "caf\u00e9", false},
+		{"a UUID", "7d9c5f1e-3b0a-4c43-9a51-0c8f1f2d3e4b", true, true},
+		{"hex", "4bf92f3577b34da6a3ce929d0e0e4736", true, true},
+		{"a trace", "Root=1-67891233-abcdef012345678912345678", true, true},
+		{"short", "req-7", true, false},
+		{"as long as may be kept", strings.Repeat("x", 128), true, false},
+		{"too long", strings.Repeat("x", 129), false, false},
+		{"every printable character", "a !~0123456789abcdef", true, false},
+		{"another character", "caf\u00e9", false, false},
+		{"a name", "Christopher-Sampleton", true, false},
+		{"a date", "1901-02-03", true, false},
+		{"an e-mail address", "kim.sampleton1901@kim.example", true, false},
+		{"an account", "GB33BUKB20201555555555", true, false},
+		{"a passport", "P123456789", true, false},
+		{"the key", testKey, false, false},
+		{"the key inside", "0123456789abcdef" + testKey, false, false},
+		{"a part of the key", testKey[2:], false, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("X-Request-Id", "a"+row.id[1:])
+				w.Header().Set("X-Request-Id", row.id)
 				w.WriteHeader(http.StatusNotFound)
 			})
 			var failure *passfort.Error
-			require.ErrorAs(t, failed(newClient(t, s).Profiles.Get(t.Context(), pid)), &failure)
-			require.Equal(t, row.shown, failure.RequestID == "a"+row.id[1:])
-			require.Equal(t, row.shown, failure.RequestID != "")
+			var lines bytes.Buffer
+			logger := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			require.ErrorAs(t, failed(newClient(t, s, passfort.WithLogger(logger)).Profiles.Get(t.Context(), pid)), &failure)
+			require.Equal(t, row.kept, failure.RequestID == row.id)
+			require.Equal(t, row.kept, failure.RequestID != "")
+			asJSON, err := json.Marshal(failure)
+			require.NoError(t, err)
+			for _, text := range []string{failure.Error(), fmt.Sprintf("%+v", failure), string(asJSON), lines.String()} {
+				require.Equal(t, row.shown, strings.Contains(text, row.id), text)
+			}
 		})
 	}
 }
@@ -621,4 +642,27 @@ func TestErrorsSayWhereToLook(t *testing.T) {
 	err = failed(newClient(t, serve(t, respond(400, `{"errors":[{"code":201,"message":"the name Kim"}]}`))).Profiles.Create(t.Context(), newProfile))
 	require.ErrorContains(t, err, "(messages in Errors)")
 	require.NotContains(t, err.Error(), "Kim")
+}
+
+// The audit report ends at 500 MB, whatever comes.
+func TestReportHasALimit(t *testing.T) {
+	t.Parallel()
+	c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+		resp := answered(200, "")
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("%PDF-1.7 "), &endlessText{part: "x"}))
+		resp.ContentLength = -1
+		return resp, nil
+	}))
+	var n counted
+	_, err := c.Audit.PDFReport(t.Context(), pid, &n)
+	require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
+	require.EqualValues(t, 500_000_000, n)
+}
+
+// counted counts what is written to it.
+type counted int64
+
+func (c *counted) Write(p []byte) (int, error) {
+	*c += counted(len(p))
+	return len(p), nil
 }

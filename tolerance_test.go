@@ -241,6 +241,9 @@ func requireRest(t *testing.T, whole, got reflect.Value, but reflect.StructField
 	for i := range typ.NumField() {
 		switch field := typ.Field(i); {
 		case field.Tag.Get("json") == "-":
+		case field.Type == reflect.TypeFor[passfort.Secret]():
+			want, got := whole.Elem().Field(i).Interface().(passfort.Secret), got.Elem().Field(i).Interface().(passfort.Secret)
+			require.True(t, field.Name == but.Name && got.IsZero() || want.Equal(got), "%s: %s", what, field.Name)
 		case field.Name == but.Name && but.Type.Kind() == reflect.Struct:
 			requireRest(t, reflect.New(but.Type), got.Elem().Field(i).Addr(), reflect.StructField{}, what+": inside")
 		case field.Name == but.Name && but.Type != reflect.TypeFor[json.RawMessage]() && but.Type.Kind() != reflect.Interface:

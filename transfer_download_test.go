@@ -2,6 +2,7 @@ package passfort_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -292,4 +293,32 @@ func TestManyUploadsAtOnce(t *testing.T) {
 	})
 	t.Logf("%d KiB allocated for each upload", spent/many>>10)
 	require.Less(t, spent, uint64(many*256<<10))
+}
+
+// A download ends at the image limit, however little came over the wire.
+func TestDownloadsHaveALimit(t *testing.T) {
+	t.Parallel()
+	for name, download := range downloads {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Encoding", "gzip")
+				zip := gzip.NewWriter(w)
+				_, _ = io.WriteString(zip, `{"id":"x","decrypted_data":"`)
+				chunk := strings.Repeat("AAAA", 16<<10)
+				for range 2000 { // 98 MB of image
+					if _, err := io.WriteString(zip, chunk); err != nil {
+						return
+					}
+				}
+				_, _ = io.WriteString(zip, `"}`)
+				_ = zip.Close()
+			})
+			var n counted
+			_, err := download(t.Context(), newClient(t, s), &n)
+			require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
+			require.LessOrEqual(t, int64(n), int64(50<<20))
+			require.Len(t, s.seen(), 1)
+		})
+	}
 }

@@ -1,6 +1,8 @@
 package passfort
 
 import (
+	"cmp"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,19 +61,42 @@ func (u Unknown) string(name string) string {
 	return s
 }
 
-// Secret is a key that must not be printed. The verbs of fmt, JSON and slog give
-// "[redacted]"; only Reveal gives the key. fmt does not ask for %p, nor for an
-// unexported field of a struct that it prints: keep Secrets in exported fields or
-// behind a pointer.
+// Secret is a key that is not printed. The verbs of fmt, JSON, text, slog and
+// whatever reads fields or follows pointers give "[redacted]" or nothing; only
+// Reveal gives the key. It is the zero Secret if there is none. Compare with Equal.
 //
 // Because its JSON is redacted too, store what Reveal returns, not the JSON of
-// a value that holds a Secret.
-type Secret string
+// a value that holds a Secret: "[redacted]" is read as no key.
+type Secret struct {
+	reveal func() string // a closure, because a pointer could be followed
+}
 
 const redacted = "[redacted]"
 
-// Reveal returns the key itself.
-func (s Secret) Reveal() string { return string(s) }
+// NewSecret returns a Secret of the key. That of "" is the zero Secret.
+func NewSecret(key string) Secret {
+	if key == "" || key == redacted {
+		return Secret{}
+	}
+	return Secret{func() string { return key }}
+}
+
+// Reveal returns the key itself, "" if there is none.
+func (s Secret) Reveal() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
+
+// IsZero reports whether there is no key.
+func (s Secret) IsZero() bool { return s.reveal == nil }
+
+// Equal reports whether both are the same key, in constant time for keys of one
+// length.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
+}
 
 // Format prints [redacted] for every verb and flag.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
@@ -85,13 +110,22 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalJSON returns "[redacted]" in quotes.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
+// MarshalText returns [redacted].
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// UnmarshalText takes a key. [redacted] is none.
+func (s *Secret) UnmarshalText(text []byte) error {
+	*s = NewSecret(string(text))
+	return nil
+}
+
 // UnmarshalJSON takes a string, or an object that has the key under "key" or
-// "apikey": how the API sends the key of a customer request is not published
-// (sheet 2.13).
+// "apikey": how the API sends the key of a customer request is not published. A
+// string "[redacted]" is no key.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var plain string
 	if json.Unmarshal(data, &plain) == nil {
-		*s = Secret(plain)
+		*s = NewSecret(plain)
 		return nil
 	}
 	var object struct {
@@ -99,11 +133,7 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 		APIKey string `json:"apikey"`
 	}
 	if json.Unmarshal(data, &object) == nil {
-		*s = Secret(object.Key)
-		if object.Key == "" {
-			*s = Secret(object.APIKey)
-		}
-		if *s != "" {
+		if *s = NewSecret(cmp.Or(object.Key, object.APIKey)); !s.IsZero() {
 			return nil
 		}
 	}

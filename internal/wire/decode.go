@@ -70,7 +70,11 @@ const checkedNames = 4 << 20
 // UnmarshalWithin is UnmarshalReporting of a document whose value may take up about
 // room bytes, 0 for any number. If it would take more the error is ErrSize.
 func UnmarshalWithin(data []byte, v any, report func(Drift), room int64) error {
-	twice := jsontext.AllowDuplicateNames(len(data) > checkedNames)
+	checked := int64(checkedNames)
+	if room > 0 {
+		checked = min(checked, room/32)
+	}
+	twice := jsontext.AllowDuplicateNames(int64(len(data)) > checked)
 	broken := !jsontext.Value(data).IsValid(twice)
 	if broken && !jsontext.Value(data).IsValid(twice, jsontext.AllowInvalidUTF8(true)) {
 		return ErrSyntax
@@ -242,7 +246,7 @@ func (d *decoder) slice(c *codec, v reflect.Value) fit {
 	depth := d.enter("*")
 	size := int(c.elem.typ.Size())
 	for n := 0; !d.full() && d.next(']'); n++ {
-		if !d.take(size + size/2) { // a slice grows by more than it needs
+		if !d.take(2*size + size/4) { // while a slice grows there are two
 			break
 		}
 		v.Grow(1)

@@ -35,7 +35,7 @@ func TestCredentialsStayData(t *testing.T) {
 	options := passfort.LoaderOptions{CollectionOrigin: origin.URL}
 	mux := http.NewServeMux()
 	mux.Handle("/dynamic", passfort.DynamicLoader(func(*http.Request) (passfort.LoaderCredentials, error) {
-		return passfort.LoaderCredentials{RequestID: text, APIKey: passfort.Secret(text + "!")}, nil
+		return passfort.LoaderCredentials{RequestID: text, APIKey: passfort.NewSecret(text + "!")}, nil
 	}, options))
 	mux.Handle("/static", passfort.StaticLoader(options))
 	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
@@ -96,7 +96,7 @@ func TestThePolicyHolds(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
 	mux.Handle("/{$}", passfort.DynamicLoader(func(*http.Request) (passfort.LoaderCredentials, error) {
-		return passfort.LoaderCredentials{RequestID: "id", APIKey: "key"}, nil
+		return passfort.LoaderCredentials{RequestID: "id", APIKey: passfort.NewSecret("key")}, nil
 	}, passfort.LoaderOptions{CollectionOrigin: origin.URL}))
 	site := httptest.NewServer(mux)
 	t.Cleanup(site.Close)
