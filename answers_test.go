@@ -91,7 +91,6 @@ func TestAnswersHoldLittle(t *testing.T) {
 					w.Header().Set("Content-Encoding", "gzip")
 					_, _ = io.WriteString(w, packed.String())
 				})
-				body = nil
 				c := newClient(t, s, passfort.WithMaxAnswer(limit), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
 				for call, send := range calls {
 					var err error

@@ -208,7 +208,7 @@ func TestWireDump(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Request-Id", "canary-request")
 		w.Header().Set("Etag", `"canary-tag"`)
-		w.WriteHeader(422)
+		w.WriteHeader(http.StatusUnprocessableEntity)
 		_, _ = io.WriteString(w, `{"errors":[{"code":201,"message":"canary Kim","info":{"canary@kim.example":true}}],"born":"1901-02-03",
 			"id":"`+pid+`","list":[1,2,3,4,5],"none":null,"canary kim":{}}`)
 	})

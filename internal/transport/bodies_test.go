@@ -85,7 +85,7 @@ func TestGetBody(t *testing.T) {
 				if has = req.GetBody != nil; has {
 					again, _ = req.GetBody()
 				}
-				return &http.Response{StatusCode: 200, ProtoMajor: version}, nil
+				return &http.Response{StatusCode: http.StatusOK, ProtoMajor: version}, nil
 			})}
 			c := transport.New(hc, policy)
 			call := func() *transport.Call {

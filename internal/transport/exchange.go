@@ -124,7 +124,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	traced := req.WithContext(httptrace.WithClientTrace(ctx, way.trace()))
 	body := metered(traced)
 	traced.GetBody = x.reopen(body)
-	traced.Cancel = nil // http.Client.Timeout sets it beside the context's deadline
+	traced.Cancel = nil //nolint:staticcheck // http.Client.Timeout sets it beside the context's deadline
 	resp, err := sender.RoundTrip(traced)
 	if err == nil && resp == nil {
 		err = io.ErrUnexpectedEOF
@@ -135,7 +135,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		x.result.Status, x.result.Header = resp.StatusCode, resp.Header
 		x.result.Asked = askedWait(resp.StatusCode, resp.Header, time.Now())
 		err = x.read(resp)
-	} else if cut := body.seal(); !(cut && way.isTraced()) && !way.neverLeft(err) {
+	} else if cut := body.seal() && way.isTraced(); !cut && !way.neverLeft(err) {
 		x.result.Sent = Maybe
 	}
 	if err == nil {
