@@ -1,6 +1,7 @@
 package passfort_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -232,6 +234,22 @@ func TestDo(t *testing.T) {
 	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
 	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `[1]`))), passfort.Request{Method: "POST", Path: "/x"})
 	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+}
+
+// TestDoRefusesOddMethods: a method is printed, so it cannot be anything else.
+func TestDoRefusesOddMethods(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"GET\r\nX-Kim: 1", "kim@kim.example", "kim example", "K\u00c4M", strings.Repeat("kim", 11), "\x00kim"} {
+		s := serve(t, respond(200, `{}`))
+		var log bytes.Buffer
+		c := newClient(t, s, passfort.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+		_, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{Method: method, Path: "/x"})
+		require.ErrorIs(t, err, passfort.ErrInvalidInput, "%q", method)
+		text := strings.ToLower(printed(t, err) + log.String())
+		require.NotContains(t, text, "kim")
+		require.NotContains(t, text, "k\u00e4m")
+		require.Empty(t, s.seen())
+	}
 }
 
 func TestHTTPClientIsNotAltered(t *testing.T) {

@@ -336,6 +336,15 @@ func (e *ConflictError) Error() string {
 	return failedText(e.failed)
 }
 
+// MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
+func (e *ConflictError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
+func (e *ConflictError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBSON fails: an error is no document.
+func (e *ConflictError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+
 // Unwrap returns the *Error of the failed write.
 func (e *ConflictError) Unwrap() error { return e.failed }
 

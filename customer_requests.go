@@ -367,6 +367,15 @@ type RegistrationError struct {
 // Error returns the text of the failed call.
 func (e *RegistrationError) Error() string { return failedText(e.failed) }
 
+// MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
+func (e *RegistrationError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
+func (e *RegistrationError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBSON fails: an error is no document.
+func (e *RegistrationError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+
 // Unwrap returns the *Error of the failed call.
 func (e *RegistrationError) Unwrap() error { return e.failed }
 

@@ -377,6 +377,15 @@ func (e *SubmitError) Error() string {
 	return fmt.Sprintf("%s; %d of the images are stored", failedText(first), len(e.Stored))
 }
 
+// MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
+func (e *SubmitError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
+func (e *SubmitError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBSON fails: an error is no document.
+func (e *SubmitError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+
 // Unwrap returns the *Error of each call that failed: uploads, or the creation
 // of the document.
 func (e *SubmitError) Unwrap() []error { return e.failed }

@@ -15,8 +15,9 @@ type Drift struct {
 	// Operation is the name of the API operation, such as "Profiles.Get", or
 	// the name of the webhook event ("unknown" if it does not look like one).
 	Operation string
-	// Pointer is the JSON pointer of the member, with "*" for list indexes and
-	// map keys. It holds names of members, never values.
+	// Pointer is the JSON pointer of the member, with "*" for list indexes, map keys
+	// and what is no plain name: more than 48 bytes, more than 4 digits, or other
+	// characters than letters, digits, "_" and "-". It holds no values.
 	Pointer string
 	// Kind says what is different.
 	Kind DriftKind

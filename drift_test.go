@@ -2,6 +2,7 @@ package passfort_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -157,4 +158,47 @@ func TestDriftIsReportedOnce(t *testing.T) {
 		{Operation: "Profiles.Get", Pointer: "/new", Kind: passfort.DriftUnknownField},
 		{Operation: "Profiles.Get", Pointer: "/tasks/*/new", Kind: passfort.DriftUnknownField},
 	}, got)
+}
+
+// TestDriftNamesAreNarrow sends names that may be data, and longer than any name.
+func TestDriftNamesAreNarrow(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, member, want string }{
+		{"plain", "Shoe_size-2", "Shoe_size-2"},
+		{"an e-mail address", "kim@kim.example", "*"},
+		{"a full name", "Kim Example", "*"},
+		{"a name that is not ASCII", "Zo\u00eb", "*"},
+		{"an account number", "12345678", "*"},
+		{"an id", "b7f1a2c3-0d4e-4f56-8a90-123456789abc", "*"},
+		{"a phone number behind a letter", "p0791112", "*"},
+		{"a path", "a/b~c", "*"},
+		{"a list index", "7", "*"},
+		{"a line break", "a\nb", "*"},
+		{"nothing", "", "*"},
+		{"the longest", strings.Repeat("n", 48), strings.Repeat("n", 48)},
+		{"longer", strings.Repeat("n", 49), "*"},
+		{"1 MiB", strings.Repeat("n", 1<<20), "*"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			member, err := json.Marshal(row.member)
+			require.NoError(t, err)
+			inner := "{" + string(member) + ":1}"
+			var n news
+			s := serve(t, respond(http.StatusOK, `{"id":"c","input_data":{"contact_details":`+inner+`},"output_data":null,`+inner[1:]))
+			c := newClient(t, s, passfort.WithDriftReporter(n.report))
+			require.NoError(t, failed(c.Checks.Get(t.Context(), pid, oid)))
+			require.Equal(t, []passfort.Drift{
+				{Operation: "Checks.Get", Pointer: "/" + row.want, Kind: passfort.DriftUnknownField},
+				{Operation: "Checks.Get", Pointer: "/input_data/contact_details/" + row.want, Kind: passfort.DriftUnknownField},
+			}, n.all)
+			w := news{}
+			h := newHandler(t, passfort.WithWebhookDriftReporter(w.report))
+			body := `{"id":"1","event":"CHECK_COMPLETED","data":` + inner + `}`
+			require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), body)).Code)
+			require.Equal(t, []passfort.Drift{
+				{Operation: "CHECK_COMPLETED", Pointer: "/data/" + row.want, Kind: passfort.DriftUnknownField},
+			}, w.all)
+		})
+	}
 }

@@ -304,6 +304,15 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(members)
 }
 
+// MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
+func (e *Error) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBSON fails: an error is no document.
+func (e *Error) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+
 // Unwrap returns the cause of a call that got no answer: the context's error,
 // a network error, an error of your own reader. Its text is not covered by
 // the promise that Error makes.
@@ -391,6 +400,10 @@ func formatText(f fmt.State, verb rune, text string) {
 	}
 	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), text)
 }
+
+// errNoDocument is how the encoders end that keep documents only: going by the
+// fields of an error they would print its data.
+var errNoDocument = errors.New("passfort: an error is no document")
 
 // jsonText encodes the text of an error as a JSON string.
 func jsonText(err error) []byte {

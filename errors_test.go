@@ -3,8 +3,10 @@ package passfort_test
 import (
 	"bytes"
 	"context"
+	"encoding"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -491,4 +493,37 @@ func TestBodyOfARefusal(t *testing.T) {
 	clear(body)
 	require.JSONEq(t, `{"errors":[{"code":201}],"more":1}`, string(failure.Body()), "a copy each time")
 	require.Nil(t, new(passfort.Error).Body())
+}
+
+// TestErrorsInEncoders: an encoder gets the text of an error, never its fields.
+func TestErrorsInEncoders(t *testing.T) {
+	t.Parallel()
+	type encodable interface {
+		error
+		encoding.TextMarshaler
+		encoding.BinaryMarshaler
+		MarshalBSON() ([]byte, error)
+	}
+	data := &passfort.CollectedData{EntityData: passfort.EntityData{CustomerRef: "canary-ref"}, ETag: "canary-tag"}
+	detail := []passfort.ErrorDetail{{Code: passfort.CodeInvalidInputData, Message: "canary-message"}}
+	for _, err := range []encodable{
+		&passfort.ConflictError{Latest: data},
+		&passfort.Error{Operation: "Profiles.Get", Errors: detail, RequestID: "canary request"},
+		&passfort.WaitError{Check: &passfort.Check{ID: "canary-check"}},
+		&passfort.RegistrationError{ProfileID: "canary-profile"},
+		&passfort.SubmitError{},
+		&passfort.PanicError{Value: "canary-value"},
+	} {
+		name := fmt.Sprintf("%T", err)
+		text, failure := err.MarshalText()
+		require.NoError(t, failure, name)
+		require.Equal(t, err.Error(), string(text), name)
+		binary, failure := err.MarshalBinary()
+		require.NoError(t, failure, name)
+		asXML, failure := xml.Marshal(err)
+		require.NoError(t, failure, name)
+		require.NotContains(t, string(binary)+string(asXML), "canary", name)
+		_, failure = err.MarshalBSON()
+		require.Error(t, failure, name)
+	}
 }

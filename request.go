@@ -54,7 +54,9 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 		op.class = transport.Safe
 	}
 	cl := call{query: r.Query, header: r.Header, opts: opts}
-	cl.problem = checkRequest(r)
+	if cl.problem = checkRequest(r); cl.problem == noMethod {
+		op.method = "?" // it would be printed
+	}
 	if r.Body != nil && cl.problem == "" {
 		body, err := json.Marshal(r.Body)
 		if err != nil {
@@ -79,9 +81,17 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 	return out, nil
 }
 
+// maxMethod is the longest method in bytes.
+const maxMethod = 32
+
+const noMethod = "the method is not one of HTTP"
+
 func checkRequest(r Request) string {
 	if r.Method == "" {
 		return "the method is empty"
+	}
+	if len(r.Method) > maxMethod || strings.ContainsFunc(r.Method, func(r rune) bool { return !isTokenRune(r) }) {
+		return noMethod
 	}
 	if r.Path == "" || strings.ContainsAny(r.Path, "?#\\ ") || strings.Contains(r.Path, "//") {
 		return "the path is not a path below the base URL"

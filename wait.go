@@ -160,6 +160,15 @@ func known[E interface {
 // unprefixed returns the text of an error to be put inside another one.
 func unprefixed(err error) string { return strings.TrimPrefix(err.Error(), "passfort: ") }
 
+// MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
+func (e *WaitError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
+func (e *WaitError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalBSON fails: an error is no document.
+func (e *WaitError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+
 // Unwrap returns why the wait ended, and how the last question failed.
 func (e *WaitError) Unwrap() []error {
 	return slices.DeleteFunc(append(slices.Clone(e.causes), e.question, e.cut), func(err error) bool { return err == nil })

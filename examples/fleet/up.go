@@ -159,7 +159,9 @@ func newSupervisor(p *program, addr string, env []string) (*supervisor, error) {
 	if s.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", addr); err != nil {
 		return nil, err
 	}
-	s.srv = &http.Server{Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second}
+	s.srv = &http.Server{
+		Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
 	s.running.Go(func() { _ = s.srv.Serve(s.listener) })
 	return s, nil
 }

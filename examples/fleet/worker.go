@@ -152,7 +152,9 @@ func (w *worker) Run(ctx context.Context) error {
 
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks", endpoint)
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
 	stopped := make(chan error, 1)
 	running.Go(func() {
 		<-ctx.Done()
