@@ -3,6 +3,7 @@ package passfort
 import (
 	"context"
 	"encoding/json"
+	"time"
 )
 
 // ApplicationsService adds product applications to profiles, follows them and
@@ -54,18 +55,21 @@ func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, app
 	return result[Application](ctx, s.road, "Applications.RevertDecision", call{args: []string{profileID, applicationID}, body: &body, opts: opts})
 }
 
-// Wait reads the application until the function is content with it, for
-// example with its Flag or Status. Nil options wait with growing pauses from
-// half a second to 30 seconds. There is no time limit but the context's, so let
-// the function accept everything the application can stop at: a product may
-// decide by itself, or leave a task to a person. When the wait ends without
+// Wait reads the application until the condition reports true, for example
+// (*Application).Settled. Nil options wait with growing pauses from half a second to
+// 30 seconds; with an Inbox that is given all webhooks, any message about the profile
+// ends a pause. There is no time limit but the context's, so let the condition accept
+// everything the application can stop at: a product may decide by itself, or leave a
+// task to a person. When the wait ends without
 // success, the error is a *WaitError with the last application seen, which is
 // also returned.
 func (s *ApplicationsService) Wait(ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions, opts ...CallOption) (*Application, error) {
 	if until == nil {
 		return nil, s.road.refuse("Applications.Get", "the condition to wait for is nil")
 	}
-	last, ended := waitFor(ctx, options, nil,
+	wake, stop := options.inbox().follow(profileID)
+	defer stop()
+	last, ended := waitFor(ctx, options, wake,
 		func() (*Application, error) { return s.Get(ctx, profileID, applicationID, opts...) }, until)
 	if ended != nil {
 		ended.Application, ended.waitedFor = last, "application"
@@ -132,6 +136,25 @@ type Application struct {
 }
 
 func (v *Application) identity() string { return v.ID }
+
+// Settled reports whether the application is decided, or only a person or new data
+// can move it: nothing that runs by itself will. It is the condition to give to
+// Applications.Wait. An application with a flag of another version is not settled.
+func (v *Application) Settled() bool {
+	switch v.Status {
+	case ApplicationStatusApproved, ApplicationStatusRejected, ApplicationStatusCancelled:
+		return true
+	}
+	switch v.Flag {
+	case ApplicationFlagDecided, ApplicationFlagReadyForDecision, ApplicationFlagRequiresData, ApplicationFlagRequiresRiskScore,
+		ApplicationFlagRequiresManualTaskCompletion, ApplicationFlagWaitingOnCollectionSteps, ApplicationFlagWaitingOnEscalation:
+		return true
+	}
+	return false
+}
+
+// WillExpire returns WillExpireAt as a time in UTC, and reports whether there is one.
+func (v *Application) WillExpire() (time.Time, bool) { return timeOf(v.WillExpireAt) }
 
 // ApplicationStatus is where a product application stands (sheet 2.7). Applied leads to Approved
 // or Rejected, Approved to InReview or Cancelled, InReview to Approved or Cancelled; Rejected and

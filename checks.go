@@ -1,6 +1,7 @@
 package passfort
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -313,6 +314,14 @@ type Check struct {
 }
 
 func (v *Check) identity() string { return v.ID }
+
+// InstructedAt returns InstructedOn as a time in UTC, and reports whether there is
+// one.
+func (v *Check) InstructedAt() (time.Time, bool) { return timeOf(v.InstructedOn) }
+
+// CompletedAt returns CompletedOn, or PerformedOn without it, as a time in UTC, and
+// reports whether there is one.
+func (v *Check) CompletedAt() (time.Time, bool) { return timeOf(cmp.Or(v.CompletedOn, v.PerformedOn)) }
 
 // Done reports whether the check is complete. States this package does not know are not done.
 func (v *Check) Done() bool { return v.State == CheckStateComplete }

@@ -1,6 +1,9 @@
 package passfort
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // EventsService reads and resolves events: findings on a profile, such as a
 // match in a sanctions list (sheet 2.10).
@@ -95,6 +98,13 @@ type Event struct {
 }
 
 func (v *Event) identity() string { return v.ID }
+
+// CreatedAt returns CreationDate as a time in UTC, and reports whether there is one.
+func (v *Event) CreatedAt() (time.Time, bool) { return timeOf(v.CreationDate) }
+
+// ResolvedAt returns ResolutionDate as a time in UTC, and reports whether there is
+// one.
+func (v *Event) ResolvedAt() (time.Time, bool) { return timeOf(v.ResolutionDate) }
 
 // Type returns what kind of finding it is, "" if the event has no data. It
 // decides which members of Data there are.

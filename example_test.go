@@ -36,15 +36,7 @@ func onboard(ctx context.Context, client *passfort.Client, person *passfort.Enti
 	if check.Decision != passfort.DecisionPass {
 		return application, nil // a person decides
 	}
-	settled := func(a *passfort.Application) bool {
-		switch a.Flag {
-		case passfort.ApplicationFlagReadyForDecision, passfort.ApplicationFlagRequiresManualTaskCompletion,
-			passfort.ApplicationFlagRequiresData, passfort.ApplicationFlagDecided:
-			return true
-		}
-		return false
-	}
-	application, err = client.Applications.Wait(ctx, profile.ID, application.ID, settled, nil)
+	application, err = client.Applications.Wait(ctx, profile.ID, application.ID, (*passfort.Application).Settled, nil)
 	if err != nil || application.Flag != passfort.ApplicationFlagReadyForDecision {
 		return application, err // decided already, or a person decides
 	}

@@ -3,6 +3,7 @@ package passfort
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // TasksService reads, adds and completes the tasks of a profile and keeps
@@ -155,6 +156,9 @@ type Task struct {
 
 func (v *Task) identity() string { return v.ID }
 
+// CreatedAt returns CreationDate as a time in UTC, and reports whether there is one.
+func (v *Task) CreatedAt() (time.Time, bool) { return timeOf(v.CreationDate) }
+
 // TaskVariant is a configured flavour of a task type.
 type TaskVariant struct {
 	ID   string `json:"id"`
@@ -184,6 +188,9 @@ type Note struct {
 }
 
 func (v *Note) identity() string { return v.ID }
+
+// CreatedAt returns CreatedOn as a time in UTC, and reports whether there is one.
+func (v *Note) CreatedAt() (time.Time, bool) { return timeOf(v.CreatedOn) }
 
 // NoteAttachment is a file that was uploaded and attached to a note.
 type NoteAttachment struct {

@@ -140,6 +140,33 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 	return errors.New("passfort: no key in the JSON of a secret")
 }
 
+// Ensure allocates *p if it is nil and returns it, to set a member of an object that
+// may be missing:
+//
+//	passfort.Ensure(&data.ContactDetails).Email = "robin@sampleton.example"
+func Ensure[T any](p **T) *T {
+	if *p == nil {
+		*p = new(T)
+	}
+	return *p
+}
+
+// Deref returns what p points to, or the zero value if it is nil, to read a boolean,
+// number or object that may be missing.
+func Deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// timeOf reads a date-time of the API, and reports whether there is one.
+func timeOf(s string) (time.Time, bool) {
+	t, err := ParseDateTime(s)
+	return t, err == nil
+}
+
 // ParseDateTime reads a date-time of the API, YYYY-MM-DD hh:mm:ss, as UTC (sheet 1.8). It also
 // takes fractions of a second and RFC 3339. The error does not repeat the value.
 func ParseDateTime(s string) (time.Time, error) {

@@ -222,3 +222,66 @@ func TestEncodingJSONKeepsNulls(t *testing.T) {
 	require.JSONEq(t, `[{"id":"filled in"},{"id":"d","new":1}]`, string(out))
 	require.Error(t, json.Unmarshal([]byte(`5`), &got.One))
 }
+
+func TestEnsureAndDeref(t *testing.T) {
+	t.Parallel()
+	data := passfort.NewIndividual()
+	passfort.Ensure(&data.ContactDetails).Email = "robin@sampleton.example"
+	details := data.ContactDetails
+	passfort.Ensure(&data.ContactDetails).PhoneNumber = "+44 20 7946 0958"
+	require.Same(t, details, data.ContactDetails, "what is there stays")
+	require.Equal(t, "robin@sampleton.example", details.Email)
+	require.Empty(t, passfort.Deref(data.PersonalDetails).Nationality)
+	require.Equal(t, "robin@sampleton.example", passfort.Deref(data.ContactDetails).Email)
+	require.False(t, passfort.Deref[bool](nil))
+}
+
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		status  passfort.ApplicationStatus
+		flag    passfort.ApplicationFlag
+		settled bool
+	}{
+		{passfort.ApplicationStatusApplied, passfort.ApplicationFlagAutomating, false},
+		{passfort.ApplicationStatusApplied, passfort.ApplicationFlagWaitingOnChecks, false},
+		{passfort.ApplicationStatusApplied, passfort.ApplicationFlagRecalculatingRisk, false},
+		{passfort.ApplicationStatusApplied, "", false},
+		{passfort.ApplicationStatusApplied, "NEW_FLAG", false},
+		{passfort.ApplicationStatusApplied, passfort.ApplicationFlagReadyForDecision, true},
+		{passfort.ApplicationStatusApplied, passfort.ApplicationFlagRequiresData, true},
+		{passfort.ApplicationStatusApplied, passfort.ApplicationFlagWaitingOnCollectionSteps, true},
+		{passfort.ApplicationStatusApplied, passfort.ApplicationFlagWaitingOnEscalation, true},
+		{passfort.ApplicationStatusInReview, passfort.ApplicationFlagRequiresManualTaskCompletion, true},
+		{passfort.ApplicationStatusInReview, passfort.ApplicationFlagWaitingOnChecks, false},
+		{passfort.ApplicationStatusApproved, passfort.ApplicationFlagNearingExpiry, true},
+		{passfort.ApplicationStatusRejected, "", true},
+		{passfort.ApplicationStatusCancelled, passfort.ApplicationFlagDecided, true},
+	} {
+		require.Equal(t, row.settled, (&passfort.Application{Status: row.status, Flag: row.flag}).Settled(), row)
+	}
+}
+
+func TestTimesOfModels(t *testing.T) {
+	t.Parallel()
+	const text = "2026-05-01 10:00:00"
+	want := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+	for name, at := range map[string]func(string) (time.Time, bool){
+		"instructed": func(s string) (time.Time, bool) { return (&passfort.Check{InstructedOn: s}).InstructedAt() },
+		"completed":  func(s string) (time.Time, bool) { return (&passfort.Check{CompletedOn: s}).CompletedAt() },
+		"performed":  func(s string) (time.Time, bool) { return (&passfort.Check{PerformedOn: s}).CompletedAt() },
+		"task":       func(s string) (time.Time, bool) { return (&passfort.Task{CreationDate: s}).CreatedAt() },
+		"note":       func(s string) (time.Time, bool) { return (&passfort.Note{CreatedOn: s}).CreatedAt() },
+		"event":      func(s string) (time.Time, bool) { return (&passfort.Event{CreationDate: s}).CreatedAt() },
+		"resolved":   func(s string) (time.Time, bool) { return (&passfort.Event{ResolutionDate: s}).ResolvedAt() },
+		"expiry":     func(s string) (time.Time, bool) { return (&passfort.Application{WillExpireAt: s}).WillExpire() },
+	} {
+		got, ok := at(text)
+		require.True(t, ok, name)
+		require.Equal(t, want, got, name)
+		for _, odd := range []string{"", "yesterday"} {
+			_, ok := at(odd)
+			require.False(t, ok, name)
+		}
+	}
+}

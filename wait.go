@@ -186,12 +186,11 @@ func (e *WaitError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 // MarshalJSON encodes what Error returns, as a string.
 func (e *WaitError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }
 
-// CheckInbox wakes those who wait for checks and customer requests as soon as a
-// webhook tells of them. Give it to Checks.Wait or Forms.Wait in WaitOptions, and
-// feed it with
+// CheckInbox ends the pauses of waits as soon as a webhook arrives that may be about
+// what they wait for: its check, or anything about its profile. Give it to
+// Checks.Wait, Applications.Wait or Forms.Wait in WaitOptions, and feed it with
 //
-//	h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
-//	h.Handle(passfort.EventCustomerRequestChanged, inbox.Deliver)
+//	h.HandleAll(inbox.Deliver)
 //
 // It remembers the last checks and requests it heard of, so it does not matter
 // whether the webhook or the wait comes first. Waking is a hint: a waiter gets
@@ -215,18 +214,16 @@ func (b *CheckInbox) make() {
 	})
 }
 
-// Deliver takes note of an EventCheckCompleted or EventCustomerRequestChanged;
-// other events are left alone. It never fails: a waiter that is not woken finds
-// out by asking.
+// Deliver takes note of a message: of the check or customer request that it is about,
+// and of its profile. It never fails: a wait that is not woken finds out by asking.
 func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
 	if c, err := e.CheckCompleted(); err == nil {
 		b.Completed(c.Check.ID)
 	}
-	switch c, err := e.CustomerRequestChanged(); {
-	case err == nil:
+	if c, err := e.CustomerRequestChanged(); err == nil {
 		b.RequestChanged(c.ProfileID, c.RequestID, c.State)
-	case errors.Is(err, ErrWebhookMalformed): // something happened to the request of this profile
-		b.RequestChanged(e.ProfileID, "", "")
+	} else {
+		b.RequestChanged(e.ProfileID, "", "") // whatever it is, it is news of this profile
 	}
 	return nil
 }
@@ -258,6 +255,16 @@ func (b *CheckInbox) subscribe(checkID string) (wake <-chan struct{}, cancel fun
 	}
 	b.make()
 	return b.signals.subscribe(checkID)
+}
+
+// follow returns a channel that gets a value when there is news of the profile. The
+// caller calls cancel when it stops waiting.
+func (b *CheckInbox) follow(profileID string) (wake <-chan struct{}, cancel func()) {
+	if b == nil {
+		return nil, func() {}
+	}
+	b.make()
+	return b.requests.signals.wait(profileID, false)
 }
 
 // requestNews is what webhooks told of how customer requests ended.
@@ -394,11 +401,14 @@ func (s *signals) send(key string) {
 	}
 }
 
-func (s *signals) subscribe(key string) (<-chan struct{}, func()) {
+func (s *signals) subscribe(key string) (<-chan struct{}, func()) { return s.wait(key, true) }
+
+// wait is subscribe; past says whether a signal from before counts.
+func (s *signals) wait(key string, past bool) (<-chan struct{}, func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ch := make(chan struct{}, 1)
-	if _, ok := s.recent.Get(bounded.Key(key)); ok {
+	if _, ok := s.recent.Get(bounded.Key(key)); ok && past {
 		notify(ch)
 	}
 	if s.waiting[key] == nil {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -299,6 +300,52 @@ func TestWaitSaysWhyTheOnlyQuestionFailed(t *testing.T) {
 				var question *passfort.Error
 				require.ErrorAs(t, err, &question)
 				require.ErrorContains(t, err, "the deadline passed; before that: connection refused")
+			})
+		})
+	}
+}
+
+// Any webhook of its profile ends the pause of a wait for an application or a
+// customer request, at once.
+func TestAnyWebhookOfTheProfileEndsThePause(t *testing.T) {
+	t.Parallel()
+	waits := map[string]func(context.Context, *passfort.Client, *passfort.WaitOptions) error{
+		"application": func(ctx context.Context, c *passfort.Client, o *passfort.WaitOptions) error {
+			return failed(c.Applications.Wait(ctx, pid, oid, (*passfort.Application).Settled, o))
+		},
+		"customer request": func(ctx context.Context, c *passfort.Client, o *passfort.WaitOptions) error {
+			return failed(c.Forms.Wait(ctx, pid, o))
+		},
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var done atomic.Bool
+				asked := 0
+				c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+					asked++
+					if done.Load() {
+						return answered(200, `{"id":"x","status":"APPLIED","flag":"READY_FOR_DECISION","is_completed":true}`), nil
+					}
+					return answered(200, `{"id":"x","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
+				}))
+				inbox := passfort.NewCheckInbox()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				go func() {
+					<-time.After(20 * time.Second) // of the bubble
+					other := &passfort.WebhookEvent{Event: passfort.EventTaskCreated, ProfileID: "another"}
+					_ = inbox.Deliver(ctx, other)
+					<-time.After(time.Second)
+					done.Store(true)
+					_ = inbox.Deliver(ctx, &passfort.WebhookEvent{Event: passfort.EventProductBadgeChanged, ProfileID: pid})
+				}()
+				began := time.Now()
+				options := &passfort.WaitOptions{MinInterval: time.Minute, MaxInterval: time.Minute, Inbox: inbox}
+				require.NoError(t, wait(ctx, c, options))
+				require.Less(t, time.Since(began), 32*time.Second)
+				require.Equal(t, 2, asked)
 			})
 		})
 	}

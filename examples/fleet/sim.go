@@ -32,7 +32,7 @@ func runSimulator(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	if *child {
 		ctx = untilEOF(ctx, p.stdin)
 	}
