@@ -145,7 +145,7 @@ func requirePlain(t *testing.T, text string) {
 
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
-	for _, ms := range []int{0, 20, 100, 300, 500, 900, 1600, 2000, 2600, 3100} {
+	for _, ms := range []int{0, 20, 100, 300, 500, 900, 1600, 2000, 2600, 2900} {
 		after := time.Duration(ms) * time.Millisecond
 		t.Run(after.String(), func(t *testing.T) {
 			t.Parallel()

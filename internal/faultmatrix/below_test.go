@@ -301,7 +301,7 @@ func TestLastingCauses(t *testing.T) {
 // newAlerting listens and answers whatever comes with a TLS alert.
 func newAlerting(t *testing.T) (address string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {

@@ -75,7 +75,7 @@ func newH2server(t *testing.T, handler http.Handler, clientAuth tls.ClientAuthTy
 	roots := x509.NewCertPool()
 	roots.AddCert(lender.Certificate())
 	lender.Close()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s := &h2server{
 		handler: handler, address: listener.Addr().String(), roots: roots,
