@@ -270,6 +270,13 @@ func TestNothingLeaks(t *testing.T) {
 		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://canary_id.example/canary_id", http.StatusPermanentRedirect)
 		},
+		"echo, refused":        echo(400),
+		"echo, limited":        echo(429),
+		"echo, conflict":       echo(412),
+		"echo, unavailable":    echo(503),
+		"echo, redirected":     echo(307),
+		"echo, not JSON":       echo(200),
+		"echo, without status": echo(299),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -296,6 +303,24 @@ func TestNothingLeaks(t *testing.T) {
 				cancel()
 			}
 		})
+	}
+}
+
+// echo answers with the key, a person and the id in every header that a client may
+// look at, and in every place of the body.
+func echo(status int) http.HandlerFunc {
+	headers := []string{"X-Request-Id", "Etag", "Retry-After", "Date", "Location", "Content-Type", "Content-Disposition",
+		"Content-Encoding", "Content-Language", "Link", "Server", "Set-Cookie", "Vary", "Via", "Warning", "Www-Authenticate",
+		"X-Ratelimit-Reset", "X-Canary-Key"}
+	return func(w http.ResponseWriter, r *http.Request) {
+		key := r.Header.Get("apikey")
+		for _, name := range headers {
+			w.Header().Set(name, key+" Canaria canary_id")
+		}
+		w.Header().Set("X-Request-Id", key)
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, `{"errors":[{"code":201,"message":%[1]q,"source":%[1]q,"type":%[1]q,"info":{%[1]q:%[1]q}}],%[1]q:1,`+
+			`"id":%[1]q,"error":%[1]q,"message":%[1]q} Canaria`, key)
 	}
 }
 
