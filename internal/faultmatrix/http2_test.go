@@ -149,3 +149,86 @@ func overHTTP2(t *testing.T, server *h2server, w *world, f h2fault, always bool,
 	// Whatever happened, the next call is fine.
 	require.NoError(t, failed(c.WhoAmI(t.Context())), "the call after %s", op.name)
 }
+
+// wrapped is a RoundTripper of a user's that is no *http.Transport.
+type wrapped struct{ http.RoundTripper }
+
+// After a timeout another connection is used through a transport of the user's too:
+// one that can be cloned, one of golang.org/x/net/http2, and one that hides what it is.
+func TestSilentConnectionIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, transport := range map[string]func(*http.Transport) http.RoundTripper{
+		"a plain one":   func(tr *http.Transport) http.RoundTripper { return tr },
+		"a wrapped one": func(tr *http.Transport) http.RoundTripper { return wrapped{tr} },
+		"one that x/net configured": func(tr *http.Transport) http.RoundTripper {
+			if _, err := http2.ConfigureTransports(tr); err != nil {
+				panic(err)
+			}
+			return tr
+		},
+		"one of x/net": func(tr *http.Transport) http.RoundTripper {
+			return &http2.Transport{TLSClientConfig: tr.TLSClientConfig}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
+			t.Cleanup(sim.Close)
+			w := fill(t, sim, sim.Client())
+			server := newH2server(t, sim.Handler(), tls.NoClientCert)
+			tr := &http.Transport{ForceAttemptHTTP2: true}
+			server.trust(tr)
+			hc := &http.Client{Transport: transport(tr), Timeout: 300 * time.Millisecond}
+			c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"), passfort.WithHTTPClient(hc), impatient())
+			require.NoError(t, err)
+			silence := first(false, func(st *h2stream) verdict { st.conn.silent.Store(true); return drop })
+			server.plan.Store(&silence)
+			_, err = c.Profiles.Get(t.Context(), w.profile)
+			require.NoError(t, err, "the second attempt")
+			server.forget()
+			_, err = c.Checks.Run(t.Context(), w.profile, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
+			require.True(t, err == nil || errors.Is(err, passfort.ErrOutcomeUnknown))
+			require.Equal(t, 1, server.forget(), "a write is sent once, and nobody sends it again")
+			_, err = c.WhoAmI(t.Context())
+			require.NoError(t, err, "the call after it")
+		})
+	}
+}
+
+// A server that closes every connection with a GOAWAY sees MaxAttempts and one.
+func TestGoAwayForEver(t *testing.T) {
+	t.Parallel()
+	sim := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
+	t.Cleanup(sim.Close)
+	w := fill(t, sim, sim.Client())
+	server := newH2server(t, sim.Handler(), tls.NoClientCert)
+	for most := 1; most <= 4; most++ {
+		for _, op := range operations() {
+			for _, always := range []bool{true, false} {
+				require.NoError(t, sim.Restore(w.snapshot))
+				tr := passfort.DefaultTransport()
+				server.trust(tr)
+				c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"),
+					passfort.WithHTTPClient(&http.Client{Transport: tr}),
+					passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: most, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond}))
+				require.NoError(t, err)
+				server.forget()
+				plan := first(always, func(st *h2stream) verdict { st.goAway(0); _ = st.conn.Close(); return drop })
+				server.plan.Store(&plan)
+				err = op.call(t.Context(), c, w)
+				server.plan.Store(nil)
+				tr.CloseIdleConnections()
+				seen := server.forget()
+				if !always {
+					require.NoError(t, err, "%s: one honest rotation, %d attempts", op.name, most)
+					continue
+				}
+				var failure *passfort.Error
+				require.ErrorAs(t, err, &failure)
+				require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, "%s: %v", op.name, err)
+				require.Equal(t, failure.Attempts, seen, op.name)
+				require.LessOrEqual(t, seen, most+1, op.name)
+			}
+		}
+	}
+}
