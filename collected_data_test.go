@@ -727,7 +727,7 @@ func TestContention(t *testing.T) {
 	stored, err := sim.Client().CollectedData.Get(t.Context(), id)
 	require.NoError(t, err)
 	require.Len(t, stored.AddressHistory, clients*changes)
-	t.Logf("%.2f writes for each change", float64(sim.Count("CollectedData.Replace"))/(clients*changes))
+	t.Logf("%.2f writes for each change", float64(sim.Count("CollectedData.Replace"))/float64(clients*changes))
 }
 
 // contend is one of the processes.
