@@ -99,17 +99,25 @@ const (
 	CodeConstraintsNotSatisfied ErrorCode = 105
 	CodeCountryNotSupported     ErrorCode = 106
 	CodeCheckLimitReached       ErrorCode = 107
-	CodeInvalidInputData        ErrorCode = 201
-	CodeDataPresent             ErrorCode = 202
-	CodeMissingAPIKey           ErrorCode = 203
-	CodeInvalidAPIKey           ErrorCode = 204
+	// CodeTooManyMatches: a provider found too many matches and processed none. Info
+	// has count and limit; a person has to narrow the data down.
+	CodeTooManyMatches   ErrorCode = 108
+	CodeInvalidInputData ErrorCode = 201
+	CodeDataPresent      ErrorCode = 202
+	CodeMissingAPIKey    ErrorCode = 203
+	CodeInvalidAPIKey    ErrorCode = 204
+	// CodeProviderMisconfigured: a provider is set up wrongly or refused its
+	// credentials. A person has to mend the configuration.
+	CodeProviderMisconfigured   ErrorCode = 205
 	CodeUserMigrationError      ErrorCode = 301
 	CodeProviderConnectionError ErrorCode = 302
 	CodeProviderUnknownError    ErrorCode = 303
 	CodeUnknownInternalError    ErrorCode = 401
 	CodeTransitionError         ErrorCode = 402
-	CodeLegacyError             ErrorCode = 501
-	CodeProcessNotSetUp         ErrorCode = 502
+	// CodeProviderTimeout: a provider did not answer in time. It may later.
+	CodeProviderTimeout ErrorCode = 403
+	CodeLegacyError     ErrorCode = 501
+	CodeProcessNotSetUp ErrorCode = 502
 )
 
 // Known reports whether this version of the package has a constant for the code.
@@ -139,6 +147,12 @@ func (c ErrorCode) name() string {
 		return "COUNTRY_NOT_SUPPORTED"
 	case CodeCheckLimitReached:
 		return "CHECK_LIMIT_REACHED"
+	case CodeTooManyMatches:
+		return "TOO_MANY_MATCHES"
+	case CodeProviderMisconfigured:
+		return "PROVIDER_MISCONFIGURED"
+	case CodeProviderTimeout:
+		return "PROVIDER_TIMEOUT"
 	case CodeInvalidInputData:
 		return "INVALID_INPUT_DATA"
 	case CodeDataPresent:
@@ -371,7 +385,7 @@ func (e *Error) Transient() bool {
 		return !transport.IsFinal(e.cause) && !isTooLarge(e.cause) && describeTransfer(e.cause) == "" &&
 			!errors.Is(e.cause, wire.ErrSyntax) && !errors.Is(e.cause, wire.ErrShape)
 	}
-	return e.hasCode(CodeProviderConnectionError) || e.hasCode(CodeProviderUnknownError) || e.hasCode(CodeUserMigrationError)
+	return e.hasCode(CodeProviderTimeout) || e.hasCode(CodeProviderConnectionError) || e.hasCode(CodeProviderUnknownError) || e.hasCode(CodeUserMigrationError)
 }
 
 // Body returns what the server sent with a refusal, at most 1 MiB of it. It

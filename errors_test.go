@@ -552,3 +552,23 @@ func TestErrorsInEncoders(t *testing.T) {
 		require.Error(t, failure, name)
 	}
 }
+
+func TestCodesOfProviders(t *testing.T) {
+	t.Parallel()
+	for code, row := range map[passfort.ErrorCode]struct {
+		name      string
+		transient bool
+	}{
+		passfort.CodeTooManyMatches:        {"code 108 TOO_MANY_MATCHES", false},
+		passfort.CodeProviderMisconfigured: {"code 205 PROVIDER_MISCONFIGURED", false},
+		passfort.CodeProviderTimeout:       {"code 403 PROVIDER_TIMEOUT", true},
+	} {
+		err := failed(newClient(t, serve(t, respond(200, fmt.Sprintf(`{"errors":[{"code":%d}]}`, int(code))))).Tags.Search(t.Context(), "x", 0))
+		require.ErrorIs(t, err, code)
+		require.ErrorContains(t, err, row.name)
+		var failure *passfort.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, row.transient, failure.Transient())
+		require.True(t, code.Known())
+	}
+}

@@ -387,6 +387,9 @@ func (h *WebhookHandler) readStranger(b *bytes.Buffer, body io.Reader) (end bool
 		}
 		_, err := io.CopyN(b, body, min(strangerStep, int64(maxStranger-b.Len())))
 		if err == io.EOF { //nolint:errorlint // io.CopyN returns it as it is
+			if !h.secrets.signed(b.Bytes(), true) { // while its part is still taken
+				return true, ErrWebhookUnauthorized
+			}
 			return true, nil
 		}
 		if err != nil {
