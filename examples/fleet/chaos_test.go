@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,7 +68,7 @@ func TestEngineDown(t *testing.T) {
 	down := pick(3*time.Second, 20*time.Second)
 	dir, port := t.TempDir(), freePort(t)
 	engine := startEngineProcess(t, dir, port, alwaysSync)
-	require.NoError(t, prepare(t.Context(), engine.said, testLayout(), quietLog()))
+	require.NoError(t, prepare(t.Context(), engine.said, testLayout(), io.Discard, quietLog()))
 	f := newFleet(t, engine.said, nowhere, 3)
 	lanes := newLanes(f.url(), 4, pick(1_500, 10_000), 100)
 	var mu sync.Mutex
@@ -248,7 +249,7 @@ func TestScaling(t *testing.T) {
 	for _, sync := range pick([]string{alwaysSync}, []string{alwaysSync, lazySync}) {
 		for _, workers := range []int{1, 2, 3} {
 			engine := startEngineProcess(t, t.TempDir(), freePort(t), sync)
-			require.NoError(t, prepare(t.Context(), engine.said, defaultLayout(), quietLog()))
+			require.NoError(t, prepare(t.Context(), engine.said, defaultLayout(), io.Discard, quietLog()))
 			f := newFleet(t, engine.said, nowhere, workers)
 			used := func() (d time.Duration) {
 				for i := range workers {

@@ -19,13 +19,13 @@ import (
 
 // dial connects a command to the engine of a fleet that is up.
 func (p *program) dial(ctx context.Context, name string) (*nats.Conn, jetstream.JetStream, error) {
-	conn, err := nats.Connect(p.engineURL(), nats.Name(name), nats.MaxReconnects(-1))
+	conn, err := connect(p.engineURL(), name, p.log)
 	if err != nil {
-		return nil, nil, errors.New("there is no engine to connect to: start one with fleet up, or set " + envEngine)
+		return nil, nil, err
 	}
 	js, err := jetstream.New(conn)
 	if err == nil {
-		_, err = partitionsOf(ctx, js)
+		_, err = js.Stream(ctx, webhookStream)
 	}
 	if err != nil {
 		conn.Close()

@@ -22,7 +22,7 @@ import (
 // The streams and what travels on them. See README.md for the picture.
 const (
 	// webhookStream holds the messages that were answered with 200 and not yet
-	// handled: webhooks.<partition>.
+	// handled: webhooks.<partitions>.<partition>.
 	webhookStream = "WEBHOOKS"
 	// largeStream holds, in parts, the messages that are larger than the engine
 	// takes: large.webhook.<profile>.<message>.<content>.<part>.
@@ -70,74 +70,45 @@ type layout struct {
 	StoreBytes int64
 	// BulkQueue bounds the profiles waiting in the queue of bulk jobs.
 	BulkQueue int64
+	// ParkedKeep is how long parked messages and the parts of large ones, which
+	// hold personal data, are kept. 0: for ever.
+	ParkedKeep time.Duration
+
+	// Chosen names the flags that were given. What exists changes only by these.
+	Chosen map[string]bool
+	// Force accepts what makes an existing fleet less safe.
+	Force bool
 }
 
 func defaultLayout() layout {
 	return layout{
 		Partitions: 16, Replicas: 1, AckWait: 10 * time.Second, Duplicates: 2 * time.Hour,
 		Keep: 90 * 24 * time.Hour, StoreBytes: 4 << 30, BulkQueue: 20_000,
+		ParkedKeep: 90 * 24 * time.Hour,
 	}
 }
 
-// prepare makes the streams and consumers. It may be repeated, but the number
-// of partitions of a stream that holds messages must stay: a profile would
-// change its partition, and its messages their order.
-func (l layout) prepare(ctx context.Context, js jetstream.JetStream) error {
-	if l.Partitions < 1 || l.Replicas < 1 || l.AckWait < 300*time.Millisecond {
-		return errors.New("there is at least one partition and one replica, and -ack-wait is at least 300ms")
-	}
-	partitions := map[string]string{partitionsKey: strconv.Itoa(l.Partitions)}
-	if old, err := partitionsOf(ctx, js); err == nil && old != l.Partitions {
-		return fmt.Errorf("the streams have %d partitions: handle everything and delete them to change that", old)
-	}
-	for _, s := range []jetstream.StreamConfig{
+// streams returns the streams of a new fleet.
+func (l layout) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
 		// Workers start when they see the webhooks' stream: what large ones need is
 		// there before.
-		{Name: largeStream, Subjects: []string{"large.>"}, Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes},
 		{
-			Name: webhookStream, Subjects: []string{"webhooks.*"}, Retention: jetstream.WorkQueuePolicy,
-			Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes, Duplicates: l.Duplicates, Metadata: partitions,
+			Name: largeStream, Subjects: []string{"large.>"}, Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes,
+			MaxAge: l.ParkedKeep,
 		},
-		{Name: effectStream, Subjects: []string{"effects.>"}, MaxAge: l.Keep, AllowDirect: true},
-		{Name: parkedStream, Subjects: []string{"parked.>"}},
+		{
+			Name: webhookStream, Subjects: []string{partitionSubjects(l.Partitions)}, Retention: jetstream.WorkQueuePolicy,
+			Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes, Duplicates: l.Duplicates,
+			Metadata: map[string]string{partitionsKey: strconv.Itoa(l.Partitions)},
+		},
+		{Name: effectStream, Subjects: []string{"effects.>"}, MaxAge: l.Keep},
+		{Name: parkedStream, Subjects: []string{"parked.>"}, MaxAge: l.ParkedKeep},
 		{
 			Name: bulkStream, Subjects: []string{"bulk.>"}, Retention: jetstream.WorkQueuePolicy,
 			Discard: jetstream.DiscardNew, MaxMsgs: l.BulkQueue, Duplicates: l.Duplicates,
 		},
-	} {
-		s.Replicas = l.Replicas
-		s.Storage = jetstream.FileStorage
-		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
-			return fmt.Errorf("stream %s: %w", s.Name, err)
-		}
 	}
-	for p := range l.Partitions {
-		if err := l.consumer(ctx, js, webhookStream, partitionConsumer(p), partitionSubject(p), 1); err != nil {
-			return err
-		}
-	}
-	if err := l.consumer(ctx, js, bulkStream, pagesConsumer, "bulk.page.>", 1); err != nil {
-		return err
-	}
-	if err := l.consumer(ctx, js, bulkStream, itemsConsumer, "bulk.item.>", 1024); err != nil {
-		return err
-	}
-	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: jobBucket, Replicas: l.Replicas})
-	return err
-}
-
-// consumer makes a durable consumer that all workers share. With maxPending 1
-// only one message of it is with any worker at a time: that is what keeps the
-// order of a partition.
-func (l layout) consumer(ctx context.Context, js jetstream.JetStream, stream, name, filter string, maxPending int) error {
-	_, err := js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
-		Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: l.AckWait,
-		MaxDeliver: -1, MaxAckPending: maxPending, Replicas: l.Replicas,
-	})
-	if err != nil {
-		return fmt.Errorf("consumer %s: %w", name, err)
-	}
-	return nil
 }
 
 func partitionsOf(ctx context.Context, js jetstream.JetStream) (int, error) {
@@ -152,9 +123,13 @@ func partitionsOf(ctx context.Context, js jetstream.JetStream) (int, error) {
 	return n, nil
 }
 
-func partitionConsumer(p int) string { return fmt.Sprintf("webhooks-%03d", p) }
+// The number of partitions is part of their names: a worker that has missed a
+// change of it is refused by the engine, and strands nothing.
+func partitionConsumer(p, of int) string { return fmt.Sprintf("webhooks-%d-%03d", of, p) }
 
-func partitionSubject(p int) string { return "webhooks." + strconv.Itoa(p) }
+func partitionSubject(p, of int) string { return fmt.Sprintf("webhooks.%d.%d", of, p) }
+
+func partitionSubjects(of int) string { return fmt.Sprintf("webhooks.%d.*", of) }
 
 // partition returns where the messages of a profile go.
 func partition(profileID string, partitions int) int {
@@ -178,7 +153,7 @@ func token(id string) string {
 // connect returns a connection that survives the absence of the engine. While
 // there is none, publishing fails at once rather than being kept in memory.
 func connect(url, name string, log *slog.Logger) (*nats.Conn, error) {
-	return nats.Connect(url, nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+	conn, err := nats.Connect(url, nats.Name(name), nats.IgnoreAuthErrorAbort(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(300*time.Millisecond, time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -187,9 +162,17 @@ func connect(url, name string, log *slog.Logger) (*nats.Conn, error) {
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("the engine is back") }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("engine", "error_type", fmt.Sprintf("%T", err))
+			log.Warn("engine", "cause", cause(err))
 		}),
 	)
+	if err != nil {
+		return nil, connectError(err)
+	}
+	if err := supported(conn.ConnectedServerVersion()); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // maxPayload is the size of a message of the embedded server, the largest that
@@ -204,6 +187,8 @@ type engineOptions struct {
 	// Lazy answers before a message is on the disk. The server then syncs every
 	// two minutes: a crash of the process loses nothing, one of the machine may.
 	Lazy bool
+	// Token is what clients log in with. Empty: anybody on this machine may.
+	Token string
 	// Key encrypts what is stored. Empty: in the clear.
 	Key string
 }
@@ -212,7 +197,8 @@ type engineOptions struct {
 func startEngine(o engineOptions) (*server.Server, error) {
 	options := &server.Options{
 		ServerName: "fleet", Host: o.Host, Port: o.Port, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
-		JetStream: true, StoreDir: o.Dir, SyncAlways: !o.Lazy, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 16 << 30,
+		Authorization: o.Token,
+		JetStream:     true, StoreDir: o.Dir, SyncAlways: !o.Lazy, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 16 << 30,
 	}
 	if o.Key != "" {
 		options.JetStreamKey, options.JetStreamCipher = o.Key, server.ChaCha

@@ -168,8 +168,8 @@ func TestFailingMessageIsTriedAgainInItsPlaceAndParkedAtLast(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, r.store(t.Context(), &events[0]))
 	}
-	p := partition(profileName(1), r.partitions)
-	consumer, err := js.Consumer(t.Context(), webhookStream, partitionConsumer(p))
+	p := partition(profileName(1), int(r.partitions.Load()))
+	consumer, err := js.Consumer(t.Context(), webhookStream, partitionConsumer(p, defaultLayout().Partitions))
 	require.NoError(t, err)
 	for h.handled.Load()+h.parked.Load() < 3 {
 		// Tries are counted by the engine; a message at its last one is made by
@@ -284,16 +284,6 @@ func TestListingWaitsWhenTheQueueIsFull(t *testing.T) {
 	require.Zero(t, sim.Count("Profiles.List"))
 	b.queue = pageSize
 	require.NoError(t, b.list(t.Context(), body))
-}
-
-func TestPartitionsStay(t *testing.T) {
-	url := newEngine(t, testLayout())
-	require.NoError(t, prepare(t.Context(), url, testLayout(), quietLog()), "preparing again changes nothing")
-	l := testLayout()
-	l.Partitions++
-	require.ErrorContains(t, prepare(t.Context(), url, l, quietLog()), "partitions")
-	l.Partitions = 0
-	require.ErrorContains(t, prepare(t.Context(), url, l, quietLog()), "at least")
 }
 
 func TestPartitionsAreEven(t *testing.T) {

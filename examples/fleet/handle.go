@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -70,8 +69,8 @@ func webhookEffect(e *passfort.WebhookEvent) string {
 }
 
 // run handles the messages of one partition until ctx ends.
-func (h *handler) run(ctx context.Context, p int) {
-	consume(ctx, h.js, webhookStream, partitionConsumer(p), 32, func(msg jetstream.Msg) { h.handle(ctx, p, msg) })
+func (h *handler) run(ctx context.Context, p, of int) {
+	consume(ctx, h.js, webhookStream, partitionConsumer(p, of), 32, func(msg jetstream.Msg) { h.handle(ctx, p, msg) })
 }
 
 // handle takes one message to its effect. The message is acknowledged after the
@@ -106,7 +105,7 @@ func (h *handler) handle(ctx context.Context, p int, msg jetstream.Msg) {
 		if about.NumDelivered >= parkAfter {
 			level = slog.LevelError
 		}
-		h.log.Log(ctx, level, "a message was not handled", "error_type", fmt.Sprintf("%T", err), "tries", about.NumDelivered)
+		h.log.Log(ctx, level, "a message was not handled", "cause", cause(err), "tries", about.NumDelivered)
 		// The partition waits: what comes after this message may need it.
 		_ = msg.NakWithDelay(jittered(min(time.Duration(about.NumDelivered)*100*time.Millisecond, longestPause)))
 		return

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ func newSmallEngine(t *testing.T) string {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	require.NoError(t, prepare(t.Context(), s.ClientURL(), testLayout(), quietLog()))
+	require.NoError(t, prepare(t.Context(), s.ClientURL(), testLayout(), io.Discard, quietLog()))
 	return s.ClientURL()
 }
 
@@ -44,7 +45,9 @@ func partsOf(t *testing.T, conn *nats.Conn, js jetstream.JetStream) (*receiver, 
 	table := tableOf(t, js)
 	aside, err := openLarge(t.Context(), conn, js, table)
 	require.NoError(t, err)
-	return &receiver{js: js, conn: conn, effects: table, large: aside, name: "x", partitions: defaultLayout().Partitions},
+	r := &receiver{js: js, conn: conn, effects: table, large: aside, name: "x"}
+	r.partitions.Store(int64(defaultLayout().Partitions))
+	return r,
 		&handler{js: js, effects: table, large: aside, name: "x", ackWait: time.Second, log: quietLog()}
 }
 
@@ -164,8 +167,8 @@ func TestLargeMessageAndCrashes(t *testing.T) {
 	require.Equal(t, whole, count(), "a duplicate does not touch what still waits")
 
 	// The worker that handled it died before it acknowledged it.
-	p := partition(profileName(1), r.partitions)
-	consumer, err := js.Consumer(t.Context(), webhookStream, partitionConsumer(p))
+	p := partition(profileName(1), int(r.partitions.Load()))
+	consumer, err := js.Consumer(t.Context(), webhookStream, partitionConsumer(p, defaultLayout().Partitions))
 	require.NoError(t, err)
 	msg, err := consumer.Next(jetstream.FetchMaxWait(5 * time.Second))
 	require.NoError(t, err)
@@ -216,7 +219,7 @@ func TestLargeMessageIsParkedWhole(t *testing.T) {
 func handleTry(t *testing.T, js jetstream.JetStream, h *handler, n uint64) {
 	t.Helper()
 	p := partition(profileName(1), defaultLayout().Partitions)
-	consumer, err := js.Consumer(t.Context(), webhookStream, partitionConsumer(p))
+	consumer, err := js.Consumer(t.Context(), webhookStream, partitionConsumer(p, defaultLayout().Partitions))
 	require.NoError(t, err)
 	for {
 		msg, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))

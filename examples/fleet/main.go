@@ -23,8 +23,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/passfort-go/passfort"
@@ -55,6 +57,10 @@ const (
 	envBase     = "PASSFORT_BASE_URL"
 	envSecret   = "PASSFORT_WEBHOOK_SECRET"
 	envStoreKey = "FLEET_STORE_KEY"
+	// envOldSecret is the secret that was valid before, while it changes.
+	envOldSecret = "PASSFORT_WEBHOOK_SECRET_OLD"
+	// envToken is the password of the embedded NATS server.
+	envToken = "FLEET_NATS_TOKEN"
 )
 
 func main() {
@@ -83,10 +89,13 @@ const usage = `usage: fleet <command> [flags]
   top      watch the workers
   worker   one worker of a fleet, for machines of their own
   setup    make the streams of a fleet on the engine at NATS_URL
+  partitions  change the number of partitions while the fleet runs
+  parked      list, show, replay or purge the messages that were put aside
   sim      the simulated Passfort alone
 
 fleet <command> -help lists the flags. Environment: NATS_URL, PASSFORT_API_KEY,
-PASSFORT_BASE_URL, PASSFORT_WEBHOOK_SECRET, FLEET_STORE_KEY.
+PASSFORT_BASE_URL, PASSFORT_WEBHOOK_SECRET, PASSFORT_WEBHOOK_SECRET_OLD,
+FLEET_NATS_TOKEN, FLEET_STORE_KEY.
 `
 
 // errUsage: the command line was not understood, and that was said.
@@ -96,6 +105,7 @@ var errUsage = errors.New("usage")
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	commands := map[string]command{
 		"up": up, "bulk": runBulk, "check": runChecks, "top": top, "worker": runWorker, "setup": setup, "sim": runSimulator,
+		"partitions": runPartitions, "parked": runParked,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		_, _ = io.WriteString(stderr, usage)
@@ -150,5 +160,15 @@ func (p *program) baseURL() string {
 }
 
 func (p *program) engineURL() string {
-	return p.env(envEngine, fmt.Sprintf("nats://%s:%d", defaultEngineHost, defaultEnginePort))
+	embedded := fmt.Sprintf("nats://%s:%d", defaultEngineHost, defaultEnginePort)
+	if token := p.getenv(envToken); token != "" {
+		embedded = withToken(embedded, token)
+	}
+	return p.env(envEngine, embedded)
+}
+
+// withToken puts a password into the URL of an engine.
+func withToken(engine, token string) string {
+	scheme, host, _ := strings.Cut(engine, "://")
+	return (&url.URL{Scheme: scheme, User: url.User(token), Host: host}).String()
 }

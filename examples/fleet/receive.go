@@ -35,7 +35,7 @@ type receiver struct {
 	effects    *effects
 	large      *large
 	name       string
-	partitions int
+	partitions atomic.Int64
 
 	received   atomic.Int64
 	duplicates atomic.Int64
@@ -44,8 +44,8 @@ type receiver struct {
 
 // handler returns the endpoint. WebhookHandler authenticates, takes batches
 // apart and answers 200 only if store succeeded for every message.
-func (r *receiver) handler(secret string, log *slog.Logger) (*passfort.WebhookHandler, error) {
-	h, err := passfort.NewWebhookHandler([]string{secret},
+func (r *receiver) handler(log *slog.Logger, secrets ...string) (*passfort.WebhookHandler, error) {
+	h, err := passfort.NewWebhookHandler(secrets,
 		passfort.WithWebhookStore(engineKnows{}),
 		passfort.WithWebhookBodyLimit(maxDelivery),
 		passfort.WithHandlerTimeout(partsTimeout),
@@ -100,7 +100,8 @@ func (r *receiver) store(ctx context.Context, e *passfort.WebhookEvent) error {
 func (r *receiver) publish(ctx context.Context, e *passfort.WebhookEvent, body []byte) (duplicate bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ack, err := r.js.Publish(ctx, partitionSubject(partition(e.ProfileID, r.partitions)), body,
+	of := int(r.partitions.Load())
+	ack, err := r.js.Publish(ctx, partitionSubject(partition(e.ProfileID, of), of), body,
 		jetstream.WithMsgID(token(e.Key())))
 	return err == nil && ack.Duplicate, err
 }
@@ -115,7 +116,7 @@ func (r *receiver) storeLarge(ctx context.Context, e *passfort.WebhookEvent, bod
 		if putErr != nil {
 			return false, putErr
 		}
-		reference, encodeErr := encode(stored{Parts: at})
+		reference, encodeErr := encode(stored{WebhookEvent: passfort.WebhookEvent{ProfileID: e.ProfileID}, Parts: at})
 		if encodeErr != nil {
 			return false, encodeErr
 		}

@@ -37,6 +37,7 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
+	l.choose(flags)
 	if *workers < 1 {
 		_, _ = fmt.Fprintln(p.stderr, "fleet up: -workers is at least 1")
 		return errUsage
@@ -51,13 +52,17 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 
 	engineURL := p.getenv(envEngine)
 	if engineURL == "" {
+		token := p.getenv(envToken)
+		if token == "" && p.live() {
+			return errors.New("set " + envToken + " to a password for the embedded NATS server: who can write to it spends your money")
+		}
 		if *dir == "" {
 			if *dir, err = os.MkdirTemp("", "fleet"); err != nil {
 				return err
 			}
 			defer func() { _ = os.RemoveAll(*dir) }()
 		}
-		engine, err := startEngine(engineOptions{Host: defaultEngineHost, Port: *port, Dir: *dir, Lazy: *lazy, Key: p.getenv(envStoreKey)})
+		engine, err := startEngine(engineOptions{Host: defaultEngineHost, Port: *port, Dir: *dir, Lazy: *lazy, Token: token, Key: p.getenv(envStoreKey)})
 		if err != nil {
 			return err
 		}
@@ -67,8 +72,11 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 		}()
 		engineURL = engine.ClientURL()
 		_, _ = fmt.Fprintf(p.stdout, "NATS      %s, embedded, stored in %s\n", engineURL, *dir)
+		if token != "" {
+			engineURL = withToken(engineURL, token)
+		}
 	}
-	if err := prepare(ctx, engineURL, l, p.log); err != nil {
+	if err := prepare(ctx, engineURL, l, io.Discard, p.log); err != nil {
 		return err
 	}
 
@@ -98,36 +106,18 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	return nil
 }
 
-// flags lets the user choose.
-func (l *layout) flags(flags *flag.FlagSet) {
-	flags.IntVar(&l.Partitions, "partitions", l.Partitions, "`number` of partitions of profile ids")
-	flags.IntVar(&l.Replicas, "replicas", l.Replicas, "`number` of servers of a cluster that keep each message")
-	flags.DurationVar(&l.AckWait, "ack-wait", l.AckWait, "`time` after which the message of a silent worker goes to another")
-}
-
-// setup makes the streams of a fleet whose engine and workers run elsewhere.
-func setup(ctx context.Context, p *program, args []string) error {
-	l := defaultLayout()
-	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
-	l.flags(flags)
-	if err := p.parse(flags, args); err != nil {
-		return err
-	}
-	return prepare(ctx, p.engineURL(), l, p.log)
-}
-
 // prepare makes the streams.
-func prepare(ctx context.Context, engineURL string, l layout, log *slog.Logger) error {
+func prepare(ctx context.Context, engineURL string, l layout, w io.Writer, log *slog.Logger) error {
 	conn, err := connect(engineURL, "fleet-up", log)
 	if err != nil {
-		return fmt.Errorf("connect to the engine: %w", err)
+		return err
 	}
 	defer conn.Close()
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return err
 	}
-	return l.prepare(ctx, js)
+	return l.prepare(ctx, js, w)
 }
 
 // supervisor starts processes of this program and spreads webhooks over the
@@ -160,7 +150,7 @@ func newSupervisor(p *program, addr string, env []string) (*supervisor, error) {
 		return nil, err
 	}
 	s.srv = &http.Server{
-		Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, IdleTimeout: 2 * time.Minute,
 	}
 	s.running.Go(func() { _ = s.srv.Serve(s.listener) })
 	return s, nil
@@ -346,12 +336,13 @@ func (f *front) handler() http.Handler {
 // runWorker is one worker, until ctx ends. It prints its address first.
 func runWorker(ctx context.Context, p *program, args []string) error {
 	cfg := workerConfig{
-		EngineURL: p.engineURL(), APIKey: p.env(envKey, simulatorKey), Secret: p.getenv(envSecret), Log: p.log,
+		EngineURL: p.engineURL(), APIKey: p.env(envKey, simulatorKey), Secret: p.getenv(envSecret), OldSecret: p.getenv(envOldSecret), Log: p.log,
 		BaseURL: p.baseURL(),
 	}
 	flags := flag.NewFlagSet("worker", flag.ContinueOnError)
 	flags.StringVar(&cfg.Name, "name", "worker", "`name` that no other worker has")
 	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:0", "`address` for webhooks; put TLS in front of it")
+	flags.StringVar(&cfg.Ops, "ops", "", "`address` of /healthz, /readyz and /metrics; empty: none")
 	flags.IntVar(&cfg.Items, "items", 4, "`number` of profiles of bulk jobs to work on at once")
 	flags.IntVar(&cfg.Reserve, "reserve", 500, "`requests` of the hourly quota that bulk jobs leave to others")
 	isChild := flags.Bool("child", false, "stop when standard input ends")

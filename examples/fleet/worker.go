@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -30,6 +29,8 @@ type workerConfig struct {
 	BaseURL   string
 	APIKey    string
 	Secret    string // of the webhooks
+	OldSecret string // valid as well, while the secret changes; may be empty
+	Ops       string // address of health and metrics; empty: none
 	Items     int    // profiles of bulk jobs at once
 	Reserve   int    // of the hourly quota, left to others
 	Log       *slog.Logger
@@ -49,6 +50,7 @@ type worker struct {
 
 	partitions int
 	listener   net.Listener
+	ops        net.Listener // nil: none
 	waits      waits
 }
 
@@ -64,7 +66,7 @@ func newWorker(ctx context.Context, cfg workerConfig) (*worker, error) {
 		return nil, err
 	}
 	if w.conn, err = connect(cfg.EngineURL, cfg.Name, cfg.Log); err != nil {
-		return nil, fmt.Errorf("connect to the engine: %w", err)
+		return nil, err
 	}
 	if err := w.join(ctx); err != nil {
 		w.conn.Close()
@@ -105,10 +107,18 @@ func (w *worker) join(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	w.receiver = &receiver{js: w.js, conn: w.conn, effects: table, large: aside, name: w.cfg.Name, partitions: w.partitions}
+	w.receiver = &receiver{js: w.js, conn: w.conn, effects: table, large: aside, name: w.cfg.Name}
+	w.receiver.partitions.Store(int64(w.partitions))
 	w.handler = &handler{js: w.js, effects: table, large: aside, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
 	w.bulk = &bulk{js: w.js, effects: table, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log}
-	w.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Listen)
+	if w.cfg.Ops != "" {
+		if w.ops, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Ops); err != nil {
+			return err
+		}
+	}
+	if w.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Listen); err != nil && w.ops != nil {
+		_ = w.ops.Close()
+	}
 	return err
 }
 
@@ -119,13 +129,49 @@ func (w *worker) Addr() string { return w.listener.Addr().String() }
 // what it has in hand.
 const stopTimeout = 10 * time.Second
 
+// readTimeout is how long a delivery may take to arrive: a sender that dribbles
+// does not hold a connection for longer.
+const readTimeout = 20 * time.Second
+
+func (w *worker) secrets() []string {
+	if w.cfg.OldSecret == "" {
+		return []string{w.cfg.Secret}
+	}
+	return []string{w.cfg.Secret, w.cfg.OldSecret}
+}
+
+// runPartitions handles messages until ctx ends. When the number of partitions
+// changes it goes on with the new ones.
+func (w *worker) runPartitions(ctx context.Context) {
+	for of := w.partitions; ctx.Err() == nil; {
+		w.receiver.partitions.Store(int64(of))
+		era, cancel := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		for p := range of {
+			running.Go(func() { w.handler.run(era, p, of) })
+		}
+		now := of
+		for now == of && ctx.Err() == nil {
+			if n, err := partitionsOf(ctx, w.js); err == nil {
+				now = n
+			}
+			if now == of {
+				pause(ctx, time.Second)
+			}
+		}
+		cancel()
+		running.Wait()
+		of = now
+	}
+}
+
 // Run works until ctx ends: then it refuses webhooks, finishes the messages in
 // hand and gives the rest back.
 func (w *worker) Run(ctx context.Context) error {
 	defer w.conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	endpoint, err := w.receiver.handler(w.cfg.Secret, w.cfg.Log)
+	endpoint, err := w.receiver.handler(w.cfg.Log, w.secrets()...)
 	if err != nil {
 		return err
 	}
@@ -135,15 +181,19 @@ func (w *worker) Run(ctx context.Context) error {
 	}
 	defer func() { _ = hints.Unsubscribe() }()
 	var running sync.WaitGroup
-	checks, err := w.conn.QueueSubscribe(checkSubject, "workers", func(msg *nats.Msg) {
-		running.Go(func() { w.answerCheck(ctx, msg) })
-	})
-	if err != nil {
-		return err
+	if w.cfg.APIKey == simulatorKey { // anybody who can publish may ask, and a check costs money
+		checks, err := w.conn.QueueSubscribe(checkSubject, "workers", func(msg *nats.Msg) {
+			running.Go(func() { w.answerCheck(ctx, msg) })
+		})
+		if err != nil {
+			return err
+		}
+		defer context.AfterFunc(ctx, func() { _ = checks.Unsubscribe() })()
 	}
-	for p := range w.partitions {
-		running.Go(func() { w.handler.run(ctx, p) })
+	if w.ops != nil {
+		running.Go(func() { w.serveOps(ctx) })
 	}
+	running.Go(func() { w.runPartitions(ctx) })
 	running.Go(func() { w.bulk.runPages(ctx) })
 	for range w.cfg.Items {
 		running.Go(func() { w.bulk.runItems(ctx) })
@@ -153,12 +203,11 @@ func (w *worker) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks", endpoint)
 	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, IdleTimeout: 2 * time.Minute,
 	}
 	stopped := make(chan error, 1)
 	running.Go(func() {
 		<-ctx.Done()
-		_ = checks.Unsubscribe()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		stopped <- errors.Join(endpoint.Shutdown(limit), srv.Shutdown(limit))
