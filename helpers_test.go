@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,16 @@ func onHTTP1(t testing.TB) {
 	t.Helper()
 	if overHTTP2() {
 		t.Skip("of HTTP/1 only")
+	}
+}
+
+// measuresMemory skips a test of memory where that is not what a program has: under
+// the race detector, and where the server of the test speaks HTTP/2.
+func measuresMemory(t testing.TB) {
+	t.Helper()
+	onHTTP1(t)
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector takes memory of its own")
 	}
 }
 

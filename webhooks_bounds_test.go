@@ -94,7 +94,7 @@ func peakHeap(fn func()) int64 {
 		close(done)
 	}()
 	var peak uint64
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		runtime.ReadMemStats(&now)
@@ -110,6 +110,7 @@ func peakHeap(fn func()) int64 {
 // What a stranger sends, of any shape and size, makes the process hold at most 8
 // MiB, and is refused.
 func TestStrangersHoldLittle(t *testing.T) {
+	measuresMemory(t)
 	for name, body := range strangers() {
 		t.Run(name, func(t *testing.T) {
 			h := newHandler(t)
@@ -131,6 +132,7 @@ func TestStrangersHoldLittle(t *testing.T) {
 // A hundred of them at once hold at most 64 MiB, and a delivery with the header is
 // served beside them.
 func TestManyStrangers(t *testing.T) {
+	measuresMemory(t)
 	h := newHandler(t)
 	var handled log
 	h.HandleAll(handled.handle)
@@ -274,6 +276,7 @@ func TestObserversThatPanic(t *testing.T) {
 
 // An inbox holds no more than its part of what a delivery names.
 func TestInboxIsBoundedByBytes(t *testing.T) {
+	measuresMemory(t)
 	inbox := passfort.NewCheckInbox()
 	long := strings.Repeat("x", 1<<20)
 	peak := peakHeap(func() {
