@@ -61,6 +61,15 @@ func h2faults() []h2fault {
 		{"INTERNAL_ERROR, not carried out", once(func(st *h2stream) verdict { st.reset(http2.ErrCodeInternal); return drop }), false},
 		{"CANCEL, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeCancel) })), false},
 		{"ENHANCE_YOUR_CALM, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeEnhanceYourCalm) })), false},
+		{"GOAWAY with an error that excludes the stream", once(func(st *h2stream) verdict {
+			st.goAwayWith(0, http2.ErrCodeEnhanceYourCalm)
+			_ = st.conn.Close()
+			return drop
+		}), true},
+		{"GOAWAY with an error that includes the stream, carried out", once(afterwards(func(st *h2stream) {
+			st.goAwayWith(st.id, http2.ErrCodeInternal)
+			_ = st.conn.Close()
+		})), false},
 		{"closed, carried out", once(afterwards(func(st *h2stream) { _ = st.conn.Close() })), false},
 		{"closed, not carried out", once(func(st *h2stream) verdict { _ = st.conn.Close(); return drop }), false},
 		{"silent, carried out", once(afterwards(func(st *h2stream) { st.conn.silent.Store(true) })), false},

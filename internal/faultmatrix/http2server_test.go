@@ -273,6 +273,8 @@ func (st *h2stream) reset(code http2.ErrCode) {
 }
 
 // goAway says which stream was the last one that is handled.
-func (st *h2stream) goAway(last uint32) {
-	st.conn.write(func() error { return st.conn.framer.WriteGoAway(last, http2.ErrCodeNo, nil) })
+func (st *h2stream) goAway(last uint32) { st.goAwayWith(last, http2.ErrCodeNo) }
+
+func (st *h2stream) goAwayWith(last uint32, code http2.ErrCode) {
+	st.conn.write(func() error { return st.conn.framer.WriteGoAway(last, code, nil) })
 }

@@ -240,6 +240,7 @@ func notProcessed(err error) bool {
 		text, _, _ = strings.Cut(inner, "]")
 	}
 	return text == "http2: Transport received Server's graceful shutdown GOAWAY" || text == "http2: client conn not usable" ||
+		strings.HasPrefix(text, "http2: Transport received GOAWAY from server ErrCode:") || // with an error, excludes stream 1
 		strings.HasPrefix(text, "stream error: stream ID ") && strings.Contains(text, "; REFUSED_STREAM")
 }
 
