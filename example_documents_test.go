@@ -199,7 +199,7 @@ func ExampleRedactRequest() {
 			fmt.Println(clean.Method, clean.RequestURI)
 		})
 	}
-	site := logged(passfort.StaticLoader(passfort.LoaderOptions{}))
+	site := logged(passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: passfort.CollectionOriginEU}))
 	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/onboarding?request_id=1&apikey=secret", nil))
 	// Output: GET /onboarding?redacted
 }

@@ -12,9 +12,14 @@ import (
 	"strings"
 )
 
-// DefaultCollectionOrigin is where Passfort serves the hosted forms and the
-// script that embeds them (sheet 1.1).
-const DefaultCollectionOrigin = "https://collection.passfort.com"
+// The origins where Passfort serves the hosted forms and the script that embeds
+// them. Both are in the EU. The newer is known since 2025; that it has the script
+// too is a guess, so the older is the default. Those of other regions are not known
+// (docs/api/basics.md#hosts-and-regions).
+const (
+	DefaultCollectionOrigin = "https://collection.passfort.com"
+	CollectionOriginEU      = "https://collection.eu.maxsight.com"
+)
 
 // StaticLoader returns the page behind the link in the e-mail that Passfort
 // sends for a customer request (guide: customer requests, sheet 5.6). The link
@@ -67,7 +72,7 @@ var ErrNotSignedIn = errors.New("passfort: not signed in")
 type LoaderOptions struct {
 	// CollectionOrigin is the only origin, besides the page's own, that the page
 	// may run scripts of, frame and talk to. It is https, or http on this machine
-	// for tests. Default: DefaultCollectionOrigin.
+	// for tests, such as CollectionOriginEU. Default: DefaultCollectionOrigin.
 	CollectionOrigin string
 	// Title of the document. Default "Customer".
 	Title string

@@ -65,6 +65,7 @@ func TestLoaderHeaders(t *testing.T) {
 		{"dynamic HEAD", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "HEAD", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
 		{"dynamic DELETE", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "DELETE", 405, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Allow": "GET, HEAD"}},
 		{"another origin", passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: "http://127.0.0.1:4011/"}), "GET", 200, fmt.Sprintf(policy, "http://127.0.0.1:4011", nonced, "'none'"), nil},
+		{"the newer host", passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: passfort.CollectionOriginEU}), "GET", 200, fmt.Sprintf(policy, "https://collection.eu.maxsight.com", nonced, "'none'"), nil},
 		{"framed", passfort.StaticLoader(passfort.LoaderOptions{Framed: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'self'"), map[string]string{"X-Frame-Options": "SAMEORIGIN"}},
 		{"inline styles", passfort.StaticLoader(passfort.LoaderOptions{InlineStyles: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, inline, "'none'"), nil},
 		{"callback fails", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
