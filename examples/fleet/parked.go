@@ -116,8 +116,8 @@ func readParked(body []byte) (m stored, err error) {
 
 // dropParts removes the parts of a large message.
 func dropParts(ctx context.Context, js jetstream.JetStream, body []byte) error {
-	m, err := readParked(body)
-	if err != nil || m.Parts == nil { // what cannot be read has no parts
+	m, _ := readParked(body) // what cannot be read has no parts
+	if m.Parts == nil {
 		return nil
 	}
 	stream, err := js.Stream(ctx, largeStream)
