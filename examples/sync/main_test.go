@@ -27,7 +27,7 @@ func TestConfigure(t *testing.T) {
 		problem string
 	}{
 		{"the demo", nil, nil, ""},
-		{"the real thing", nil, map[string]string{"PASSFORT_API_KEY": "k", "WEBHOOK_SECRET": "s", "WEBHOOK_SECRET_PREVIOUS": "r"}, ""},
+		{"the real thing", nil, map[string]string{"PASSFORT_API_KEY": "k", "WEBHOOK_SECRET": "s0", "WEBHOOK_SECRET_PREVIOUS": "r0"}, ""},
 		{"no secret", nil, map[string]string{"PASSFORT_API_KEY": "k"}, "WEBHOOK_SECRET is missing"},
 		{"arguments", []string{"now"}, nil, "unexpected arguments"},
 		{"no pace", []string{"-poll", "0"}, nil, "-poll must be positive"},

@@ -66,7 +66,7 @@ func newPair(t *testing.T) *pair {
 	}))
 	t.Cleanup(endpoint.Close)
 	p.sim.EnableWebhooks("COLLECTED_DATA_UPDATED")
-	p.sim.SetWebhook(endpoint.URL, "s", false)
+	p.sim.SetWebhook(endpoint.URL, "s0", false)
 	return p
 }
 
