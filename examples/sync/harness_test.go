@@ -382,7 +382,7 @@ func (w *world) check() {
 	delivered := map[string]bool{}
 	for _, m := range w.sim.DeliveredWebhooks() {
 		if m.Event == string(passfort.EventCollectedDataUpdated) {
-			delivered[m.ID] = true
+			delivered[m.ProfileID+"/"+m.ID] = true
 		}
 	}
 	applied := 0

@@ -170,12 +170,14 @@ func TestSilentConnectionIsLeft(t *testing.T) {
 		"a plain one":   func(tr *http.Transport) http.RoundTripper { return tr },
 		"a wrapped one": func(tr *http.Transport) http.RoundTripper { return wrapped{tr} },
 		"one that x/net configured": func(tr *http.Transport) http.RoundTripper {
+			//nolint:staticcheck // Deprecated, and still what many users' transports were made with.
 			if _, err := http2.ConfigureTransports(tr); err != nil {
 				panic(err)
 			}
 			return tr
 		},
 		"one of x/net": func(tr *http.Transport) http.RoundTripper {
+			//nolint:staticcheck // Deprecated, and still what many users' transports were made with.
 			return &http2.Transport{TLSClientConfig: tr.TLSClientConfig}
 		},
 	} {
