@@ -25,50 +25,30 @@ func (s *AuditService) Items(ctx context.Context, profileID string, opts ...Call
 // PDFReport streams the audit report of a profile into w. The API allows 0.75
 // of these a second. Only the route is documented, so the media type is
 // whatever the server says; what is no PDF is an error, as is a refusal with status
-// 200, and neither is written. A report may have up to 500 MB. Once something was written to w the call is not repeated: after an
-// error discard what w holds.
+// 200, and neither is written. A report may have up to 500 MB. Once something was
+// written to w the call is not repeated: after an error discard what w holds.
 func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Writer, opts ...CallOption) (*AuditReport, error) {
 	var out AuditReport
-	problem := ""
-	if w == nil {
-		problem = "the writer is nil"
-	}
-	consume := func(_ int, h http.Header, r io.Reader) ([]byte, error) {
-		start, err := io.ReadAll(io.LimitReader(r, maxRefusal))
-		if err != nil {
-			return nil, err
-		}
-		if json.Valid(start) && len(errorsRefuse.refusals(bytes.TrimSpace(start))) > 0 {
-			return start, nil
-		}
+	content := rawContent{w: w, check: func(start []byte, h http.Header) error {
 		if len(start) == 0 {
-			return nil, io.ErrUnexpectedEOF
+			return io.ErrUnexpectedEOF
 		}
-		if !isPDF(start, h.Get("Content-Type")) {
-			return nil, transport.Final(fmt.Errorf("%w: no PDF", wire.ErrShape))
+		out.ContentType = h.Get("Content-Type")
+		if !isPDF(start, out.ContentType) {
+			return transport.Final(fmt.Errorf("%w: no PDF", wire.ErrShape))
 		}
-		whole := io.MultiReader(bytes.NewReader(start), r)
-		n, err := io.Copy(w, io.LimitReader(whole, maxReport))
-		if err == nil && n == maxReport {
-			if more, _ := io.ReadFull(whole, make([]byte, 1)); more > 0 {
-				err = transport.ErrBodyTooLarge
-			}
-		}
-		out = AuditReport{ContentType: h.Get("Content-Type"), Size: n}
-		if err != nil && n > 0 {
-			return nil, transport.Final(err)
-		}
-		return nil, err
+		return nil
+	}}
+	c := call{
+		args: []string{profileID}, problem: content.problem(), header: http.Header{"Accept": {"application/pdf, */*"}},
+		consume: content.consume, opts: opts,
 	}
-	c := call{args: []string{profileID}, problem: problem, header: http.Header{"Accept": {"application/pdf, */*"}}, consume: consume, opts: opts}
 	if _, err := s.road.do(ctx, "Audit.PDFReport", c); err != nil {
 		return nil, err
 	}
+	out.Size = content.written
 	return &out, nil
 }
-
-// maxReport is how large a report may be.
-const maxReport = 500_000_000
 
 // isPDF reports whether an answer begins like a PDF and does not say that it is
 // something else. A PDF may have something before its header (ISO 32000).
@@ -79,9 +59,6 @@ func isPDF(start []byte, contentType string) bool {
 	}
 	return bytes.Contains(start[:min(len(start), 1024)], []byte("%PDF-"))
 }
-
-// maxRefusal is how long a refusal with status 200 may be.
-const maxRefusal = 64 << 10
 
 // AuditReport describes a report that PDFReport has written.
 type AuditReport struct {

@@ -28,11 +28,67 @@ type CollectedDataService struct {
 }
 
 // CollectedData is the collected data of a profile and the version that was
-// read. Its JSON is that of the EntityData alone.
+// read. Its JSON is that of the EntityData alone. Its other forms (text, binary,
+// BSON) hold the ETag too, so that a cache gives back what Replace takes.
 type CollectedData struct {
 	EntityData
 	// ETag is opaque and goes back as it came.
 	ETag string `json:"-"`
+}
+
+// Clone returns a copy that shares nothing with the value, with its ETag.
+func (v *CollectedData) Clone() *CollectedData { return wire.Clone(v) }
+
+// versioned is collected data and its ETag in one JSON object.
+type versioned struct {
+	Data *EntityData `json:"collected_data"`
+	ETag string      `json:"etag"`
+}
+
+func (v CollectedData) versioned() *versioned { return &versioned{Data: &v.EntityData, ETag: v.ETag} }
+
+// take reads what decode decodes: with an ETag or, as JSON is, without.
+func (v *CollectedData) take(decode func(any) error) error {
+	var whole versioned
+	if err := decode(&whole); err != nil {
+		return err
+	}
+	if whole.Data == nil {
+		v.ETag = ""
+		return decode(&v.EntityData)
+	}
+	v.EntityData, v.ETag = *whole.Data, whole.ETag
+	return nil
+}
+
+// MarshalText returns the collected data and its ETag as JSON, for encoders such as
+// YAML, TOML and XML.
+func (v CollectedData) MarshalText() ([]byte, error) { return wire.Marshal(v.versioned()) }
+
+// UnmarshalText decodes what MarshalText returned, or the JSON of an EntityData.
+func (v *CollectedData) UnmarshalText(text []byte) error {
+	return v.take(func(into any) error { return wire.UnmarshalJSON(text, into) })
+}
+
+// MarshalBinary returns what MarshalText does, for encoders such as gob,
+// MessagePack and CBOR.
+func (v CollectedData) MarshalBinary() ([]byte, error) { return v.MarshalText() }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CollectedData) UnmarshalBinary(data []byte) error { return v.UnmarshalText(data) }
+
+// MarshalBSON returns a BSON document with what MarshalText returns under the name
+// json.
+func (v CollectedData) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(v.versioned()) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CollectedData) UnmarshalBSON(doc []byte) error {
+	return v.take(func(into any) error { return wire.UnmarshalBSON(doc, into) })
+}
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CollectedData) UnmarshalYAML(unmarshal func(any) error) error {
+	return v.take(func(into any) error { return wire.UnmarshalYAML(unmarshal, into) })
 }
 
 // Get reads collected data. It is not audited, so it may be read often.

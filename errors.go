@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/passfort-go/passfort/internal/imagebody"
@@ -436,7 +435,6 @@ func (e inputError) Is(target error) bool { return target == ErrInvalidInput }
 func describe(err error) string {
 	var input inputError
 	var reason *transport.Reason
-	var errno syscall.Errno
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
@@ -472,8 +470,8 @@ func describe(err error) string {
 		return "the host name was not resolved"
 	case errors.As(err, &certificate), errors.As(err, &authority):
 		return "the server's certificate was not accepted"
-	case errors.As(err, &errno):
-		return errno.Error()
+	case transport.SystemText(err) != "":
+		return transport.SystemText(err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed"
 	case errors.As(err, &timeout) && timeout.Timeout():

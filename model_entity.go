@@ -16,8 +16,9 @@ type EntityData struct {
 	Documents []Document `json:"documents"`
 	// ExternalRefs are references of the customer at data providers.
 	ExternalRefs *ExternalRefs `json:"external_refs"`
-	// CustomFieldsData holds the account's own fields by name; values are numbers, strings or
-	// booleans. Newer than 2019.
+	// CustomFieldsData holds the account's own fields by name; values are numbers, strings,
+	// booleans or lists of them. A number is a float64, or a json.Number if a float64 would
+	// change it, so read fields with CustomField. Newer than 2019.
 	CustomFieldsData map[string]any `json:"custom_fields_data"`
 	// FraudDetection is the outcome of a search in a fraud database. Newer than 2019.
 	FraudDetection *FraudDetection `json:"fraud_detection"`

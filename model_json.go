@@ -10,11 +10,63 @@ func (v APIKeyRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *APIKeyRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v APIKeyRef) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *APIKeyRef) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v APIKeyRef) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *APIKeyRef) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v APIKeyRef) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *APIKeyRef) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *APIKeyRef) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *APIKeyRef) Clone() *APIKeyRef { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Address) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Address) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Address) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Address) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Address) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Address) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Address) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Address) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Address) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Address) Clone() *Address { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AddressCandidate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -22,11 +74,63 @@ func (v AddressCandidate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *AddressCandidate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v AddressCandidate) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *AddressCandidate) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v AddressCandidate) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *AddressCandidate) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v AddressCandidate) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *AddressCandidate) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *AddressCandidate) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *AddressCandidate) Clone() *AddressCandidate { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AddressSearchResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *AddressSearchResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v AddressSearchResult) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *AddressSearchResult) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v AddressSearchResult) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *AddressSearchResult) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v AddressSearchResult) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *AddressSearchResult) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *AddressSearchResult) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *AddressSearchResult) Clone() *AddressSearchResult { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Application) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -34,11 +138,65 @@ func (v Application) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Application) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Application) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Application) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Application) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Application) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Application) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Application) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Application) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Application) Clone() *Application { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationFlagChange) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ApplicationFlagChange) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ApplicationFlagChange) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ApplicationFlagChange) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ApplicationFlagChange) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ApplicationFlagChange) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ApplicationFlagChange) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ApplicationFlagChange) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ApplicationFlagChange) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ApplicationFlagChange) Clone() *ApplicationFlagChange { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -46,17 +204,95 @@ func (v ApplicationRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ApplicationRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ApplicationRequest) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ApplicationRequest) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ApplicationRequest) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ApplicationRequest) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ApplicationRequest) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ApplicationRequest) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ApplicationRequest) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ApplicationRequest) Clone() *ApplicationRequest { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ApplicationRisk) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ApplicationRisk) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ApplicationRisk) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ApplicationRisk) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ApplicationRisk) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ApplicationRisk) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ApplicationRisk) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ApplicationRisk) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ApplicationRisk) Clone() *ApplicationRisk { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationRiskScore) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ApplicationRiskScore) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ApplicationRiskScore) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ApplicationRiskScore) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ApplicationRiskScore) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ApplicationRiskScore) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ApplicationRiskScore) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ApplicationRiskScore) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ApplicationRiskScore) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ApplicationRiskScore) Clone() *ApplicationRiskScore { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApplicationStatusChange) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -66,11 +302,67 @@ func (v *ApplicationStatusChange) UnmarshalJSON(data []byte) error {
 	return wire.UnmarshalJSON(data, v)
 }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ApplicationStatusChange) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ApplicationStatusChange) UnmarshalText(text []byte) error {
+	return wire.UnmarshalJSON(text, v)
+}
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ApplicationStatusChange) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ApplicationStatusChange) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ApplicationStatusChange) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ApplicationStatusChange) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ApplicationStatusChange) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ApplicationStatusChange) Clone() *ApplicationStatusChange { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ApprovalBlocker) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ApprovalBlocker) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ApprovalBlocker) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ApprovalBlocker) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ApprovalBlocker) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ApprovalBlocker) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ApprovalBlocker) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ApprovalBlocker) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ApprovalBlocker) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ApprovalBlocker) Clone() *ApprovalBlocker { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AreaOfActivity) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -78,11 +370,65 @@ func (v AreaOfActivity) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *AreaOfActivity) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v AreaOfActivity) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *AreaOfActivity) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v AreaOfActivity) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *AreaOfActivity) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v AreaOfActivity) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *AreaOfActivity) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *AreaOfActivity) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *AreaOfActivity) Clone() *AreaOfActivity { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AssociateRelationship) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *AssociateRelationship) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v AssociateRelationship) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *AssociateRelationship) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v AssociateRelationship) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *AssociateRelationship) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v AssociateRelationship) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *AssociateRelationship) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *AssociateRelationship) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *AssociateRelationship) Clone() *AssociateRelationship { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AssociatedEntity) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -90,11 +436,63 @@ func (v AssociatedEntity) MarshalJSON() ([]byte, error) { return wire.Marshal(&v
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *AssociatedEntity) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v AssociatedEntity) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *AssociatedEntity) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v AssociatedEntity) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *AssociatedEntity) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v AssociatedEntity) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *AssociatedEntity) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *AssociatedEntity) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *AssociatedEntity) Clone() *AssociatedEntity { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v AuditItem) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *AuditItem) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v AuditItem) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *AuditItem) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v AuditItem) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *AuditItem) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v AuditItem) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *AuditItem) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *AuditItem) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *AuditItem) Clone() *AuditItem { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccount) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -102,17 +500,95 @@ func (v BankAccount) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *BankAccount) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v BankAccount) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *BankAccount) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v BankAccount) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *BankAccount) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v BankAccount) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *BankAccount) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *BankAccount) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *BankAccount) Clone() *BankAccount { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccountComment) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *BankAccountComment) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v BankAccountComment) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *BankAccountComment) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v BankAccountComment) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *BankAccountComment) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v BankAccountComment) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *BankAccountComment) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *BankAccountComment) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *BankAccountComment) Clone() *BankAccountComment { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccountOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *BankAccountOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v BankAccountOutput) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *BankAccountOutput) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v BankAccountOutput) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *BankAccountOutput) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v BankAccountOutput) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *BankAccountOutput) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *BankAccountOutput) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *BankAccountOutput) Clone() *BankAccountOutput { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankAccountVerification) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -122,11 +598,67 @@ func (v *BankAccountVerification) UnmarshalJSON(data []byte) error {
 	return wire.UnmarshalJSON(data, v)
 }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v BankAccountVerification) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *BankAccountVerification) UnmarshalText(text []byte) error {
+	return wire.UnmarshalJSON(text, v)
+}
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v BankAccountVerification) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *BankAccountVerification) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v BankAccountVerification) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *BankAccountVerification) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *BankAccountVerification) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *BankAccountVerification) Clone() *BankAccountVerification { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v BankingDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *BankingDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v BankingDetails) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *BankingDetails) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v BankingDetails) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *BankingDetails) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v BankingDetails) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *BankingDetails) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *BankingDetails) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *BankingDetails) Clone() *BankingDetails { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CategoryGroup) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -134,11 +666,63 @@ func (v CategoryGroup) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CategoryGroup) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CategoryGroup) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CategoryGroup) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CategoryGroup) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CategoryGroup) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CategoryGroup) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CategoryGroup) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CategoryGroup) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CategoryGroup) Clone() *CategoryGroup { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CategoryGroupOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CategoryGroupOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CategoryGroupOutput) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CategoryGroupOutput) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CategoryGroupOutput) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CategoryGroupOutput) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CategoryGroupOutput) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CategoryGroupOutput) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CategoryGroupOutput) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CategoryGroupOutput) Clone() *CategoryGroupOutput { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CharityData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -146,11 +730,63 @@ func (v CharityData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CharityData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CharityData) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CharityData) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CharityData) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CharityData) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CharityData) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CharityData) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CharityData) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CharityData) Clone() *CharityData { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Check) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Check) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Check) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Check) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Check) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Check) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Check) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Check) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Check) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Check) Clone() *Check { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CheckCompleted) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -158,11 +794,63 @@ func (v CheckCompleted) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CheckCompleted) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CheckCompleted) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CheckCompleted) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CheckCompleted) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CheckCompleted) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CheckCompleted) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CheckCompleted) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CheckCompleted) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CheckCompleted) Clone() *CheckCompleted { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CheckProvider) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CheckProvider) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CheckProvider) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CheckProvider) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CheckProvider) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CheckProvider) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CheckProvider) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CheckProvider) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CheckProvider) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CheckProvider) Clone() *CheckProvider { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CheckRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -170,11 +858,63 @@ func (v CheckRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CheckRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CheckRequest) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CheckRequest) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CheckRequest) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CheckRequest) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CheckRequest) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CheckRequest) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CheckRequest) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CheckRequest) Clone() *CheckRequest { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectKey) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CollectKey) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CollectKey) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CollectKey) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CollectKey) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CollectKey) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CollectKey) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CollectKey) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CollectKey) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CollectKey) Clone() *CollectKey { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectedDataChange) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -182,11 +922,63 @@ func (v CollectedDataChange) MarshalJSON() ([]byte, error) { return wire.Marshal
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CollectedDataChange) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CollectedDataChange) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CollectedDataChange) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CollectedDataChange) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CollectedDataChange) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CollectedDataChange) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CollectedDataChange) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CollectedDataChange) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CollectedDataChange) Clone() *CollectedDataChange { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CollectionStep) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CollectionStep) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CollectionStep) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CollectionStep) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CollectionStep) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CollectionStep) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CollectionStep) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CollectionStep) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CollectionStep) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CollectionStep) Clone() *CollectionStep { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyAddress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -194,11 +986,63 @@ func (v CompanyAddress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CompanyAddress) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CompanyAddress) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CompanyAddress) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CompanyAddress) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CompanyAddress) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CompanyAddress) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CompanyAddress) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CompanyAddress) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CompanyAddress) Clone() *CompanyAddress { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyCandidate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CompanyCandidate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CompanyCandidate) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CompanyCandidate) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CompanyCandidate) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CompanyCandidate) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CompanyCandidate) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CompanyCandidate) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CompanyCandidate) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CompanyCandidate) Clone() *CompanyCandidate { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyContactDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -206,11 +1050,65 @@ func (v CompanyContactDetails) MarshalJSON() ([]byte, error) { return wire.Marsh
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CompanyContactDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CompanyContactDetails) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CompanyContactDetails) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CompanyContactDetails) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CompanyContactDetails) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CompanyContactDetails) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CompanyContactDetails) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CompanyContactDetails) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CompanyContactDetails) Clone() *CompanyContactDetails { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyFieldCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CompanyFieldCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CompanyFieldCheck) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CompanyFieldCheck) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CompanyFieldCheck) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CompanyFieldCheck) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CompanyFieldCheck) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CompanyFieldCheck) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CompanyFieldCheck) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CompanyFieldCheck) Clone() *CompanyFieldCheck { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyFiling) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -218,11 +1116,63 @@ func (v CompanyFiling) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CompanyFiling) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CompanyFiling) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CompanyFiling) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CompanyFiling) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CompanyFiling) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CompanyFiling) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CompanyFiling) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CompanyFiling) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CompanyFiling) Clone() *CompanyFiling { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanyMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CompanyMetadata) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CompanyMetadata) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CompanyMetadata) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CompanyMetadata) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CompanyMetadata) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CompanyMetadata) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CompanyMetadata) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CompanyMetadata) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CompanyMetadata) Clone() *CompanyMetadata { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CompanySearchResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -230,11 +1180,63 @@ func (v CompanySearchResult) MarshalJSON() ([]byte, error) { return wire.Marshal
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CompanySearchResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CompanySearchResult) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CompanySearchResult) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CompanySearchResult) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CompanySearchResult) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CompanySearchResult) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CompanySearchResult) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CompanySearchResult) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CompanySearchResult) Clone() *CompanySearchResult { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ComponentRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ComponentRisk) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ComponentRisk) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ComponentRisk) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ComponentRisk) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ComponentRisk) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ComponentRisk) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ComponentRisk) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ComponentRisk) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ComponentRisk) Clone() *ComponentRisk { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ContactDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -242,11 +1244,63 @@ func (v ContactDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ContactDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ContactDetails) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ContactDetails) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ContactDetails) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ContactDetails) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ContactDetails) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ContactDetails) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ContactDetails) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ContactDetails) Clone() *ContactDetails { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Coordinates) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Coordinates) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Coordinates) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Coordinates) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Coordinates) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Coordinates) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Coordinates) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Coordinates) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Coordinates) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Coordinates) Clone() *Coordinates { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CreditFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -254,11 +1308,63 @@ func (v CreditFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CreditFile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CreditFile) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CreditFile) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CreditFile) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CreditFile) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CreditFile) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CreditFile) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CreditFile) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CreditFile) Clone() *CreditFile { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CustomerRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CustomerRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CustomerRequest) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CustomerRequest) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CustomerRequest) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CustomerRequest) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CustomerRequest) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CustomerRequest) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CustomerRequest) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CustomerRequest) Clone() *CustomerRequest { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v CustomerRequestChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -266,11 +1372,65 @@ func (v CustomerRequestChanged) MarshalJSON() ([]byte, error) { return wire.Mars
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *CustomerRequestChanged) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v CustomerRequestChanged) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *CustomerRequestChanged) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v CustomerRequestChanged) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *CustomerRequestChanged) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v CustomerRequestChanged) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *CustomerRequestChanged) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *CustomerRequestChanged) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *CustomerRequestChanged) Clone() *CustomerRequestChanged { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DatedAddress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DatedAddress) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DatedAddress) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DatedAddress) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DatedAddress) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DatedAddress) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DatedAddress) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DatedAddress) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DatedAddress) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DatedAddress) Clone() *DatedAddress { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceFraudDetection) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -278,11 +1438,63 @@ func (v DeviceFraudDetection) MarshalJSON() ([]byte, error) { return wire.Marsha
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DeviceFraudDetection) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DeviceFraudDetection) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DeviceFraudDetection) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DeviceFraudDetection) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DeviceFraudDetection) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DeviceFraudDetection) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DeviceFraudDetection) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DeviceFraudDetection) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DeviceFraudDetection) Clone() *DeviceFraudDetection { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceFraudOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DeviceFraudOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DeviceFraudOutput) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DeviceFraudOutput) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DeviceFraudOutput) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DeviceFraudOutput) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DeviceFraudOutput) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DeviceFraudOutput) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DeviceFraudOutput) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DeviceFraudOutput) Clone() *DeviceFraudOutput { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceFraudRule) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -290,11 +1502,63 @@ func (v DeviceFraudRule) MarshalJSON() ([]byte, error) { return wire.Marshal(&v)
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DeviceFraudRule) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DeviceFraudRule) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DeviceFraudRule) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DeviceFraudRule) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DeviceFraudRule) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DeviceFraudRule) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DeviceFraudRule) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DeviceFraudRule) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DeviceFraudRule) Clone() *DeviceFraudRule { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DeviceMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DeviceMetadata) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DeviceMetadata) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DeviceMetadata) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DeviceMetadata) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DeviceMetadata) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DeviceMetadata) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DeviceMetadata) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DeviceMetadata) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DeviceMetadata) Clone() *DeviceMetadata { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Document) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -302,11 +1566,63 @@ func (v Document) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Document) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Document) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Document) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Document) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Document) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Document) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Document) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Document) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Document) Clone() *Document { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentCheck) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentCheck) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentCheck) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentCheck) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentCheck) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentCheck) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentCheck) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentCheck) Clone() *DocumentCheck { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -314,11 +1630,63 @@ func (v DocumentData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentData) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentData) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentData) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentData) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentData) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentData) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentData) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentData) Clone() *DocumentData { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentFieldCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentFieldCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentFieldCheck) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentFieldCheck) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentFieldCheck) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentFieldCheck) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentFieldCheck) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentFieldCheck) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentFieldCheck) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentFieldCheck) Clone() *DocumentFieldCheck { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -326,11 +1694,63 @@ func (v DocumentFile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentFile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentFile) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentFile) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentFile) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentFile) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentFile) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentFile) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentFile) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentFile) Clone() *DocumentFile { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentImage) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentImage) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentImage) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentImage) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentImage) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentImage) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentImage) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentImage) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentImage) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentImage) Clone() *DocumentImage { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -338,11 +1758,63 @@ func (v DocumentMetadata) MarshalJSON() ([]byte, error) { return wire.Marshal(&v
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentMetadata) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentMetadata) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentMetadata) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentMetadata) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentMetadata) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentMetadata) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentMetadata) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentMetadata) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentMetadata) Clone() *DocumentMetadata { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentOutput) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentOutput) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentOutput) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentOutput) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentOutput) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentOutput) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentOutput) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentOutput) Clone() *DocumentOutput { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v DocumentResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -350,17 +1822,95 @@ func (v DocumentResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *DocumentResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v DocumentResult) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *DocumentResult) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v DocumentResult) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *DocumentResult) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v DocumentResult) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *DocumentResult) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *DocumentResult) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *DocumentResult) Clone() *DocumentResult { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ElectronicIDCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ElectronicIDCheck) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ElectronicIDCheck) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ElectronicIDCheck) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ElectronicIDCheck) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ElectronicIDCheck) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ElectronicIDCheck) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ElectronicIDCheck) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ElectronicIDCheck) Clone() *ElectronicIDCheck { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDMatch) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ElectronicIDMatch) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ElectronicIDMatch) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ElectronicIDMatch) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ElectronicIDMatch) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ElectronicIDMatch) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ElectronicIDMatch) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ElectronicIDMatch) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ElectronicIDMatch) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ElectronicIDMatch) Clone() *ElectronicIDMatch { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDRequirement) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -370,11 +1920,67 @@ func (v *ElectronicIDRequirement) UnmarshalJSON(data []byte) error {
 	return wire.UnmarshalJSON(data, v)
 }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ElectronicIDRequirement) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ElectronicIDRequirement) UnmarshalText(text []byte) error {
+	return wire.UnmarshalJSON(text, v)
+}
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ElectronicIDRequirement) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ElectronicIDRequirement) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ElectronicIDRequirement) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ElectronicIDRequirement) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ElectronicIDRequirement) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ElectronicIDRequirement) Clone() *ElectronicIDRequirement { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDRule) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ElectronicIDRule) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ElectronicIDRule) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ElectronicIDRule) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ElectronicIDRule) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ElectronicIDRule) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ElectronicIDRule) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ElectronicIDRule) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ElectronicIDRule) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ElectronicIDRule) Clone() *ElectronicIDRule { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ElectronicIDSatisfaction) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -384,11 +1990,67 @@ func (v *ElectronicIDSatisfaction) UnmarshalJSON(data []byte) error {
 	return wire.UnmarshalJSON(data, v)
 }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ElectronicIDSatisfaction) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ElectronicIDSatisfaction) UnmarshalText(text []byte) error {
+	return wire.UnmarshalJSON(text, v)
+}
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ElectronicIDSatisfaction) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ElectronicIDSatisfaction) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ElectronicIDSatisfaction) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ElectronicIDSatisfaction) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ElectronicIDSatisfaction) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ElectronicIDSatisfaction) Clone() *ElectronicIDSatisfaction { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v EntityData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *EntityData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v EntityData) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *EntityData) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v EntityData) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *EntityData) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v EntityData) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *EntityData) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *EntityData) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *EntityData) Clone() *EntityData { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ErrorDetail) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -396,11 +2058,63 @@ func (v ErrorDetail) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ErrorDetail) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ErrorDetail) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ErrorDetail) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ErrorDetail) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ErrorDetail) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ErrorDetail) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ErrorDetail) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ErrorDetail) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ErrorDetail) Clone() *ErrorDetail { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Event) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Event) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Event) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Event) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Event) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Event) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Event) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Event) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Event) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Event) Clone() *Event { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v EventData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -408,11 +2122,63 @@ func (v EventData) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *EventData) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v EventData) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *EventData) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v EventData) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *EventData) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v EventData) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *EventData) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *EventData) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *EventData) Clone() *EventData { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v EventsChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *EventsChanged) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v EventsChanged) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *EventsChanged) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v EventsChanged) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *EventsChanged) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v EventsChanged) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *EventsChanged) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *EventsChanged) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *EventsChanged) Clone() *EventsChanged { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ExternalRefs) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -420,11 +2186,63 @@ func (v ExternalRefs) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ExternalRefs) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ExternalRefs) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ExternalRefs) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ExternalRefs) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ExternalRefs) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ExternalRefs) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ExternalRefs) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ExternalRefs) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ExternalRefs) Clone() *ExternalRefs { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FalsePositive) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *FalsePositive) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v FalsePositive) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *FalsePositive) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v FalsePositive) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *FalsePositive) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v FalsePositive) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *FalsePositive) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *FalsePositive) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *FalsePositive) Clone() *FalsePositive { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v File) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -432,11 +2250,63 @@ func (v File) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *File) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v File) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *File) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v File) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *File) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v File) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *File) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *File) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *File) Clone() *File { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FraudDetection) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *FraudDetection) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v FraudDetection) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *FraudDetection) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v FraudDetection) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *FraudDetection) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v FraudDetection) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *FraudDetection) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *FraudDetection) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *FraudDetection) Clone() *FraudDetection { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FraudMatch) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -444,11 +2314,63 @@ func (v FraudMatch) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *FraudMatch) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v FraudMatch) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *FraudMatch) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v FraudMatch) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *FraudMatch) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v FraudMatch) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *FraudMatch) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *FraudMatch) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *FraudMatch) Clone() *FraudMatch { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v FullName) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *FullName) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v FullName) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *FullName) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v FullName) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *FullName) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v FullName) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *FullName) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *FullName) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *FullName) Clone() *FullName { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IPLocation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -456,11 +2378,63 @@ func (v IPLocation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *IPLocation) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v IPLocation) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *IPLocation) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v IPLocation) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *IPLocation) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v IPLocation) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *IPLocation) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *IPLocation) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *IPLocation) Clone() *IPLocation { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IdentificationValue) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *IdentificationValue) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v IdentificationValue) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *IdentificationValue) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v IdentificationValue) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *IdentificationValue) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v IdentificationValue) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *IdentificationValue) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *IdentificationValue) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *IdentificationValue) Clone() *IdentificationValue { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IdentityOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -468,11 +2442,65 @@ func (v IdentityOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *IdentityOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v IdentityOutput) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *IdentityOutput) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v IdentityOutput) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *IdentityOutput) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v IdentityOutput) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *IdentityOutput) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *IdentityOutput) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *IdentityOutput) Clone() *IdentityOutput { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v IndustryClassification) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *IndustryClassification) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v IndustryClassification) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *IndustryClassification) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v IndustryClassification) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *IndustryClassification) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v IndustryClassification) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *IndustryClassification) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *IndustryClassification) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *IndustryClassification) Clone() *IndustryClassification { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v InheritedRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -480,11 +2508,63 @@ func (v InheritedRisk) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *InheritedRisk) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v InheritedRisk) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *InheritedRisk) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v InheritedRisk) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *InheritedRisk) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v InheritedRisk) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *InheritedRisk) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *InheritedRisk) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *InheritedRisk) Clone() *InheritedRisk { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Institution) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Institution) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Institution) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Institution) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Institution) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Institution) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Institution) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Institution) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Institution) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Institution) Clone() *Institution { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v LinkedProfile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -492,11 +2572,63 @@ func (v LinkedProfile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *LinkedProfile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v LinkedProfile) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *LinkedProfile) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v LinkedProfile) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *LinkedProfile) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v LinkedProfile) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *LinkedProfile) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *LinkedProfile) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *LinkedProfile) Clone() *LinkedProfile { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ManualAction) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ManualAction) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ManualAction) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ManualAction) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ManualAction) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ManualAction) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ManualAction) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ManualAction) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ManualAction) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ManualAction) Clone() *ManualAction { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ManualActionRequired) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -504,11 +2636,63 @@ func (v ManualActionRequired) MarshalJSON() ([]byte, error) { return wire.Marsha
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ManualActionRequired) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ManualActionRequired) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ManualActionRequired) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ManualActionRequired) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ManualActionRequired) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ManualActionRequired) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ManualActionRequired) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ManualActionRequired) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ManualActionRequired) Clone() *ManualActionRequired { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MatchCountry) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *MatchCountry) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v MatchCountry) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *MatchCountry) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v MatchCountry) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *MatchCountry) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v MatchCountry) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *MatchCountry) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *MatchCountry) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *MatchCountry) Clone() *MatchCountry { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MatchDate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -516,11 +2700,63 @@ func (v MatchDate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *MatchDate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v MatchDate) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *MatchDate) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v MatchDate) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *MatchDate) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v MatchDate) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *MatchDate) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *MatchDate) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *MatchDate) Clone() *MatchDate { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MatchResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *MatchResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v MatchResult) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *MatchResult) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v MatchResult) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *MatchResult) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v MatchResult) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *MatchResult) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *MatchResult) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *MatchResult) Clone() *MatchResult { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MediaArticle) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -528,11 +2764,63 @@ func (v MediaArticle) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *MediaArticle) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v MediaArticle) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *MediaArticle) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v MediaArticle) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *MediaArticle) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v MediaArticle) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *MediaArticle) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *MediaArticle) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *MediaArticle) Clone() *MediaArticle { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v MonetaryValue) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *MonetaryValue) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v MonetaryValue) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *MonetaryValue) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v MonetaryValue) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *MonetaryValue) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v MonetaryValue) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *MonetaryValue) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *MonetaryValue) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *MonetaryValue) Clone() *MonetaryValue { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v NameValue) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -540,11 +2828,63 @@ func (v NameValue) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *NameValue) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v NameValue) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *NameValue) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v NameValue) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *NameValue) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v NameValue) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *NameValue) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *NameValue) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *NameValue) Clone() *NameValue { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Note) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Note) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Note) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Note) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Note) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Note) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Note) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Note) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Note) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Note) Clone() *Note { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v NoteAttachment) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -552,11 +2892,63 @@ func (v NoteAttachment) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *NoteAttachment) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v NoteAttachment) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *NoteAttachment) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v NoteAttachment) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *NoteAttachment) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v NoteAttachment) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *NoteAttachment) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *NoteAttachment) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *NoteAttachment) Clone() *NoteAttachment { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v NoteRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *NoteRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v NoteRequest) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *NoteRequest) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v NoteRequest) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *NoteRequest) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v NoteRequest) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *NoteRequest) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *NoteRequest) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *NoteRequest) Clone() *NoteRequest { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Officers) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -564,11 +2956,63 @@ func (v Officers) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Officers) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Officers) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Officers) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Officers) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Officers) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Officers) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Officers) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Officers) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Officers) Clone() *Officers { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v OwnershipStructure) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *OwnershipStructure) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v OwnershipStructure) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *OwnershipStructure) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v OwnershipStructure) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *OwnershipStructure) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v OwnershipStructure) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *OwnershipStructure) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *OwnershipStructure) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *OwnershipStructure) Clone() *OwnershipStructure { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PEP) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -576,11 +3020,61 @@ func (v PEP) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *PEP) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v PEP) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *PEP) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v PEP) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *PEP) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v PEP) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *PEP) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *PEP) UnmarshalYAML(unmarshal func(any) error) error { return wire.UnmarshalYAML(unmarshal, v) }
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *PEP) Clone() *PEP { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PEPRole) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *PEPRole) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v PEPRole) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *PEPRole) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v PEPRole) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *PEPRole) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v PEPRole) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *PEPRole) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *PEPRole) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *PEPRole) Clone() *PEPRole { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PersonalDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -588,11 +3082,63 @@ func (v PersonalDetails) MarshalJSON() ([]byte, error) { return wire.Marshal(&v)
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *PersonalDetails) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v PersonalDetails) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *PersonalDetails) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v PersonalDetails) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *PersonalDetails) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v PersonalDetails) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *PersonalDetails) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *PersonalDetails) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *PersonalDetails) Clone() *PersonalDetails { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v PreviousName) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *PreviousName) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v PreviousName) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *PreviousName) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v PreviousName) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *PreviousName) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v PreviousName) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *PreviousName) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *PreviousName) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *PreviousName) Clone() *PreviousName { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Product) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -600,11 +3146,63 @@ func (v Product) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Product) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Product) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Product) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Product) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Product) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Product) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Product) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Product) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Product) Clone() *Product { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProductRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProductRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ProductRef) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ProductRef) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ProductRef) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ProductRef) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ProductRef) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ProductRef) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ProductRef) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ProductRef) Clone() *ProductRef { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProductRiskModels) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -612,11 +3210,63 @@ func (v ProductRiskModels) MarshalJSON() ([]byte, error) { return wire.Marshal(&
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProductRiskModels) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ProductRiskModels) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ProductRiskModels) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ProductRiskModels) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ProductRiskModels) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ProductRiskModels) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ProductRiskModels) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ProductRiskModels) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ProductRiskModels) Clone() *ProductRiskModels { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProductStatusChanged) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProductStatusChanged) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ProductStatusChanged) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ProductStatusChanged) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ProductStatusChanged) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ProductStatusChanged) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ProductStatusChanged) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ProductStatusChanged) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ProductStatusChanged) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ProductStatusChanged) Clone() *ProductStatusChanged { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Profile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -624,11 +3274,63 @@ func (v Profile) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Profile) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Profile) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Profile) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Profile) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Profile) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Profile) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Profile) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Profile) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Profile) Clone() *Profile { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProfilePage) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProfilePage) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ProfilePage) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ProfilePage) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ProfilePage) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ProfilePage) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ProfilePage) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ProfilePage) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ProfilePage) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ProfilePage) Clone() *ProfilePage { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProfileRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -636,11 +3338,63 @@ func (v ProfileRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProfileRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ProfileRequest) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ProfileRequest) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ProfileRequest) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ProfileRequest) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ProfileRequest) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ProfileRequest) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ProfileRequest) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ProfileRequest) Clone() *ProfileRequest { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProviderInformation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProviderInformation) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ProviderInformation) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ProviderInformation) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ProviderInformation) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ProviderInformation) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ProviderInformation) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ProviderInformation) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ProviderInformation) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ProviderInformation) Clone() *ProviderInformation { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ProviderReference) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -648,11 +3402,63 @@ func (v ProviderReference) MarshalJSON() ([]byte, error) { return wire.Marshal(&
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ProviderReference) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ProviderReference) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ProviderReference) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ProviderReference) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ProviderReference) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ProviderReference) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ProviderReference) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ProviderReference) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ProviderReference) Clone() *ProviderReference { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RequiredTask) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *RequiredTask) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v RequiredTask) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *RequiredTask) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v RequiredTask) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *RequiredTask) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v RequiredTask) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *RequiredTask) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *RequiredTask) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *RequiredTask) Clone() *RequiredTask { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskComponent) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -660,11 +3466,65 @@ func (v RiskComponent) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *RiskComponent) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v RiskComponent) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *RiskComponent) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v RiskComponent) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *RiskComponent) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v RiskComponent) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *RiskComponent) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *RiskComponent) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *RiskComponent) Clone() *RiskComponent { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskComponentCategory) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *RiskComponentCategory) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v RiskComponentCategory) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *RiskComponentCategory) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v RiskComponentCategory) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *RiskComponentCategory) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v RiskComponentCategory) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *RiskComponentCategory) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *RiskComponentCategory) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *RiskComponentCategory) Clone() *RiskComponentCategory { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskLevel) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -672,11 +3532,63 @@ func (v RiskLevel) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *RiskLevel) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v RiskLevel) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *RiskLevel) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v RiskLevel) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *RiskLevel) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v RiskLevel) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *RiskLevel) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *RiskLevel) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *RiskLevel) Clone() *RiskLevel { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskModel) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *RiskModel) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v RiskModel) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *RiskModel) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v RiskModel) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *RiskModel) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v RiskModel) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *RiskModel) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *RiskModel) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *RiskModel) Clone() *RiskModel { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskOverview) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -684,11 +3596,63 @@ func (v RiskOverview) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *RiskOverview) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v RiskOverview) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *RiskOverview) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v RiskOverview) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *RiskOverview) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v RiskOverview) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *RiskOverview) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *RiskOverview) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *RiskOverview) Clone() *RiskOverview { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v RiskThresholds) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *RiskThresholds) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v RiskThresholds) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *RiskThresholds) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v RiskThresholds) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *RiskThresholds) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v RiskThresholds) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *RiskThresholds) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *RiskThresholds) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *RiskThresholds) Clone() *RiskThresholds { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v SICCode) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -696,11 +3660,63 @@ func (v SICCode) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *SICCode) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v SICCode) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *SICCode) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v SICCode) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *SICCode) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v SICCode) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *SICCode) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *SICCode) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *SICCode) Clone() *SICCode { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Sanction) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Sanction) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Sanction) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Sanction) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Sanction) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Sanction) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Sanction) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Sanction) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Sanction) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Sanction) Clone() *Sanction { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v SanctionsResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -708,11 +3724,63 @@ func (v SanctionsResult) MarshalJSON() ([]byte, error) { return wire.Marshal(&v)
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *SanctionsResult) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v SanctionsResult) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *SanctionsResult) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v SanctionsResult) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *SanctionsResult) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v SanctionsResult) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *SanctionsResult) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *SanctionsResult) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *SanctionsResult) Clone() *SanctionsResult { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningAssociate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningAssociate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningAssociate) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningAssociate) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningAssociate) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningAssociate) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningAssociate) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningAssociate) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningAssociate) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningAssociate) Clone() *ScreeningAssociate { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningDetail) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -720,17 +3788,95 @@ func (v ScreeningDetail) MarshalJSON() ([]byte, error) { return wire.Marshal(&v)
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningDetail) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningDetail) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningDetail) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningDetail) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningDetail) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningDetail) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningDetail) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningDetail) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningDetail) Clone() *ScreeningDetail { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningFlag) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningFlag) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningFlag) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningFlag) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningFlag) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningFlag) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningFlag) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningFlag) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningFlag) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningFlag) Clone() *ScreeningFlag { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningHit) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningHit) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningHit) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningHit) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningHit) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningHit) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningHit) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningHit) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningHit) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningHit) Clone() *ScreeningHit { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningIdentification) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -740,11 +3886,67 @@ func (v *ScreeningIdentification) UnmarshalJSON(data []byte) error {
 	return wire.UnmarshalJSON(data, v)
 }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningIdentification) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningIdentification) UnmarshalText(text []byte) error {
+	return wire.UnmarshalJSON(text, v)
+}
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningIdentification) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningIdentification) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningIdentification) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningIdentification) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningIdentification) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningIdentification) Clone() *ScreeningIdentification { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningLocation) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningLocation) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningLocation) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningLocation) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningLocation) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningLocation) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningLocation) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningLocation) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningLocation) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningLocation) Clone() *ScreeningLocation { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -752,11 +3954,63 @@ func (v ScreeningOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v)
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningOutput) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningOutput) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningOutput) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningOutput) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningOutput) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningOutput) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningOutput) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningOutput) Clone() *ScreeningOutput { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningProvider) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningProvider) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningProvider) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningProvider) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningProvider) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningProvider) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningProvider) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningProvider) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningProvider) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningProvider) Clone() *ScreeningProvider { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ScreeningSource) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -764,11 +4018,63 @@ func (v ScreeningSource) MarshalJSON() ([]byte, error) { return wire.Marshal(&v)
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ScreeningSource) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ScreeningSource) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ScreeningSource) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ScreeningSource) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ScreeningSource) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ScreeningSource) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ScreeningSource) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ScreeningSource) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ScreeningSource) Clone() *ScreeningSource { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v ShareClass) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *ShareClass) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v ShareClass) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *ShareClass) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v ShareClass) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *ShareClass) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v ShareClass) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *ShareClass) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *ShareClass) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *ShareClass) Clone() *ShareClass { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Shareholding) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -776,11 +4082,65 @@ func (v Shareholding) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Shareholding) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Shareholding) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Shareholding) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Shareholding) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Shareholding) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Shareholding) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Shareholding) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Shareholding) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Shareholding) Clone() *Shareholding { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v StructuredCompanyType) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *StructuredCompanyType) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v StructuredCompanyType) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *StructuredCompanyType) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v StructuredCompanyType) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *StructuredCompanyType) UnmarshalBinary(data []byte) error {
+	return wire.UnmarshalJSON(data, v)
+}
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v StructuredCompanyType) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *StructuredCompanyType) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *StructuredCompanyType) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *StructuredCompanyType) Clone() *StructuredCompanyType { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Tag) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -788,11 +4148,61 @@ func (v Tag) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Tag) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Tag) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Tag) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Tag) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Tag) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Tag) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Tag) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Tag) UnmarshalYAML(unmarshal func(any) error) error { return wire.UnmarshalYAML(unmarshal, v) }
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Tag) Clone() *Tag { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Task) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Task) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Task) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Task) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Task) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Task) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Task) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Task) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Task) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Task) Clone() *Task { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskProgress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -800,11 +4210,63 @@ func (v TaskProgress) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *TaskProgress) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v TaskProgress) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *TaskProgress) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v TaskProgress) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *TaskProgress) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v TaskProgress) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *TaskProgress) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *TaskProgress) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *TaskProgress) Clone() *TaskProgress { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskRequest) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *TaskRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v TaskRequest) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *TaskRequest) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v TaskRequest) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *TaskRequest) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v TaskRequest) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *TaskRequest) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *TaskRequest) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *TaskRequest) Clone() *TaskRequest { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskUpdate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -812,11 +4274,63 @@ func (v TaskUpdate) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *TaskUpdate) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v TaskUpdate) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *TaskUpdate) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v TaskUpdate) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *TaskUpdate) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v TaskUpdate) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *TaskUpdate) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *TaskUpdate) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *TaskUpdate) Clone() *TaskUpdate { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaskVariant) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *TaskVariant) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v TaskVariant) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *TaskVariant) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v TaskVariant) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *TaskVariant) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v TaskVariant) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *TaskVariant) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *TaskVariant) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *TaskVariant) Clone() *TaskVariant { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TaxID) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -824,11 +4338,63 @@ func (v TaxID) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *TaxID) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v TaxID) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *TaxID) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v TaxID) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *TaxID) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v TaxID) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *TaxID) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *TaxID) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *TaxID) Clone() *TaxID { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Tenure) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Tenure) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Tenure) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Tenure) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Tenure) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Tenure) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Tenure) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Tenure) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Tenure) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Tenure) Clone() *Tenure { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v TimePeriod) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -836,11 +4402,63 @@ func (v TimePeriod) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *TimePeriod) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v TimePeriod) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *TimePeriod) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v TimePeriod) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *TimePeriod) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v TimePeriod) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *TimePeriod) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *TimePeriod) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *TimePeriod) Clone() *TimePeriod { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v User) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *User) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v User) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *User) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v User) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *User) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v User) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *User) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *User) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *User) Clone() *User { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VariantRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -848,11 +4466,63 @@ func (v VariantRef) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *VariantRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v VariantRef) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *VariantRef) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v VariantRef) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *VariantRef) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v VariantRef) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *VariantRef) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *VariantRef) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *VariantRef) Clone() *VariantRef { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v Visa) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *Visa) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v Visa) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *Visa) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v Visa) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *Visa) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v Visa) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *Visa) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *Visa) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *Visa) Clone() *Visa { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VisaCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -860,11 +4530,63 @@ func (v VisaCheck) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *VisaCheck) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v VisaCheck) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *VisaCheck) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v VisaCheck) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *VisaCheck) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v VisaCheck) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *VisaCheck) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *VisaCheck) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *VisaCheck) Clone() *VisaCheck { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VisaHolder) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *VisaHolder) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v VisaHolder) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *VisaHolder) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v VisaHolder) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *VisaHolder) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v VisaHolder) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *VisaHolder) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *VisaHolder) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *VisaHolder) Clone() *VisaHolder { return wire.Clone(v) }
 
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v VisaOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
@@ -872,17 +4594,95 @@ func (v VisaOutput) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *VisaOutput) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v VisaOutput) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *VisaOutput) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v VisaOutput) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *VisaOutput) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v VisaOutput) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *VisaOutput) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *VisaOutput) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *VisaOutput) Clone() *VisaOutput { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v WebhookFinding) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *WebhookFinding) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
 
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v WebhookFinding) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *WebhookFinding) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v WebhookFinding) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *WebhookFinding) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v WebhookFinding) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *WebhookFinding) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *WebhookFinding) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *WebhookFinding) Clone() *WebhookFinding { return wire.Clone(v) }
+
 // MarshalJSON encodes the typed fields and everything the value was decoded with besides them.
 func (v WhoAmI) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *WhoAmI) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v WhoAmI) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *WhoAmI) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v WhoAmI) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *WhoAmI) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v WhoAmI) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *WhoAmI) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *WhoAmI) UnmarshalYAML(unmarshal func(any) error) error {
+	return wire.UnmarshalYAML(unmarshal, v)
+}
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *WhoAmI) Clone() *WhoAmI { return wire.Clone(v) }
 
 // Known reports whether this version of the package has a constant for the value.
 func (a AddressType) Known() bool {

@@ -1,11 +1,14 @@
 package passfort
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/passfort-go/passfort/internal/transport"
@@ -44,30 +47,22 @@ func Path(elements ...string) string {
 // Do sends a request that the SDK has no method for, over the same road: with
 // key, limits, retries by method, *Error, and errors in a 200 found. The
 // answer is decoded into a T by encoding/json; T may be json.RawMessage. An
-// empty answer gives a zero T.
+// empty answer gives a zero T. For an answer that is no JSON there is DoTo.
+//
+// The Body is encoded by encoding/json. What that would change is an
+// ErrInvalidInput: an io.Reader, a []byte (JSON text is a json.RawMessage) and
+// text that is not valid UTF-8.
 func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*T, error) {
-	op := operation{name: "Do", method: strings.ToUpper(r.Method), route: r.Route, class: transport.Once, bare: true}
-	if op.route == "" {
-		op.route = "(custom path)"
-	}
-	if op.method == http.MethodGet || op.method == http.MethodHead {
-		op.class = transport.Safe
-	}
-	cl := call{query: r.Query, header: r.Header, opts: opts}
-	if cl.problem = checkRequest(r); cl.problem == noMethod {
-		op.method = "?" // it would be printed
-	}
-	if r.Body != nil && cl.problem == "" {
-		body, err := json.Marshal(r.Body)
-		if err != nil {
-			cl.problem = "the body has no JSON form"
-		}
-		cl.body = json.RawMessage(body)
-	}
 	out := new(T)
+	cl := r.call(opts)
 	room := 2 * c.road.settings.maxAnswer
 	cl.accept = func(body []byte) error {
-		if json.Valid(body) && int64(len(body))+wire.Cost(body, reflect.TypeFor[T]()) > room {
+		valid := json.Valid(body)
+		if raw, ok := any(out).(*json.RawMessage); ok && valid {
+			*raw = body
+			return nil
+		}
+		if valid && int64(len(body))+wire.Cost(body, reflect.TypeFor[T]()) > room {
 			return wire.ErrSize
 		}
 		if json.Unmarshal(body, out) != nil {
@@ -75,10 +70,59 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 		}
 		return nil
 	}
-	if _, err := c.road.sendTo(ctx, op, "/"+strings.TrimPrefix(r.Path, "/"), cl); err != nil {
+	if _, err := c.road.sendTo(ctx, r.operation(), "/"+strings.TrimPrefix(r.Path, "/"), cl); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// DoTo is Do for an answer that is no JSON, such as a PDF: it streams the body of a
+// success into w, whatever it is, up to 500 MB. A refusal in JSON with status 200
+// is an *Error and not written. Once something was written to w the call is not
+// repeated: after an error discard what w holds. The Response has the status and
+// the headers, Content-Type among them.
+func DoTo(ctx context.Context, c *Client, r Request, w io.Writer, opts ...CallOption) (*Response, error) {
+	content := rawContent{w: w, check: func([]byte, http.Header) error { return nil }}
+	var got Response
+	settings := settingsOf(opts)
+	cl := r.call(append(slices.Clip(opts), CaptureResponse(&got)))
+	cl.problem = cmp.Or(cl.problem, content.problem())
+	cl.consume = content.consume
+	_, err := c.road.sendTo(ctx, r.operation(), "/"+strings.TrimPrefix(r.Path, "/"), cl)
+	if settings.capture != nil {
+		*settings.capture = got
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &got, nil
+}
+
+// operation describes the request as the operations of the SDK are described.
+func (r Request) operation() operation {
+	op := operation{name: "Do", method: strings.ToUpper(r.Method), route: r.Route, class: transport.Once, bare: true}
+	if op.route == "" {
+		op.route = "(custom path)"
+	}
+	if op.method == http.MethodGet || op.method == http.MethodHead {
+		op.class = transport.Safe
+	}
+	if checkRequest(r) == noMethod {
+		op.method = "?" // it would be printed
+	}
+	return op
+}
+
+func (r Request) call(opts []CallOption) call {
+	cl := call{query: r.Query, header: r.Header, opts: opts, problem: checkRequest(r)}
+	if r.Body != nil && cl.problem == "" {
+		body, err := wire.Encode(r.Body)
+		if err != nil {
+			cl.problem = "the body cannot be encoded: " + err.Error()
+		}
+		cl.body = json.RawMessage(body)
+	}
+	return cl
 }
 
 // maxMethod is the longest method in bytes.

@@ -1,7 +1,9 @@
 package passfort
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -153,6 +155,52 @@ func (r *road) contentTo(
 		}
 		return nil, transport.Final(err)
 	}
+}
+
+// maxReport is how large an answer may be that is streamed as it comes.
+const maxReport = 500_000_000
+
+// maxRefusal is how long a refusal with status 200 may be.
+const maxRefusal = 64 << 10
+
+// rawContent streams an answer that is no JSON into w.
+type rawContent struct {
+	w       io.Writer
+	check   func(start []byte, h http.Header) error // of what may be written
+	written int64
+}
+
+func (c *rawContent) problem() string {
+	if c.w == nil {
+		return "the writer is nil"
+	}
+	return ""
+}
+
+// consume returns a refusal with status 200 and writes everything else.
+func (c *rawContent) consume(_ int, h http.Header, r io.Reader) ([]byte, error) {
+	c.written = 0
+	start, err := io.ReadAll(io.LimitReader(r, maxRefusal))
+	if err != nil {
+		return nil, err
+	}
+	if body := bytes.TrimSpace(start); len(body) > 0 && json.Valid(body) && len(errorsRefuse.refusals(body)) > 0 {
+		return body, nil
+	}
+	if err := c.check(start, h); err != nil {
+		return nil, err
+	}
+	whole := io.MultiReader(bytes.NewReader(start), r)
+	c.written, err = io.Copy(c.w, io.LimitReader(whole, maxReport))
+	if err == nil && c.written == maxReport {
+		if more, _ := io.ReadFull(whole, make([]byte, 1)); more > 0 {
+			err = transport.ErrBodyTooLarge
+		}
+	}
+	if err != nil && c.written > 0 {
+		return nil, transport.Final(err)
+	}
+	return nil, err
 }
 
 // imageError is what is wrong with an image, found on this side.

@@ -9,7 +9,9 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"reflect"
 	"time"
+	"unicode/utf8"
 
 	"github.com/passfort-go/passfort/internal/wire"
 )
@@ -22,20 +24,39 @@ import (
 // null, an empty string) until the field gets another value.
 //
 // The zero value is ready to use. Copies of a struct share the content of its
-// Unknown safely: Set and Delete never change it in place.
+// Unknown safely: Set and Delete never change it in place. An assignment copies
+// only the outermost struct; Clone, which every model has, copies all of it.
+//
+// Every model is kept whole by encoding/json and what follows its interfaces, and
+// as its JSON text by encoders that ask for MarshalText (YAML, TOML, XML),
+// MarshalBinary (gob, MessagePack, CBOR) or MarshalBSON. As the whole of a TOML
+// file a model is an error: give it a field. Encoders and copiers that ask for
+// nothing and go by reflection keep what is here as far as they follow exported
+// fields, but some of them make empty lists of lists that are nil, and an empty
+// list is sent: use Clone to copy. A converter that reads the JSON into values of
+// its own, as from JSON to YAML, keeps numbers only as long as a float64 does.
+//
+// A struct of yours that embeds a model has the model's methods, so its JSON, and
+// every other form, is that of the model alone and its own fields are left out:
+// make the model a field with a name.
 type Unknown struct{ wire.Members }
 
 // Get returns the raw JSON of the unmodelled member called name.
 func (u Unknown) Get(name string) (json.RawMessage, bool) { return wire.Get(&u.Members, name) }
 
 // Set adds or replaces the unmodelled member called name. The value may be
-// anything encoding/json can encode, a json.RawMessage included. Use it only
-// for names the struct has no field for: encoding fails otherwise.
+// anything encoding/json can encode, a json.RawMessage included. What
+// encoding/json would change is an error: a []byte, an io.Reader, and text that is
+// not valid UTF-8. Use it only for names the struct has no field for: encoding
+// fails otherwise.
 func (u *Unknown) Set(name string, value any) error {
 	if name == "" {
 		return errors.New("passfort: an unknown member needs a name")
 	}
-	raw, err := json.Marshal(value)
+	if !utf8.ValidString(name) {
+		return fmt.Errorf("passfort: the name of an unknown member: %w", wire.ErrUTF8)
+	}
+	raw, err := wire.Encode(value)
 	if err != nil {
 		return fmt.Errorf("passfort: unknown member cannot be encoded: %w", err)
 	}
@@ -51,6 +72,13 @@ func (u Unknown) Len() int { return wire.Len(&u.Members) }
 
 // All yields the unmodelled members in the order in which they were received.
 func (u Unknown) All() iter.Seq2[string, json.RawMessage] { return wire.All(&u.Members) }
+
+// Equal reports whether u and other hold the same: the same unmodelled members, in
+// any order, and the same of what typed fields cannot tell from absent. Values are
+// compared as JSON: white space, the order of members and the spelling of strings
+// and numbers make no difference, while null and absent are two things. It is what
+// makes go-cmp compare models.
+func (u Unknown) Equal(other Unknown) bool { return wire.Same(&u.Members, &other.Members) }
 
 // string returns the member called name if it is a string.
 func (u Unknown) string(name string) string {
@@ -214,4 +242,72 @@ func (d PartialDate) String() string {
 		return fmt.Sprintf("%04d-%02d", d.Year, d.Month)
 	}
 	return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day)
+}
+
+// CustomField is one of the account's own fields in collected data. Its methods
+// report false if the field is absent, null, or of another kind.
+type CustomField struct{ value any }
+
+// CustomField returns the account's own field called name; the field may be absent.
+func (v *EntityData) CustomField(name string) CustomField {
+	return CustomField{v.CustomFieldsData[name]}
+}
+
+// IsSet reports whether the field has a value. A null is none.
+func (f CustomField) IsSet() bool { return f.value != nil }
+
+// Text returns the value of a text field.
+func (f CustomField) Text() (string, bool) {
+	if _, isNumber := f.value.(json.Number); isNumber {
+		return "", false
+	}
+	v := reflect.ValueOf(f.value)
+	if v.Kind() != reflect.String {
+		return "", false
+	}
+	return v.String(), true
+}
+
+// Number returns the value of a number field with all its digits, however many
+// there are.
+func (f CustomField) Number() (json.Number, bool) {
+	if n, ok := f.value.(json.Number); ok {
+		return n, true
+	}
+	switch v := reflect.ValueOf(f.value); {
+	case v.CanInt(), v.CanUint(), v.CanFloat():
+		raw, err := json.Marshal(f.value)
+		return json.Number(raw), err == nil
+	}
+	return "", false
+}
+
+// Bool returns the value of a yes-or-no field.
+func (f CustomField) Bool() (value, ok bool) {
+	value, ok = f.value.(bool)
+	return value, ok
+}
+
+// Date returns the value of a date field: YYYY-MM-DD, YYYY-MM or YYYY.
+func (f CustomField) Date() (PartialDate, bool) {
+	text, _ := f.Text()
+	date, err := ParsePartialDate(text)
+	return date, err == nil
+}
+
+// Values returns the values of a field that may have several, such as a multi
+// select. A field with one value that is no list gives that one, an absent one none.
+func (f CustomField) Values() []CustomField {
+	if f.value == nil {
+		return nil
+	}
+	v := reflect.ValueOf(f.value)
+	if v.Kind() != reflect.Slice {
+		return []CustomField{f}
+	}
+	values := make([]CustomField, v.Len())
+	for i := range values {
+		values[i] = CustomField{v.Index(i).Interface()}
+	}
+	return values
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"net"
 	"sync"
-	"syscall"
+
+	"github.com/passfort-go/passfort/internal/transport"
 )
 
 // pipeListener hands out in-memory connections.
@@ -25,7 +26,7 @@ func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 	case l.conns <- server:
 		return client, nil
 	case <-l.done:
-		err = &net.OpError{Op: "dial", Net: "pipe", Err: syscall.ECONNREFUSED}
+		err = &net.OpError{Op: "dial", Net: "pipe", Err: transport.ConnectionRefused()}
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

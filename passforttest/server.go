@@ -12,10 +12,10 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/transport"
 )
 
 // basePath is where the API lives on a Server: the version is part of it.
@@ -175,7 +175,7 @@ func (s *Server) Transport() http.RoundTripper {
 		s.transport = &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				if s.isRefusing() {
-					return nil, &net.OpError{Op: "dial", Net: "pipe", Err: syscall.ECONNREFUSED}
+					return nil, &net.OpError{Op: "dial", Net: "pipe", Err: transport.ConnectionRefused()}
 				}
 				return pipe.dial(ctx)
 			},

@@ -1,5 +1,5 @@
-// Command modelgen writes model_json.go: the JSON methods of every model type of package passfort,
-// that is, of every struct with a field "Unknown Unknown", and the method Known of every enum, that
+// Command modelgen writes model_json.go: Clone and the methods of JSON and of other encoders of every
+// model type of package passfort, that is, of every struct with a field "Unknown Unknown", and the method Known of every enum, that
 // is, of every string type with constants that are values of the API. Run it by "go generate"
 // in the root.
 package main
@@ -51,6 +51,30 @@ func (v %[1]s) MarshalJSON() ([]byte, error) { return wire.Marshal(&v) }
 
 // UnmarshalJSON decodes data and keeps what the typed fields cannot hold.
 func (v *%[1]s) UnmarshalJSON(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalText returns the JSON of the value, for encoders such as YAML, TOML and XML.
+func (v %[1]s) MarshalText() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalText decodes what MarshalText returned.
+func (v *%[1]s) UnmarshalText(text []byte) error { return wire.UnmarshalJSON(text, v) }
+
+// MarshalBinary returns the JSON of the value, for encoders such as gob, MessagePack and CBOR.
+func (v %[1]s) MarshalBinary() ([]byte, error) { return wire.Marshal(&v) }
+
+// UnmarshalBinary decodes what MarshalBinary returned.
+func (v *%[1]s) UnmarshalBinary(data []byte) error { return wire.UnmarshalJSON(data, v) }
+
+// MarshalBSON returns a BSON document with the JSON of the value under the name json.
+func (v %[1]s) MarshalBSON() ([]byte, error) { return wire.MarshalBSON(&v) }
+
+// UnmarshalBSON decodes what MarshalBSON returned, and ignores an _id beside it.
+func (v *%[1]s) UnmarshalBSON(doc []byte) error { return wire.UnmarshalBSON(doc, v) }
+
+// UnmarshalYAML decodes the text that MarshalText returned, and refuses other YAML.
+func (v *%[1]s) UnmarshalYAML(unmarshal func(any) error) error { return wire.UnmarshalYAML(unmarshal, v) }
+
+// Clone returns a copy that shares nothing with the value and has everything that it has.
+func (v *%[1]s) Clone() *%[1]s { return wire.Clone(v) }
 `, name)
 	}
 	for _, e := range enums(files) {

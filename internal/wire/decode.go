@@ -225,6 +225,9 @@ func (d *decoder) number(c *codec, v reflect.Value) fit {
 			}
 			n = int64(f)
 		}
+		if v.OverflowInt(n) { // an int of 32 bits: the member is kept
+			return misfit
+		}
 		v.SetInt(n)
 		again = strconv.AppendInt(scratch[:0], n, 10)
 	} else {
@@ -294,7 +297,7 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 			return misfit
 		}
 		if d.take(len(raw) + memberEntry) {
-			m.held = &held{kept: []kept{{wholeValue, bytes.Clone(raw)}}}
+			m.Held = &Held{Kept: []Kept{{wholeValue, bytes.Clone(raw)}}}
 		}
 		return exact
 	}
@@ -310,7 +313,7 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 			raw := d.raw()
 			if m != nil && d.take(len(name)+len(spelling)+len(raw)+memberEntry) {
 				h := m.hold()
-				h.unknown = append(h.unknown, member{string(name), string(spelling), bytes.Clone(raw)})
+				h.Unknown = append(h.Unknown, Member{string(name), string(spelling), bytes.Clone(raw)})
 			}
 			continue
 		}
@@ -320,9 +323,12 @@ func (d *decoder) structValue(c *codec, v reflect.Value) fit {
 		fv := v.Field(f.index)
 		if got := d.value(f.codec, fv); m != nil && (got != exact || fv.IsZero()) && d.take(d.pos-start+memberEntry) {
 			h := m.hold()
-			h.kept = append(h.kept, kept{at, bytes.Clone(d.data[start:d.pos])})
+			h.Kept = append(h.Kept, Kept{at, bytes.Clone(d.data[start:d.pos])})
 		}
 		d.leave(depth)
+	}
+	if m != nil && m.Held != nil {
+		m.Held.sort()
 	}
 	return exact
 }

@@ -78,12 +78,12 @@ func appendStruct(dst []byte, c *codec, v reflect.Value) ([]byte, error) {
 		addressable.Set(v)
 		v = addressable
 	}
-	var h held
-	if m := c.membersOf(v); m != nil && m.held != nil {
-		h = *m.held
+	var h *Held
+	if m := c.membersOf(v); m != nil {
+		h = m.Held
 	}
-	if len(h.kept) == 1 && h.kept[0].field == wholeValue && len(h.unknown) == 0 && isBare(c, v) {
-		return append(dst, h.kept[0].raw...), nil
+	if h != nil && len(h.Kept) == 1 && h.Kept[0].Field == wholeValue && h.Count == 0 && isBare(c, v) {
+		return append(dst, h.Kept[0].Raw...), nil
 	}
 	dst = append(dst, '{')
 	start := len(dst)
@@ -114,20 +114,20 @@ func appendStruct(dst []byte, c *codec, v reflect.Value) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
-	for _, u := range h.unknown {
-		if _, modelled := c.byName[u.name]; modelled {
+	for _, u := range h.members() {
+		if _, modelled := c.byName[u.Name]; modelled {
 			return nil, ErrModel
 		}
 		if len(dst) > start {
 			dst = append(dst, ',')
 		}
 		var err error
-		if u.spelling != "" {
-			dst = append(dst, u.spelling...)
-		} else if dst, err = appendString(dst, u.name); err != nil {
+		if u.Spelling != "" {
+			dst = append(dst, u.Spelling...)
+		} else if dst, err = appendString(dst, u.Name); err != nil {
 			return nil, err
 		}
-		dst = append(append(dst, ':'), u.value...)
+		dst = append(append(dst, ':'), u.Value...)
 	}
 	return append(dst, '}'), nil
 }
@@ -160,13 +160,10 @@ func redecode(c *codec, raw []byte) (reflect.Value, fit) {
 func appendRestoring(dst []byte, c *codec, v reflect.Value, raw []byte) ([]byte, error) {
 	switch {
 	case c.kind == kindSlice && raw[0] == '[':
-		texts := elements(raw)
+		kept := keptElements(c.elem, raw)
 		return appendList(dst, v.Len(), func(dst []byte, i int) ([]byte, error) {
-			for j, text := range texts {
-				if was, got := redecode(c.elem, text); got != exact && reflect.DeepEqual(was.Interface(), v.Index(i).Interface()) {
-					texts = slices.Delete(texts, j, j+1)
-					return append(dst, text...), nil
-				}
+			if text := kept.take(v.Index(i)); text != nil {
+				return append(dst, text...), nil
 			}
 			return appendValue(dst, c.elem, v.Index(i))
 		})
@@ -187,12 +184,41 @@ func appendRestoring(dst []byte, c *codec, v reflect.Value, raw []byte) ([]byte,
 	}
 }
 
-func elements(raw []byte) [][]byte {
-	var texts [][]byte
-	for d := (decoder{data: raw}); d.next(']'); {
-		texts = append(texts, d.raw())
+// leftovers are the elements of a list whose text their value does not spell,
+// by the JSON of the value.
+type leftovers struct {
+	codec *codec
+	texts map[string][][]byte
+}
+
+func keptElements(c *codec, raw []byte) leftovers {
+	l := leftovers{c, map[string][][]byte{}}
+	for d := (decoder{data: raw, broken: true}); d.next(']'); {
+		text := d.raw()
+		if was, got := redecode(c, text); got != exact {
+			if key, err := appendValue(nil, c, was); err == nil {
+				l.texts[string(key)] = append(l.texts[string(key)], text)
+			}
+		}
 	}
-	return texts
+	return l
+}
+
+// take returns the text of the first element left that has the value v, or nil.
+func (l leftovers) take(v reflect.Value) []byte {
+	if len(l.texts) == 0 {
+		return nil
+	}
+	key, err := appendValue(nil, l.codec, v)
+	if err != nil {
+		return nil
+	}
+	alike := l.texts[string(key)] // what decodes to one value: the first stands for all
+	if len(alike) == 0 || !unchanged(l.codec, v, alike[0]) {
+		return nil
+	}
+	l.texts[string(key)] = alike[1:]
+	return alike[0]
 }
 
 func memberTexts(raw []byte) map[string][]byte {
@@ -260,9 +286,9 @@ func appendAny(dst []byte, value any) ([]byte, error) {
 			return appendAny(dst, elem.Interface())
 		})
 	default:
-		raw, err := json.Marshal(value)
+		raw, err := Encode(value)
 		if err != nil {
-			return nil, fmt.Errorf("value of type %T has no JSON form", value)
+			return nil, fmt.Errorf("value of type %T: %w", value, err)
 		}
 		return append(dst, raw...), nil
 	}
