@@ -67,6 +67,11 @@ func Ways() []Way {
 		encoder("mongo-driver/bson", bson.Marshal, bson.Unmarshal),
 		encoder("mongo-driver/v2/bson", bsonv2.Marshal, bsonv2.Unmarshal),
 		{"mapstructure", throughMap},
+		{"assignment", func(from, to any) error {
+			reflect.ValueOf(to).Elem().Set(reflect.ValueOf(from).Elem())
+			return nil
+		}},
+		{"Clone", throughClone},
 		{"copystructure", copied(copystructure.Copy)},
 		{"mohae/deepcopy", copied(func(v any) (any, error) { return deepcopy.Copy(v), nil })},
 		{"copier", func(from, to any) error { return copier.Copy(to, from) }},
@@ -120,4 +125,14 @@ func copied(duplicate func(any) (any, error)) func(from, to any) error {
 		reflect.ValueOf(to).Elem().Set(reflect.ValueOf(out).Elem())
 		return nil
 	}
+}
+
+// throughClone calls the method Clone, of the only field if the value has none itself.
+func throughClone(from, to any) error {
+	v, target := reflect.ValueOf(from), reflect.ValueOf(to).Elem()
+	if !v.MethodByName("Clone").IsValid() {
+		v, target = v.Elem().Field(0).Addr(), target.Field(0)
+	}
+	target.Set(v.MethodByName("Clone").Call(nil)[0].Elem())
+	return nil
 }
