@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
-	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/unreachable"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -136,7 +136,7 @@ func TestNotSentIsRepeated(t *testing.T) {
 		name string
 		err  error
 	}{
-		{"refused", &net.OpError{Op: "dial", Net: "tcp", Err: transport.ConnectionRefused()}},
+		{"refused", &net.OpError{Op: "dial", Net: "tcp", Err: unreachable.Error()}},
 		{"no such host", &net.DNSError{Err: "no such host", Name: "api.example", IsNotFound: true}},
 		{"TLS", errors.New("tls: handshake failure")},
 	} {
@@ -175,7 +175,7 @@ func TestServerGone(t *testing.T) {
 		var failure *passfort.Error
 		require.ErrorAs(t, err, &failure, op.name)
 		require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, op.name)
-		require.ErrorIs(t, err, transport.ConnectionRefused(), op.name)
+		require.ErrorIs(t, err, unreachable.Error(), op.name)
 		require.Contains(t, err.Error(), "connection refused", op.name)
 		require.Contains(t, err.Error(), "; not sent", op.name)
 	}

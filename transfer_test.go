@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
-	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/unreachable"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -346,7 +346,7 @@ func failingDials(s *server, n int32) *http.Client {
 	tr := trusting(s.Server)
 	tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dials.Add(1) <= n {
-			return nil, &net.OpError{Op: "dial", Net: network, Err: transport.ConnectionRefused()}
+			return nil, &net.OpError{Op: "dial", Net: network, Err: unreachable.Error()}
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}

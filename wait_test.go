@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
-	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/unreachable"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -216,7 +216,7 @@ var waits = map[string]func(context.Context, *passfort.Client) error{
 // cannot succeed ends at once.
 func TestWaitSaysWhy(t *testing.T) {
 	t.Parallel()
-	refused := &net.OpError{Op: "dial", Err: transport.ConnectionRefused()}
+	refused := &net.OpError{Op: "dial", Err: unreachable.Error()}
 	untrusted := &tls.CertificateVerificationError{Err: errors.New("unknown authority")}
 	nameless := &net.DNSError{Err: "no such host", Name: "api.example", IsNotFound: true}
 	for _, row := range []struct {
@@ -227,7 +227,7 @@ func TestWaitSaysWhy(t *testing.T) {
 		says   string
 		ends   bool // at once
 	}{
-		{"refused", func() (*http.Response, error) { return nil, refused }, transport.ConnectionRefused(), 0, "connection refused", false},
+		{"refused", func() (*http.Response, error) { return nil, refused }, unreachable.Error(), 0, "connection refused", false},
 		{"no name", func() (*http.Response, error) { return nil, nameless }, nameless, 0, "the host name was not resolved", false},
 		{"503 for ever", func() (*http.Response, error) { return answered(503, ""), nil }, nil, 503, "503 Service Unavailable", false},
 		{"561 for ever", func() (*http.Response, error) { return answered(561, ""), nil }, nil, 561, "561", false},
@@ -285,7 +285,7 @@ func TestWaitSaysWhyTheOnlyQuestionFailed(t *testing.T) {
 				asked := 0
 				c := clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
 					if asked++; asked == 1 {
-						return nil, &net.OpError{Op: "dial", Err: transport.ConnectionRefused()}
+						return nil, &net.OpError{Op: "dial", Err: unreachable.Error()}
 					}
 					<-r.Context().Done()
 					return nil, r.Context().Err()
@@ -296,7 +296,7 @@ func TestWaitSaysWhyTheOnlyQuestionFailed(t *testing.T) {
 				err := wait(ctx, c)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.ErrorIs(t, err, cause)
-				require.ErrorIs(t, err, transport.ConnectionRefused())
+				require.ErrorIs(t, err, unreachable.Error())
 				var question *passfort.Error
 				require.ErrorAs(t, err, &question)
 				require.ErrorContains(t, err, "the deadline passed; before that: connection refused")

@@ -5,7 +5,7 @@ import (
 	"net"
 	"sync"
 
-	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/unreachable"
 )
 
 // pipeListener hands out in-memory connections.
@@ -26,7 +26,7 @@ func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 	case l.conns <- server:
 		return client, nil
 	case <-l.done:
-		err = &net.OpError{Op: "dial", Net: "pipe", Err: transport.ConnectionRefused()}
+		err = &net.OpError{Op: "dial", Net: "pipe", Err: unreachable.Error()}
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

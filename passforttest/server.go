@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/passfort-go/passfort"
-	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/unreachable"
 )
 
 // basePath is where the API lives on a Server: the version is part of it.
@@ -175,7 +175,7 @@ func (s *Server) Transport() http.RoundTripper {
 		s.transport = &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				if s.isRefusing() {
-					return nil, &net.OpError{Op: "dial", Net: "pipe", Err: transport.ConnectionRefused()}
+					return nil, &net.OpError{Op: "dial", Net: "pipe", Err: unreachable.Error()}
 				}
 				return pipe.dial(ctx)
 			},

@@ -16,6 +16,3 @@ func SystemText(err error) string {
 	}
 	return ""
 }
-
-// ConnectionRefused returns the error of a connection that nobody accepts.
-func ConnectionRefused() error { return syscall.ECONNREFUSED }

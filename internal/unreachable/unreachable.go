@@ -1,0 +1,9 @@
+//go:build !plan9
+
+// Package unreachable has the error of a connection that nobody accepts, on every system.
+package unreachable
+
+import "syscall"
+
+// Error returns the system's error.
+func Error() error { return syscall.ECONNREFUSED }
