@@ -59,7 +59,7 @@ func Ways() []Way {
 		handled("ugorji/codec cbor", &codec.CborHandle{}),
 		handled("ugorji/codec binc", &codec.BincHandle{}),
 		handled("ugorji/codec json", &codec.JsonHandle{}),
-		encoder("yaml.v2", yaml2.Marshal, func(data []byte, v any) error { return yaml2.Unmarshal(data, v) }),
+		encoder("yaml.v2", yaml2.Marshal, yaml2.Unmarshal),
 		encoder("yaml.v3", yaml.Marshal, yaml.Unmarshal),
 		encoder("goccy/go-yaml", goyaml.Marshal, goyaml.Unmarshal),
 		encoder("BurntSushi/toml", toml.Marshal, toml.Unmarshal),
