@@ -1,6 +1,7 @@
 package passforttest
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
@@ -366,7 +367,7 @@ func (s *Server) revertDecision(c *call) (*reply, error) {
 		return nil, err
 	}
 	comment := ""
-	if len(c.body) > 0 {
+	if body := bytes.TrimSpace(c.body); len(body) > 0 && string(body) != "null" {
 		body, err := c.object()
 		if err != nil {
 			return nil, err

@@ -36,7 +36,7 @@ func (s *Server) auditItems(c *call) (*reply, error) {
 			o["user"] = a.User
 		}
 		if a.Key != "" {
-			o["apikey"] = object{"name": a.Key, "expiry": nil}
+			o["apikey"] = object{"name": a.Key}
 		}
 		if a.Ref != nil {
 			o["ref_data"] = a.Ref

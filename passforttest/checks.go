@@ -245,8 +245,12 @@ func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
 	ch.VariantName = title(ch.VariantAlias)
 	ch.External, _ = body["instructed_externally"].(bool)
 	if ch.External {
-		if text(body, "result") == "" {
+		result := text(body, "result")
+		if result == "" {
 			return nil, missing("result")
+		}
+		if known := resultsOf(ch.Type); !s.sw.Lenient && known != nil && !slices.Contains(known, result) {
+			return nil, refuseProblems([]problem{{"/result", "is not a result of this type of check"}})
 		}
 		ch.Outcome = s.finished(ch.Type, Outcome{Result: text(body, "result"), Output: body["output_data"]})
 	}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,9 +20,6 @@ func member(body []byte, name string) json.RawMessage {
 	return o[name]
 }
 
-// spacedNames finds given names that the server splits, in compact JSON.
-var spacedNames = regexp.MustCompile(`"given_names":\[[^\]]*[ \\]`)
-
 // storable checks collected data and returns it as it is stored: as it was
 // sent, but for addresses and names the server rewrites.
 func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
@@ -30,18 +27,19 @@ func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error)
 	if !utf8.Valid(raw) || !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
 		return nil, sum, invalid("collected data is not a JSON object")
 	}
-	raw = compact(raw)
-	if bytes.Contains(raw, []byte(`FREEFORM`)) || s.sw.OriginalStructuredAddress || spacedNames.Match(raw) {
-		o, err := decodeObject(raw)
-		if err != nil {
-			return nil, sum, invalid("collected data is not a JSON object")
-		}
-		addresses := s.rewriteAddresses(o)
-		if splitNames(o) || addresses {
-			raw = encode(o)
-		}
+	if tooDeep(raw) {
+		return nil, sum, invalid("collected data is nested too deep")
 	}
-	sum = summarise(raw)
+	raw = compact(raw)
+	o, err := decodeObject(raw)
+	if err != nil {
+		return nil, sum, invalid("collected data is not a JSON object")
+	}
+	addresses := s.rewriteAddresses(o)
+	if splitNames(o) || addresses {
+		raw = encode(o)
+	}
+	sum = summarise(o)
 	switch sum.EntityType {
 	case "INDIVIDUAL", "COMPANY":
 		return raw, sum, nil
@@ -88,31 +86,39 @@ func splitNames(v any) bool {
 
 // summarise reads what the server needs to know. A member of an unexpected
 // type counts as absent.
-func summarise(raw json.RawMessage) summary {
-	var d struct {
-		EntityType      string `json:"entity_type"`
-		CustomerRef     string `json:"customer_ref"`
-		PersonalDetails struct {
-			Name struct {
-				GivenNames []string `json:"given_names"`
-				FamilyName string   `json:"family_name"`
-			} `json:"name"`
-		} `json:"personal_details"`
-		Metadata struct {
-			Name string `json:"name"`
-		} `json:"metadata"`
+func summarise(o object) summary {
+	sum := summary{EntityType: text(o, "entity_type"), CustomerRef: text(o, "customer_ref")}
+	if sum.EntityType == "INDIVIDUAL" {
+		name := child(child(o, "personal_details"), "name")
+		var parts []string
+		for _, given := range list(name, "given_names") {
+			if s, is := given.(string); is {
+				parts = append(parts, s)
+			}
+		}
+		parts = append(parts, text(name, "family_name"))
+		sum.Name = strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
+		return sum
 	}
-	// A member of another type than expected is skipped; the rest is read.
-	_ = json.Unmarshal(raw, &d)
-	sum := summary{EntityType: d.EntityType, CustomerRef: d.CustomerRef, Name: d.Metadata.Name}
-	if d.EntityType == "INDIVIDUAL" {
-		n := d.PersonalDetails.Name
-		sum.Name = strings.Join(strings.Fields(strings.Join(n.GivenNames, " ")+" "+n.FamilyName), " ")
-	} else {
-		sum.HasLinks = bytes.Contains(raw, []byte(`"linked_profile"`))
-		sum.Associates = sum.HasLinks || bytes.Contains(raw, []byte(`"immediate_data"`))
-	}
+	sum.Name = text(child(o, "metadata"), "name")
+	eachLink(o, "", func(object, string) { sum.HasLinks = true })
+	sum.Associates = sum.HasLinks || hasMember(o, "immediate_data")
 	return sum
+}
+
+// hasMember reports whether any object under v has a member of that name.
+func hasMember(v any, name string) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return hasMember(e, name) })
+	case object:
+		for k, e := range v {
+			if k == name || hasMember(e, name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // nextVersion returns a number that grows with every write: milliseconds, and
@@ -158,6 +164,9 @@ func (s *Server) replaceCollectedData(c *call) (*reply, error) {
 	if len(bytes.TrimSpace(c.body)) == 0 {
 		return nil, invalid("the body is empty")
 	}
+	if err := s.judgeData(c.body, p.Data); err != nil {
+		return nil, err
+	}
 	raw, sum, err := s.storable(c.body)
 	if err != nil {
 		return nil, err
@@ -178,7 +187,9 @@ func (s *Server) stale(p *profile) *reply {
 		rep.header = nil
 	}
 	if s.sw.PreconditionEnvelope {
-		rep.body = envelope(s.sw, ErrorObject{CodeConstraintsNotSatisfied, "the ETag does not match", "API"})
+		rep.body = envelope(s.sw, ErrorObject{
+			Code: CodeConstraintsNotSatisfied, Message: "the ETag does not match", Source: "API",
+		})
 	}
 	return rep
 }

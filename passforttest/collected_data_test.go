@@ -73,7 +73,7 @@ func TestOneWriterWins(t *testing.T) {
 
 func TestGivenNamesAreSplit(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	w := start(t, passforttest.WithSwitches(passforttest.Switches{Lenient: true}))
 	path := "/profiles/" + w.person() + "/collected_data"
 	for sent, stored := range map[string]string{
 		`{"given_names":[" Anna  Maria ","","Lee"],"family_name":"van der Doe"}`: `{"given_names":["Anna","Maria","Lee"],"family_name":"van der Doe"}`,

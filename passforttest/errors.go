@@ -24,19 +24,23 @@ type ErrorObject struct {
 	Code    int    `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 	Source  string `json:"source,omitempty"` // API, ENGINE or PROVIDER
+	// Info is anything more. A refusal of a body has {"pointer": ...}, a JSON
+	// pointer to what is wrong.
+	Info any `json:"info,omitempty"`
 }
 
 // refusal is an answer that is not the one the caller hoped for.
 type refusal struct {
 	status int
 	err    ErrorObject
+	more   []ErrorObject
 	header http.Header
 }
 
 func (r *refusal) Error() string { return r.err.Message }
 
 func refuse(status, code int, message string) *refusal {
-	return &refusal{status: status, err: ErrorObject{code, message, "API"}}
+	return &refusal{status: status, err: ErrorObject{Code: code, Message: message, Source: "API"}}
 }
 
 func invalid(message string) *refusal {

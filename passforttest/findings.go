@@ -200,8 +200,13 @@ func (s *Server) checkEvent(e, body object) error {
 	if id := text(body, "id"); id != "" && !strings.EqualFold(id, text(e, "id")) {
 		return invalid("the id in the body is another event's")
 	}
-	if v, there := body["resolution"]; there && !validResolution(text(body, "resolution")) && v != nil {
+	switch data, there := body["data"]; {
+	case body["resolution"] == nil:
+		return missing("resolution")
+	case !validResolution(text(body, "resolution")):
 		return invalid("unknown resolution")
+	case there && data != nil && text(child(body, "data"), "event_type") == "":
+		return missing("data.event_type")
 	}
 	return nil
 }
@@ -210,7 +215,7 @@ func (s *Server) checkEvent(e, body object) error {
 func (s *Server) changeEvent(e, body object) {
 	was := text(e, "resolution")
 	for k, v := range body {
-		if k != "id" && k != "creation_date" && k != "resolution_date" {
+		if k != "id" && k != "creation_date" && k != "resolution_date" && (k != "data" || v != nil) {
 			e[k] = v
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -57,7 +58,7 @@ func (s *Server) authenticate(c *call) error {
 	case keyAccount:
 		permitted = !c.route.master
 	case keyCollect:
-		permitted = c.route.collect && slices.Contains(key.Profiles, c.params["profile_id"])
+		permitted = c.route.collect && slices.Contains(key.Profiles, strings.ToLower(c.params["profile_id"]))
 	case keyRequest:
 		permitted = false
 	}

@@ -24,9 +24,34 @@ func encode(v any) []byte {
 
 var errNotJSON = errors.New("not one JSON value")
 
+// maxDepth is how many objects and lists a body may have inside each other.
+// encoding/json reads 10,000, and what is stored lies deeper than what was sent.
+const maxDepth = 500
+
+// tooDeep reports whether JSON is nested more than that.
+func tooDeep(raw []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{', c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
 // decode reads exactly one JSON value and keeps numbers as they are written.
 func decode(raw []byte) (any, error) {
-	if !utf8.Valid(raw) {
+	if !utf8.Valid(raw) || tooDeep(raw) {
 		return nil, errNotJSON
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -39,6 +64,20 @@ func decode(raw []byte) (any, error) {
 		return nil, errNotJSON
 	}
 	return v, nil
+}
+
+// decodeState reads what encode wrote: numbers stay as they are written wherever
+// the state holds what a caller sent.
+func decodeState(raw []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errNotJSON
+	}
+	return nil
 }
 
 func decodeObject(raw []byte) (object, error) {

@@ -84,7 +84,9 @@ func (s *Server) finished(checkType string, o Outcome) Outcome {
 		o.Decision = decisionFor(o.Result)
 	}
 	if o.Decision == "ERROR" && o.Errors == nil {
-		o.Errors = []ErrorObject{{CodeProviderConnectionError, "the provider could not be reached", "PROVIDER"}}
+		o.Errors = []ErrorObject{{
+			Code: CodeProviderConnectionError, Message: "the provider could not be reached", Source: "PROVIDER",
+		}}
 	}
 	if o.After == 0 {
 		o.After = s.cfg.checkTime
@@ -123,10 +125,35 @@ func decisionFor(result string) string {
 		return "ERROR"
 	case "1+1", "Partial":
 		return "PARTIAL"
-	case "PEP", "Sanction", "Media", "Refer":
+	case "PEP", "Sanction", "Media", "Refer", "Review":
 		return "WARN"
+	case "2+2", "Pass", "Passed":
+		return "PASS"
+	case "Failed":
+		return "FAIL"
 	}
-	return "PASS"
+	return "ERROR"
+}
+
+// resultsOf returns the results that a check of a type may have, or nil if no
+// page lists them.
+func resultsOf(checkType string) []string {
+	switch checkType {
+	case "IDENTITY_CHECK":
+		return []string{"2+2", "1+1", "Fail", "Error"}
+	case "PEPS_AND_SANCTIONS_SCREEN", "COMPANY_PEPS_AND_SANCTIONS_SCREEN":
+		return []string{"Pass", "Refer", "PEP", "Sanction", "Media", "Error"}
+	case "COMPANY_REGISTRY":
+		return []string{"Pass", "Fail", "Error", "Refer"}
+	case "COMPANY_OWNERSHIP":
+		return []string{"Pass", "Fail", "Error", "Partial"}
+	case "DOCUMENT_VERIFICATION", "DOCUMENT_FETCH", "CRA_BANK_ACCOUNT_VERIFICATION", "COMPANY_CHARITIES_REGISTRY",
+		"COMPANY_FILINGS", "COMPANY_FILING_PURCHASE", "COMPANY_DOCUMENT_VERIFICATION":
+		return []string{"Pass", "Fail", "Error"}
+	case "INDIVIDUAL_MANUAL_FORM", "COMPANY_MANUAL_FORM":
+		return []string{"Pass", "Fail"}
+	}
+	return nil
 }
 
 func screens(checkType string) bool { return strings.HasSuffix(checkType, "PEPS_AND_SANCTIONS_SCREEN") }

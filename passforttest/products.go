@@ -38,7 +38,7 @@ type ProductTask struct {
 	Description string   `json:"description,omitempty"`
 	Checks      []string `json:"checks,omitempty"` // check types run without anyone asking
 	// PassOn lists the decisions that complete the task. Nil is PASS alone.
-	PassOn []string `json:"pass_on,omitempty"`
+	PassOn []string `json:"pass_on,omitzero"`
 	// FailOn lists the decisions that complete the task as failed. Nil is none:
 	// the task waits for a person.
 	FailOn []string `json:"fail_on,omitempty"`

@@ -26,6 +26,7 @@ const basePath = "/4.0"
 type Server struct {
 	cfg    config
 	routes *router
+	forms  forms
 
 	mu      sync.Mutex
 	state   *state
@@ -367,7 +368,7 @@ func (s *Server) answer(c *call, allow string) *reply {
 	if !errors.As(err, &no) {
 		no = refuse(http.StatusInternalServerError, CodeUnknownInternalError, "internal error")
 	}
-	rep = &reply{status: no.status, header: no.header, body: envelope(sw, no.err)}
+	rep = &reply{status: no.status, header: no.header, body: envelope(sw, append([]ErrorObject{no.err}, no.more...)...)}
 	if sw.ErrorsInOK && no.status != http.StatusTooManyRequests {
 		rep.status = http.StatusOK
 	}
@@ -392,6 +393,9 @@ func (s *Server) handle(c *call, allow string) (*reply, error) {
 	}
 	if !c.route.streams {
 		if c.body, err = readBody(c.req, s.cfg.bodyLimit); err != nil {
+			return nil, err
+		}
+		if err := s.judgeBody(c); err != nil {
 			return nil, err
 		}
 	}

@@ -1,7 +1,6 @@
 package passforttest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -40,7 +39,7 @@ func (s *Server) Snapshot() ([]byte, error) {
 // running go on. The server's own master key stays valid.
 func (s *Server) Restore(saved []byte) error {
 	var in snapshot
-	if err := json.Unmarshal(saved, &in); err != nil {
+	if err := decodeState(saved, &in); err != nil {
 		return fmt.Errorf("passforttest: restore: %w", err)
 	}
 	if in.Format != snapshotFormat || in.State == nil {
@@ -153,7 +152,7 @@ func (s *Server) KeepIn(j Journal) error {
 			return fmt.Errorf("passforttest: journal: %w", err)
 		}
 		var r record
-		if err := json.Unmarshal(raw, &r); err != nil {
+		if err := decodeState(raw, &r); err != nil {
 			return fmt.Errorf("passforttest: journal: %w", err)
 		}
 		found = true

@@ -50,6 +50,12 @@ type Switches struct {
 	// nothing to say.
 	EmptyBodies bool
 
+	// Lenient accepts bodies that the pages of docs/api rule out: values of the
+	// wrong type, unknown values of closed sets, dates and countries of another
+	// form, members in another case, addresses without a type. Otherwise they are
+	// refused with status 400, code 201 and a JSON pointer in info.
+	Lenient bool
+
 	// ListOrder is the order of every list, profiles included.
 	ListOrder ListOrder
 

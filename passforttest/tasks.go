@@ -23,7 +23,7 @@ type task struct {
 	WillExpire   time.Time     `json:"will_expire,omitzero"`
 	Checks       []string      `json:"checks,omitempty"`
 	Forms        []string      `json:"forms,omitempty"`
-	PassOn       []string      `json:"pass_on,omitempty"`
+	PassOn       []string      `json:"pass_on,omitzero"`
 	FailOn       []string      `json:"fail_on,omitempty"`
 	Notes        []*note       `json:"notes,omitempty"`
 }

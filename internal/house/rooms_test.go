@@ -15,7 +15,7 @@ import (
 // listed knows none.
 var mayKnow = map[string][]string{
 	".":                     {"internal/bounded", "internal/imagebody", "internal/poll", "internal/transport", "internal/wire", "internal/wiredump"},
-	"passforttest":          {".", "internal/unreachable"},
+	"passforttest":          {".", "internal/countries", "internal/unreachable"},
 	"internal/soak":         {".", "passforttest"},
 	"cmd/passfort-sim":      {"internal/journal", "passforttest"},
 	"examples/onboarding":   {".", "passforttest"},
