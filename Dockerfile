@@ -7,8 +7,9 @@
 #
 #   docker run -v passfort-sim:/state -e PASSFORT_SIM_STATE=/state/journal ...
 #
-# The admin pages are open under the name localhost to whoever reaches the port:
-# publish it on 127.0.0.1, as above.
+# The pages at /_sim/ take the API key as password, under the name localhost. Add
+# PASSFORT_SIM_TLS=/state/ca.pem for https, and PASSFORT_SIM_HOSTS with the name
+# other containers know it by: see compose.yaml.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./

@@ -61,7 +61,8 @@ type Client struct {
 // New returns a Client that calls the API with the given key. It does not
 // connect; WhoAmI tests key and connection. The error is an ErrInvalidInput:
 // an empty or unreadable key, a base URL that is not one, or plain http to
-// another host than this machine, which would send the key in the clear.
+// another host than this machine, which would send the key in the clear, without
+// WithPlainHTTP.
 func New(apiKey string, opts ...Option) (*Client, error) {
 	s := settings{baseURL: DefaultBaseURL, calls: clientSettings{maxAnswer: defaultMaxAnswer}}
 	for _, opt := range opts {
@@ -72,7 +73,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 	if s.calls.maxAnswer <= 0 {
 		return nil, inputError("the limit of an answer is not positive")
 	}
-	base, err := checkBaseURL(s.baseURL)
+	base, err := checkBaseURL(s.baseURL, s.plain)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +203,7 @@ type settings struct {
 	drift    func(Drift)
 	dump     io.Writer
 	calls    clientSettings
+	plain    bool
 }
 
 // clientSettings change how some operations are sent.
@@ -213,8 +215,13 @@ type clientSettings struct {
 
 // WithBaseURL sets the API's address, version included, such as
 // "https://api.passfort.com/4.0", the default. Plain http is accepted only for
-// this machine.
+// this machine, unless WithPlainHTTP is given.
 func WithBaseURL(u string) Option { return func(s *settings) { s.baseURL = u } }
+
+// WithPlainHTTP allows a base URL with http:// and the name of another machine:
+// for a simulator in another container, never for a real key, which everybody on
+// the way could read.
+func WithPlainHTTP() Option { return func(s *settings) { s.plain = true } }
 
 // WithHTTPClient sets the HTTP client to send with: for a proxy, a TLS
 // configuration, a test. It is copied, never altered. Its Timeout, if any,
@@ -379,7 +386,7 @@ func isHeaderText(s string) bool {
 }
 
 // checkBaseURL returns the URL without a slash at its end.
-func checkBaseURL(raw string) (string, error) {
+func checkBaseURL(raw string, plain bool) (string, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
@@ -388,7 +395,7 @@ func checkBaseURL(raw string) (string, error) {
 		return "", inputError("the base URL needs https:// and a host")
 	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		return "", inputError("the base URL has more than scheme, host and path")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !plain && !isLoopback(u.Hostname()):
 		return "", inputError("the base URL is plain http to another machine, which would show the key to everybody on the way")
 	}
 	return strings.TrimRight(u.String(), "/"), nil

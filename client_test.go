@@ -56,7 +56,11 @@ func TestNewRefuses(t *testing.T) {
 		_, err := passfort.New("k", passfort.WithBaseURL(good), nil)
 		require.NoError(t, err, good)
 	}
-	_, err := passfort.New("!key~")
+	_, err := passfort.New("k", passfort.WithBaseURL("http://simulator:4010/4.0"), passfort.WithPlainHTTP())
+	require.NoError(t, err)
+	_, err = passfort.New("k", passfort.WithBaseURL("ftp://simulator/4.0"), passfort.WithPlainHTTP())
+	require.ErrorIs(t, err, passfort.ErrInvalidInput)
+	_, err = passfort.New("!key~")
 	require.NoError(t, err)
 	_, err = passfort.New("k", passfort.WithUserAgent("a\r\nb: c"))
 	require.ErrorIs(t, err, passfort.ErrInvalidInput)

@@ -54,6 +54,7 @@ func (s *Server) AdminHandler(hosts ...string) http.Handler {
 			http.Error(w, "the admin page is for this machine", http.StatusForbidden)
 			return
 		}
+		hurry(w, r)
 		r.Body = http.MaxBytesReader(w, r.Body, s.cfg.bodyLimit)
 		protected.ServeHTTP(w, r)
 	})
@@ -63,16 +64,12 @@ func (s *Server) AdminHandler(hosts ...string) http.Handler {
 // one of the hosts that were opened. A Host that a foreign name was rebound
 // from stays foreign.
 func mayAdminister(r *http.Request, hosts []string) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
+	host := hostOf(r)
 	if slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, host) }) {
 		return true
 	}
 	from, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err == nil && isLoopback(from) && (strings.EqualFold(host, "localhost") || isLoopback(host))
+	return err == nil && isLoopback(from) && isOwnName(host)
 }
 
 func isLoopback(address string) bool {

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -28,10 +29,15 @@ type Visit struct {
 type visitLog struct {
 	mu     sync.Mutex
 	visits []Visit
+	kept   int
 }
 
-// visitsKept is how many visits are remembered.
-const visitsKept = 10_000
+// visitsKept is how many visits are remembered, and visitBudget how many bytes of
+// them.
+const (
+	visitsKept  = 10_000
+	visitBudget = 8 << 20
+)
 
 type originServer struct {
 	url string
@@ -52,7 +58,8 @@ func (s *Server) CollectionURL() string {
 		s.origin = &originServer{
 			url: "http://" + l.Addr().String(),
 			srv: &http.Server{
-				Handler: s.CollectionHandler(), ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
+				Handler: s.CollectionHandler(), ReadHeaderTimeout: time.Minute, MaxHeaderBytes: headerLimit,
+				ErrorLog: log.New(io.Discard, "", 0),
 			},
 		}
 		srv := s.origin.srv
@@ -84,7 +91,12 @@ func (s *Server) CollectionHandler() http.Handler {
 	mux.HandleFunc("GET /api/request", s.openForms)
 	mux.HandleFunc("POST /api/forms/{form_id}", s.submitForm)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.visits.add(Visit{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), s.Now()})
+		if s.misdirected(r) {
+			refuseMisdirected(w)
+			return
+		}
+		hurry(w, r)
+		s.visits.add(s.cfg.recordLimit, Visit{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), s.Now()})
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -95,16 +107,36 @@ func (s *Server) CollectionHandler() http.Handler {
 	})
 }
 
-func (l *visitLog) add(v Visit) {
+// add remembers a visit, unless a recorder of that limit remembers nothing.
+func (l *visitLog) add(recorded int, v Visit) {
+	if recorded <= 0 {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.visits = append(l.visits, v)
-	if len(l.visits) > 2*visitsKept {
-		l.visits = append([]Visit(nil), l.visits[len(l.visits)-visitsKept:]...)
+	l.kept += v.size()
+	drop := max(0, len(l.visits)-2*visitsKept)
+	if drop > 0 {
+		drop = len(l.visits) - visitsKept
 	}
+	for i, kept := 0, l.kept; kept > visitBudget && i < len(l.visits); i++ {
+		kept -= l.visits[i].size()
+		drop = max(drop, i+1)
+	}
+	if drop == 0 {
+		return
+	}
+	for _, old := range l.visits[:drop] {
+		l.kept -= old.size()
+	}
+	l.visits = slices.Clone(l.visits[drop:])
 }
 
-// Visits returns what the collection origin received, oldest first.
+func (v *Visit) size() int { return len(v.Path) + len(v.RawQuery) + headerSize(v.Header) }
+
+// Visits returns what the collection origin received, oldest first: the newest
+// 10,000 and at most 8 MiB. With WithRecorder(0, 0) there are none.
 func (s *Server) Visits() []Visit {
 	s.visits.mu.Lock()
 	defer s.visits.mu.Unlock()

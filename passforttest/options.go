@@ -39,6 +39,7 @@ type config struct {
 	webhookRepeated float64
 
 	logger *slog.Logger
+	hosts  []string
 }
 
 func defaults() config {

@@ -44,12 +44,20 @@ const bodyBudget = 64 << 20
 // that many large ones at once stay cheap.
 const uploadBytesKept = 4 << 10
 
+// headBudget bounds the bytes of all recorded paths, queries and headers together;
+// the oldest are forgotten first, but for headLeft bytes of a path.
+const (
+	headBudget = 32 << 20
+	headLeft   = 256
+)
+
 type recorder struct {
 	mu      sync.Mutex
 	entries []*RecordedRequest // a ring
 	next    int
 	limit   int
-	kept    int64
+	kept    int64 // bytes of bodies
+	heads   int64 // bytes of paths, queries and headers
 	counts  map[string]int
 }
 
@@ -59,7 +67,9 @@ func (rec *recorder) init(limit int) {
 }
 
 // Requests returns the requests the server saw, oldest first. It keeps the
-// newest ones; see WithRecorder. Count never forgets.
+// newest ones; see WithRecorder. Of older ones only the start of the path is left
+// when all headers together exceed 32 MiB, and no body when all bodies exceed
+// 64 MiB. Count never forgets.
 func (s *Server) Requests() []RecordedRequest {
 	rec := &s.recorder
 	rec.mu.Lock()
@@ -108,7 +118,7 @@ func (s *Server) ForgetRequests() {
 	for _, e := range rec.entries {
 		e.dropped = true
 	}
-	rec.entries, rec.next, rec.kept = nil, 0, 0
+	rec.entries, rec.next, rec.kept, rec.heads = nil, 0, 0, 0
 	clear(rec.counts)
 }
 
@@ -127,16 +137,40 @@ func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bod
 		e.dropped = true
 		return e
 	}
+	rec.heads += e.head()
 	if len(rec.entries) < rec.limit {
 		rec.entries = append(rec.entries, e)
-		return e
+	} else {
+		oldest := rec.entries[rec.next]
+		oldest.dropped = true
+		rec.kept -= int64(len(oldest.Body))
+		rec.heads -= oldest.head()
+		rec.entries[rec.next] = e
+		rec.next = (rec.next + 1) % rec.limit
 	}
-	oldest := rec.entries[rec.next]
-	oldest.dropped = true
-	rec.kept -= int64(len(oldest.Body))
-	rec.entries[rec.next] = e
-	rec.next = (rec.next + 1) % rec.limit
+	for i := 0; rec.heads > headBudget && i < len(rec.entries)-1; i++ {
+		old := rec.entries[(rec.next+i)%len(rec.entries)]
+		rec.heads -= old.head()
+		old.Header, old.RawQuery, old.Path = nil, "", strings.Clone(old.Path[:min(len(old.Path), headLeft)])
+		rec.heads += old.head()
+	}
 	return e
+}
+
+// head is how many bytes a request is without its body.
+func (e *RecordedRequest) head() int64 {
+	return int64(len(e.Path) + len(e.RawQuery) + len(e.Host) + headerSize(e.Header))
+}
+
+func headerSize(h http.Header) int {
+	n := 0
+	for name, values := range h {
+		n += len(name)
+		for _, v := range values {
+			n += len(v)
+		}
+	}
+	return n
 }
 
 // applied notes that a call was carried out.

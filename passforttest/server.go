@@ -86,7 +86,7 @@ func New(opts ...Option) *Server {
 	}
 	s.state.Keys[cfg.apiKey] = &keyInfo{Name: cfg.apiKeyName, Kind: keyMaster}
 	s.httpSrv = &http.Server{
-		Handler: s, ReadHeaderTimeout: time.Minute, ConnState: s.trackConn,
+		Handler: s, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: headerLimit, ConnState: s.trackConn,
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	return s
@@ -250,6 +250,8 @@ type call struct {
 	key    *keyInfo
 	fault  Fault
 	record *RecordedRequest
+
+	arriving *punctual
 }
 
 func (c *call) query(name string) string { return c.req.URL.Query().Get(name) }
@@ -290,13 +292,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body == nil { // a request that no server made
 		r.Body = http.NoBody
 	}
+	if s.misdirected(r) {
+		refuseMisdirected(w)
+		return
+	}
+	arriving := hurry(w, r)
 	rt, params, allow := s.routes.find(r.Method, r.URL.EscapedPath())
 	keep := s.cfg.recordBytes
 	if rt != nil && rt.streams {
 		keep = min(keep, uploadBytesKept)
 	}
 	fault, hit := s.takeFault(rt.operation(), r)
-	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault}
+	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault, arriving: arriving}
 	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
 	if s.cfg.logger != nil {
 		defer s.log(w, c, time.Now())
@@ -365,7 +372,10 @@ func (s *Server) answer(c *call, allow string) *reply {
 	}
 	sw := s.switches()
 	var no *refusal
-	if !errors.As(err, &no) {
+	switch {
+	case c.arriving.late != nil:
+		no = errLate()
+	case !errors.As(err, &no):
 		no = refuse(http.StatusInternalServerError, CodeUnknownInternalError, "internal error")
 	}
 	rep = &reply{status: no.status, header: no.header, body: envelope(sw, append([]ErrorObject{no.err}, no.more...)...)}

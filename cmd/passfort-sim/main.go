@@ -16,12 +16,17 @@
 // in capitals, such as PASSFORT_SIM_API_KEY. Keys and secrets belong there,
 // where a list of processes does not show them.
 //
+// With -tls it speaks https with a certificate made at start; the authority to
+// trust follows the base URL and is written to a file.
+//
 // With -state the state is kept in a file and outlives the process, however it
 // ends: no answer is sent before what it says is on the disk.
 package main
 
 import (
 	"context"
+	"crypto/subtle"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -32,6 +37,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -87,12 +93,24 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	if err != nil {
 		return err
 	}
+	hello := fmt.Sprintf("http://%s/4.0\n", reachable(l.Addr().String()))
+	if o.tls != "" {
+		config, authority, err := certify(o.certifiedNames(), time.Now())
+		if err == nil {
+			err = publish(o.tls, authority)
+		}
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		l = tls.NewListener(l, config)
+		hello = strings.Replace(hello, "http:", "https:", 1) + string(authority)
+	}
 	sim.SetWebhook(o.webhook, o.secret, o.batch)
 	srv := &http.Server{
-		Handler: handler(sim, o.adminHosts), ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute,
+		Handler: handler(sim, o), ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: log.New(io.Discard, "", 0), // it would print addresses of callers
 	}
-	if _, err := fmt.Fprintf(stdout, "http://%s/4.0\n", reachable(l.Addr().String())); err != nil {
+	if _, err := io.WriteString(stdout, hello); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	logger.Info("serving", "state", o.state != "", "webhook", o.webhook != "")
@@ -121,14 +139,14 @@ func serve(ctx context.Context, srv *http.Server, l net.Listener, logger *slog.L
 
 // handler puts the API, the admin pages and the collection origin on one
 // address.
-func handler(sim *passforttest.Server, adminHosts []string) http.Handler {
+func handler(sim *passforttest.Server, o *options) http.Handler {
 	mux := http.NewServeMux()
 	api := sim.Handler()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.Handle(passforttest.AdminPath, sim.AdminHandler(adminHosts...))
+	mux.Handle(passforttest.AdminPath, keyed(o.apiKey, sim.AdminHandler(o.adminHosts...)))
 	mux.Handle("/", sim.CollectionHandler())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Past the mux, which would clean the path of an API call.
@@ -137,6 +155,21 @@ func handler(sim *passforttest.Server, adminHosts []string) http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
+	})
+}
+
+// keyed lets callers from other machines in with the API key as the password of
+// basic authentication. Callers on this machine need none.
+func keyed(key string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, _, _ := net.SplitHostPort(r.RemoteAddr)
+		_, sent, _ := r.BasicAuth()
+		if !net.ParseIP(from).IsLoopback() && subtle.ConstantTimeCompare([]byte(sent), []byte(key)) != 1 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="passfort-sim: any name, and the API key as the password"`)
+			http.Error(w, "the API key is needed", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

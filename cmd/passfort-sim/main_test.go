@@ -27,6 +27,13 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if os.Getenv(asUser) != "" {
+		if err := use(); err != nil {
+			_, _ = os.Stderr.WriteString(err.Error())
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 

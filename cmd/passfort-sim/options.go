@@ -22,7 +22,10 @@ type options struct {
 	addr, apiKey, state, config string
 	webhook, secret             string
 	batch                       bool
-	adminHosts                  list
+	batchSize                   int
+	pace                        time.Duration
+	adminHosts, hosts           list
+	tls                         string
 	seed                        uint64
 	seeded                      bool
 	checkTime                   time.Duration
@@ -57,9 +60,13 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*options, 
 	fs.StringVar(&o.webhook, "webhook", "", "the `URL` that webhooks are sent to")
 	fs.StringVar(&o.secret, "webhook-secret", "", "the shared `secret` of webhooks")
 	fs.BoolVar(&o.batch, "batch", false, "send webhooks in batches")
+	fs.IntVar(&o.batchSize, "webhook-batch-size", 100, "how many messages a batch holds at most")
+	fs.DurationVar(&o.pace, "webhook-pace", 200*time.Millisecond, "the time between two batches; 0 is none")
+	fs.Var(&o.hosts, "hosts", "further `names` under which it may be called on an address of this machine, and that its certificate is for")
+	fs.StringVar(&o.tls, "tls", "", "speak https, and write the authority to trust to this `file`")
 	fs.StringVar(&o.state, "state", "", "the `file` that keeps the state; none: it is gone with the process")
 	fs.StringVar(&o.config, "config", "", "a JSON `file` with products, flows, companies and switches")
-	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which anyone may use the pages at "+passforttest.AdminPath+", besides this machine itself")
+	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which callers from other machines may use the pages at "+passforttest.AdminPath+", with the API key as password")
 	fs.Uint64Var(&o.seed, "seed", 0, "make ids and keys follow from this `number`")
 	fs.DurationVar(&o.checkTime, "check-time", 0, "how long a provider takes for a check")
 	fs.BoolVar(&o.unlimited, "no-rate-limits", false, "lift every rate limit")
@@ -96,6 +103,9 @@ func (o *options) check() error {
 	case o.apiKey == "":
 		o.apiKey = "sim-master-key"
 	}
+	if o.batchSize < 1 || o.pace < 0 {
+		return errors.New("-webhook-batch-size is at least 1, and -webhook-pace not negative")
+	}
 	if o.webhook == "" {
 		return nil
 	}
@@ -119,7 +129,8 @@ type world struct {
 
 // server returns the options of the simulator.
 func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
-	out := []passforttest.Option{passforttest.WithAPIKey(o.apiKey), passforttest.WithLogger(logger), passforttest.WithRecorder(0, 0)}
+	out := []passforttest.Option{passforttest.WithAPIKey(o.apiKey), passforttest.WithLogger(logger), passforttest.WithRecorder(0, 0),
+		passforttest.WithHosts(o.hosts...), passforttest.WithWebhookPace(o.pace), passforttest.WithWebhookBatchSize(o.batchSize)}
 	if o.seeded {
 		out = append(out, passforttest.WithSeed(o.seed))
 	}

@@ -282,7 +282,13 @@ func (j *File) Rewrite(records iter.Seq[[]byte]) error {
 
 // write makes a whole file that is on the disk, and locked, when it returns.
 func write(path string, records iter.Seq[[]byte]) (f *os.File, size int64, err error) {
-	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	// A file or link of that name goes, and no link is followed.
+	if info, err := os.Lstat(path); err == nil && !info.IsDir() {
+		if err := os.Remove(path); err != nil {
+			return nil, 0, err
+		}
+	}
+	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, 0, err
 	}

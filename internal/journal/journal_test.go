@@ -15,6 +15,22 @@ import (
 	"github.com/passfort-go/passfort/internal/journal"
 )
 
+// Beside the file anybody may have put a link under the name of its successor.
+func TestRewriteFollowsNoLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	victim, path := filepath.Join(dir, "victim"), filepath.Join(dir, "state")
+	require.NoError(t, os.WriteFile(victim, []byte("mine"), 0o600))
+	require.NoError(t, os.Symlink(victim, path+".new"))
+	j := open(t, path)
+	require.NoError(t, j.Rewrite(slices.Values([][]byte{[]byte("one")})))
+	require.NoError(t, j.Close())
+	got, err := os.ReadFile(victim)
+	require.NoError(t, err)
+	require.Equal(t, "mine", string(got))
+	require.Equal(t, []string{"one"}, contents(t, open(t, path)))
+}
+
 func open(t *testing.T, path string) *journal.File {
 	t.Helper()
 	j, err := journal.Open(path)
