@@ -151,6 +151,16 @@ func TestBadInput(t *testing.T) {
 		{"request with a query in its path", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a?b=c"})), "not a path below"},
 		{"request with another key", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a", Header: http.Header{"apiKey": {"x"}}})), "the SDK's own"},
 		{"request that has no JSON form", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: func() {}})), "no JSON form"},
+		{"request with a reader", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: strings.NewReader("{}")})), "json.RawMessage"},
+		{"request with bytes", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: []byte("{}")})), "json.RawMessage"},
+		{"request with invalid UTF-8", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: []string{"\xff"}})), "not valid UTF-8"},
+		{"request of bad JSON text", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: json.RawMessage("{\"a\":\"\xff\"}")})), "not valid UTF-8"},
+		{"path with invalid UTF-8", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: passfort.Path("\xff")})), "not a path below"},
+		{"query with invalid UTF-8", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a", Query: url.Values{"q": {"\xff"}}})), "not valid UTF-8"},
+		{"query option with invalid UTF-8", failed(c.Profiles.Get(ctx, pid, passfort.Query("\xff", "1"))), "not valid UTF-8"},
+		{"search with invalid UTF-8", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "\xff", Country: "GBR"})), "not valid UTF-8"},
+		{"stream without a writer", failed(passfort.DoTo(ctx, c, passfort.Request{Method: "GET", Path: "/a"}, nil)), "the writer is nil"},
+		{"stream of a bad request", failed(passfort.DoTo(ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: []byte("x")}, io.Discard)), "json.RawMessage"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			require.ErrorIs(t, row.err, passfort.ErrInvalidInput)

@@ -2,6 +2,10 @@ package passfort_test
 
 import (
 	"bufio"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
 	"os"
 	"reflect"
 	"strings"
@@ -10,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/wire/wiretest"
 )
 
 // listed is the content of testdata/model_fields.tsv, which was made from the description of the
@@ -235,4 +240,160 @@ func jsonNames(t reflect.Type) []string {
 		}
 	}
 	return names
+}
+
+// scribble changes in place whatever can be changed in place.
+func scribble(t *testing.T, v reflect.Value) {
+	t.Helper()
+	if v.CanAddr() {
+		if unknown, is := v.Addr().Interface().(*passfort.Unknown); is {
+			for name, raw := range unknown.All() {
+				raw[0] = ' '
+				require.NoError(t, unknown.Set(name, "scribbled"))
+			}
+			return
+		}
+		if _, is := v.Addr().Interface().(*passfort.Secret); is {
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("scribbled")
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Int:
+		v.SetInt(v.Int() + 1)
+	case reflect.Uint8:
+		v.SetUint('1')
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
+	case reflect.Pointer, reflect.Interface:
+		if elem := v.Elem(); elem.CanSet() || elem.Kind() == reflect.Slice || elem.Kind() == reflect.Map {
+			scribble(t, elem)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			scribble(t, v.Index(i))
+		}
+		_ = reflect.Append(v, reflect.Zero(v.Type().Elem())) // into what is left of its array
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			if elem := v.MapIndex(key); elem.Kind() == reflect.Interface {
+				scribble(t, elem)
+			}
+			v.SetMapIndex(key, reflect.Zero(v.Type().Elem()))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			scribble(t, v.Field(i))
+		}
+	}
+}
+
+// What is done to a clone is not done to what it was made from.
+func TestCloneOfEveryModel(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	types := toleranceTypes(t)
+	types["CollectedData"] = reflect.TypeFor[passfort.CollectedData]()
+	for name, of := range types {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source := wiretest.New(seed, 0.5)
+			document := of
+			if name == "CollectedData" {
+				document = reflect.TypeFor[passfort.EntityData]()
+			}
+			full := (specimen{}).value(document, 4)
+			docs := []string{full[:len(full)-1] + `,"new_member":{"a":[1.50,null]}}`}
+			for range 2 {
+				docs = append(docs, source.Object(document, 3))
+			}
+			for i, doc := range docs {
+				v := reflect.New(of)
+				require.NoError(t, json.Unmarshal([]byte(doc), v.Interface()))
+				clone := v.MethodByName("Clone").Call(nil)[0]
+				require.Equal(t, v.Type(), clone.Type())
+				before := encoded(t, v)
+				require.Equal(t, before, encoded(t, clone), "seed %d", seed)
+				scribble(t, clone.Elem())
+				require.Equal(t, before, encoded(t, v), "seed %d", seed)
+				require.True(t, i > 0 || encoded(t, clone) != before)
+			}
+			require.True(t, reflect.Zero(reflect.PointerTo(of)).MethodByName("Clone").Call(nil)[0].IsNil())
+		})
+	}
+}
+
+func encoded(t *testing.T, v reflect.Value) string {
+	t.Helper()
+	out, err := json.Marshal(v.Interface())
+	require.NoError(t, err)
+	return string(out)
+}
+
+// forms are the methods that encoders other than encoding/json look for.
+type forms interface {
+	encoding.TextMarshaler
+	encoding.TextUnmarshaler
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
+	MarshalBSON() ([]byte, error)
+	UnmarshalBSON(doc []byte) error
+	UnmarshalYAML(unmarshal func(any) error) error
+}
+
+// Every form of every model gives back what the server sent.
+func TestFormsOfEveryModel(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	types := toleranceTypes(t)
+	types["CollectedData"] = reflect.TypeFor[passfort.CollectedData]()
+	for name, of := range types {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			document := of
+			if name == "CollectedData" {
+				document = reflect.TypeFor[passfort.EntityData]()
+			}
+			source := wiretest.New(seed, 0.4)
+			for range 5 {
+				doc := source.Object(document, 3)
+				from := reflect.New(of)
+				require.NoError(t, json.Unmarshal([]byte(doc), from.Interface()))
+				value := from.Interface().(forms)
+				text, err := from.Elem().Interface().(encoding.TextMarshaler).MarshalText()
+				require.NoError(t, err)
+				data, err := from.Elem().Interface().(encoding.BinaryMarshaler).MarshalBinary()
+				require.NoError(t, err)
+				bson, err := value.MarshalBSON()
+				require.NoError(t, err)
+				for form, read := range map[string]func(forms) error{
+					"text":   func(to forms) error { return to.UnmarshalText(text) },
+					"binary": func(to forms) error { return to.UnmarshalBinary(data) },
+					"BSON":   func(to forms) error { return to.UnmarshalBSON(bson) },
+					"YAML": func(to forms) error {
+						return to.UnmarshalYAML(func(into any) error {
+							*into.(*string) = string(text)
+							return nil
+						})
+					},
+				} {
+					to := reflect.New(of)
+					require.NoError(t, read(to.Interface().(forms)), form)
+					require.Equal(t, encoded(t, from), encoded(t, to), "%s, seed %d", form, seed)
+				}
+			}
+			for form, err := range map[string]error{
+				"text":   reflect.New(of).Interface().(forms).UnmarshalText([]byte("entity_type: Kim")),
+				"binary": reflect.New(of).Interface().(forms).UnmarshalBinary([]byte("\x81\xa3Kim")),
+				"BSON":   reflect.New(of).Interface().(forms).UnmarshalBSON([]byte("\x05\x00\x00\x00\x00")),
+				"YAML":   reflect.New(of).Interface().(forms).UnmarshalYAML(func(any) error { return errors.New("a mapping: Kim") }),
+			} {
+				require.Error(t, err, form)
+				require.NotContains(t, err.Error(), "Kim")
+			}
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/passfort-go/passfort/internal/bounded"
@@ -96,16 +97,20 @@ type pages struct {
 // turn takes a page: it decides what of it is new, and where the next one begins.
 func (p *pages) turn(got *ProfilePage) error {
 	p.fresh = nil
-	if p.count != nil && got.Count != nil && *got.Count < *p.count {
-		fell := *p.count - *got.Count
+	count := got.Count
+	if count != nil && *count < 0 {
+		count = nil // it wrapped around at the server
+	}
+	if p.count != nil && count != nil && *count < *p.count {
+		fell := *p.count - *count
 		if fell > rememberedProfiles {
 			return ErrPagesMoved
 		}
-		p.count, p.before = got.Count, nil
+		p.count, p.before = count, nil
 		p.options.Offset = max(0, p.options.Offset-fell)
 		return nil
 	}
-	p.count = got.Count
+	p.count = count
 	ids := make([]string, len(got.Results))
 	for i := range got.Results {
 		id := got.Results[i].ID
@@ -121,12 +126,12 @@ func (p *pages) turn(got *ProfilePage) error {
 	}
 	p.before = ids
 	// Hidden profiles take places on a page too, so the place counts.
-	if got.Limit != nil && *got.Limit > 0 {
+	if got.Limit != nil && *got.Limit > 0 && *got.Limit <= maxProfilesPerPage {
 		p.options.Limit = *got.Limit
 	}
-	p.options.Offset += p.options.Limit
+	p.options.Offset += min(p.options.Limit, math.MaxInt-p.options.Offset)
 	nothing := len(ids) == 0 && (got.Hidden == nil || *got.Hidden == 0)
-	p.end = nothing || got.Count == nil && len(p.fresh) == 0 || got.Count != nil && p.options.Offset >= *got.Count
+	p.end = nothing || count == nil && len(p.fresh) == 0 || count != nil && p.options.Offset >= *count
 	return nil
 }
 

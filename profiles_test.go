@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type shelf struct {
 	silent bool             // no count and limit in the answer
 	stuck  bool             // always the first page
 	extra  int              // that the count has too many
+	wide   bool             // count and limit are numbers of more than 64 bits
 	onPage func(offset int) // called before a page is made
 }
 
@@ -61,6 +63,9 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := map[string]any{
 		"count": len(s.ids) + s.extra, "limit": limit, "offset": offset, "results": results, "hidden": len(page) - len(results),
+	}
+	if s.wide {
+		answer["count"], answer["limit"] = json.Number("99999999999999999999"), json.Number("99999999999999999999")
 	}
 	if s.silent {
 		answer = map[string]any{"results": results}
@@ -112,6 +117,9 @@ func TestAllProfilesOfOddServers(t *testing.T) {
 	}{
 		{"smaller pages than asked for", func(s *shelf) { s.most = 2 }, newShelf(7).ids, 4},
 		{"no count", func(s *shelf) { s.silent = true }, newShelf(7).ids, 4},
+		{"a count that has wrapped around", func(s *shelf) { s.extra = -10 }, newShelf(7).ids, 4},
+		{"a count of 32 bits and more", func(s *shelf) { s.extra = math.MaxInt - 7 }, newShelf(7).ids, 4},
+		{"a count and a limit of 64 bits and more", func(s *shelf) { s.wide = true }, newShelf(7).ids, 4},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/passfort-go/passfort/internal/transport"
 	"github.com/passfort-go/passfort/internal/wire"
@@ -77,10 +79,12 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 }
 
 // DoTo is Do for an answer that is no JSON, such as a PDF: it streams the body of a
-// success into w, whatever it is, up to 500 MB. A refusal in JSON with status 200
-// is an *Error and not written. Once something was written to w the call is not
-// repeated: after an error discard what w holds. The Response has the status and
-// the headers, Content-Type among them.
+// success into w, whatever it is, up to 500 MB; beyond them the error is
+// ErrAnswerTooLarge. It accepts every media type unless the request says which. A
+// refusal in JSON with status 200, of up to 64 KiB, is an *Error and not written.
+// Once something was written to w, or w failed, the call is not repeated: after an
+// error discard what w holds. The Response has the status and the headers,
+// Content-Type among them.
 func DoTo(ctx context.Context, c *Client, r Request, w io.Writer, opts ...CallOption) (*Response, error) {
 	content := rawContent{w: w, check: func([]byte, http.Header) error { return nil }}
 	var got Response
@@ -88,6 +92,8 @@ func DoTo(ctx context.Context, c *Client, r Request, w io.Writer, opts ...CallOp
 	cl := r.call(append(slices.Clip(opts), CaptureResponse(&got)))
 	cl.problem = cmp.Or(cl.problem, content.problem())
 	cl.consume = content.consume
+	cl.header = http.Header{"Accept": {"*/*"}}
+	maps.Copy(cl.header, r.Header)
 	_, err := c.road.sendTo(ctx, r.operation(), "/"+strings.TrimPrefix(r.Path, "/"), cl)
 	if settings.capture != nil {
 		*settings.capture = got
@@ -141,7 +147,7 @@ func checkRequest(r Request) string {
 		return "the path is not a path below the base URL"
 	}
 	for element := range strings.SplitSeq(r.Path, "/") {
-		if plain, err := url.PathUnescape(element); err != nil || plain == "." || plain == ".." {
+		if plain, err := url.PathUnescape(element); err != nil || plain == "." || plain == ".." || !utf8.ValidString(plain) {
 			return "the path is not a path below the base URL"
 		}
 	}

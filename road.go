@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-querystring/query"
 
@@ -135,6 +136,11 @@ func (r *road) attempt(ctx context.Context, op operation, path string, c call, s
 		maps.Copy(whole, values)
 		maps.Copy(whole, settings.query)
 		values = whole
+	}
+	for name, all := range values {
+		if !utf8.ValidString(name + strings.Join(all, "")) {
+			return refuse("the query: " + wire.ErrUTF8.Error())
+		}
 	}
 	if encoded := values.Encode(); encoded != "" {
 		path += "?" + encoded

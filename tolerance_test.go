@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -252,5 +253,36 @@ func requireRest(t *testing.T, whole, got reflect.Value, but reflect.StructField
 		default:
 			require.True(t, reflect.DeepEqual(whole.Elem().Field(i).Interface(), got.Elem().Field(i).Interface()), "%s: %s", what, field.Name)
 		}
+	}
+}
+
+// A number that no int of this platform holds is not what it wraps around to: an
+// update of something else gives it back. With GOARCH=386 that begins at 32 bits.
+func TestNumbersThatNoIntHolds(t *testing.T) {
+	t.Parallel()
+	for _, number := range []string{
+		"2147483648", "4200000000", "-2147483649", "4200000000.0", "9223372036854775807", "9223372036854775808",
+		"-9223372036854775809", "4.2e9", "1e30", "99999999999999999999999999",
+	} {
+		t.Run(number, func(t *testing.T) {
+			t.Parallel()
+			doc := fmt.Sprintf(`{"entity_type":"COMPANY","ownership_structure":{"shareholders":[{"shareholdings":[{"amount":%[1]s}]}]},
+				"credit_ref":{"ccj_exact":{"count":%[1]s}},"products":[{"price":%[1]s}],"custom_fields_data":{"price":%[1]s}}`, number)
+			server := &stored{doc: doc}
+			got, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
+				d.CustomerRef = "ref"
+				return nil
+			})
+			require.NoError(t, err)
+			want := tree(t, doc).(map[string]any)
+			want["customer_ref"] = "ref"
+			require.Equal(t, want, tree(t, server.doc))
+			exact, parseErr := strconv.ParseFloat(number, 64)
+			require.NoError(t, parseErr)
+			amount := got.OwnershipStructure.Shareholders[0].Shareholdings[0].Amount
+			require.True(t, amount == nil || float64(*amount) == exact)
+			_, noInt := strconv.ParseInt(number, 10, strconv.IntSize)
+			require.True(t, amount != nil || noInt != nil)
+		})
 	}
 }

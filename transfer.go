@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -191,7 +192,11 @@ func (c *rawContent) consume(_ int, h http.Header, r io.Reader) ([]byte, error) 
 		return nil, err
 	}
 	whole := io.MultiReader(bytes.NewReader(start), r)
-	c.written, err = io.Copy(c.w, io.LimitReader(whole, maxReport))
+	w := &failingWriter{Writer: c.w}
+	c.written, err = io.Copy(w, io.LimitReader(whole, maxReport))
+	if w.failed {
+		return nil, transport.Final(fmt.Errorf("%w: %w", imagebody.ErrWrite, err))
+	}
 	if err == nil && c.written == maxReport {
 		if more, _ := io.ReadFull(whole, make([]byte, 1)); more > 0 {
 			err = transport.ErrBodyTooLarge
@@ -201,6 +206,18 @@ func (c *rawContent) consume(_ int, h http.Header, r io.Reader) ([]byte, error) 
 		return nil, transport.Final(err)
 	}
 	return nil, err
+}
+
+// failingWriter notes that its writer failed.
+type failingWriter struct {
+	io.Writer
+	failed bool
+}
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.failed = err != nil || n < len(p)
+	return n, err
 }
 
 // imageError is what is wrong with an image, found on this side.

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -321,4 +322,143 @@ func TestDownloadsHaveALimit(t *testing.T) {
 			require.Len(t, s.seen(), 1)
 		})
 	}
+}
+
+// TestDoTo: what is no JSON goes into the writer as it came.
+func TestDoTo(t *testing.T) {
+	t.Parallel()
+	export := strings.Repeat("id;name\n\x00\xff\n", 10_000)
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/csv")
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, export)
+	})
+	c := newClient(t, s)
+	var out bytes.Buffer
+	var captured passfort.Response
+	got, err := passfort.DoTo(t.Context(), c, passfort.Request{
+		Method: "post", Path: passfort.Path("profiles", "a/b", "export"), Query: map[string][]string{"as": {"a b"}},
+		Body: json.RawMessage(`{"from": 1.50}`), Header: http.Header{"X-New": {"1"}},
+	}, &out, passfort.CaptureResponse(&captured))
+	require.NoError(t, err)
+	require.Equal(t, export, out.String())
+	require.Equal(t, 202, got.StatusCode)
+	require.Equal(t, 1, got.Attempts)
+	require.Equal(t, "text/csv", got.Header.Get("Content-Type"))
+	require.Equal(t, captured, *got)
+
+	sent := s.seen()[0]
+	require.Equal(t, "POST /base/4.0/profiles/a%2Fb/export?as=a+b", sent.Method+" "+sent.URI)
+	require.Equal(t, `{"from":1.50}`, sent.Body)
+	require.Equal(t, "*/*", sent.Header.Get("Accept"))
+	require.Equal(t, "1", sent.Header.Get("X-New"))
+	require.Equal(t, "application/json", sent.Header.Get("Content-Type"))
+	require.Equal(t, testKey, sent.Header.Get("Apikey"))
+
+	_, err = passfort.DoTo(t.Context(), c, passfort.Request{Method: "GET", Path: "/x", Header: http.Header{"Accept": {"text/csv"}}}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, []string{"text/csv"}, s.seen()[1].Header["Accept"])
+	require.Empty(t, s.seen()[1].Body)
+}
+
+func TestDoToOfOddAnswers(t *testing.T) {
+	t.Parallel()
+	whole := strings.Repeat("x", 200_000)
+	for _, row := range []struct {
+		name, method string
+		answers      []http.HandlerFunc // the last one for ever
+		want         error
+		wrote        string
+		sent         int
+	}{
+		{"nothing", "GET", []http.HandlerFunc{respond(204, "")}, nil, "", 1},
+		{"JSON", "GET", []http.HandlerFunc{respond(200, `{"a":1}`)}, nil, `{"a":1}`, 1},
+		{"broken JSON", "GET", []http.HandlerFunc{respond(200, `{"errors":[`)}, nil, `{"errors":[`, 1},
+		{"no errors", "GET", []http.HandlerFunc{respond(200, `{"errors":[]}`)}, nil, `{"errors":[]}`, 1},
+		{"a refusal with status 200", "GET", []http.HandlerFunc{respond(200, ` {"errors":[{"code":204}]}`)}, passfort.CodeInvalidAPIKey, "", 1},
+		{"a refusal", "POST", []http.HandlerFunc{respond(403, `{"errors":[{"code":204}]}`)}, passfort.CodeInvalidAPIKey, "", 1},
+		{"a read that comes later", "GET", []http.HandlerFunc{respond(503, ""), respond(200, "x")}, nil, "x", 2},
+		{"a write that does not", "POST", []http.HandlerFunc{respond(503, ""), respond(200, "x")}, passfort.ErrOutcomeUnknown, "", 1},
+		{"cut at once", "GET", []http.HandlerFunc{cut("x"), respond(200, "whole")}, nil, "whole", 2},
+		{"a write cut at once", "POST", []http.HandlerFunc{cut("x"), respond(200, "whole")}, passfort.ErrOutcomeUnknown, "", 1},
+		{"cut later", "GET", []http.HandlerFunc{cut(whole), respond(200, "whole")}, errAny, whole, 1},
+		{"never there", "GET", []http.HandlerFunc{hangUp}, errAny, "", 3},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var n atomic.Int32
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				row.answers[min(int(n.Add(1)), len(row.answers))-1](w, r)
+			})
+			var out bytes.Buffer
+			captured := passfort.Response{Attempts: -1}
+			got, err := passfort.DoTo(t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x"}, &out, passfort.CaptureResponse(&captured))
+			switch row.want {
+			case nil:
+				require.NoError(t, err)
+				require.Equal(t, captured, *got)
+			case errAny:
+				require.Error(t, err)
+			default:
+				require.ErrorIs(t, err, row.want)
+			}
+			if err != nil {
+				require.Nil(t, got)
+				require.ErrorAs(t, err, new(*passfort.Error))
+			}
+			require.Equal(t, row.wrote, out.String())
+			require.Len(t, s.seen(), row.sent)
+			require.Equal(t, row.sent, captured.Attempts)
+		})
+	}
+}
+
+var errAny = errors.New("any error")
+
+// cut answers with a part of a longer body.
+func cut(part string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(part)+1000))
+		_, _ = io.WriteString(w, part)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// A writer that fails is at fault itself: its call is not repeated.
+func TestDoToAWriterThatFails(t *testing.T) {
+	t.Parallel()
+	full := errors.New("exports/mary.csv: no space left")
+	for name, write := range map[string]writerFunc{
+		"at once": func([]byte) (int, error) { return 0, full },
+		"short":   func(p []byte) (int, error) { return len(p) - 1, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, respond(200, "id;name"))
+			_, err := passfort.DoTo(t.Context(), newClient(t, s), passfort.Request{Method: "GET", Path: "/x"}, write)
+			require.ErrorContains(t, err, "cannot be written")
+			require.NotContains(t, err.Error(), "mary")
+			if name == "at once" {
+				require.ErrorIs(t, err, full)
+			} else {
+				require.ErrorIs(t, err, io.ErrShortWrite)
+			}
+			require.Len(t, s.seen(), 1)
+		})
+	}
+}
+
+// An answer that is streamed ends at 500 MB, whatever comes.
+func TestDoToHasALimit(t *testing.T) {
+	t.Parallel()
+	c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+		resp := answered(200, "")
+		resp.Body, resp.ContentLength = io.NopCloser(&noise{}), -1
+		return resp, nil
+	}))
+	var n counted
+	_, err := passfort.DoTo(t.Context(), c, passfort.Request{Method: "GET", Path: "/x"}, &n)
+	require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
+	require.EqualValues(t, 500_000_000, n)
 }

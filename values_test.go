@@ -2,8 +2,11 @@ package passfort_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,10 +68,168 @@ func TestUnknownMembersOfANewValue(t *testing.T) {
 
 func TestUnknownMembersThatCannotBe(t *testing.T) {
 	t.Parallel()
-	var person passfort.EntityData
-	require.Error(t, person.Unknown.Set("", 1))
-	require.Error(t, person.Unknown.Set("x", make(chan int)))
-	require.Zero(t, person.Unknown.Len())
+	for _, row := range []struct {
+		what, name string
+		value      any
+		want       string
+	}{
+		{"no name", "", 1, "an unknown member needs a name"},
+		{"a name that is not Unicode", "n\xe9e", 1, "name of an unknown member: string is not valid UTF-8"},
+		{"what has no JSON form", "x", make(chan int), "the value has no JSON form"},
+		{"text that is not Unicode", "x", "caf\xe9", "string is not valid UTF-8"},
+		{"a list of such texts", "x", []string{"a", "caf\xe9"}, "string is not valid UTF-8"},
+		{"JSON text that is not Unicode", "x", json.RawMessage("\"caf\xe9\""), "string is not valid UTF-8"},
+		{"a model with such a text", "x", passfort.Address{Locality: "caf\xe9"}, "string is not valid UTF-8"},
+		{"bytes", "x", []byte(`{}`), "json.RawMessage"},
+		{"a reader", "x", strings.NewReader(`{}`), "json.RawMessage"},
+		{"a reader inside", "x", map[string]any{"r": strings.NewReader(`{}`)}, "json.RawMessage"},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			t.Parallel()
+			var person passfort.EntityData
+			err := person.Unknown.Set(row.name, row.value)
+			require.ErrorContains(t, err, row.want)
+			require.NotContains(t, err.Error(), "caf")
+			require.Zero(t, person.Unknown.Len())
+		})
+	}
+}
+
+// What the wire tests compare member by member, for the method that go-cmp calls.
+func TestUnknownEqual(t *testing.T) {
+	t.Parallel()
+	read := func(doc string) passfort.Address {
+		var v passfort.Address
+		require.NoError(t, json.Unmarshal([]byte(doc), &v))
+		return v
+	}
+	a := read(`{"country":"GBR","what3words":"a.b.c","floors":[1,2.0],"postal_code":null}`)
+	b := read(`{"postal_code":null,"floors":[1,2],"what3words":"a.b.c","country":"FRA"}`)
+	require.True(t, a.Unknown.Equal(b.Unknown), "of fields it says nothing")
+	require.NoError(t, b.Unknown.Set("floors", []int{1}))
+	require.False(t, a.Unknown.Equal(b.Unknown))
+	require.False(t, a.Unknown.Equal(read(`{"what3words":"a.b.c","floors":[1,2]}`).Unknown), "null and absent are two things")
+	require.True(t, a.Unknown.Equal(a.Clone().Unknown))
+	require.True(t, passfort.Unknown{}.Equal(passfort.Unknown{}))
+}
+
+// Fields of the account that are not Unicode, or no JSON, stay here.
+func TestCustomFieldsThatCannotLeave(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(200, `{}`))
+	c := newClient(t, s)
+	for name, value := range map[string]any{
+		"a text":                 "caf\xe9",
+		"a list of texts":        []string{"a", "caf\xe9"},
+		"a list of values":       []any{"caf\xe9"},
+		"an object":              map[string]any{"a": "caf\xe9"},
+		"an object of texts":     map[string]string{"a": "caf\xe9"},
+		"the key of an object":   map[string]int{"caf\xe9": 1},
+		"a key of such a type":   map[passfort.EntityType]int{"caf\xe9": 1},
+		"a struct":               struct{ A string }{"caf\xe9"},
+		"a type of text":         passfort.EntityType("caf\xe9"),
+		"JSON text":              json.RawMessage("\"caf\xe9\""),
+		"bytes":                  []byte("x"),
+		"a list with bytes":      []any{[]byte("x")},
+		"a reader":               strings.NewReader("x"),
+		"a number that is none":  math.NaN(),
+		"a list of such numbers": []float64{math.Inf(1)},
+		"a function":             func() {},
+	} {
+		data := &passfort.CollectedData{EntityData: *passfort.NewIndividual(), ETag: "v1"}
+		data.CustomFieldsData = map[string]any{"kim": value}
+		_, err := c.CollectedData.Replace(t.Context(), pid, data)
+		require.ErrorIs(t, err, passfort.ErrInvalidInput, name)
+		require.ErrorContains(t, err, "custom_fields_data", name)
+		require.NotContains(t, err.Error(), "caf", name)
+		require.NotContains(t, err.Error(), "kim", name)
+		require.Error(t, failed(json.Marshal(data)), name)
+	}
+	require.Error(t, failed(json.Marshal(passfort.EntityData{CustomFieldsData: map[string]any{"caf\xe9": 1}})), "the name of a field")
+	require.Empty(t, s.seen())
+}
+
+func TestCustomField(t *testing.T) {
+	t.Parallel()
+	var data passfort.EntityData
+	require.NoError(t, json.Unmarshal([]byte(`{"custom_fields_data":{
+		"account":"00123","iban":12345678901234567890123,"price":1.50,"zero":0,"share":1e-9,"huge":1e999,
+		"pep":false,"born":"1990-02","since":"2020-03-18","sectors":["a","b",3],"none":null,"no sectors":[],"empty":"","object":{"a":1}
+	}}`), &data))
+	data.CustomFieldsData["mine"] = passfort.EntityTypeIndividual
+	data.CustomFieldsData["count"] = uint8(7)
+	data.CustomFieldsData["flags"] = []string{"x", "y"}
+	date := func(year, month, day int) passfort.PartialDate {
+		return passfort.PartialDate{Year: year, Month: month, Day: day}
+	}
+	type texts []string
+	for _, row := range []struct {
+		name    string
+		set     bool
+		text    any // a string, a json.Number, a bool, or nil
+		date    passfort.PartialDate
+		several texts
+	}{
+		{"account", true, "00123", passfort.PartialDate{}, texts{"00123"}},
+		{"iban", true, json.Number("12345678901234567890123"), passfort.PartialDate{}, texts{"12345678901234567890123"}},
+		{"price", true, json.Number("1.5"), passfort.PartialDate{}, texts{"1.5"}},
+		{"zero", true, json.Number("0"), passfort.PartialDate{}, texts{"0"}},
+		{"share", true, json.Number("1e-9"), passfort.PartialDate{}, texts{"1e-9"}},
+		{"huge", true, json.Number("1e999"), passfort.PartialDate{}, texts{"1e999"}},
+		{"pep", true, false, passfort.PartialDate{}, texts{"false"}},
+		{"born", true, "1990-02", date(1990, 2, 0), texts{"1990-02"}},
+		{"since", true, "2020-03-18", date(2020, 3, 18), texts{"2020-03-18"}},
+		{"sectors", true, nil, passfort.PartialDate{}, texts{"a", "b", "3"}},
+		{"none", false, nil, passfort.PartialDate{}, nil},
+		{"no sectors", true, nil, passfort.PartialDate{}, nil},
+		{"absent", false, nil, passfort.PartialDate{}, nil},
+		{"empty", true, "", passfort.PartialDate{}, texts{""}},
+		{"object", true, nil, passfort.PartialDate{}, texts{"?"}},
+		{"mine", true, "INDIVIDUAL", passfort.PartialDate{}, texts{"INDIVIDUAL"}},
+		{"count", true, json.Number("7"), passfort.PartialDate{}, texts{"7"}},
+		{"flags", true, nil, passfort.PartialDate{}, texts{"x", "y"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			field := data.CustomField(row.name)
+			require.Equal(t, row.set, field.IsSet())
+			require.Equal(t, row.text, valueOf(field))
+			got, isDate := field.Date()
+			require.Equal(t, row.date, got)
+			require.Equal(t, row.date != passfort.PartialDate{}, isDate)
+			var several texts
+			for _, value := range field.Values() {
+				switch value := valueOf(value).(type) {
+				case nil:
+					several = append(several, "?")
+				default:
+					several = append(several, fmt.Sprint(value))
+				}
+			}
+			require.Equal(t, row.several, several)
+		})
+	}
+	require.False(t, (&passfort.EntityData{}).CustomField("x").IsSet())
+	whole := passfort.CollectedData{EntityData: data}
+	require.True(t, whole.CustomField("account").IsSet())
+}
+
+// valueOf returns the value of the one kind that a field says it has, or nil.
+func valueOf(f passfort.CustomField) any {
+	var values []any
+	if text, ok := f.Text(); ok {
+		values = append(values, text)
+	}
+	if number, ok := f.Number(); ok {
+		values = append(values, number)
+	}
+	if yes, ok := f.Bool(); ok {
+		values = append(values, yes)
+	}
+	if len(values) != 1 {
+		return nil
+	}
+	return values[0]
 }
 
 func TestParseDateTime(t *testing.T) {

@@ -16,63 +16,70 @@ var (
 	ErrBytes  = errors.New("a []byte would be sent as Base64: give JSON text as a json.RawMessage, other text as a string")
 )
 
+var errNoForm = errors.New("the value has no JSON form")
+
 // Encode encodes a value of a type of the caller's as encoding/json does, and
 // refuses what encoding/json would change: text that is not UTF-8, a reader, and a
-// []byte that is the whole value.
+// []byte that is the whole value. Text that has its JSON already, such as a
+// json.RawMessage, has to be UTF-8 too.
 func Encode(value any) ([]byte, error) {
 	v := reflect.ValueOf(value)
-	for v.Kind() == reflect.Pointer && !v.IsNil() && !marshals(v) {
-		if v.Type().Implements(readerType) {
-			return nil, ErrReader
-		}
+	if v.IsValid() && isReader(v.Type()) && !marshals(v.Type()) {
+		return nil, ErrReader
+	}
+	for v.Kind() == reflect.Pointer && !v.IsNil() && !marshals(v.Type()) {
 		v = v.Elem()
 	}
-	if v.IsValid() && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 && !marshals(v) {
+	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 && !marshals(v.Type()) {
 		return nil, ErrBytes
 	}
 	raw, err := json.Marshal(value)
-	if err != nil {
-		if errors.Is(err, ErrUTF8) {
-			return nil, ErrUTF8
-		}
+	switch {
+	case errors.Is(err, ErrUTF8):
+		return nil, ErrUTF8
+	case err != nil:
 		return nil, errNoForm
+	case !utf8.Valid(raw):
+		return nil, ErrUTF8
 	}
-	return raw, fitToLeave(reflect.ValueOf(value)) // which has no cycle: it was encoded
+	// What was encoded has no cycle.
+	if err := fitToLeave(reflect.ValueOf(value)); err != nil {
+		return nil, err
+	}
+	return raw, nil
 }
-
-var errNoForm = errors.New("the value has no JSON form")
 
 var (
 	readerType = reflect.TypeFor[io.Reader]()
 	textType   = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// marshals reports whether encoding/json asks the value itself.
-func marshals(v reflect.Value) bool {
-	return v.Type().Implements(marshalerType) || v.Type().Implements(textType)
+// marshals reports whether encoding/json asks values of the type for their form.
+func marshals(t reflect.Type) bool { return t.Implements(marshalerType) || t.Implements(textType) }
+
+// isReader reports whether values of the type, or pointers to it, are readers.
+func isReader(t reflect.Type) bool {
+	return t.Implements(readerType) || t.Kind() == reflect.Struct && reflect.PointerTo(t).Implements(readerType)
 }
 
 // fitToLeave finds what encoding/json changes without an error.
 func fitToLeave(v reflect.Value) error {
-	if !v.IsValid() {
+	switch v.Kind() {
+	case reflect.Invalid:
 		return nil
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
 	}
 	switch t := v.Type(); {
 	case t.Implements(marshalerType), v.CanAddr() && reflect.PointerTo(t).Implements(marshalerType):
 		return nil // its own text
 	case t.Implements(textType):
-		if v.Kind() == reflect.Pointer && v.IsNil() {
-			return nil
-		}
-		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
-		if err == nil && !utf8.Valid(text) {
-			return ErrUTF8
-		}
-		return nil
-	case t.Implements(readerType), v.Kind() == reflect.Struct && reflect.PointerTo(t).Implements(readerType):
-		if v.Kind() == reflect.Pointer && v.IsNil() {
-			return nil
-		}
+		return textFitToLeave(v)
+	case v.CanAddr() && reflect.PointerTo(t).Implements(textType):
+		return textFitToLeave(v.Addr())
+	case isReader(t):
 		return ErrReader
 	}
 	switch v.Kind() {
@@ -83,7 +90,7 @@ func fitToLeave(v reflect.Value) error {
 	case reflect.Pointer, reflect.Interface:
 		return fitToLeave(v.Elem())
 	case reflect.Slice, reflect.Array:
-		if flat(v.Type().Elem().Kind()) && v.Type().Elem().Kind() != reflect.String {
+		if elem := v.Type().Elem(); flat(elem.Kind()) && elem.Kind() != reflect.String && !marshals(elem) {
 			return nil
 		}
 		for i := range v.Len() {
@@ -101,24 +108,46 @@ func fitToLeave(v reflect.Value) error {
 			}
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			field := v.Type().Field(i)
-			if tag := field.Tag.Get("json"); tag == "-" || !field.IsExported() && !field.Anonymous || isOmitted(tag, v.Field(i)) {
-				continue
-			}
-			if !field.IsExported() && field.Type.Kind() != reflect.Struct {
-				continue
-			}
-			if err := fitToLeave(v.Field(i)); err != nil {
-				return err
-			}
-		}
+		return fieldsFitToLeave(v)
 	}
 	return nil
 }
 
-// isOmitted reports whether a field is empty and left out.
-func isOmitted(tag string, v reflect.Value) bool {
-	_, options, _ := strings.Cut(tag, ",")
-	return v.IsZero() && strings.Contains(options, "omit")
+func textFitToLeave(v reflect.Value) error {
+	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+	if err == nil && !utf8.Valid(text) {
+		return ErrUTF8
+	}
+	return nil
+}
+
+// fieldsFitToLeave is fitToLeave of the fields that encoding/json encodes. Those of
+// an embedded struct are the fields of the struct around it.
+func fieldsFitToLeave(v reflect.Value) error {
+	for i := range v.NumField() {
+		field, fv := v.Type().Field(i), v.Field(i)
+		tag := field.Tag.Get("json")
+		name, options, _ := strings.Cut(tag, ",")
+		if tag == "-" || fv.IsZero() && strings.Contains(options, "omit") {
+			continue
+		}
+		if field.Anonymous && name == "" {
+			for fv.Kind() == reflect.Pointer && !fv.IsNil() {
+				fv = fv.Elem()
+			}
+			if fv.Kind() == reflect.Struct {
+				if err := fieldsFitToLeave(fv); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if !field.IsExported() {
+			continue
+		}
+		if err := fitToLeave(fv); err != nil {
+			return err
+		}
+	}
+	return nil
 }
