@@ -34,7 +34,7 @@ func (s *DocumentsService) UploadImage(ctx context.Context, profileID string, im
 }
 
 func (s *DocumentsService) upload(image *ImageUpload) *upload {
-	up := &upload{body: image.Body, options: imagebody.Options{Size: image.Size, Limit: s.road.settings.imageLimit, Progress: image.Progress}}
+	up := s.road.upload(image.Body, image.Open, image.Size, image.Progress)
 	if image.Type != "" {
 		up.options.Members = []imagebody.Member{{Name: "image_type", Value: string(image.Type)}}
 	}
@@ -135,8 +135,9 @@ func (s *DocumentsService) List(ctx context.Context, profileID string, opts ...C
 const submitWorkers = 3
 
 // Submit uploads the images, a few at a time, and creates the document of them
-// in their order. All images are looked at before the first is sent; a body that
-// cannot seek has given its first bytes then, so open it anew for a second try.
+// in their order. All images are looked at before the first is sent, so all are
+// open then. The first bytes of a body that cannot seek have been consumed; give
+// Open instead, and the submission can be tried again.
 //
 // If something fails half-way, the error is a *SubmitError that lists the
 // images that are stored. Set their ids in the submission, and a second try
@@ -165,6 +166,11 @@ func (s *DocumentsService) Submit(ctx context.Context, profileID string, sub *Do
 		return nil, s.road.refuse("Documents.Create", problem)
 	}
 	uploads := make([]*upload, len(sub.Images))
+	defer func() {
+		for _, up := range uploads {
+			up.release(ctx)
+		}
+	}()
 	for i := range sub.Images {
 		if sub.Images[i].ID != "" {
 			continue
@@ -320,15 +326,20 @@ type ImageUpload struct {
 	// Body is read from where it stands to its end. If it can seek, it can be
 	// sent again where that is safe; other bodies are sent once, ever.
 	Body io.Reader
-	// Size is the number of bytes in Body. It may be 0 if Body can seek or tells
-	// its size (Len, Stat), else the size is unknown and the request chunked.
+	// Open is given instead of Body, for an image that can be opened anew: a file,
+	// an object in a store. It is called once for each attempt, so that every
+	// attempt that is safe can be made. What it returns is read from its start,
+	// looked at, sent, and always closed. It has to be the same image each time.
+	Open func() (io.ReadCloser, error)
+	// Size is the number of bytes of the image. It may be 0 if the reader can seek
+	// or returns its size (Len, Stat), else the size is unknown and the request chunked.
 	Size int64
-	// Progress is told how many bytes of Body were handed to the connection, and
+	// Progress is told how many bytes of the image were handed to the connection, and
 	// how many there are, 0 if unknown. It runs on a goroutine of the call and
 	// starts over when the call is repeated.
 	Progress func(sent, total int64)
 	// ID is set for an image that is stored already: Submit then uses it as it
-	// is and ignores Body. See SubmitError.
+	// is and ignores Body and Open. See SubmitError.
 	ID string
 }
 
@@ -338,6 +349,8 @@ func (v *ImageUpload) problem() string {
 		return "the image is nil"
 	case v.ID != "":
 		return ""
+	case v.Body != nil && v.Open != nil:
+		return "an image has both Body and Open"
 	case v.Type != "" && !v.Type.Known():
 		return "the image type is none of FRONT, BACK and FACE"
 	}

@@ -122,15 +122,9 @@ func ExampleDocumentsService_UploadImage() {
 	client, ctx := srv.Client(), context.Background()
 	profileID := exampleProfile(ctx, client)
 
-	file, err := os.Open("testdata/front.png")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = file.Close() }()
 	stored, err := client.Documents.UploadImage(ctx, profileID, &passfort.ImageUpload{
 		Type: passfort.ImageTypeFront,
-		Body: file,
+		Open: func() (io.ReadCloser, error) { return os.Open("testdata/front.png") },
 		Progress: func(sent, total int64) {
 			if sent == total {
 				fmt.Println("all of it is sent")

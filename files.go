@@ -23,17 +23,21 @@ type FilesService struct{ road *road }
 // and the outcome is OutcomeNotSent: nothing is stored.
 //
 // When Upload returns it reads the body no more, unless a Read is stuck. After
-// an error a body that can seek stands where it stood.
+// an error a body that can seek stands where it stood. What Open returned is closed.
 func (s *FilesService) Upload(ctx context.Context, profileID string, f *FileUpload, opts ...CallOption) (*File, error) {
 	if f == nil {
 		return nil, s.road.refuse("Files.Upload", "the file is nil")
 	}
-	up := &upload{body: f.Body, options: imagebody.Options{Size: f.Size, Limit: s.road.settings.imageLimit, Progress: f.Progress}}
+	if f.Body != nil && f.Open != nil {
+		return nil, s.road.refuse("Files.Upload", "the file has both Body and Open")
+	}
+	up := s.road.upload(f.Body, f.Open, f.Size, f.Progress)
 	if f.Name != "" {
 		up.options.Members = []imagebody.Member{{Name: "name", Value: f.Name}}
 	}
 	out := new(File)
-	if err := s.road.describe(ctx, operationNamed("Files.Upload"), call{args: []string{profileID}, upload: up, out: out, opts: opts}); err != nil {
+	c := call{args: []string{profileID}, upload: up, out: out, opts: opts}
+	if err := s.road.describe(ctx, operationNamed("Files.Upload"), c); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -75,10 +79,15 @@ type FileUpload struct {
 	// Body is read from where it stands to its end. If it can seek, it can be
 	// sent again where that is safe; other bodies are sent once, ever.
 	Body io.Reader
-	// Size is the number of bytes in Body. It may be 0 if Body can seek or tells
-	// its size (Len, Stat), else the size is unknown and the request chunked.
+	// Open is given instead of Body, for an image that can be opened anew: a file,
+	// an object in a store. It is called once for each attempt, so that every
+	// attempt that is safe can be made. What it returns is read from its start,
+	// looked at, sent, and always closed. It has to be the same image each time.
+	Open func() (io.ReadCloser, error)
+	// Size is the number of bytes of the image. It may be 0 if the reader can seek
+	// or returns its size (Len, Stat), else the size is unknown and the request chunked.
 	Size int64
-	// Progress is told how many bytes of Body were handed to the connection, and
+	// Progress is told how many bytes of the image were handed to the connection, and
 	// how many there are, 0 if unknown. It runs on a goroutine of the call and
 	// starts over when the call is repeated.
 	Progress func(sent, total int64)

@@ -175,7 +175,7 @@ func (r *road) attempt(ctx context.Context, op operation, path string, c call, s
 		if err := c.upload.prepare(ctx); err != nil {
 			return &transport.Result{Err: err}
 		}
-		tc.Body = c.upload.transportBody()
+		tc.Body = c.upload.transportBody(ctx)
 	}
 	if tc.Body != nil {
 		tc.Header.Set("Content-Type", "application/json")

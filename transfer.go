@@ -35,17 +35,34 @@ func OnProgress(fn func(done, total int64)) CallOption {
 // caller's reader that is still under way.
 const releaseWait = 20 * time.Millisecond
 
-// upload is an image on its way to the API, in the body of one call.
+// upload is an image on its way to the API, in the body of one call. What open
+// returns is for one attempt: the first one sends the opening whose type and size
+// were checked before.
 type upload struct {
 	body    io.Reader
+	open    func() (io.ReadCloser, error) // instead of the body, or nil
 	options imagebody.Options
-	source  *imagebody.Source
-	free    bool // nothing reads the body any more
+	opening
+	used   bool  // by an attempt
+	failed error // of an opening after the first
+	free   bool  // nothing reads the body any more
 }
 
-// prepare tells type and size of the image and checks both, so that what the
-// API would refuse is not sent. It returns when ctx ends, even if the reader
-// does not.
+func (r *road) upload(
+	body io.Reader, open func() (io.ReadCloser, error), size int64, progress func(sent, total int64),
+) *upload {
+	options := imagebody.Options{Size: size, Limit: r.settings.imageLimit, Progress: progress}
+	return &upload{body: body, open: open, options: options}
+}
+
+// opening is a body whose type and size are known.
+type opening struct {
+	source *imagebody.Source
+	closer io.Closer // nil: the caller's own reader, or closed already
+}
+
+// prepare finds type and size of the image and checks both, so that what the
+// API would refuse is not sent.
 func (u *upload) prepare(ctx context.Context) error {
 	if u.source != nil {
 		return nil
@@ -53,48 +70,118 @@ func (u *upload) prepare(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var source *imagebody.Source
-	done := make(chan error, 1)
+	return u.look(ctx)
+}
+
+// look opens the image and looks at it. It returns when ctx ends, even if the
+// reader does not; what is opened after that is closed.
+func (u *upload) look(ctx context.Context) error {
+	var looked opening
+	done := make(chan error)
 	go func() {
 		var err error
-		source, err = imagebody.NewSource(u.body, u.options)
-		done <- err
+		looked, err = u.begin()
+		select {
+		case done <- err:
+		case <-ctx.Done():
+			looked.close()
+		}
 	}()
 	select {
 	case err := <-done:
-		if err != nil {
-			return imageProblem(err)
+		if err == nil {
+			u.opening = looked
 		}
-		u.source = source
-		return nil
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (u *upload) transportBody() *transport.Body {
-	return &transport.Body{Open: u.source.Open, Length: u.source.ContentLength(), Replayable: u.source.Whole}
+func (u *upload) begin() (opening, error) {
+	body, looked := u.body, opening{}
+	if u.open != nil {
+		opened, err := u.open()
+		if err != nil {
+			return opening{}, &imageError{problem: "the body cannot be opened", cause: err}
+		}
+		body = opened
+		if !imagebody.IsNil(opened) {
+			looked.closer = opened
+		}
+	}
+	var err error
+	if looked.source, err = imagebody.NewSource(body, u.options); err != nil {
+		looked.close()
+		return opening{}, imageProblem(err)
+	}
+	return looked, nil
+}
+
+func (o *opening) close() {
+	if o.closer != nil {
+		_ = o.closer.Close() // of what was only read
+		o.closer = nil
+	}
+}
+
+func (u *upload) transportBody(ctx context.Context) *transport.Body {
+	b := &transport.Body{Open: u.source.Open, Length: u.source.ContentLength(), Replayable: u.source.Whole}
+	if u.open != nil {
+		b.Open = func() (io.ReadCloser, error) { return u.next(ctx) }
+		b.Replayable = func() bool { return u.failed == nil && u.source.Err() == nil }
+	}
+	return b
+}
+
+// next returns the body of the next attempt, opened anew unless it is the first.
+func (u *upload) next(ctx context.Context) (io.ReadCloser, error) {
+	if !u.used {
+		u.used = true
+		return u.source.Open()
+	}
+	length := u.source.ContentLength()
+	u.release(ctx)
+	if u.failed = u.look(ctx); u.failed == nil && u.source.ContentLength() != length {
+		u.failed = &imageError{problem: "the body is not of the size that it had when it was opened first"}
+	}
+	if u.failed != nil {
+		return nil, u.failed
+	}
+	return u.source.Open()
+}
+
+// release ends all use of the reader and closes it if it was opened here.
+func (u *upload) release(ctx context.Context) {
+	if u == nil || u.source == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWait)
+	defer cancel()
+	u.free = u.source.Release(ctx) == nil
+	u.close()
 }
 
 // finish ends all use of the caller's reader. An image that broke off is what
 // failed the call: its request never reached the end of the JSON, so nothing
 // can have been stored, unless the server says that it was.
 func (u *upload) finish(ctx context.Context, res *transport.Result) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWait)
-	defer cancel()
-	u.free = u.source.Release(ctx) == nil
+	u.release(ctx)
 	if err := u.source.Err(); err != nil && (res.Err != nil || res.Status/100 == 2) {
 		if res.Err != nil && !res.Lost {
 			res.Sent = transport.No
 		}
 		res.Err = imageProblem(err)
 	}
+	if u.failed != nil && ctx.Err() == nil {
+		res.Err = u.failed
+	}
 }
 
 // rewind puts a reader that can seek back to where it stood before a call that
 // failed.
 func (u *upload) rewind() {
-	if u != nil && u.free {
+	if u != nil && u.free && u.open == nil {
 		_ = u.source.Rewind() // the call has an error already
 	}
 }
@@ -251,7 +338,7 @@ func imageProblem(err error) error {
 	case is(imagebody.ErrSizeMismatch):
 		return &imageError{problem: "invalid input: the body is not of the given size"}
 	case is(imagebody.ErrType):
-		return &imageError{problem: "invalid input: the content is not a GIF, JPG, PNG, PDF or TIFF", kind: ErrImageType}
+		return &imageError{problem: "invalid input: the content is " + imagebody.Seen(err), kind: ErrImageType}
 	case is(imagebody.ErrTooLarge):
 		return &imageError{problem: "invalid input: the image is larger than the limit", kind: ErrImageTooLarge}
 	case is(imagebody.ErrShrank):

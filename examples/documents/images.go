@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -18,8 +19,8 @@ var errImages = errors.New("the folder's images")
 type picture struct {
 	name string
 	side passfort.ImageType
-	file fs.File
 	size int64
+	open func() (io.ReadCloser, error) // for each attempt to send it
 }
 
 type pictures []picture
@@ -31,33 +32,25 @@ var (
 	extensions = []string{".gif", ".jpg", ".jpeg", ".png", ".pdf", ".tif", ".tiff"}
 )
 
-// find opens the front, back and face among the files of a folder.
-func find(files fs.FS) (found pictures, err error) {
+// find finds the front, back and face among the files of a folder.
+func find(files fs.FS) (pictures, error) {
+	var found pictures
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
 		return nil, fmt.Errorf("%w cannot be listed: %w", errImages, err)
 	}
-	defer func() {
-		if err != nil {
-			found.close()
-		}
-	}()
 	for _, side := range sides {
 		names := named(entries, side)
 		if len(names) > 1 {
 			return found, fmt.Errorf("%w have more than one %s: %s", errImages, strings.ToLower(string(side)), strings.Join(names, ", "))
 		}
 		for _, name := range names {
-			file, err := files.Open(name)
-			if err != nil {
-				return found, fmt.Errorf("%w cannot be opened: %w", errImages, err)
-			}
-			found = append(found, picture{name: name, side: side, file: file})
-			info, err := file.Stat()
+			info, err := fs.Stat(files, name)
 			if err != nil {
 				return found, fmt.Errorf("%w cannot be measured: %w", errImages, err)
 			}
-			found[len(found)-1].size = info.Size()
+			open := func() (io.ReadCloser, error) { return files.Open(name) }
+			found = append(found, picture{name: name, side: side, size: info.Size(), open: open})
 		}
 	}
 	if len(found) == 0 {
@@ -82,10 +75,4 @@ func (p pictures) size() (total int64) {
 		total += picture.size
 	}
 	return total
-}
-
-func (p pictures) close() {
-	for _, picture := range p {
-		_ = picture.file.Close()
-	}
 }

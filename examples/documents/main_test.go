@@ -98,7 +98,6 @@ func TestGoesOnAfterHalf(t *testing.T) {
 	require.NoError(t, err)
 	images, err := find(files)
 	require.NoError(t, err)
-	defer images.close()
 	cfg.profile, err = newProfile(t.Context(), client)
 	require.NoError(t, err)
 	_, err = submit(t.Context(), client, cfg, images, newProgress(&bytes.Buffer{}, images))

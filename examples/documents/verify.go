@@ -19,7 +19,6 @@ func verify(ctx context.Context, cfg config, stdin io.Reader, stdout io.Writer, 
 	if err != nil {
 		return err
 	}
-	defer images.close()
 	client, live, closing, err := connect(getenv)
 	if err != nil {
 		return err
@@ -67,7 +66,7 @@ func submit(ctx context.Context, client *passfort.Client, cfg config, images pic
 	submission := &passfort.DocumentSubmission{Category: cfg.category, Type: cfg.kind}
 	for i, image := range images {
 		submission.Images = append(submission.Images, passfort.ImageUpload{
-			Type: image.side, Body: image.file, Size: image.size,
+			Type: image.side, Open: image.open, Size: image.size,
 			Progress: func(sent, _ int64) { progress.sent(i, sent) },
 		})
 	}

@@ -34,6 +34,21 @@ var (
 	ErrWrite = errors.New("imagebody: the image cannot be written")
 )
 
+// typeError is ErrType with what the content is instead, "" if that is not known.
+type typeError struct{ seen string }
+
+func (e *typeError) Error() string        { return ErrType.Error() }
+func (e *typeError) Is(target error) bool { return target == ErrType }
+
+// Seen says what an image that failed with ErrType is, and which types are accepted.
+func Seen(err error) string {
+	var foreign *typeError
+	if errors.As(err, &foreign) && foreign.seen != "" {
+		return foreign.seen + ", not a GIF, JPG, PNG, PDF or TIFF"
+	}
+	return "of no known type, not a GIF, JPG, PNG, PDF or TIFF"
+}
+
 var errClosed = errors.New("imagebody: closed")
 
 // fault is one of the errors above with its cause. The text leaves the cause

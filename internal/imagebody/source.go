@@ -79,7 +79,7 @@ type Source struct {
 // The errors are ErrNilReader, ErrMember, ErrEmpty, ErrType, ErrTooLarge,
 // ErrSizeMismatch and ErrSource.
 func NewSource(r io.Reader, o Options) (*Source, error) {
-	if isNil(r) {
+	if IsNil(r) {
 		return nil, ErrNilReader
 	}
 	s := &Source{
@@ -108,12 +108,13 @@ func NewSource(r io.Reader, o Options) (*Source, error) {
 		return nil, err
 	}
 	if s.kind = Sniff(s.head); s.kind == "" {
-		return nil, ErrType
+		return nil, &typeError{foreign(s.head)}
 	}
 	return s, nil
 }
 
-func isNil(r io.Reader) bool {
+// IsNil reports whether r is nil or holds a nil pointer.
+func IsNil(r io.Reader) bool {
 	if r == nil {
 		return true
 	}

@@ -54,10 +54,12 @@ func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) 
 	}
 	req.Header = x.call.Header
 	if body := x.call.Body; body != nil {
-		open := func() (io.Reader, error) { return body.Open() }
-		if err := req.SetBody(retryablehttp.ReaderFunc(open)); err != nil {
+		open := func() (io.ReadCloser, error) { return http.NoBody, nil } // SetBody looks for a length
+		next := func() (io.Reader, error) { return open() }
+		if err := req.SetBody(retryablehttp.ReaderFunc(next)); err != nil {
 			return nil, err
 		}
+		open = body.Open
 		req.ContentLength = body.Length
 	}
 	return req, nil

@@ -46,9 +46,8 @@ type Policy struct {
 	MaxElapsed             time.Duration // no attempt starts later than this after the call began
 }
 
-// Body is a request body. Open is called before each attempt and once more, so
-// it must use nothing up: the reader it gives may be closed before it was read
-// to the end, or at all.
+// Body is a request body. Open is called once before each attempt. The reader it
+// gives may be closed before it was read to the end, or at all.
 type Body struct {
 	Open       func() (io.ReadCloser, error)
 	Length     int64       // -1: unknown, sent in chunks
