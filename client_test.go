@@ -222,6 +222,12 @@ func TestDo(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"headline":"x","n":12345678901234567890}`, string(*raw))
 
+	// JSON text is sent as it is, but for white space.
+	text := json.RawMessage(`{"b":"<&>\u2028","a":12345678901234567890.10}`)
+	_, err = passfort.Do[any](t.Context(), c, passfort.Request{Method: "POST", Path: "/x", Body: text})
+	require.NoError(t, err)
+	require.Equal(t, string(text), s.seen()[2].Body)
+
 	profile, err := passfort.Do[passfort.Profile](t.Context(), newClient(t, serve(t, respond(200, `{"id":"x","new":1}`))), passfort.Request{Method: "GET", Path: "/p"})
 	require.NoError(t, err)
 	require.Equal(t, 1, profile.Unknown.Len())

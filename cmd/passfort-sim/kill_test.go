@@ -42,7 +42,7 @@ func TestKilled(t *testing.T) {
 	}
 	for round := range kills {
 		child, c := spawn(t, file)
-		verify(t, c, acked, round, fmt.Sprintf("round%d-", round-1))
+		checkKept(t, c, acked, round, fmt.Sprintf("round%d-", round-1))
 		ctx, cancel := context.WithCancel(t.Context())
 		var load sync.WaitGroup
 		for worker := range 6 {
@@ -55,7 +55,7 @@ func TestKilled(t *testing.T) {
 		load.Wait()
 	}
 	child, c := spawn(t, file)
-	verify(t, c, acked, kills, "")
+	checkKept(t, c, acked, kills, "")
 	require.NoError(t, child.Process.Kill())
 	_ = child.Wait()
 	require.NotEmpty(t, acked.profiles)
@@ -118,9 +118,9 @@ func (a *acknowledged) note(change func()) {
 	change()
 }
 
-// verify reads everything that was acknowledged to writers whose name starts
+// checkKept reads everything that was acknowledged to writers whose name starts
 // so.
-func verify(t *testing.T, c *passfort.Client, acked *acknowledged, round int, writers string) {
+func checkKept(t *testing.T, c *passfort.Client, acked *acknowledged, round int, writers string) {
 	t.Helper()
 	for id, name := range acked.profiles {
 		if !strings.HasPrefix(name, writers) {

@@ -233,3 +233,26 @@ func TestWhatCannotBe(t *testing.T) {
 		})
 	}
 }
+
+func TestLikeAnAccount(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"read.json": `{"findings": [{"switch": "ErrorsInOK", "verdict": "differs"}, {"switch": "ListOrder", "verdict": "not seen"},
+			{"switch": "BatchShape", "verdict": "not tried"}], "products": [{"alias": "gold", "tasks": []}]}`,
+		"listen.json": `{"findings": [{"switch": "BatchShape", "verdict": "differs", "value": "BatchObject"}]}`,
+		"odd.json":    `[]`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	p := begin(t, nil, "-like", filepath.Join(dir, "read.json")+","+filepath.Join(dir, "listen.json"))
+	_, err := p.client(t, "sim-master-key").Profiles.Get(t.Context(), "missing")
+	var failed *passfort.Error
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, http.StatusOK, failed.StatusCode)
+	require.Contains(t, p.log.String(), `"not_seen":["ListOrder"]`)
+	for _, name := range []string{"odd.json", "none.json"} {
+		err := run(t.Context(), []string{"-like", filepath.Join(dir, name)}, func(string) string { return "" }, io.Discard, io.Discard)
+		require.ErrorContains(t, err, "-like")
+	}
+}

@@ -7,19 +7,23 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/passfort-go/passfort/passforttest"
+	"github.com/passfort-go/passfort/verify"
 )
 
 const envPrefix = "PASSFORT_SIM_"
 
 type options struct {
 	addr, apiKey, state, config string
+	like                        list // reports of verify
 	webhook, secret             string
 	batch                       bool
 	batchSize                   int
@@ -66,6 +70,7 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*options, 
 	fs.StringVar(&o.tls, "tls", "", "speak https, and write the authority to trust to this `file`")
 	fs.StringVar(&o.state, "state", "", "the `file` that keeps the state; none: it is gone with the process")
 	fs.StringVar(&o.config, "config", "", "a JSON `file` with products, flows, companies and switches")
+	fs.Var(&o.like, "like", "`files` of passfort verify and passfort listen: answer as that account did")
 	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which callers from other machines may use the pages at "+passforttest.AdminPath+", with the API key as password")
 	fs.Uint64Var(&o.seed, "seed", 0, "make ids and keys follow from this `number`")
 	fs.DurationVar(&o.checkTime, "check-time", 0, "how long a provider takes for a check")
@@ -140,8 +145,12 @@ func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
 	if o.unlimited {
 		out = append(out, passforttest.WithoutRateLimits())
 	}
+	like, err := o.reports(logger)
+	if err != nil {
+		return nil, err
+	}
 	if o.config == "" {
-		return out, nil
+		return append(out, like...), nil
 	}
 	f, err := os.Open(o.config)
 	if err != nil {
@@ -154,6 +163,38 @@ func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
 	if err := d.Decode(&w); err != nil {
 		return nil, fmt.Errorf("-config: %w", err)
 	}
-	return append(out, passforttest.WithProducts(w.Products...), passforttest.WithFlows(w.Flows...),
-		passforttest.WithCompanies(w.Companies...), passforttest.WithSwitches(w.Switches)), nil
+	out = append(out, passforttest.WithProducts(w.Products...), passforttest.WithFlows(w.Flows...),
+		passforttest.WithCompanies(w.Companies...), passforttest.WithSwitches(w.Switches))
+	return append(out, like...), nil
+}
+
+// reports returns an option for each report of -like. They come after -config, and
+// what they did not see stays as that says.
+func (o *options) reports(logger *slog.Logger) ([]passforttest.Option, error) {
+	var out []passforttest.Option
+	seen, unseen := map[string]bool{}, []string{}
+	for _, name := range o.like {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("-like: %w", err)
+		}
+		report, err := verify.ReadReport(f)
+		_ = f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("-like: %w", err)
+		}
+		for _, finding := range report.Findings {
+			seen[finding.Switch] = seen[finding.Switch] || finding.Verdict == verify.Confirmed || finding.Verdict == verify.Differs
+		}
+		out = append(out, passforttest.Like(report))
+	}
+	for _, name := range slices.Sorted(maps.Keys(seen)) {
+		if name != "" && !seen[name] {
+			unseen = append(unseen, name)
+		}
+	}
+	if len(o.like) > 0 {
+		logger.Info("answering as an account did", "not_seen", unseen)
+	}
+	return out, nil
 }

@@ -33,7 +33,7 @@ var importPaths = map[string]string{
 	"httptest": "net/http/httptest", "io": "io", "json": "encoding/json", "log": "log", "os": "os", "slog": "log/slog",
 	"sql": "database/sql", "sync": "sync", "synctest": "testing/synctest", "testing": "testing", "time": "time",
 	"tls": "crypto/tls", "url": "net/url",
-	"passfort": "github.com/passfort-go/passfort", "passforttest": "github.com/passfort-go/passfort/passforttest",
+	"passfort": "github.com/passfort-go/passfort", "verify": "github.com/passfort-go/passfort/verify", "passforttest": "github.com/passfort-go/passfort/passforttest",
 }
 
 // The Go of every Markdown file compiles as it is printed, in the module of a

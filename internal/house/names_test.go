@@ -22,11 +22,12 @@ var namedPackages = map[string][]string{
 	"passforttest": {"Passfort", "Test", "Mock", "Fake"},
 	"ratelimit":    {"Passfort", "Ratelimit"},
 	"otelpassfort": {"Passfort", "Otel"},
+	"verify":       {"Passfort", "Verify"},
 }
 
 // initialisms are the words that are written in capitals: Go's own, those of
 // the API, and those of its field.
-var initialisms = strings.Fields(`AE API BSON E EU HTTP ID IP JSON MB OK PDF POST SHA256 T UK URL US YAML
+var initialisms = strings.Fields(`AE API BSON E EU HTTP ID IP JSON MB OK PDF POST SDK SHA256 T UK URL US YAML
 	BVD BVD9 CIFAS CRA DB DOB EIN ISIN LEI MRZ MRZ1 MRZ2 MRZ3 NACE NAICS PEP PSC RCA SIC VAT A`)
 
 // abbreviations are words that names do not have, with what they have instead.

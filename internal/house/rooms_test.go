@@ -15,9 +15,11 @@ import (
 // listed knows none.
 var mayKnow = map[string][]string{
 	".":                     {"internal/bounded", "internal/imagebody", "internal/poll", "internal/transport", "internal/wire", "internal/wiredump"},
-	"passforttest":          {".", "internal/countries", "internal/unreachable"},
+	"verify":                {"."},
+	"passforttest":          {".", "internal/countries", "internal/unreachable", "verify"},
+	"cmd/passfort":          {".", "verify"},
 	"internal/soak":         {".", "passforttest"},
-	"cmd/passfort-sim":      {"internal/journal", "passforttest"},
+	"cmd/passfort-sim":      {"internal/journal", "passforttest", "verify"},
 	"examples/onboarding":   {".", "passforttest"},
 	"examples/registration": {".", "passforttest"},
 }

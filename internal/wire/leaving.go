@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -45,6 +46,11 @@ func Encode(value any) ([]byte, error) {
 	// What was encoded has no cycle.
 	if err := fitToLeave(reflect.ValueOf(value)); err != nil {
 		return nil, err
+	}
+	if text, is := value.(json.RawMessage); is && len(text) > 0 {
+		var plain bytes.Buffer // which json.Marshal would escape for HTML
+		err := json.Compact(&plain, text)
+		return plain.Bytes(), err
 	}
 	return raw, nil
 }

@@ -1,0 +1,168 @@
+package verify_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/passforttest"
+	"github.com/passfort-go/passfort/verify"
+)
+
+// turn is one switch of the simulator, turned.
+type turn struct {
+	name  string // of the switch
+	value string
+	tier  verify.Tier // the least one that sees it
+	on    func(*passforttest.Switches)
+}
+
+func turns() []turn {
+	type sw = passforttest.Switches
+	return []turn{
+		{"ErrorsInOK", "", verify.TierRead, func(s *sw) { s.ErrorsInOK = true }},
+		{"ErrorsAsObject", "", verify.TierRead, func(s *sw) { s.ErrorsAsObject = true }},
+		{"SingleQuotedETags", "", verify.TierRead, func(s *sw) { s.SingleQuotedETags = true }},
+		{"OriginalStructuredAddress", "", verify.TierRead, func(s *sw) { s.OriginalStructuredAddress = true }},
+		{"ReadableImages", "", verify.TierRead, func(s *sw) { s.ReadableImages = true }},
+		{"ReadableFiles", "", verify.TierRead, func(s *sw) { s.ReadableFiles = true }},
+		{"RequiredTaskIsVariant", "", verify.TierRead, func(s *sw) { s.RequiredTaskIsVariant = true }},
+		{"ListOrder", "NewestFirst", verify.TierRead, func(s *sw) { s.ListOrder = passforttest.NewestFirst }},
+		{"ListOrder", "Shuffled", verify.TierRead, func(s *sw) { s.ListOrder = passforttest.Shuffled }},
+		{"RateLimitRetrySecs", "", verify.TierRead, func(s *sw) { s.RateLimitRetrySecs = true }},
+		{"RetryAfter", "", verify.TierRead, func(s *sw) { s.RetryAfter = true }},
+		{"PreconditionWithoutETag", "", verify.TierCareful, func(s *sw) { s.PreconditionWithoutETag = true }},
+		{"PreconditionEnvelope", "", verify.TierCareful, func(s *sw) { s.PreconditionEnvelope = true }},
+		{"RepeatedDecisionRefused", "", verify.TierCareful, func(s *sw) { s.RepeatedDecisionRefused = true }},
+		{"Lenient", "", verify.TierDemo, func(s *sw) { s.Lenient = true }},
+		{"CreatedStatus", "", verify.TierDemo, func(s *sw) { s.CreatedStatus = true }},
+		{"FileReadByPOST", "", verify.TierDemo, func(s *sw) { s.FileReadByPOST = true }},
+		{"RevertCreatesApplication", "", verify.TierDemo, func(s *sw) { s.RevertCreatesApplication = true }},
+		{"EmptyBodies", "", verify.TierDemo, func(s *sw) { s.EmptyBodies = true }},
+		{"RequestKeyObject", "", verify.TierDemo, func(s *sw) { s.RequestKeyObject = true }},
+		{"BatchShape", "BatchObject", verify.TierListen, func(s *sw) { s.BatchShape = passforttest.BatchObject }},
+		{"BatchShape", "BatchSingle", verify.TierListen, func(s *sw) { s.BatchShape = passforttest.BatchSingle }},
+		{"CollectedDataEvent", "COLLECTED_DATA_CHANGED", verify.TierListen, func(s *sw) { s.CollectedDataEvent = "COLLECTED_DATA_CHANGED" }},
+		{"DeprecatedEvents", "", verify.TierListen, func(s *sw) { s.DeprecatedEvents = true }},
+	}
+}
+
+// seenBy returns the turns that a tier sees.
+func seenBy(t verify.Tier) []turn {
+	return slices.DeleteFunc(turns(), func(u turn) bool {
+		return u.tier > t || (t == verify.TierListen) != (u.tier == verify.TierListen)
+	})
+}
+
+// switchesOf returns the switches that a report says differ, with their values.
+func switchesOf(r *verify.Report) []string {
+	var out []string
+	for _, f := range r.With(verify.Differs) {
+		out = append(out, f.Switch+" "+f.Value)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func names(us []turn) []string {
+	var out []string
+	for _, u := range us {
+		out = append(out, u.name+" "+u.value)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func with(us ...turn) passforttest.Option {
+	var sw passforttest.Switches
+	for _, u := range us {
+		u.on(&sw)
+	}
+	return passforttest.WithSwitches(sw)
+}
+
+// Every switch of the simulator has a probe, and a turn in these tests.
+func TestEverySwitchHasAProbe(t *testing.T) {
+	t.Parallel()
+	probed, turned := map[string]bool{}, map[string]bool{}
+	for _, p := range verify.Probes() {
+		probed[p.Switch] = true
+	}
+	for _, u := range turns() {
+		turned[u.name] = true
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[passforttest.Switches]()) {
+		require.True(t, probed[f.Name], "no probe sees %s", f.Name)
+		require.True(t, turned[f.Name], "no test turns %s", f.Name)
+	}
+}
+
+func TestEverySwitchIsDetected(t *testing.T) {
+	t.Parallel()
+	for _, tier := range tiers {
+		for _, u := range seenBy(tier) {
+			t.Run(fmt.Sprintf("%s/%s%s", tier, u.name, u.value), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					report, srv := inTier(t, tier, with(u))
+					defer srv.Close()
+					require.Equal(t, names([]turn{u}), switchesOf(report))
+				})
+			})
+		}
+	}
+}
+
+// some returns n different switches, turned, that the demo tier sees.
+func some(r *rand.Rand, n int) []turn {
+	all := seenBy(verify.TierDemo)
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	var out []turn
+	for _, u := range all {
+		if len(out) < n && !slices.ContainsFunc(out, func(o turn) bool { return o.name == u.name }) {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+func rounds(most int) int {
+	if testing.Short() {
+		return most / 10
+	}
+	return most
+}
+
+func TestPairsOfSwitchesAreDetected(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(17, 2))
+	for range rounds(200) {
+		pair := some(r, 2)
+		synctest.Test(t, func(t *testing.T) {
+			report, srv := inTier(t, verify.TierDemo, with(pair...))
+			defer srv.Close()
+			require.Equal(t, names(pair), switchesOf(report))
+		})
+	}
+}
+
+func TestLikeTheAccount(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(17, 5))
+	for range rounds(40) {
+		five := some(r, 5)
+		synctest.Test(t, func(t *testing.T) {
+			report, srv := inTier(t, verify.TierDemo, with(five...))
+			defer srv.Close()
+			require.Equal(t, names(five), switchesOf(report))
+			again, other := inTier(t, verify.TierDemo, passforttest.Like(report))
+			defer other.Close()
+			require.Equal(t, report, again)
+		})
+	}
+}
