@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,6 +226,40 @@ type CheckRequest struct {
 	Unknown Unknown `json:"-"`
 }
 
+// Validate returns what the type of the check requires and the request does not have.
+// It is advice, as EntityData.Validate is: the client never calls it. What the check
+// needs of the collected data is reported by EntityData.ValidateFor.
+func (v *CheckRequest) Validate() []Problem {
+	var p problems
+	if problem := v.problem(); problem != "" {
+		p.add("", problem)
+		return p.found
+	}
+	switch v.Type {
+	case CheckTypeDocumentVerification, CheckTypeCompanyDocumentVerification:
+		p.required("/document_id", v.DocumentID)
+	case CheckTypeDocumentFetch:
+		p.required("/source", string(v.Source))
+		p.required("/reference", v.Reference)
+	case CheckTypeCompanyFilingPurchase:
+		p.required("/source_id", v.SourceID)
+	case CheckTypeIndividualManualForm, CheckTypeCompanyManualForm:
+		p.required("/form_id", v.FormID)
+	case CheckTypeDeviceFraudDetection:
+		if v.DeviceMetadata == nil {
+			p.add("/device_metadata", "is missing")
+		}
+	case CheckTypeVisaCheck:
+		if v.DocumentMetadata == nil {
+			p.add("/document_metadata", "is missing")
+		}
+	}
+	if Deref(v.InstructedExternally) {
+		p.required("/result", string(v.Result))
+	}
+	return p.found
+}
+
 func (v *CheckRequest) problem() string {
 	switch {
 	case v == nil:
@@ -387,6 +422,17 @@ const (
 	CheckTypeSanctionsScreen    CheckType = "SANCTIONS_SCREEN"
 	CheckTypeAdverseMediaScreen CheckType = "ADVERSE_MEDIA_SCREEN"
 )
+
+// subject reports whether a check is for people only, or for companies only.
+func (t CheckType) subject() (individual, company bool) {
+	switch t {
+	case CheckTypeIdentityCheck, CheckTypePEPsAndSanctionsScreen, CheckTypeCRABankAccountVerification, CheckTypeVisaCheck:
+		individual = true
+	default:
+		individual = strings.HasPrefix(string(t), "INDIVIDUAL_")
+	}
+	return individual, strings.HasPrefix(string(t), "COMPANY_")
+}
 
 // CheckMode says whether running a check waits for its result (sheet 2.8). Empty leaves it to the
 // server: identity checks wait, all others do not.

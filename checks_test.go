@@ -340,3 +340,94 @@ func TestLostDecisionsAreLookedUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{task.ID}, check.TaskIDs)
 }
+
+func TestValidateFor(t *testing.T) {
+	t.Parallel()
+	whole := passfort.NewIndividual()
+	whole.PersonalDetails = &passfort.PersonalDetails{
+		Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sampleton"}, DOB: "1990-04-12",
+	}
+	whole.AddressHistory = []passfort.DatedAddress{{Address: passfort.NewStructuredAddress("GBR")}}
+	company := passfort.NewCompany()
+	company.Metadata = &passfort.CompanyMetadata{Name: "Sample Ltd", CountryOfIncorporation: "GBR"}
+	branch := company.Clone()
+	branch.Metadata.Addresses = []passfort.CompanyAddress{{Type: "branch_address", Address: passfort.NewStructuredAddress("GBR")}}
+	const name = "/personal_details/name/"
+	for title, row := range map[string]struct {
+		data   *passfort.EntityData
+		checks []passfort.CheckType
+		want   []string
+	}{
+		"nil":           {nil, []passfort.CheckType{passfort.CheckTypeIdentityCheck}, []string{""}},
+		"no check":      {passfort.NewIndividual(), nil, nil},
+		"unknown check": {passfort.NewIndividual(), []passfort.CheckType{"NEWEST"}, nil},
+		"identity":      {whole, []passfort.CheckType{passfort.CheckTypeIdentityCheck}, nil},
+		"identity of nothing": {passfort.NewIndividual(), []passfort.CheckType{passfort.CheckTypeIdentityCheck},
+			[]string{"/address_history", "/personal_details/dob", name + "family_name", name + "given_names"}},
+		"the same twice": {passfort.NewIndividual(), []passfort.CheckType{passfort.CheckTypePEPsScreen, passfort.CheckTypeSanctionsScreen},
+			[]string{name + "family_name", name + "given_names"}},
+		"bank account":          {whole, []passfort.CheckType{passfort.CheckTypeCRABankAccountVerification}, []string{"/banking_details"}},
+		"identity of a company": {company, []passfort.CheckType{passfort.CheckTypeIdentityCheck}, []string{"/entity_type"}},
+		"register for a person": {whole, []passfort.CheckType{passfort.CheckTypeCompanyRegistry}, []string{"/entity_type"}},
+		"register, no number":   {company, []passfort.CheckType{passfort.CheckTypeCompanyRegistry}, nil},
+		"register, nothing": {passfort.NewCompany(), []passfort.CheckType{passfort.CheckTypeCompanyRegistry},
+			[]string{"/metadata", "/metadata/country_of_incorporation"}},
+		"screening":             {company, []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen}, nil},
+		"screening of a branch": {branch, []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen}, []string{"/metadata/addresses"}},
+		"screening of nothing": {passfort.NewCompany(), []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen},
+			[]string{"/metadata/name"}},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, row.want, pointers(row.data.ValidateFor(row.checks...)))
+		})
+	}
+}
+
+func TestScreeningAddress(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		kinds []passfort.CompanyAddressType
+		want  int
+	}{
+		{nil, -1}, {[]passfort.CompanyAddressType{"branch_address", "contact_address"}, -1}, {[]passfort.CompanyAddressType{"branch_address", ""}, 1},
+		{[]passfort.CompanyAddressType{"", "trading_address"}, 1}, {[]passfort.CompanyAddressType{"trading_address", "registered_address"}, 1},
+		{[]passfort.CompanyAddressType{"registered_address", "registered_address", "head_office_address"}, 2},
+	} {
+		m := new(passfort.CompanyMetadata)
+		for _, kind := range row.kinds {
+			m.Addresses = append(m.Addresses, passfort.CompanyAddress{Type: kind})
+		}
+		var want *passfort.CompanyAddress
+		if row.want >= 0 {
+			want = &m.Addresses[row.want]
+		}
+		require.Same(t, want, m.ScreeningAddress(), row.kinds)
+	}
+	require.Nil(t, (*passfort.CompanyMetadata)(nil).ScreeningAddress())
+}
+
+func TestCheckRequestValidate(t *testing.T) {
+	t.Parallel()
+	yes := true
+	for name, row := range map[string]struct {
+		req  *passfort.CheckRequest
+		want []string
+	}{
+		"nil":            {nil, []string{""}},
+		"no type":        {&passfort.CheckRequest{}, []string{""}},
+		"identity":       {&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil},
+		"document":       {&passfort.CheckRequest{Type: passfort.CheckTypeDocumentVerification}, []string{"/document_id"}},
+		"fetch":          {&passfort.CheckRequest{Type: passfort.CheckTypeDocumentFetch}, []string{"/source", "/reference"}},
+		"filing":         {&passfort.CheckRequest{Type: passfort.CheckTypeCompanyFilingPurchase}, []string{"/source_id"}},
+		"form":           {&passfort.CheckRequest{Type: passfort.CheckTypeCompanyManualForm}, []string{"/form_id"}},
+		"device":         {&passfort.CheckRequest{Type: passfort.CheckTypeDeviceFraudDetection}, []string{"/device_metadata"}},
+		"visa":           {&passfort.CheckRequest{Type: passfort.CheckTypeVisaCheck}, []string{"/document_metadata"}},
+		"made elsewhere": {&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, InstructedExternally: &yes}, []string{"/result"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, row.want, pointers(row.req.Validate()))
+		})
+	}
+}

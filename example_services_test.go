@@ -473,3 +473,38 @@ func ExampleSecret() {
 	fmt.Println(key, key.IsZero(), key.Equal(passfort.NewSecret(key.Reveal())))
 	// Output: [redacted] false true
 }
+
+// What a form or an import would send is looked at before it is sent.
+func ExampleEntityData_Validate() {
+	data := passfort.NewCompany()
+	data.Metadata = &passfort.CompanyMetadata{
+		Name: "Sample Ltd", CountryOfIncorporation: "UK",
+		Addresses: []passfort.CompanyAddress{{
+			Type:    passfort.CompanyAddressTypeRegisteredAddress,
+			Address: passfort.NewFreeformAddress("GBR", "1 Sample Street, Sampleton"),
+		}},
+	}
+	for _, problem := range data.Validate() {
+		fmt.Println(problem)
+	}
+	data.Metadata.CountryOfIncorporation = "GBR"
+	fmt.Println(len(data.ValidateFor(passfort.CheckTypeCompanyRegistry, passfort.CheckTypeCompanyPEPsAndSanctionsScreen)))
+	fmt.Println(data.Metadata.ScreeningAddress().Address.Text)
+	// Output:
+	// /metadata/country_of_incorporation: has two letters: ISO 3166-1 alpha-3 has three
+	// 0
+	// 1 Sample Street, Sampleton
+}
+
+// A structured address is filled in by its parts.
+func ExampleNewStructuredAddress() {
+	address := passfort.NewStructuredAddress("USA")
+	address.Locality = "Sampleton"
+	data := passfort.NewIndividual()
+	data.AddressHistory = []passfort.DatedAddress{{Address: address}}
+	fmt.Println(data.Validate())
+	fmt.Println((&passfort.CheckRequest{Type: passfort.CheckTypeDocumentVerification}).Validate())
+	// Output:
+	// [/address_history/0/address/state_province: is missing: it is required in the USA and Canada]
+	// [/document_id: is missing]
+}

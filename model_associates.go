@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -396,4 +397,40 @@ type Officers struct {
 	Other       []AssociatedEntity `json:"other"`
 
 	Unknown Unknown `json:"-"`
+}
+
+func (p *problems) associates(v *EntityData) {
+	entities := func(pointer string, list []AssociatedEntity) {
+		for i := range list {
+			p.in(pointer+"/"+strconv.Itoa(i), func() { p.associate(&list[i]) })
+		}
+	}
+	entities("/authorized_persons", v.AuthorizedPersons)
+	entities("/unauthorized_persons", v.UnauthorizedPersons)
+	if o := v.Officers; o != nil {
+		entities("/officers/directors", o.Directors)
+		entities("/officers/secretaries", o.Secretaries)
+		entities("/officers/partners", o.Partners)
+		entities("/officers/resigned", o.Resigned)
+		entities("/officers/trustees", o.Trustees)
+		entities("/officers/other", o.Other)
+	}
+	if o := v.OwnershipStructure; o != nil {
+		entities("/ownership_structure/shareholders", o.Shareholders)
+		entities("/ownership_structure/beneficial_owners", o.BeneficialOwners)
+	}
+	entities("/associated_entities", v.AssociatedEntities)
+}
+
+func (p *problems) associate(e *AssociatedEntity) {
+	p.date("/appointed_on", e.AppointedOn)
+	p.date("/resigned_on", e.ResignedOn)
+	p.date("/notified_on", e.NotifiedOn)
+	p.date("/ceased_on", e.CeasedOn)
+	if share := e.TotalPercentage; share != nil && (*share < 0 || *share > 100) {
+		p.add("/total_percentage", "is not between 0 and 100")
+	}
+	if e.ImmediateData != nil {
+		p.in("/immediate_data", func() { p.entity(e.ImmediateData) })
+	}
 }

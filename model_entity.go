@@ -1,5 +1,14 @@
 package passfort
 
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
 // EntityData is what is known about a person or a company: the collected data of a profile, its
 // verified data, and the output of many checks (sheet 3.3). It has the members of individuals and
 // of companies side by side, as they are on the wire; EntityType tells which apply.
@@ -195,6 +204,18 @@ type Address struct {
 	Unknown Unknown `json:"-"`
 }
 
+// NewFreeformAddress returns an address that is one text, parts separated by commas.
+// The server turns it into a structured one. The country is an alpha-3 code.
+func NewFreeformAddress(country, text string) *Address {
+	return &Address{Type: AddressTypeFreeform, Country: country, Text: text}
+}
+
+// NewStructuredAddress returns an address whose parts are to be filled in: Route,
+// StreetNumber, Locality, PostalCode and others. The country is an alpha-3 code.
+func NewStructuredAddress(country string) *Address {
+	return &Address{Type: AddressTypeStructured, Country: country}
+}
+
 // AddressType tells the two forms of an address apart.
 type AddressType string
 
@@ -206,3 +227,317 @@ const (
 	// AddressTypeStructured has the address in parts.
 	AddressTypeStructured AddressType = "STRUCTURED"
 )
+
+// Problem is something in collected data, or in a request, that the API or a check
+// will probably not take. See EntityData.Validate.
+type Problem struct {
+	Pointer string // where: a JSON pointer (RFC 6901) into the value
+	Text    string // what, in words; without the value itself
+}
+
+// String returns the pointer and the text.
+func (p Problem) String() string { return p.Pointer + ": " + p.Text }
+
+// Validate returns what is probably wrong with the data: a country that is no ISO
+// 3166-1 alpha-3 code, a date of another form or not in the calendar, an address
+// without what its form needs, members of the other entity type, and more than one
+// company address that a screening could send. It is empty if there is nothing to say.
+//
+// It is advice for a form or an import: the client never calls it, and the API may
+// accept what it reports or refuse what it does not. A company without a number is
+// valid, and so is data with nothing but its entity type. What a check needs beyond
+// that is reported by ValidateFor.
+func (v *EntityData) Validate() []Problem {
+	var p problems
+	if v == nil {
+		p.add("", "is nil")
+		return p.found
+	}
+	p.entity(v)
+	return p.found
+}
+
+// ValidateFor returns what Validate does, and what the checks of these types need
+// and the data does not have: the name and the current address of a person whose
+// identity is checked, what identifies a company in a register, the name of what is
+// screened. What a data provider needs depends on its configuration, so the list is
+// a guess: what nearly all need.
+func (v *EntityData) ValidateFor(checks ...CheckType) []Problem {
+	p := problems{found: v.Validate()}
+	if v == nil {
+		return p.found
+	}
+	for _, check := range checks {
+		p.check(v, check)
+	}
+	slices.SortStableFunc(p.found, func(a, b Problem) int { return strings.Compare(a.Pointer, b.Pointer) })
+	p.found = slices.Compact(p.found)
+	return p.found
+}
+
+// ScreeningAddress returns the one address that a screening of the company sends: the
+// head office, else the registered address, else the trading address, else the first
+// one without a type. It is nil if there is none of them. It points into the data.
+func (v *CompanyMetadata) ScreeningAddress() *CompanyAddress {
+	if v == nil {
+		return nil
+	}
+	for _, kind := range []CompanyAddressType{
+		CompanyAddressTypeHeadOfficeAddress, CompanyAddressTypeRegisteredAddress, CompanyAddressTypeTradingAddress, "",
+	} {
+		for i := range v.Addresses {
+			if v.Addresses[i].Type == kind {
+				return &v.Addresses[i]
+			}
+		}
+	}
+	return nil
+}
+
+// problems collects what is wrong below the place where it stands.
+type problems struct {
+	at    string
+	found []Problem
+}
+
+func (p *problems) add(pointer, text string) {
+	p.found = append(p.found, Problem{p.at + pointer, text})
+}
+
+// in runs what checks a member.
+func (p *problems) in(pointer string, check func()) {
+	was := p.at
+	p.at += pointer
+	check()
+	p.at = was
+}
+
+func (p *problems) entity(v *EntityData) {
+	switch v.EntityType {
+	case "":
+		p.add("/entity_type", "is missing: it must always be sent")
+	case EntityTypeIndividual, EntityTypeCompany:
+	default:
+		p.add("/entity_type", "is neither INDIVIDUAL nor COMPANY")
+	}
+	p.belongs(v)
+	if d := v.PersonalDetails; d != nil {
+		p.in("/personal_details", func() { p.person(d) })
+	}
+	for i := range v.AddressHistory {
+		p.in("/address_history/"+strconv.Itoa(i), func() { p.dated(&v.AddressHistory[i]) })
+	}
+	if ip := v.IPLocation; ip != nil {
+		if _, err := netip.ParseAddr(ip.IPAddress); ip.IPAddress != "" && err != nil {
+			p.add("/ip_location/ip_address", "is not an IP address")
+		}
+		p.country("/ip_location/country", ip.Country)
+	}
+	for i, d := range v.DocumentsMetadata {
+		p.in("/documents_metadata/"+strconv.Itoa(i), func() {
+			p.required("/document_type", string(d.DocumentType))
+			p.nation("/country_code", d.CountryCode)
+		})
+	}
+	if m := v.Metadata; m != nil {
+		p.in("/metadata", func() { p.company(m) })
+	}
+	p.associates(v)
+}
+
+// belongs finds members of the other entity type.
+func (p *problems) belongs(v *EntityData) {
+	person := []struct {
+		member string
+		is     bool
+	}{
+		{"/personal_details", v.PersonalDetails != nil}, {"/address_history", len(v.AddressHistory) > 0},
+		{"/contact_details", v.ContactDetails != nil}, {"/ip_location", v.IPLocation != nil},
+		{"/banking_details", v.BankingDetails != nil}, {"/documents_metadata", len(v.DocumentsMetadata) > 0},
+	}
+	company := []struct {
+		member string
+		is     bool
+	}{
+		{"/metadata", v.Metadata != nil}, {"/ownership_structure", v.OwnershipStructure != nil},
+		{"/officers", v.Officers != nil}, {"/authorized_persons", len(v.AuthorizedPersons) > 0},
+		{"/associated_entities", len(v.AssociatedEntities) > 0},
+	}
+	members, text := person, "belongs to a person, and this is a company"
+	switch v.EntityType {
+	case EntityTypeIndividual:
+		members, text = company, "belongs to a company, and this is a person"
+	case EntityTypeCompany:
+	default:
+		return
+	}
+	for _, m := range members {
+		if m.is {
+			p.add(m.member, text)
+		}
+	}
+}
+
+func (p *problems) person(d *PersonalDetails) {
+	if _, err := ParsePartialDate(d.DOB); d.DOB != "" && err != nil {
+		p.add("/dob", "is not a date of the form YYYY, YYYY-MM or YYYY-MM-DD")
+	}
+	p.nation("/nationality", d.Nationality)
+	if d.Gender != "" && !d.Gender.Known() {
+		p.add("/gender", "is neither M nor F: leave it out")
+	}
+	for _, country := range slices.Sorted(maps.Keys(d.NationalIdentityNumber)) {
+		if !isCountry(country) {
+			p.add("/national_identity_number", "has a key that is no ISO 3166-1 alpha-3 code")
+		}
+	}
+	if d.Name != nil && slices.ContainsFunc(d.Name.GivenNames, func(name string) bool { return strings.TrimSpace(name) == "" }) {
+		p.add("/name/given_names", "has an empty name")
+	}
+}
+
+func (p *problems) dated(d *DatedAddress) {
+	p.address("/address", d.Address)
+	p.month("/start_date", d.StartDate)
+	p.month("/end_date", d.EndDate)
+	if d.StartDate != "" && d.EndDate != "" && d.EndDate < d.StartDate {
+		p.add("/end_date", "is before the start")
+	}
+}
+
+func (p *problems) address(pointer string, a *Address) {
+	p.in(pointer, func() {
+		if a == nil {
+			p.add("", "is missing")
+			return
+		}
+		p.required("/country", a.Country)
+		p.country("/country", a.Country)
+		switch a.Type {
+		case AddressTypeFreeform:
+			p.required("/text", a.Text)
+		case AddressTypeStructured:
+			if a.Text != "" {
+				p.add("/text", "belongs to the FREEFORM form")
+			}
+			p.state("/state_province", a.Country, a.StateProvince)
+		case "":
+			p.add("/type", "is missing")
+		default:
+			p.add("/type", "is neither FREEFORM nor STRUCTURED")
+		}
+	})
+}
+
+func (p *problems) company(m *CompanyMetadata) {
+	p.country("/country_of_incorporation", m.CountryOfIncorporation)
+	p.state("/state_of_incorporation", m.CountryOfIncorporation, m.StateOfIncorporation)
+	p.date("/incorporation_date", m.IncorporationDate)
+	for i, name := range m.PreviousNames {
+		p.in("/previous_names/"+strconv.Itoa(i), func() {
+			p.date("/start", name.Start)
+			p.date("/end", name.End)
+		})
+	}
+	sent := m.ScreeningAddress()
+	for i := range m.Addresses {
+		a := &m.Addresses[i]
+		p.in("/addresses/"+strconv.Itoa(i), func() {
+			p.address("/address", a.Address)
+			if a.Type != "" && !a.Type.Known() {
+				p.add("/type", "is no address type, which are in lower case")
+			}
+			if a != sent && a.Type == sent.typeOf() && screened(a.Type) {
+				p.add("/type", "is that of an earlier address: a screening sends one address, the first of that type")
+			}
+			if a.Type == "" && len(m.Addresses) > 1 {
+				p.add("/type", "is missing: a screening sends one address, by its type")
+			}
+		})
+	}
+}
+
+func (v *CompanyAddress) typeOf() CompanyAddressType {
+	if v == nil {
+		return ""
+	}
+	return v.Type
+}
+
+// screened reports whether a screening chooses an address by this type.
+func screened(kind CompanyAddressType) bool {
+	return kind == CompanyAddressTypeHeadOfficeAddress || kind == CompanyAddressTypeRegisteredAddress ||
+		kind == CompanyAddressTypeTradingAddress
+}
+
+// check finds what a check of this type needs.
+func (p *problems) check(v *EntityData, check CheckType) {
+	individual, company := check.subject()
+	if v.EntityType == EntityTypeIndividual && company || v.EntityType == EntityTypeCompany && individual {
+		p.add("/entity_type", "is not what a check of type "+string(check)+" is for")
+		return
+	}
+	switch check {
+	case CheckTypeIdentityCheck, CheckTypePEPsAndSanctionsScreen, CheckTypePEPsScreen, CheckTypeSanctionsScreen,
+		CheckTypeAdverseMediaScreen, CheckTypeCRABankAccountVerification:
+		if v.EntityType != EntityTypeCompany {
+			p.named(v, check)
+		}
+	case CheckTypeCompanyRegistry, CheckTypeCompanyOwnership, CheckTypeCompanyFilings, CheckTypeCompanyData,
+		CheckTypeCompanyCharitiesRegistry:
+		m := Deref(v.Metadata)
+		p.required("/metadata/country_of_incorporation", m.CountryOfIncorporation)
+		if m.Number == "" && m.Name == "" && m.BVDID == "" && m.UKCharityCommissionNumber == "" {
+			p.add("/metadata", "has neither a name nor a number to find the company by")
+		}
+	case CheckTypeCompanyPEPsAndSanctionsScreen:
+		p.required("/metadata/name", Deref(v.Metadata).Name)
+		if m := v.Metadata; m != nil && len(m.Addresses) > 0 && m.ScreeningAddress() == nil {
+			p.add("/metadata/addresses", "has no address that a screening sends: head office, registered, trading, or without a type")
+		}
+	}
+}
+
+func (p *problems) named(v *EntityData, check CheckType) {
+	details := Deref(v.PersonalDetails)
+	name := Deref(details.Name)
+	if len(name.GivenNames) == 0 {
+		p.add("/personal_details/name/given_names", "is missing")
+	}
+	p.required("/personal_details/name/family_name", name.FamilyName)
+	switch check {
+	case CheckTypeIdentityCheck:
+		p.required("/personal_details/dob", details.DOB)
+		if len(v.AddressHistory) == 0 {
+			p.add("/address_history", "is missing")
+		}
+	case CheckTypeCRABankAccountVerification:
+		if v.BankingDetails == nil {
+			p.add("/banking_details", "is missing")
+		}
+	}
+}
+
+func (p *problems) required(pointer, value string) {
+	if strings.TrimSpace(value) == "" {
+		p.add(pointer, "is missing")
+	}
+}
+
+func (p *problems) date(pointer, value string) {
+	if _, err := ParsePartialDate(value); value != "" && (err != nil || len(value) != len(time.DateOnly)) {
+		p.add(pointer, "is not a date of the form YYYY-MM-DD")
+	}
+}
+
+func (p *problems) month(pointer, value string) {
+	if _, err := ParsePartialDate(value); value != "" && (err != nil || len(value) != len("YYYY-MM")) {
+		p.add(pointer, "is not of the form YYYY-MM")
+	}
+}
+
+func (p *problems) country(pointer, code string) {
+	if code != "" && !isCountry(code) {
+		p.add(pointer, notCountry(code))
+	}
+}
