@@ -175,7 +175,7 @@ func ExampleChecksService_Approve() {
 	client := srv.Client()
 	ctx := context.Background()
 	profile := newCustomer(ctx, client)
-	srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: "Fail"})
+	srv.SetCheckOutcome(passfort.CheckTypeIdentityCheck, passforttest.Outcome{Result: passfort.CheckResultFail})
 	check, err := client.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck})
 	if err != nil {
 		fmt.Println(err)

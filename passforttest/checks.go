@@ -29,7 +29,7 @@ type check struct {
 	Output       json.RawMessage `json:"output,omitempty"`
 	External     bool            `json:"external,omitempty"`
 	Extra        object          `json:"extra,omitempty"` // what the caller sent and gets back
-	Outcome      Outcome         `json:"outcome"`
+	Outcome      outcome         `json:"outcome"`
 	Findings     []string        `json:"findings,omitempty"`
 }
 
@@ -252,7 +252,7 @@ func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
 		if known := resultsOf(ch.Type); !s.sw.Lenient && known != nil && !slices.Contains(known, result) {
 			return nil, refuseProblems([]problem{{"/result", "is not a result of this type of check"}})
 		}
-		ch.Outcome = s.finished(ch.Type, Outcome{Result: text(body, "result"), Output: body["output_data"]})
+		ch.Outcome = s.finished(ch.Type, outcome{Result: text(body, "result"), Output: body["output_data"]})
 	}
 	for k, v := range body {
 		switch k {
@@ -347,7 +347,7 @@ func (s *Server) schedule(profileID string, ch *check) {
 }
 
 // complete ends a check and draws the conclusions.
-func (s *Server) complete(p *profile, ch *check, o Outcome) {
+func (s *Server) complete(p *profile, ch *check, o outcome) {
 	if o.findings == nil {
 		o.findings = ch.Findings
 	}
@@ -449,13 +449,14 @@ func (s *Server) judge(c *call, result string) (*reply, error) {
 		result = "2+2"
 	}
 	s.addCheck(p, &again, byKey(c))
-	s.complete(p, &again, s.finished(again.Type, Outcome{Result: result}))
+	s.complete(p, &again, s.finished(again.Type, outcome{Result: result}))
 	return s.nothing(), nil
 }
 
 // CompleteCheck ends a check now, whatever its provider would have done. It
 // fails if the check is unknown or complete.
 func (s *Server) CompleteCheck(profileID, checkID string, o Outcome) error {
+	words := o.checked()
 	s.enter()
 	defer s.leave()
 	p, err := s.profileByID(profileID)
@@ -470,7 +471,7 @@ func (s *Server) CompleteCheck(profileID, checkID string, o Outcome) error {
 		return invalid("the check is complete")
 	}
 	ch.Findings = nil
-	s.complete(p, ch, s.finished(ch.Type, o))
+	s.complete(p, ch, s.finished(ch.Type, words))
 	return nil
 }
 

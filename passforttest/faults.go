@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"path"
@@ -66,8 +67,21 @@ type armedFault struct {
 }
 
 // Inject arms a fault. Faults are tried in the order in which they were
-// injected; a call is hit by at most one.
+// injected; a call is hit by at most one. A fault that could hit nothing panics:
+// its operation or method does not exist, or its path is no pattern.
 func (s *Server) Inject(f Fault) {
+	if f.Operation != "" {
+		mustBe("operation", f.Operation, Operations())
+	}
+	if f.Method != "" {
+		mustBe("method", f.Method, []string{http.MethodGet, http.MethodPost, http.MethodDelete})
+	}
+	if _, err := path.Match(f.Path, ""); err != nil {
+		panic(fmt.Sprintf("passforttest: %q is no pattern of a path", f.Path))
+	}
+	if !(f.Probability >= 0 && f.Probability <= 1) {
+		panic("passforttest: a probability is between 0 and 1")
+	}
 	a := &armedFault{Fault: f, left: max(f.Times, 1), skip: f.Skip}
 	if f.Times < 0 {
 		a.left = -1

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -126,4 +127,71 @@ func TestFaultBodies(t *testing.T) {
 	_, err := w.send(http.MethodPost, "/profiles", strings.Repeat(" ", 1<<20))
 	require.Error(t, err)
 	require.EqualValues(t, 0, w.srv.RequestsTo("Profiles.Create")[0].Size, "the body was not read")
+}
+
+// A name that does not exist would pass for something that never happens.
+func TestTyposPanic(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.New()
+	t.Cleanup(srv.Close)
+	for name, row := range map[string]struct {
+		do   func()
+		near string
+	}{
+		"fault":              {func() { srv.Inject(passforttest.Fault{Operation: "CollectedData.Update"}) }, "CollectedData.Replace"},
+		"method of a fault":  {func() { srv.Inject(passforttest.Fault{Method: "get"}) }, "GET"},
+		"path of a fault":    {func() { srv.Inject(passforttest.Fault{Path: "/["}) }, "no pattern"},
+		"chance of a fault":  {func() { srv.Inject(passforttest.Fault{Probability: 2}) }, "between 0 and 1"},
+		"count":              {func() { srv.Count("Profiles.create") }, "Profiles.Create"},
+		"seen":               {func() { srv.AssertSeen(t, "Profile.Create", 0) }, "Profiles.Create"},
+		"applied":            {func() { srv.AssertApplied(t, "Check.Run", 0) }, "Checks.Run"},
+		"only":               {func() { srv.AssertOnly(t, "Checks.Lists") }, "Checks.List"},
+		"last":               {func() { srv.LastRequest(t, "Task.Update") }, "Tasks.Update"},
+		"requests":           {func() { srv.RequestsTo("Whoami") }, "WhoAmI"},
+		"rate limit":         {func() { passforttest.WithRateLimit("Checks.Rum", passforttest.RateLimit{}) }, "Checks.Run"},
+		"check type":         {func() { srv.SetCheckOutcome("IDENTITY") }, "IDENTITY_CHECK"},
+		"small check type":   {func() { srv.SetCheckOutcome("identity_check") }, "IDENTITY_CHECK"},
+		"number of a type":   {func() { srv.SetCheckOutcome(5) }, "not a int"},
+		"no check type":      {func() { srv.SetCheckOutcome("") }, "no check type"},
+		"result":             {func() { srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: "fail"}) }, "Fail"},
+		"kind of result":     {func() { srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: 2}) }, "not a int"},
+		"decision":           {func() { srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "PASSED"}) }, "PASS"},
+		"completed":          {func() { _ = srv.CompleteCheck("p", "c", passforttest.Outcome{Decision: "FAILED"}) }, "FAIL"},
+		"event":              {func() { srv.EnableWebhooks("CHECK_COMPLETE") }, "CHECK_COMPLETED"},
+		"endless duplicates": {func() { passforttest.WithWebhookDuplicates(1) }, "less than 1"},
+		"no duplicates":      {func() { passforttest.WithWebhookDuplicates(-1) }, "less than 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				text, _ := recover().(string)
+				require.Contains(t, text, row.near)
+			}()
+			row.do()
+		})
+	}
+	srv.Inject(passforttest.Fault{})
+	require.Equal(t, 1, srv.ClearFaults(), "only that one is armed")
+}
+
+// Constants of the SDK and plain strings are the same to the server.
+func TestOutcomesOfConstants(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.New(passforttest.WithCheckTime(0))
+	t.Cleanup(srv.Close)
+	client := srv.Client()
+	profile, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
+	})
+	require.NoError(t, err)
+	srv.SetCheckOutcome(passfort.CheckTypeIdentityCheck,
+		passforttest.Outcome{Result: passfort.CheckResultFail},
+		passforttest.Outcome{Result: "1+1"},
+		passforttest.Outcome{Decision: passfort.DecisionError},
+		passforttest.Outcome{Result: "Newest", Decision: "PASS"},
+	)
+	for _, want := range []string{"Fail FAIL", "1+1 PARTIAL", "Error ERROR", "Newest PASS"} {
+		check, err := client.Checks.RunAndWait(t.Context(), profile.ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, string(check.Result)+" "+string(check.Decision))
+	}
 }

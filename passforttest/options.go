@@ -129,6 +129,7 @@ type RateLimit struct {
 // CollectedData.Replace allow 10,000 requests an hour and Audit.PDFReport 0.75
 // a second (sheet 1.9).
 func WithRateLimit(operation string, limit RateLimit) Option {
+	mustBe("operation", operation, Operations())
 	return func(c *config) { c.limits[operation] = limit }
 }
 
@@ -164,8 +165,11 @@ func WithWebhookClient(hc *http.Client) Option { return func(c *config) { c.webh
 func WithWebhookShuffle() Option { return func(c *config) { c.webhookShuffle = true } }
 
 // WithWebhookDuplicates delivers an acknowledged message again with the given
-// probability.
+// probability, from 0 to less than 1: with 1 the deliveries would never end.
 func WithWebhookDuplicates(probability float64) Option {
+	if !(probability >= 0 && probability < 1) {
+		panic("passforttest: the probability of a duplicate is at least 0 and less than 1: with 1 the deliveries never end")
+	}
 	return func(c *config) { c.webhookRepeated = probability }
 }
 

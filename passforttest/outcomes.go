@@ -1,22 +1,62 @@
 package passforttest
 
 import (
+	"fmt"
 	"strings"
 	"time"
+
+	"github.com/passfort-go/passfort"
 )
 
 // Outcome is what a provider will answer to a check.
 type Outcome struct {
-	Result   string        `json:"result"`             // as the check type spells it, such as "2+2" or "Pass"
-	Decision string        `json:"decision,omitempty"` // PASS, FAIL, PARTIAL, WARN or ERROR; from Result if empty
-	Errors   []ErrorObject `json:"errors,omitempty"`   // a provider error is made up for ERROR
-	Output   any           `json:"output,omitempty"`   // output_data; something plain if nil
+	// Result is as the check type spells it, such as "2+2" or "Pass": a string, or
+	// a constant such as passfort.CheckResultFail. It may be a new one.
+	Result any
+	// Decision is PASS, FAIL, PARTIAL, WARN or ERROR, a string or a constant such as
+	// passfort.DecisionFail; if nil or empty it follows from Result.
+	Decision any
+	Errors   []ErrorObject // a provider error is made up for ERROR
+	Output   any           // output_data; something plain if nil
 	// After is how long the provider takes. Zero is the server's check time.
-	After time.Duration `json:"after,omitempty"`
+	After time.Duration
 	// Never leaves the check running until CompleteCheck.
-	Never bool `json:"never,omitempty"`
+	Never bool
+}
+
+// outcome is an Outcome whose words were checked.
+type outcome struct {
+	Result   string        `json:"result"`
+	Decision string        `json:"decision,omitempty"`
+	Errors   []ErrorObject `json:"errors,omitempty"`
+	Output   any           `json:"output,omitempty"`
+	After    time.Duration `json:"after,omitempty"`
+	Never    bool          `json:"never,omitempty"`
 
 	findings []string // what a screening found
+}
+
+func (o Outcome) checked() outcome {
+	words := outcome{
+		Result: word("result of a check", o.Result), Decision: word("decision", o.Decision),
+		Errors: o.Errors, Output: o.Output, After: o.After, Never: o.Never,
+	}
+	if words.Decision != "" {
+		mustBe("decision", words.Decision, checkDecisions())
+	}
+	for _, known := range checkResults() {
+		if words.Result != known && strings.EqualFold(words.Result, known) {
+			panic(fmt.Sprintf("passforttest: there is no result %q of a check: did you mean %q?", words.Result, known))
+		}
+	}
+	return words
+}
+
+// The words that an Outcome may have. A result may be a new one.
+func checkDecisions() []string { return []string{"PASS", "FAIL", "PARTIAL", "WARN", "ERROR"} }
+
+func checkResults() []string {
+	return []string{"2+2", "1+1", "Pass", "Fail", "Partial", "Refer", "PEP", "Sanction", "Media", "Error", "Review", "Passed", "Failed"}
 }
 
 // CheckRun is a check about to be run, for a function that decides its outcome.
@@ -29,7 +69,7 @@ type CheckRun struct {
 }
 
 type outcomes struct {
-	queued map[string][]Outcome
+	queued map[string][]outcome
 	decide func(CheckRun) (Outcome, bool)
 }
 
@@ -41,13 +81,24 @@ type outcomes struct {
 // provider fail, "partial" gives 1+1 or Partial where the type knows it, and
 // "pep", "sanction", "media" and "refer" are found by a screening and may be
 // combined.
-func (s *Server) SetCheckOutcome(checkType string, results ...Outcome) {
+//
+// The type is a string or a passfort.CheckType. One that does not exist panics,
+// as does a word of an outcome that is misspelled.
+func (s *Server) SetCheckOutcome(checkType any, results ...Outcome) {
+	name := word("check type", checkType)
+	if !passfort.CheckType(name).Known() {
+		mustBe("check type", name, checkTypes())
+	}
+	queued := make([]outcome, len(results))
+	for i, o := range results {
+		queued[i] = o.checked()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.outcome.queued == nil {
-		s.outcome.queued = map[string][]Outcome{}
+		s.outcome.queued = map[string][]outcome{}
 	}
-	s.outcome.queued[checkType] = results
+	s.outcome.queued[name] = queued
 }
 
 // DecideChecks lets a function choose the outcome of every check that
@@ -59,7 +110,7 @@ func (s *Server) DecideChecks(decide func(CheckRun) (Outcome, bool)) {
 	s.outcome.decide = decide
 }
 
-func (s *Server) chooseOutcome(p *profile, ch *check) Outcome {
+func (s *Server) chooseOutcome(p *profile, ch *check) outcome {
 	if q := s.outcome.queued[ch.Type]; len(q) > 0 {
 		if len(q) > 1 {
 			s.outcome.queued[ch.Type] = q[1:]
@@ -69,14 +120,14 @@ func (s *Server) chooseOutcome(p *profile, ch *check) Outcome {
 	if s.outcome.decide != nil {
 		o, decided := s.outcome.decide(CheckRun{p.ID, p.Summary.Name, ch.Type, ch.VariantAlias, ch.ID})
 		if decided {
-			return s.finished(ch.Type, o)
+			return s.finished(ch.Type, o.checked())
 		}
 	}
 	return s.finished(ch.Type, fromWords(ch.Type, p.Summary.Name))
 }
 
 // finished fills in what an outcome leaves open.
-func (s *Server) finished(checkType string, o Outcome) Outcome {
+func (s *Server) finished(checkType string, o outcome) outcome {
 	if o.Result == "" {
 		o.Result = defaultResult(checkType, o.Decision)
 	}
@@ -156,18 +207,39 @@ func resultsOf(checkType string) []string {
 	return nil
 }
 
+// checkTypes are the names to suggest in the place of one that does not exist.
+func checkTypes() []string {
+	var names []string
+	for _, t := range []passfort.CheckType{
+		passfort.CheckTypeIdentityCheck, passfort.CheckTypeDocumentVerification, passfort.CheckTypeDocumentFetch,
+		passfort.CheckTypePEPsAndSanctionsScreen, passfort.CheckTypeCRABankAccountVerification,
+		passfort.CheckTypeCompanyRegistry, passfort.CheckTypeCompanyCharitiesRegistry, passfort.CheckTypeCompanyOwnership,
+		passfort.CheckTypeCompanyFilings, passfort.CheckTypeCompanyFilingPurchase,
+		passfort.CheckTypeCompanyPEPsAndSanctionsScreen, passfort.CheckTypeCompanyDocumentVerification,
+		passfort.CheckTypeIndividualManualForm, passfort.CheckTypeCompanyManualForm,
+		passfort.CheckTypeDeviceFraudDetection, passfort.CheckTypeVisaCheck, passfort.CheckTypeFraudScreening,
+		passfort.CheckTypeCompanyFraudScreening, passfort.CheckTypeCompanyMerchantFraudScreening, passfort.CheckTypeGeocoding,
+		passfort.CheckTypeCompanyData, passfort.CheckTypeDocumentCapture, passfort.CheckTypeIndividualCustom,
+		passfort.CheckTypeCompanyCustom, passfort.CheckTypePEPsScreen, passfort.CheckTypeSanctionsScreen,
+		passfort.CheckTypeAdverseMediaScreen,
+	} {
+		names = append(names, string(t))
+	}
+	return names
+}
+
 func screens(checkType string) bool { return strings.HasSuffix(checkType, "PEPS_AND_SANCTIONS_SCREEN") }
 
-func fromWords(checkType, name string) Outcome {
+func fromWords(checkType, name string) outcome {
 	words := map[string]bool{}
 	for _, w := range strings.Fields(strings.ToLower(name)) {
 		words[w] = true
 	}
 	if words["error"] {
-		return Outcome{Decision: "ERROR"}
+		return outcome{Decision: "ERROR"}
 	}
 	if screens(checkType) {
-		var o Outcome
+		var o outcome
 		for _, f := range []string{"Sanction", "PEP", "Media", "Refer"} {
 			if words[strings.ToLower(f)] {
 				o.findings = append(o.findings, f)
@@ -180,15 +252,15 @@ func fromWords(checkType, name string) Outcome {
 	}
 	switch {
 	case words["fail"]:
-		return Outcome{Decision: "FAIL"}
+		return outcome{Decision: "FAIL"}
 	case words["partial"] && (checkType == "IDENTITY_CHECK" || checkType == "COMPANY_OWNERSHIP"):
-		return Outcome{Decision: "PARTIAL"}
+		return outcome{Decision: "PARTIAL"}
 	}
-	return Outcome{}
+	return outcome{}
 }
 
 // outputFor makes up a plain output for a check type.
-func (s *Server) outputFor(p *profile, ch *check, o Outcome) any {
+func (s *Server) outputFor(p *profile, ch *check, o outcome) any {
 	out := object{"entity_type": p.Summary.EntityType}
 	switch {
 	case ch.Type == "IDENTITY_CHECK":

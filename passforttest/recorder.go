@@ -83,8 +83,13 @@ func (s *Server) Requests() []RecordedRequest {
 	return out
 }
 
-// RequestsTo returns the recorded requests to one operation, oldest first.
+// RequestsTo returns the recorded requests to one operation, oldest first. With ""
+// it returns those to a path that the server does not know. An operation that does
+// not exist panics, here and in all that take one.
 func (s *Server) RequestsTo(operation string) []RecordedRequest {
+	if operation != "" {
+		mustBe("operation", operation, Operations())
+	}
 	var out []RecordedRequest
 	for _, r := range s.Requests() {
 		if r.Operation == operation {
@@ -97,6 +102,9 @@ func (s *Server) RequestsTo(operation string) []RecordedRequest {
 // Count returns how many requests to one operation the server saw since it
 // started or since ForgetRequests; with "", how many requests in all.
 func (s *Server) Count(operation string) int {
+	if operation != "" {
+		mustBe("operation", operation, Operations())
+	}
 	rec := &s.recorder
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -275,6 +283,9 @@ func (s *Server) AssertApplied(t Reporter, operation string, times int) {
 // AssertOnly fails the test if the server saw a request to any other operation.
 func (s *Server) AssertOnly(t Reporter, operations ...string) {
 	t.Helper()
+	for _, operation := range operations {
+		mustBe("operation", operation, Operations())
+	}
 	var other []string
 	for _, r := range s.Requests() {
 		if !slices.Contains(operations, r.Operation) {

@@ -1,8 +1,10 @@
 package passforttest
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -183,4 +185,71 @@ func (r *route) match(segments []string) (map[string]string, bool) {
 		params[strings.TrimSuffix(name, "}")] = value
 	}
 	return params, true
+}
+
+// mustBe panics if a name that a test gives is none of the known ones, and names
+// those that are near: a typo would pass for a thing that never happens.
+func mustBe(kind, name string, known []string) {
+	if slices.Contains(known, name) {
+		return
+	}
+	text := fmt.Sprintf("passforttest: there is no %s %q", kind, name)
+	if near := nearest(name, known); len(near) > 0 {
+		text += ": did you mean " + strings.Join(near, " or ") + "?"
+	}
+	panic(text)
+}
+
+// word returns the text of a string or of a constant of a string type.
+func word(kind string, value any) string {
+	v := reflect.ValueOf(value)
+	switch {
+	case value == nil:
+		return ""
+	case v.Kind() != reflect.String:
+		panic(fmt.Sprintf("passforttest: a %s is a string, not a %T", kind, value))
+	}
+	return v.String()
+}
+
+// nearest returns up to three of the known names that take the fewest edits, and
+// those that have the name in them.
+func nearest(name string, known []string) []string {
+	best, near := len(name)/2+1, []string{}
+	for _, candidate := range known {
+		distance := edits(strings.ToLower(name), strings.ToLower(candidate))
+		service, method, _ := strings.Cut(strings.ToLower(candidate), ".")
+		asked, part, dotted := strings.Cut(strings.ToLower(name), ".")
+		if name != "" && strings.Contains(strings.ToLower(candidate), strings.ToLower(name)) || dotted && service == asked && method != part {
+			distance = min(distance, 2)
+		}
+		switch {
+		case distance < best:
+			best, near = distance, []string{candidate}
+		case distance == best && len(near) < 3:
+			near = append(near, candidate)
+		}
+	}
+	return near
+}
+
+// edits is the Levenshtein distance of two short names.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := before
+			if a[i] != b[j] {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, row[j]+1, before+1)
+		}
+	}
+	return row[len(b)]
 }

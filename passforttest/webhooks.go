@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/passfort-go/passfort"
 )
 
 // Webhook is one message on its way to the endpoint.
@@ -71,11 +73,29 @@ func (s *Server) SetWebhook(url, secret string, batching bool) {
 }
 
 // EnableWebhooks limits the events that are sent, as the portal does. Without
-// names all are.
+// names all are. One that is no event panics.
 func (s *Server) EnableWebhooks(events ...string) {
+	for _, event := range events {
+		if !passfort.EventName(event).Known() {
+			mustBe("event", event, eventNames())
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hooks.events = events
+}
+
+// eventNames are the names to suggest in the place of one that does not exist.
+func eventNames() []string {
+	return []string{
+		string(passfort.EventProductStatusChanged), string(passfort.EventCollectedDataUpdated),
+		string(passfort.EventCheckCompleted), string(passfort.EventManualActionRequired),
+		string(passfort.EventProductBadgeChanged), string(passfort.EventTaskCreated), string(passfort.EventTaskStateChanged),
+		string(passfort.EventRiskLevelChanged), string(passfort.EventRiskScoreChanged), string(passfort.EventFormStateChanged),
+		string(passfort.EventCustomerRequestChanged), string(passfort.EventEventsCreated), string(passfort.EventEventsUpdated),
+		string(passfort.EventProfileStatusChanged), string(passfort.EventTaskIsCompleteChanged),
+		string(passfort.EventCollectionStepsCompleted),
+	}
 }
 
 // emit queues a message about a profile, with the members most payloads share.
