@@ -19,6 +19,8 @@ type application struct {
 	FlagHistory []flagStep   `json:"flag_history"`
 	Hidden      bool         `json:"hidden,omitempty"`
 	Automating  bool         `json:"automating,omitempty"`
+	Reopened    bool         `json:"reopened,omitempty"` // the smart policy put it in review
+	Escalation  escalation   `json:"escalation,omitempty"`
 	Risk        *float64     `json:"risk,omitempty"`
 	RiskDate    time.Time    `json:"risk_date,omitzero"`
 	WillExpire  time.Time    `json:"will_expire,omitzero"`
@@ -63,57 +65,13 @@ func (s *Server) apply(p *profile, product *Product, role string, by actor) *app
 	s.setStatusOf(a, "APPLIED", "", by)
 	s.audit(p, by, "added-product", object{"product": product.short()})
 	s.review(p)
-	pid, aid := p.ID, a.ID
-	s.at(s.tick.Add(s.cfg.automationTime), func() { s.automate(pid, aid) })
+	s.automateSoon(p, a)
 	return a
 }
 
-// automate is the smart policy looking at a new application: it runs the
-// checks the product's tasks ask for.
-func (s *Server) automate(profileID, applicationID string) {
-	p := s.waiting(profileID)
-	if p == nil {
-		return
-	}
-	a := find(p.Applications, func(a *application) bool { return a.ID == applicationID })
-	if a == nil {
-		return
-	}
-	a.Automating = false
-	if product := s.productByID(a.Product); product != nil && a.Status == "APPLIED" {
-		if product.Risk != nil && product.Risk.Default != nil && a.Risk == nil {
-			s.score(p, a, *product.Risk.Default)
-		}
-		s.autoRun(p, a, product)
-	}
-	s.review(p)
-}
-
 func (s *Server) setStatusOf(a *application, status, comment string, by actor) {
-	a.Status = status
+	a.Status, a.Reopened, a.Escalation = status, false, nil
 	a.History = append(a.History, statusStep{status, dateTime(s.tick), by.user, comment})
-}
-
-// review brings everything up to date that follows from tasks, checks, steps,
-// findings and status: flags, automatic decisions and the call for a person.
-func (s *Server) review(p *profile) {
-	manual := false
-	for _, a := range p.Applications {
-		if a.Hidden {
-			continue
-		}
-		s.setFlag(p, a)
-		s.rejectByPolicy(p, a)
-		if a.Flag == "READY_FOR_DECISION" && a.Status == "APPLIED" && s.product(a).AutoApprove {
-			s.audit(p, actor{}, "auto-decision", nil)
-			s.decide(p, a, "APPROVED", "", actor{})
-		}
-		manual = manual || a.Flag == "REQUIRES_MANUAL_TASK_COMPLETION"
-	}
-	if manual && !p.ManualNeeded {
-		s.emit(p, actor{}, "MANUAL_ACTION_REQUIRED", object{"actions": s.manualActions(p)})
-	}
-	p.ManualNeeded = manual
 }
 
 // rejectByPolicy is the smart policy turning an application down. It does so
@@ -155,7 +113,7 @@ func (s *Server) setFlag(p *profile, a *application) {
 }
 
 func (s *Server) flagFor(p *profile, a *application) string {
-	if s.nearingExpiry(a) {
+	if s.nearingExpiry(p, a) {
 		return "NEARING_EXPIRY"
 	}
 	if a.Status != "APPLIED" && a.Status != "IN_REVIEW" {
@@ -184,6 +142,8 @@ func (s *Server) flagFor(p *profile, a *application) string {
 		return "WAITING_ON_CHECKS"
 	case !open && s.product(a).Risk != nil && a.Risk == nil:
 		return "REQUIRES_RISK_SCORE"
+	case s.escalated(p, a) && len(s.blockers(p, a)) == 1 && a.Escalation.waits(s.product(a).EscalateTo):
+		return "WAITING_ON_ESCALATION"
 	case open || len(s.blockers(p, a)) > 0:
 		return "REQUIRES_MANUAL_TASK_COMPLETION"
 	}
@@ -214,7 +174,7 @@ func (s *Server) blockers(p *profile, a *application) []object {
 	if p.Status == "SUSPENDED" {
 		out = append(out, object{"blocker_type": "SUSPENDED_PROFILE"})
 	}
-	return out
+	return append(out, s.escalationBlocker(p, a)...)
 }
 
 func (s *Server) product(a *application) *Product {
@@ -249,8 +209,8 @@ func (s *Server) applicationWire(p *profile, a *application) object {
 	if s.product(a).Risk != nil {
 		o["risk"] = s.riskWire(a)
 	}
-	if !a.WillExpire.IsZero() {
-		o["will_expire_at"] = dateTime(a.WillExpire)
+	if at := s.approvalEnds(p, a); !at.IsZero() {
+		o["will_expire_at"] = dateTime(at)
 	}
 	return o
 }
@@ -321,7 +281,11 @@ func (s *Server) setApplicationStatus(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.changeStatus(p, a, text(body, "status"), byKey(c)); err != nil {
+	status := text(body, "status")
+	if status == "REJECTED" && a.Status == "APPLIED" && s.product(a).ReasonToReject {
+		return nil, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "a rejection needs a reason")
+	}
+	if err := s.changeStatus(p, a, status, byKey(c)); err != nil {
 		return nil, err
 	}
 	return ok(s.applicationWire(p, a)), nil
@@ -384,13 +348,31 @@ func (s *Server) revertDecision(c *call) (*reply, error) {
 		again.ID = s.newID()
 		again.History = slices.Clone(a.History)
 		again.FlagHistory = slices.Clone(a.FlagHistory)
+		again.Tasks = slices.Clone(a.Tasks)
 		a.Hidden = true
 		a = &again
 		p.Applications = append(p.Applications, a)
 	}
 	s.decide(p, a, "APPLIED", comment, by)
+	s.renewScreening(p, a)
 	s.review(p)
 	return ok(s.applicationWire(p, a)), nil
+}
+
+// renewScreening lets the screening tasks of an application that was reverted
+// expire, and runs their checks again.
+func (s *Server) renewScreening(p *profile, a *application) {
+	for _, id := range slices.Clone(a.Tasks) {
+		t := p.task(id)
+		if t == nil || !t.screened() || !t.complete() {
+			continue
+		}
+		s.replace(p, t, "PROFILE_DEACTIVATED")
+		if !a.Automating {
+			a.Automating = s.cfg.automationTime > 0
+			s.automateSoon(p, a)
+		}
+	}
 }
 
 // SetApplicationStatus decides an application as a person in the portal would.

@@ -31,6 +31,7 @@ type check struct {
 	Extra        object          `json:"extra,omitempty"` // what the caller sent and gets back
 	Outcome      outcome         `json:"outcome"`
 	Findings     []string        `json:"findings,omitempty"`
+	Tried        []string        `json:"tried,omitempty"` // names of the variants before this one
 }
 
 // checkKind says what a check type is for.
@@ -101,10 +102,14 @@ func (c *check) wire() object {
 	o["result"], o["decision"], o["errors"] = c.Result, c.Decision, orEmpty(c.Errors)
 	o["completed_on"], o["performed_on"] = dateTime(c.Completed), dateTime(c.Completed)
 	o["input_data"], o["output_data"] = c.Input, c.Output
-	o["providers"] = []object{{
-		"provider_name": providerName, "is_monitored": screens(c.Type) && c.Extra["disable_monitoring"] != true,
-		"variant_name": c.VariantName, "instructed_on": at, "primary": true,
-	}}
+	providers := []object{}
+	for _, variant := range append(slices.Clone(c.Tried), c.VariantName) {
+		providers = append(providers, object{
+			"provider_name": providerName, "is_monitored": screens(c.Type) && c.Extra["disable_monitoring"] != true,
+			"variant_name": variant, "instructed_on": at, "primary": variant == c.VariantName,
+		})
+	}
+	o["providers"] = providers
 	return o
 }
 
@@ -151,12 +156,24 @@ func (s *Server) runCheck(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !until.IsZero() {
+	for !until.IsZero() {
 		s.wait(c.ctx, until)
+		until = s.nextWait(ch, until)
 	}
 	s.enter()
 	defer s.leave()
 	return ok(ch.wire()), nil
+}
+
+// nextWait returns how long a caller in sync mode waits on: while a waterfall
+// goes on within the limit.
+func (s *Server) nextWait(ch *check, until time.Time) time.Time {
+	s.enter()
+	defer s.leave()
+	if ch.State == "COMPLETE" || !ch.DueAt.After(until) || ch.DueAt.After(ch.Instructed.Add(s.cfg.syncLimit)) {
+		return time.Time{}
+	}
+	return ch.DueAt
 }
 
 func (s *Server) startCheck(c *call) (*check, time.Time, error) {
@@ -273,15 +290,18 @@ func (s *Server) checkTasks(p *profile, ch *check, kind checkKind, body object) 
 			return invalid("task_ids is not a list of ids")
 		}
 		for _, id := range ids {
-			if p.task(id) == nil {
+			switch t := p.task(id); {
+			case t == nil:
 				return invalid("task_ids names a task the profile does not have")
+			case t.superseded() && !slices.Contains(ch.Tasks, id):
+				return invalid("task_ids names a version of a task that was replaced")
 			}
 		}
 		ch.Tasks = ids
 		return nil
 	}
 	for _, t := range p.Tasks {
-		if !t.Expired && !t.Deleted && kind.serves(t.Type) {
+		if !t.superseded() && !t.Deleted && kind.serves(t.Type) {
 			ch.Tasks = append(ch.Tasks, t.ID)
 		}
 	}
@@ -339,11 +359,30 @@ func (s *Server) schedule(profileID string, ch *check) {
 	}
 	if !ch.DueAt.IsZero() {
 		s.at(ch.DueAt, func() {
-			if p, ch := open(); ch != nil {
+			if p, ch := open(); ch != nil && !s.nextVariant(p, ch) {
 				s.complete(p, ch, ch.Outcome)
 			}
 		})
 	}
+}
+
+// nextVariant hands a check that did not pass on to the next variant of its
+// waterfall, which is charged as well, and reports whether there was one.
+func (s *Server) nextVariant(p *profile, ch *check) bool {
+	if !slices.Contains([]string{"FAIL", "ERROR", "PARTIAL"}, ch.Outcome.Decision) {
+		return false
+	}
+	variants := s.cfg.waterfalls[ch.Type]
+	i := slices.Index(variants, ch.VariantAlias) + 1
+	if i == 0 || i == len(variants) {
+		return false
+	}
+	ch.Tried = append(ch.Tried, ch.VariantName)
+	ch.VariantAlias, ch.VariantName = variants[i], title(variants[i])
+	ch.VariantID = s.nameID("check variant", ch.Type+" "+ch.VariantAlias)
+	ch.State, ch.RunsAt, ch.DueAt = "PENDING", time.Time{}, time.Time{}
+	s.instruct(p, ch, true)
+	return true
 }
 
 // complete ends a check and draws the conclusions.
@@ -364,44 +403,8 @@ func (s *Server) complete(p *profile, ch *check, o outcome) {
 	if screens(ch.Type) {
 		s.addFindings(p, o.findings)
 	}
-	for _, id := range ch.Tasks {
-		t := p.task(id)
-		if t == nil || t.complete() || t.Expired {
-			continue
-		}
-		pass := t.PassOn
-		if pass == nil {
-			pass = []string{"PASS"}
-		}
-		switch {
-		case slices.Contains(pass, ch.Decision):
-			s.setTaskState(p, t, "COMPLETED_PASS", actor{})
-		case slices.Contains(t.FailOn, ch.Decision):
-			s.setTaskState(p, t, "COMPLETED_FAIL", actor{})
-		}
-	}
+	s.concludes(p, ch)
 	s.review(p)
-}
-
-// autoRun runs the checks the product's tasks ask for, as the smart policy.
-func (s *Server) autoRun(p *profile, a *application, product *Product) {
-	for i, want := range product.tasksFor(p.Summary.EntityType) {
-		if i >= len(a.Tasks) {
-			break
-		}
-		t := p.task(a.Tasks[i])
-		if t == nil || t.complete() {
-			continue
-		}
-		for _, checkType := range want.Checks {
-			ch := &check{
-				Type: checkType, State: "PENDING", Instructed: s.tick, Tasks: []string{t.ID}, Extra: object{},
-				VariantAlias: "default", VariantName: "Default", VariantID: s.nameID("check variant", checkType+" default"),
-			}
-			s.addCheck(p, ch, actor{})
-			s.instruct(p, ch, false)
-		}
-	}
 }
 
 func (s *Server) setCheckTasks(c *call) (*reply, error) {

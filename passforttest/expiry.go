@@ -45,10 +45,25 @@ func (s *Server) begins(p *profile, a *application) {
 	s.scheduleApplication(p.ID, a, product)
 }
 
-// nearingExpiry says whether an approval ends soon.
-func (s *Server) nearingExpiry(a *application) bool {
-	if a.Status != "APPROVED" || a.WillExpire.IsZero() {
+// nearingExpiry reports whether an approval ends soon, its own or that of a task
+// it rests on.
+func (s *Server) nearingExpiry(p *profile, a *application) bool {
+	if a.Status != "APPROVED" {
 		return false
 	}
-	return !s.tick.Before(a.WillExpire.Add(-s.product(a).NearingExpiry)) && s.product(a).NearingExpiry > 0
+	before := s.product(a).NearingExpiry
+	return p.hasNotice(a) || before > 0 && !a.WillExpire.IsZero() && !s.tick.Before(a.WillExpire.Add(-before))
+}
+
+// approvalEnds returns when an approval ends, zero for never or if there is
+// none: of its own and of its tasks the nearest date.
+func (s *Server) approvalEnds(p *profile, a *application) time.Time {
+	if a.Status != "APPROVED" {
+		return time.Time{}
+	}
+	first := p.nearest(a)
+	if first.IsZero() || !a.WillExpire.IsZero() && a.WillExpire.Before(first) {
+		return a.WillExpire
+	}
+	return first
 }

@@ -93,6 +93,9 @@ func (s *Server) addEvents(p *profile, by actor, events ...object) {
 	p.Modified = s.tick
 	s.audit(p, by, "added-event", nil)
 	s.emit(p, by, "EVENTS_CREATED", object{"events": eventsForWebhook(events)})
+	if by == (actor{}) {
+		s.openScreened(p, events)
+	}
 	s.review(p)
 }
 
@@ -107,7 +110,9 @@ func eventsForWebhook(events []object) []object {
 }
 
 // AddEvent adds a finding to a profile, as monitoring would, and returns its
-// id. The data must name its event_type; it is given the rest of an event.
+// id. The data must name its event_type; it is given the rest of an event. A PEP,
+// a sanction, bad press or a referral opens the screening tasks of the profile,
+// which puts approved applications in review.
 func (s *Server) AddEvent(profileID string, data map[string]any) (string, error) {
 	s.enter()
 	defer s.leave()

@@ -23,6 +23,7 @@ type config struct {
 	syncHold       time.Duration
 	automationTime time.Duration
 	chargeable     int
+	waterfalls     map[string][]string
 
 	limits map[string]RateLimit
 
@@ -47,6 +48,7 @@ func defaults() config {
 		apiKey: "sim-master-key", apiKeyName: "Simulator key", institution: "Simulated Institution",
 		clock:     systemClock{},
 		checkTime: 40 * time.Millisecond, syncLimit: 120 * time.Second, automationTime: 10 * time.Millisecond,
+		waterfalls: map[string][]string{},
 		limits: map[string]RateLimit{
 			"Profiles.Create":       {Requests: 10_000, Per: time.Hour},
 			"CollectedData.Replace": {Requests: 10_000, Per: time.Hour},
@@ -116,6 +118,13 @@ func WithAutomationTime(d time.Duration) Option { return func(c *config) { c.aut
 // WithChargeableLimit makes every check after the nth fail with code 104.
 // Zero, the default, is no limit.
 func WithChargeableLimit(n int) Option { return func(c *config) { c.chargeable = n } }
+
+// WithWaterfall makes checks of a type go on to the next of the variants, by
+// alias, when one comes to FAIL, ERROR or PARTIAL. It stays one check, with the
+// variant and the outcome of the last, and is charged for each (a guess).
+func WithWaterfall(checkType string, variants ...string) Option {
+	return func(c *config) { c.waterfalls[checkType] = variants }
+}
 
 // RateLimit is a quota of Requests for each span of time Per, of which Burst
 // may be used at once. Burst 0 is Requests.

@@ -22,6 +22,12 @@ type Product struct {
 	NearingExpiry time.Duration `json:"nearing_expiry,omitempty"`
 	// Risk makes applications need a risk score.
 	Risk *RiskModel `json:"risk,omitempty"`
+	// EscalateTo names the teams that have to approve an application once all its
+	// tasks have passed: see [Server.DecideEscalation].
+	EscalateTo []string `json:"escalate_to,omitempty"`
+	// ReasonToReject makes the API refuse a rejection, as an account may where
+	// decision reasons are configured: their form on the wire is not known.
+	ReasonToReject bool `json:"reason_to_reject,omitempty"`
 	// EntityType is INDIVIDUAL or COMPANY, or empty for both.
 	EntityType string `json:"entity_type,omitempty"`
 	// Tasks are the tasks an application requires. Nil is one task, to verify the
@@ -37,13 +43,23 @@ type ProductTask struct {
 	Name        string   `json:"name,omitempty"`
 	Description string   `json:"description,omitempty"`
 	Checks      []string `json:"checks,omitempty"` // check types run without anyone asking
+	// Accept lists the check types whose decision counts for the task. Nil is
+	// all. Of several checks the latest counts.
+	Accept []string `json:"accept,omitempty"`
 	// PassOn lists the decisions that complete the task. Nil is PASS alone.
 	PassOn []string `json:"pass_on,omitzero"`
 	// FailOn lists the decisions that complete the task as failed. Nil is none:
 	// the task waits for a person.
 	FailOn []string `json:"fail_on,omitempty"`
-	// ExpiresAfter lets a completed task expire. Zero is never.
-	ExpiresAfter time.Duration `json:"expires_after,omitempty"`
+	// ExpiresAfter lets a task expire that long after it was passed. Zero is
+	// never. ExpiresByRisk has other times for levels of risk, such as HIGH. Where
+	// several applications require the task, the shortest counts.
+	ExpiresAfter  time.Duration            `json:"expires_after,omitempty"`
+	ExpiresByRisk map[string]time.Duration `json:"expires_by_risk,omitempty"`
+	// Notice is how long before that the next version of the task appears. Zero is
+	// 30 days, less than zero none. If it is not shorter than the whole time, the
+	// next version appears when the old one expires.
+	Notice time.Duration `json:"notice,omitempty"`
 }
 
 // AddProduct configures one more product, or replaces the one with the same
@@ -186,6 +202,7 @@ func (s *Server) SetRiskScore(profileID string, score float64) error {
 	p.Risk = &score
 	if !modelled {
 		s.riskChanged(p, nil, old, &score)
+		s.shortenExpiry(p)
 	}
 	s.review(p)
 	return nil
@@ -196,6 +213,7 @@ func (s *Server) score(p *profile, a *application, score float64) {
 	a.Risk, a.RiskDate = &score, s.tick
 	p.Modified = s.tick
 	s.riskChanged(p, a, old, &score)
+	s.shortenExpiry(p)
 }
 
 // riskChanged sends the webhooks of a new score. Their payloads are not

@@ -61,8 +61,7 @@ func (s *Server) Restore(saved []byte) error {
 func (s *Server) resume(p *profile) {
 	for _, a := range p.Applications {
 		if a.Automating {
-			pid, aid := p.ID, a.ID
-			s.at(s.tick.Add(s.cfg.automationTime), func() { s.automate(pid, aid) })
+			s.automateSoon(p, a)
 		}
 	}
 	for _, a := range p.Applications {

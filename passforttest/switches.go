@@ -46,6 +46,22 @@ type Switches struct {
 	// RepeatedDecisionRefused answers 102 or 103 when an application already
 	// has the status that is being set; otherwise the call changes nothing.
 	RepeatedDecisionRefused bool
+	// ApprovedStays leaves an approved application as it is when a task that it
+	// requires is opened, or expires. Otherwise it goes into review.
+	ApprovedStays bool
+	// ReviewByHand leaves an application in review to a person. Otherwise a product
+	// with AutoApprove also approves what the smart policy itself put in review.
+	ReviewByHand bool
+	// OpenMatchesPass lets a clean screening pass its task while a match of an
+	// earlier one waits to be resolved.
+	OpenMatchesPass bool
+	// VersionsAtExpiry makes the next version of a task appear when the old one
+	// expires, and not some time before.
+	VersionsAtExpiry bool
+	// ExpiredInWindow says is_expired of the old version of a task as soon as there
+	// is a new one. Otherwise it says so when its time is over.
+	ExpiredInWindow bool
+
 	// EmptyBodies sends no body at all, instead of null, where a call has
 	// nothing to say.
 	EmptyBodies bool

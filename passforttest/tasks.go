@@ -1,6 +1,7 @@
 package passforttest
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -21,8 +22,13 @@ type task struct {
 	Created      time.Time     `json:"created"`
 	ExpiresAfter time.Duration `json:"expires_after,omitempty"`
 	WillExpire   time.Time     `json:"will_expire,omitzero"`
+	Passed       time.Time     `json:"passed,omitzero"`
+	NoticeAt     time.Time     `json:"notice_at,omitzero"` // when the next version appears
+	Next         string        `json:"next,omitempty"`     // id of the version after this one
+	OpenedByHand bool          `json:"opened_by_hand,omitempty"`
 	Checks       []string      `json:"checks,omitempty"`
 	Forms        []string      `json:"forms,omitempty"`
+	Accept       []string      `json:"accept,omitzero"`
 	PassOn       []string      `json:"pass_on,omitzero"`
 	FailOn       []string      `json:"fail_on,omitempty"`
 	Notes        []*note       `json:"notes,omitempty"`
@@ -61,7 +67,7 @@ func (s *Server) newTask(p *profile, want ProductTask, by actor) *task {
 	t := &task{
 		ID: s.newID(), Type: want.Type, VariantID: s.nameID("task variant", want.Type+" "+alias), Alias: alias,
 		Name: name, Description: want.Description, State: "INCOMPLETE", Created: s.tick,
-		ExpiresAfter: want.ExpiresAfter, PassOn: want.PassOn, FailOn: want.FailOn,
+		ExpiresAfter: want.ExpiresAfter, Accept: want.Accept, PassOn: want.PassOn, FailOn: want.FailOn,
 	}
 	p.Tasks = append(p.Tasks, t)
 	s.audit(p, by, "added-a-task", object{"task_id": t.ID})
@@ -97,10 +103,10 @@ func (t *task) short() object {
 
 func (t *task) complete() bool { return t.State != "INCOMPLETE" }
 
-func (t *task) wire() object {
+func (s *Server) taskWire(t *task) object {
 	o := object{
 		"id": t.ID, "type": t.Type, "variant": t.variantWire(), "state": t.State, "is_complete": t.complete(),
-		"is_expired": t.Expired, "is_skipped": false, "is_deleted": t.Deleted, "creation_date": dateTime(t.Created),
+		"is_expired": t.Expired || s.sw.ExpiredInWindow && t.Next != "", "is_skipped": false, "is_deleted": t.Deleted, "creation_date": dateTime(t.Created),
 		"check_ids": orEmpty(t.Checks), "form_instance_ids": orEmpty(t.Forms), "needs_check_automation": false,
 	}
 	if t.Expired {
@@ -115,7 +121,7 @@ func (t *task) wire() object {
 func (s *Server) tasksWire(p *profile) []object {
 	out := []object{}
 	for _, t := range p.Tasks {
-		out = append(out, t.wire())
+		out = append(out, s.taskWire(t))
 	}
 	return out
 }
@@ -145,7 +151,7 @@ func (s *Server) getTask(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(t.wire()), nil
+	return ok(s.taskWire(t)), nil
 }
 
 // createTask adds a task. With the variant of a task that is there it makes a
@@ -177,7 +183,7 @@ func (s *Server) createTask(c *call) (*reply, error) {
 		s.setTaskState(p, t, "COMPLETED_PASS", by)
 	}
 	s.review(p)
-	return ok(t.wire()), nil
+	return ok(s.taskWire(t)), nil
 }
 
 // wantedTask reads a task request and finds the task it is a new version of.
@@ -191,16 +197,13 @@ func (s *Server) wantedTask(p *profile, body object) (ProductTask, *task, error)
 	var old *task
 	if id != "" || alias != "" {
 		old = find(p.Tasks, func(t *task) bool {
-			return !t.Expired && !t.Deleted && (want.Type == "" || t.Type == want.Type) &&
+			return !t.superseded() && !t.Deleted && (want.Type == "" || t.Type == want.Type) &&
 				(id != "" && t.VariantID == id || id == "" && t.Alias == alias)
 		})
 	}
 	switch known, found := s.configuredTask(p, want.Type, id, alias); {
 	case old != nil:
-		want = ProductTask{
-			Type: old.Type, Variant: old.Alias, Name: old.Name, Description: old.Description,
-			PassOn: old.PassOn, FailOn: old.FailOn, ExpiresAfter: old.ExpiresAfter,
-		}
+		want = old.wanted()
 	case found:
 		want = known
 	case want.Type == "" || id != "":
@@ -233,17 +236,6 @@ func (s *Server) configuredTask(p *profile, taskType, id, alias string) (Product
 		}
 	}
 	return ProductTask{}, false
-}
-
-func (s *Server) expire(p *profile, old, replacement *task, reason string) {
-	old.Expired, old.ExpiredAt, old.ExpiryReason = true, dateTime(s.tick), reason
-	for _, a := range p.Applications {
-		for i, id := range a.Tasks {
-			if id == old.ID && replacement != nil {
-				a.Tasks[i] = replacement.ID
-			}
-		}
-	}
 }
 
 func (p *profile) checkIDs(body object) ([]string, error) {
@@ -289,12 +281,15 @@ func (s *Server) updateTask(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.superseded() && (checks != nil || state != t.State) {
+		return nil, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the task has a newer version")
+	}
 	if checks != nil {
 		t.Checks = checks
 	}
 	s.setTaskState(p, t, state, byKey(c))
 	s.review(p)
-	return ok(t.wire()), nil
+	return ok(s.taskWire(t)), nil
 }
 
 func validTaskState(state string) bool {
@@ -305,15 +300,15 @@ func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
 	if t.State == state {
 		return
 	}
-	t.State = state
+	t.State, t.OpenedByHand = state, state == "INCOMPLETE" && by != actor{}
+	t.Passed, t.WillExpire, t.NoticeAt = time.Time{}, time.Time{}, time.Time{}
 	p.Modified = s.tick
 	action := "completed-a-task"
 	if state == "INCOMPLETE" {
 		action = "uncompleted-a-task"
-		t.WillExpire = time.Time{}
-	} else if t.ExpiresAfter > 0 {
-		t.WillExpire = s.tick.Add(t.ExpiresAfter)
-		s.scheduleExpiry(p.ID, t)
+	}
+	if state == "COMPLETED_PASS" {
+		s.startExpiry(p, t)
 	}
 	s.audit(p, by, action, object{"task_id": t.ID})
 	s.emit(p, by, "TASK_STATE_CHANGED", object{"task": t.short(), "new_state": state})
@@ -322,30 +317,10 @@ func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
 	}
 }
 
-// scheduleExpiry lets a completed task expire: a new version, incomplete, takes
-// its place.
-func (s *Server) scheduleExpiry(profileID string, t *task) {
-	id, at := t.ID, t.WillExpire
-	s.at(at, func() {
-		p := s.waiting(profileID)
-		if p == nil {
-			return
-		}
-		t := p.task(id)
-		if t == nil || t.Expired || !t.WillExpire.Equal(at) {
-			return
-		}
-		again := s.newTask(p, ProductTask{
-			Type: t.Type, Variant: t.Alias, Name: t.Name, Description: t.Description,
-			PassOn: t.PassOn, FailOn: t.FailOn, ExpiresAfter: t.ExpiresAfter,
-		}, actor{})
-		s.expire(p, t, again, "EXPIRY_PERIOD_ENDED")
-		s.review(p)
-	})
-}
-
 // SetTaskState sets a task to INCOMPLETE, COMPLETED_PASS or COMPLETED_FAIL as a
-// person in the portal would.
+// person in the portal would. An approved application that requires it goes into
+// review when it has not passed. A version that was replaced, or is about to be,
+// cannot be set.
 func (s *Server) SetTaskState(profileID, taskID, state string) error {
 	s.enter()
 	defer s.leave()
@@ -359,6 +334,8 @@ func (s *Server) SetTaskState(profileID, taskID, state string) error {
 		return notFound("task")
 	case !validTaskState(state):
 		return invalid("unknown task state")
+	case t.superseded() && t.State != state:
+		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the task has a newer version")
 	}
 	s.setTaskState(p, t, state, s.portal())
 	s.review(p)

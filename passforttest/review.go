@@ -1,0 +1,190 @@
+package passforttest
+
+import (
+	"slices"
+)
+
+// review brings everything up to date that follows from tasks, checks, steps,
+// findings and status: status of approved applications, flags, automatic
+// decisions and the call for a person.
+func (s *Server) review(p *profile) {
+	manual := false
+	for _, a := range p.Applications {
+		if a.Hidden {
+			continue
+		}
+		if a.Status == "APPROVED" && !s.sw.ApprovedStays && p.hasOpenTask(a) {
+			s.reopen(p, a)
+		}
+		s.setFlag(p, a)
+		s.rejectByPolicy(p, a)
+		if s.approvesByItself(p, a) {
+			s.audit(p, actor{}, "auto-decision", nil)
+			s.decide(p, a, "APPROVED", "", actor{})
+		}
+		manual = manual || a.Flag == "REQUIRES_MANUAL_TASK_COMPLETION"
+	}
+	if manual && !p.ManualNeeded {
+		s.emit(p, actor{}, "MANUAL_ACTION_REQUIRED", object{"actions": s.manualActions(p)})
+	}
+	p.ManualNeeded = manual
+}
+
+// hasOpenTask reports whether a task that the application requires now has not
+// passed.
+func (p *profile) hasOpenTask(a *application) bool {
+	return slices.ContainsFunc(a.Tasks, func(id string) bool {
+		t := p.task(id)
+		return t != nil && !t.passed()
+	})
+}
+
+// reopen puts an approved application in review, as the smart policy, which
+// then runs the checks of its open tasks.
+func (s *Server) reopen(p *profile, a *application) {
+	a.Automating = s.cfg.automationTime > 0
+	s.decide(p, a, "IN_REVIEW", "", actor{})
+	a.Reopened = true
+	s.automateSoon(p, a)
+}
+
+// approvesByItself reports whether the smart policy approves an application
+// now: a new one, or one that it put in review itself. One that a person put in
+// review, or that teams decided on, is a person's to approve.
+func (s *Server) approvesByItself(p *profile, a *application) bool {
+	product := s.product(a)
+	return product.AutoApprove && len(product.EscalateTo) == 0 && a.Flag == "READY_FOR_DECISION" &&
+		(a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened && !s.sw.ReviewByHand) &&
+		len(s.blockers(p, a)) == 0
+}
+
+// automateSoon schedules the smart policy's look at an application.
+func (s *Server) automateSoon(p *profile, a *application) {
+	pid, aid := p.ID, a.ID
+	s.at(s.tick.Add(s.cfg.automationTime), func() { s.automate(pid, aid) })
+}
+
+// automate is the smart policy looking at an application that is new or that it
+// put in review: it runs the checks that the product's tasks ask for.
+func (s *Server) automate(profileID, applicationID string) {
+	p := s.waiting(profileID)
+	if p == nil {
+		return
+	}
+	a := find(p.Applications, func(a *application) bool { return a.ID == applicationID })
+	if a == nil {
+		return
+	}
+	a.Automating = false
+	product := s.productByID(a.Product)
+	if product != nil && (a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened) {
+		if product.Risk != nil && product.Risk.Default != nil && a.Risk == nil {
+			s.score(p, a, *product.Risk.Default)
+		}
+		s.autoRun(p, a, product)
+	}
+	s.review(p)
+}
+
+// autoRun runs the checks the product's tasks ask for, as the smart policy: on
+// tasks that are open, unless a person opened them.
+func (s *Server) autoRun(p *profile, a *application, product *Product) {
+	for i, want := range product.tasksFor(p.Summary.EntityType) {
+		if i >= len(a.Tasks) {
+			break
+		}
+		t := p.task(a.Tasks[i])
+		if t == nil || t.complete() || t.OpenedByHand {
+			continue
+		}
+		for _, checkType := range want.Checks {
+			if p.underWay(t, checkType) {
+				continue
+			}
+			ch := &check{
+				Type: checkType, State: "PENDING", Instructed: s.tick, Tasks: []string{t.ID}, Extra: object{},
+				VariantAlias: "default", VariantName: "Default", VariantID: s.nameID("check variant", checkType+" default"),
+			}
+			s.addCheck(p, ch, actor{})
+			s.instruct(p, ch, false)
+		}
+	}
+}
+
+// underWay reports whether a check of the type is running for the task.
+func (p *profile) underWay(t *task, checkType string) bool {
+	return slices.ContainsFunc(p.Checks, func(c *check) bool {
+		return c.State != "COMPLETE" && c.Type == checkType && slices.Contains(c.Tasks, t.ID)
+	})
+}
+
+// isMatch reports whether an event is what a screening finds.
+func isMatch(e object) bool {
+	return slices.Contains([]string{"PEP_FLAG", "SANCTION_FLAG", "ADVERSE_MEDIA_FLAG", "REFER_FLAG"},
+		text(child(e, "data"), "event_type"))
+}
+
+// hasOpenMatch reports whether a match of a screening waits to be resolved.
+func (p *profile) hasOpenMatch() bool {
+	return slices.ContainsFunc(p.Events, func(e object) bool {
+		return isMatch(e) && text(e, "resolution") == "UNRESOLVED"
+	})
+}
+
+// screened reports whether a task is passed by a screening.
+func (t *task) screened() bool { return checkKinds()["PEPS_AND_SANCTIONS_SCREEN"].serves(t.Type) }
+
+// openScreened opens the screening tasks of a profile when a screening or its
+// monitoring found something.
+func (s *Server) openScreened(p *profile, events []object) {
+	if !slices.ContainsFunc(events, isMatch) {
+		return
+	}
+	for _, t := range p.Tasks {
+		if t.screened() && t.complete() && !t.superseded() && !t.Deleted && p.monitors(t) {
+			s.setTaskState(p, t, "INCOMPLETE", actor{})
+		}
+	}
+}
+
+// monitors reports whether what monitoring finds concerns a task: not if its
+// latest screening was ordered without.
+func (p *profile) monitors(t *task) bool {
+	for _, c := range slices.Backward(p.Checks) {
+		if screens(c.Type) && slices.Contains(c.Tasks, t.ID) {
+			return c.Extra["disable_monitoring"] != true
+		}
+	}
+	return true
+}
+
+// settles reports whether the decision of a check counts for a task: the check
+// is an acceptance check, and none that was ordered later is complete.
+func (p *profile) settles(ch *check, t *task) bool {
+	accepts := func(c *check) bool { return t.Accept == nil || slices.Contains(t.Accept, c.Type) }
+	return accepts(ch) && !slices.ContainsFunc(p.Checks, func(c *check) bool {
+		return c.State == "COMPLETE" && accepts(c) && slices.Contains(c.Tasks, t.ID) && c.Instructed.After(ch.Instructed)
+	})
+}
+
+// concludes passes or fails the tasks of a check that is complete.
+func (s *Server) concludes(p *profile, ch *check) {
+	for _, id := range ch.Tasks {
+		t := p.task(id)
+		if t == nil || t.complete() || t.superseded() || !p.settles(ch, t) {
+			continue
+		}
+		pass := t.PassOn
+		if pass == nil {
+			pass = []string{"PASS"}
+		}
+		switch {
+		case slices.Contains(pass, ch.Decision):
+			if !t.screened() || !p.hasOpenMatch() || s.sw.OpenMatchesPass {
+				s.setTaskState(p, t, "COMPLETED_PASS", actor{})
+			}
+		case slices.Contains(t.FailOn, ch.Decision):
+			s.setTaskState(p, t, "COMPLETED_FAIL", actor{})
+		}
+	}
+}
