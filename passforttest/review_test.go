@@ -223,7 +223,7 @@ func TestAcceptanceChecks(t *testing.T) {
 	id := w.applied("strict")
 	task := w.tasks(id)[0]
 	run := func(body string) { w.created("/profiles/"+id+"/checks?mode=async", body) }
-	run(`{"check_type":"DOCUMENT_FETCH","source":"registry","reference":"R-1"}`)
+	run(`{"check_type":"DOCUMENT_FETCH","source":"GENERIC","reference":"R-1"}`)
 	w.srv.AdvanceClock(time.Minute)
 	require.Equal(t, "INCOMPLETE", w.task(id, task)["state"], "no acceptance check")
 
