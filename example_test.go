@@ -488,3 +488,11 @@ func ExampleOutcome() {
 	// true
 	// requests sent: 1
 }
+
+// A simulator in another container is reached without https. Never give a real key
+// to such a client.
+func ExampleWithPlainHTTP() {
+	_, err := passfort.New("made-up-key", passfort.WithBaseURL("http://passfort-sim:4010/4.0"), passfort.WithPlainHTTP())
+	fmt.Println(err)
+	// Output: <nil>
+}

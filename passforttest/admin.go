@@ -162,16 +162,22 @@ func (a *admin) home(w http.ResponseWriter, r *http.Request) {
 	for kind, n := range s.state.Charges {
 		v.Charges = append(v.Charges, fmt.Sprintf("%s %d", kind, n))
 	}
-	wanted := strings.ToLower(v.Query)
-	for _, id := range slices.Backward(s.state.Order) {
-		p := s.state.Profiles[id]
-		if !p.found(wanted) && p.ID != wanted {
-			continue
+	var found []*profile
+	if wanted := strings.ToLower(v.Query); wanted == "" {
+		v.Count = s.roster.count
+		last := v.Count - max(0, offset)
+		found = s.roster.page(max(0, last-adminPage), min(adminPage, max(0, last)))
+	} else {
+		found = s.roster.search(wanted)
+		if p := s.state.Profiles[wanted]; p != nil {
+			found = append(found, p)
 		}
-		if v.Count >= offset && len(v.Profiles) < adminPage {
-			v.Profiles = append(v.Profiles, s.row(p))
-		}
-		v.Count++
+		v.Count = len(found)
+		last := max(0, v.Count-max(0, offset))
+		found = found[max(0, last-adminPage):last]
+	}
+	for _, p := range slices.Backward(found) {
+		v.Profiles = append(v.Profiles, s.row(p))
 	}
 	s.leave()
 	slices.Sort(v.Charges)

@@ -1,6 +1,7 @@
 package passforttest
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -45,6 +46,18 @@ func eachLink(v any, in string, visit func(link object, list string)) {
 	}
 }
 
+// linksIn lists the profiles that data links to, each role once, in order.
+func linksIn(o object) []link {
+	var links []link
+	eachLink(o, "", func(l object, list string) {
+		links = append(links, link{strings.ToLower(text(l, "id")), roleOf(list)})
+	})
+	slices.SortFunc(links, func(a, b link) int {
+		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Role, b.Role))
+	})
+	return slices.Compact(links)
+}
+
 // shownData is collected data as the API shows it: links to other profiles are
 // expanded (sheet 3.3).
 func (s *Server) shownData(p *profile) json.RawMessage {
@@ -79,20 +92,14 @@ func (s *Server) linkAssociates(p *profile, by actor) {
 	if !p.Summary.HasLinks {
 		return
 	}
-	o, err := decodeObject(p.Data)
-	if err != nil {
-		return
-	}
 	roles := map[string]string{}
 	var order []string
-	eachLink(o, "", func(link object, list string) {
-		id := strings.ToLower(text(link, "id"))
-		if _, there := roles[id]; !there {
-			order = append(order, id)
+	for _, l := range p.Summary.Links {
+		if _, there := roles[l.ID]; !there {
+			order = append(order, l.ID)
 		}
-		roles[id] = roleOf(list)
-	})
-	slices.Sort(order)
+		roles[l.ID] = l.Role
+	}
 	for _, id := range order {
 		other := s.state.Profiles[id]
 		if other == nil || !strings.HasSuffix(other.Role, "_ASSOCIATED") {
@@ -116,32 +123,21 @@ func (s *Server) linkedTo(p *profile) []object {
 	if !strings.HasSuffix(p.Role, "_ASSOCIATED") {
 		return out
 	}
-	for _, id := range s.state.Order {
-		company := s.state.Profiles[id]
-		if !company.Summary.HasLinks || company == p {
+	for _, company := range s.roster.links[p.ID] {
+		s.roster.looked++
+		if company == p {
 			continue
 		}
-		o, err := decodeObject(company.Data)
-		if err != nil {
-			continue
-		}
-		var roles []string
-		linked := false
-		eachLink(o, "", func(link object, list string) {
-			if strings.EqualFold(text(link, "id"), p.ID) {
-				linked = true
-				if r := roleOf(list); r != "" {
-					roles = append(roles, r)
-				}
+		roles := []string{}
+		for _, l := range company.Summary.Links {
+			if l.ID == p.ID && l.Role != "" {
+				roles = append(roles, l.Role)
 			}
-		})
-		if linked {
-			slices.Sort(roles)
-			out = append(out, object{
-				"profile": object{"id": company.ID, "role": company.Role, "display_name": company.Summary.Name},
-				"roles":   orEmpty(slices.Compact(roles)),
-			})
 		}
+		out = append(out, object{
+			"profile": object{"id": company.ID, "role": company.Role, "display_name": company.Summary.Name},
+			"roles":   roles,
+		})
 	}
 	return out
 }

@@ -101,7 +101,8 @@ func summarise(o object) summary {
 		return sum
 	}
 	sum.Name = text(child(o, "metadata"), "name")
-	eachLink(o, "", func(object, string) { sum.HasLinks = true })
+	sum.Links = linksIn(o)
+	sum.HasLinks = len(sum.Links) > 0
 	sum.Associates = sum.HasLinks || hasMember(o, "immediate_data")
 	return sum
 }

@@ -2,6 +2,7 @@ package passforttest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"time"
@@ -182,4 +183,43 @@ func ExampleServer_DecideEscalation() {
 	// Output:
 	// applied: APPLIED, WAITING_ON_ESCALATION
 	// legal approves: APPLIED, READY_FOR_DECISION
+}
+
+// A rehearsal starts with profiles that are made up.
+func ExampleServer_MakeUp() {
+	srv := passforttest.New(passforttest.WithSeed(1))
+	defer srv.Close()
+	ids := srv.MakeUp(20)
+	first, err := srv.Client().Profiles.Get(context.Background(), ids[0])
+	fmt.Println(srv.Profiles(), first.DisplayName, err)
+	// Output: 20 Alex Ashdown 0 <nil>
+}
+
+// The simulator refuses what the pages on the API rule out, and says where. A
+// test of old data switches that off.
+func ExampleSwitches_lenient() {
+	srv := passforttest.New()
+	defer srv.Close()
+	data := passfort.NewIndividual()
+	data.PersonalDetails = &passfort.PersonalDetails{DOB: "31/12/1990"}
+	create := func() error {
+		_, err := srv.Client().Profiles.Create(context.Background(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+		return err
+	}
+	err := create()
+	var refused *passfort.Error
+	fmt.Println(errors.As(err, &refused), string(refused.Errors[0].Info))
+	srv.SetSwitches(passforttest.Switches{Lenient: true})
+	fmt.Println(create())
+	// Output:
+	// true {"pointer":"/collected_data/personal_details/dob"}
+	// <nil>
+}
+
+// A name of your own for this machine is answered once it is given.
+func ExampleWithHosts() {
+	srv := passforttest.NewServer(passforttest.WithHosts("sim.internal"))
+	defer srv.Close()
+	fmt.Println(srv.Count(""))
+	// Output: 0
 }

@@ -51,7 +51,7 @@ func (s *Server) createProfile(c *call) (*reply, error) {
 		Data: raw, Summary: sum, Version: s.nextVersion(),
 	}
 	s.state.Profiles[p.ID] = p
-	s.state.Order = append(s.state.Order, p.ID)
+	s.roster.add(p)
 	s.audit(p, by, "created-profile", nil)
 	for _, w := range products {
 		s.apply(p, w.product, w.role, by)
@@ -189,28 +189,38 @@ func (s *Server) listProfiles(c *call) (*reply, error) {
 	if q := c.query("categories"); q != "" {
 		categories = strings.Split(q, ",")
 	}
-	q := strings.ToLower(c.query("q"))
-	found := ordered(s, s.state.Order)
-	if q != "" || categories != nil {
-		found = slices.DeleteFunc(slices.Clone(found), func(id string) bool {
-			p := s.state.Profiles[id]
-			return !p.found(q) || categories != nil && !slices.Contains(categories, p.category())
-		})
-	}
-	count, results := len(found), []object{}
-	for _, id := range found[min(offset, count):min(offset+limit, count)] {
-		results = append(results, s.profileWire(s.state.Profiles[id], true))
+	found, count := s.wantedProfiles(strings.ToLower(c.query("q")), categories, offset, limit)
+	results := []object{}
+	for _, p := range found {
+		results = append(results, s.profileWire(p, true))
 	}
 	return ok(object{"count": count, "limit": limit, "offset": offset, "results": results, "hidden": 0}), nil
 }
 
-// found says whether a search for q, in lower case, finds the profile by its
-// name or a tag.
-func (p *profile) found(q string) bool {
-	if q == "" || strings.Contains(strings.ToLower(p.Summary.Name), q) {
-		return true
+// wantedProfiles returns one page of the profiles that a search finds, and how
+// many it finds in all.
+func (s *Server) wantedProfiles(q string, categories []string, offset, limit int) ([]*profile, int) {
+	var found []*profile
+	switch all := q == "" && categories == nil; {
+	case all && s.sw.ListOrder == OldestFirst:
+		return s.roster.page(offset, limit), s.roster.count
+	case all && s.sw.ListOrder == NewestFirst:
+		last := s.roster.count - offset
+		page := s.roster.page(max(0, last-limit), min(limit, max(0, last)))
+		slices.Reverse(page)
+		return page, s.roster.count
+	case all:
+		found = slices.Collect(s.roster.all())
+	case q == "":
+		found = s.roster.of(categories)
+	default:
+		found = s.roster.search(q)
+		if categories != nil {
+			found = slices.DeleteFunc(found, func(p *profile) bool { return !slices.Contains(categories, p.category()) })
+		}
 	}
-	return slices.ContainsFunc(p.TagNames, func(t string) bool { return strings.Contains(strings.ToLower(t), q) })
+	found = ordered(s, found)
+	return found[min(offset, len(found)):min(offset+limit, len(found))], len(found)
 }
 
 func intQuery(c *call, name string, absent, least, most int) (int, error) {
@@ -275,8 +285,6 @@ func (s *Server) deleteProfile(c *call) (*reply, error) {
 		return nil, refuse(http.StatusBadRequest, CodeInvalidInputData, "confirm_id is not the id of the profile")
 	}
 	delete(s.state.Profiles, p.ID)
-	if i := slices.Index(s.state.Order, p.ID); i >= 0 {
-		s.state.Order = slices.Delete(s.state.Order, i, i+1)
-	}
+	s.roster.remove(p)
 	return s.nothing(), nil
 }

@@ -28,21 +28,23 @@ type Server struct {
 	routes *router
 	forms  forms
 
-	mu      sync.Mutex
-	state   *state
-	sw      Switches
-	offset  time.Duration
-	tick    time.Time // the time of what is being applied
-	due     dueQueue
-	source  *rand.ChaCha8
-	random  *rand.Rand
-	faults  []*armedFault
-	buckets map[string]*bucket
-	moved   chan struct{} // closed and replaced whenever something changed
-	outcome outcomes
-	hooks   webhooks
-	journal Journal // nil: the state is gone with the process
-	changes changes
+	mu         sync.Mutex
+	state      *state
+	roster     *roster
+	sw         Switches
+	offset     time.Duration
+	tick       time.Time // the time of what is being applied
+	due        dueQueue
+	source     *rand.ChaCha8
+	random     *rand.Rand
+	faults     []*armedFault
+	buckets    map[string]*bucket
+	moved      chan struct{} // closed and replaced whenever something changed
+	outcome    outcomes
+	hooks      webhooks
+	journal    Journal // nil: the state is gone with the process
+	compacting bool
+	changes    changes
 
 	connMu sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -77,7 +79,7 @@ func New(opts ...Option) *Server {
 	s.random = rand.New(s.source)
 	s.recorder.init(cfg.recordLimit)
 	s.tick = s.clockNow()
-	s.state = newState()
+	s.state, s.roster = newState(), newRoster()
 	for _, p := range cfg.products {
 		s.addProduct(p)
 	}

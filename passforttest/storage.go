@@ -1,12 +1,16 @@
 package passforttest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,7 +35,12 @@ func (s *Server) Snapshot() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("passforttest: snapshot: %w", err)
 	}
-	return encode(snapshot{snapshotFormat, s.tick, random, s.state}), nil
+	st := *s.state
+	st.Order = make([]string, 0, s.roster.count)
+	for p := range s.roster.all() {
+		st.Order = append(st.Order, p.ID)
+	}
+	return encode(snapshot{snapshotFormat, s.tick, random, &st}), nil
 }
 
 // Restore replaces the server's state by a snapshot. The clock is moved
@@ -47,6 +56,12 @@ func (s *Server) Restore(saved []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.compacting {
+		moved := s.moved
+		s.mu.Unlock()
+		<-moved
+		s.mu.Lock()
+	}
 	if err := s.adopt(in.State, in.Time, in.Random); err != nil {
 		return fmt.Errorf("passforttest: restore: %w", err)
 	}
@@ -55,6 +70,22 @@ func (s *Server) Restore(saved []byte) error {
 	}
 	s.changes = changes{}
 	return s.journal.Rewrite(s.records())
+}
+
+// refresh brings a profile that was saved to the form it has in memory: the data a
+// check ran on is that of the profile as long as nobody changed it, and what an
+// earlier version did not keep is read out of the data.
+func (p *profile) refresh() {
+	for _, ch := range p.Checks {
+		if bytes.Equal(ch.Input, p.Data) {
+			ch.Input = p.Data
+		}
+	}
+	if p.Summary.HasLinks && p.Summary.Links == nil {
+		if o, err := decodeObject(p.Data); err == nil {
+			p.Summary.Links = linksIn(o)
+		}
+	}
 }
 
 // resume schedules what was to happen to a profile.
@@ -146,16 +177,19 @@ func (s *Server) KeepIn(j Journal) error {
 	st, last, waiting := newState(), record{}, map[string]*Webhook{}
 	var order []string
 	found := false
-	for raw, err := range j.Records() {
+	sizes := map[string]int64{} // of the newest record of each profile
+	for r, err := range decodedRecords(j.Records()) {
 		if err != nil {
 			return fmt.Errorf("passforttest: journal: %w", err)
 		}
-		var r record
-		if err := decodeState(raw, &r); err != nil {
-			return fmt.Errorf("passforttest: journal: %w", err)
-		}
 		found = true
-		st.apply(&r)
+		st.apply(&r.record)
+		for _, p := range r.Profiles {
+			sizes[p.ID] = r.size / int64(len(r.Profiles))
+		}
+		for _, id := range r.Deleted {
+			delete(sizes, id)
+		}
 		for _, m := range r.Queued {
 			waiting[m.ID] = m
 			order = append(order, m.ID)
@@ -164,6 +198,13 @@ func (s *Server) KeepIn(j Journal) error {
 			delete(waiting, id)
 		}
 		last.Time, last.Random = r.Time, r.Random
+	}
+	if c, can := j.(Compacter); can {
+		needed := int64(0)
+		for _, n := range sizes {
+			needed += n
+		}
+		c.Holds(needed)
 	}
 	st.Order = slices.DeleteFunc(st.Order, func(id string) bool { return st.Profiles[id] == nil })
 	s.enter()
@@ -189,6 +230,55 @@ func (s *Server) KeepIn(j Journal) error {
 	s.changes = changes{products: s.state.Products, flows: s.state.Flows}
 	s.commit()
 	return j.Sync()
+}
+
+// recordsAtOnce is how many records of a journal are decoded together.
+const recordsAtOnce = 512
+
+// sizedRecord is a record and how long its JSON is.
+type sizedRecord struct {
+	record
+	size int64
+	err  error
+}
+
+// decodedRecords decodes the records of a journal, many at once, and yields them
+// in order.
+func decodedRecords(records iter.Seq2[[]byte, error]) iter.Seq2[*sizedRecord, error] {
+	return func(yield func(*sizedRecord, error) bool) {
+		var raw [][]byte
+		flush := func() bool {
+			out := make([]sizedRecord, len(raw))
+			var workers sync.WaitGroup
+			var next atomic.Int64
+			for range min(runtime.GOMAXPROCS(0), len(raw)) {
+				workers.Go(func() {
+					for i := int(next.Add(1) - 1); i < len(raw); i = int(next.Add(1) - 1) {
+						out[i].size = int64(len(raw[i]))
+						out[i].err = decodeState(raw[i], &out[i].record)
+					}
+				})
+			}
+			workers.Wait()
+			raw = raw[:0]
+			for i := range out {
+				if !yield(&out[i], out[i].err) || out[i].err != nil {
+					return false
+				}
+			}
+			return true
+		}
+		for record, err := range records {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if raw = append(raw, record); len(raw) == recordsAtOnce && !flush() {
+				return
+			}
+		}
+		flush()
+	}
 }
 
 // apply takes over what a record holds.
@@ -225,9 +315,6 @@ func put[T any](l []*T, v *T, same func(*T) bool) []*T {
 
 // touch notes that a profile changes.
 func (s *Server) touch(p *profile) {
-	if s.journal == nil {
-		return
-	}
 	if s.changes.profiles == nil {
 		s.changes.profiles = map[string]bool{}
 	}
@@ -261,6 +348,11 @@ func (s *Server) addTagName(name string) {
 
 // commit appends what changed since the last time. The caller holds the lock.
 func (s *Server) commit() {
+	for id := range s.changes.profiles {
+		if p := s.state.Profiles[id]; p != nil {
+			s.roster.update(p)
+		}
+	}
 	if s.journal == nil {
 		s.changes = changes{}
 		return
@@ -281,15 +373,34 @@ func (s *Server) commit() {
 	slices.SortFunc(r.Profiles, func(a, b *profile) int { return a.Created.Compare(b.Created) })
 	s.changes = changes{}
 	s.journal.Append(encode(r))
-	if s.journal.Full() {
-		_ = s.journal.Rewrite(s.records()) // a journal that fails says so in Sync
+	s.shrink()
+}
+
+// shrink has the journal written anew if it is full, beside the calls if it can
+// do that. A journal that fails says so in Sync.
+func (s *Server) shrink() {
+	if s.compacting || !s.journal.Full() {
+		return
+	}
+	c, can := s.journal.(Compacter)
+	if !can {
+		_ = s.journal.Rewrite(s.records())
+		return
+	}
+	select {
+	case <-s.closed:
+		return
+	default:
+	}
+	if begun, err := c.Compact(); err == nil {
+		s.compacting = true
+		s.running.Go(func() { s.compact(begun) })
 	}
 }
 
 // globals is a record with what is in every record.
 func (s *Server) globals() record {
-	random, _ := s.source.MarshalBinary() // a ChaCha8 always has a state
-	return record{Time: s.tick, Random: random, Version: s.state.Version, Charges: s.state.Charges}
+	return record{Time: s.tick, Random: s.randomState(), Version: s.state.Version, Charges: s.state.Charges}
 }
 
 // records is the whole state, a record for each profile.
@@ -303,8 +414,8 @@ func (s *Server) records() iter.Seq[[]byte] {
 		if !yield(encode(r)) {
 			return
 		}
-		for _, id := range st.Order {
-			if !yield(encode(record{Time: s.tick, Random: r.Random, Profiles: []*profile{st.Profiles[id]}})) {
+		for p := range s.roster.all() {
+			if !yield(encode(record{Time: s.tick, Random: r.Random, Profiles: []*profile{p}})) {
 				return
 			}
 		}
@@ -332,6 +443,11 @@ func (s *Server) adopt(st *state, at time.Time, random []byte) error {
 	if st.Profiles == nil || st.Keys == nil || st.Charges == nil || st.Tags == nil {
 		return errors.New("the state is incomplete")
 	}
+	for _, id := range st.Order {
+		if st.Profiles[id] == nil {
+			return errors.New("the order names a profile that is missing")
+		}
+	}
 	if err := s.source.UnmarshalBinary(random); err != nil {
 		return err
 	}
@@ -342,9 +458,14 @@ func (s *Server) adopt(st *state, at time.Time, random []byte) error {
 	st.Keys[s.cfg.apiKey] = &keyInfo{Name: s.cfg.apiKeyName, Kind: keyMaster}
 	s.state, s.tick = st, at
 	s.due.items = nil
+	s.roster = newRoster()
 	for _, id := range st.Order {
-		s.resume(st.Profiles[id])
+		p := st.Profiles[id]
+		p.refresh()
+		s.roster.add(p)
+		s.resume(p)
 	}
+	st.Order = nil
 	s.changed()
 	return nil
 }

@@ -204,12 +204,15 @@ func (s *Server) nextDelivery() ([]*Webhook, <-chan struct{}, webhooks) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := &s.hooks
-	if s.cfg.webhookShuffle {
-		s.random.Shuffle(len(h.queue), func(i, j int) { h.queue[i], h.queue[j] = h.queue[j], h.queue[i] })
-	}
 	n := 1
 	if h.batching && s.sw.BatchShape != BatchSingle {
 		n = s.cfg.webhookBatch
+	}
+	if s.cfg.webhookShuffle {
+		for i := range min(n, len(h.queue)) {
+			j := i + s.random.IntN(len(h.queue)-i)
+			h.queue[i], h.queue[j] = h.queue[j], h.queue[i]
+		}
 	}
 	batch := slices.Clone(h.queue[:min(n, len(h.queue))])
 	for _, m := range batch {
@@ -225,13 +228,7 @@ func (s *Server) settleDelivery(batch []*Webhook, status int) bool {
 	h := &s.hooks
 	h.last = status
 	if status == http.StatusOK {
-		for _, m := range batch {
-			if s.cfg.webhookRepeated > 0 && s.random.Float64() < s.cfg.webhookRepeated {
-				continue
-			}
-			h.queue = slices.DeleteFunc(h.queue, func(q *Webhook) bool { return q == m })
-			s.changes.sent = append(s.changes.sent, m.ID)
-		}
+		h.queue = s.acknowledged(batch)
 		for _, m := range batch {
 			h.sent++
 			h.delivered = append(h.delivered, *m)
@@ -242,6 +239,27 @@ func (s *Server) settleDelivery(batch []*Webhook, status int) bool {
 	}
 	s.changed()
 	return status != http.StatusOK
+}
+
+// acknowledged is the queue without a batch, which was its head and still is
+// unless webhooks were turned off. What is delivered twice by chance stays in front.
+func (s *Server) acknowledged(batch []*Webhook) []*Webhook {
+	queue := s.hooks.queue
+	if len(queue) < len(batch) || queue[0] != batch[0] {
+		return queue
+	}
+	var again []*Webhook
+	for _, m := range batch {
+		if s.cfg.webhookRepeated > 0 && s.random.Float64() < s.cfg.webhookRepeated {
+			again = append(again, m)
+			continue
+		}
+		s.changes.sent = append(s.changes.sent, m.ID)
+	}
+	gone := len(batch) - len(again)
+	clear(queue[:gone])
+	copy(queue[gone:], again)
+	return queue[gone:]
 }
 
 // post sends one request and returns the status of the answer, 0 if there was

@@ -24,7 +24,7 @@ func dateTime(t time.Time) string { return t.UTC().Format(dateTimeForm) }
 // state is everything a Snapshot saves.
 type state struct {
 	Profiles map[string]*profile `json:"profiles"`
-	Order    []string            `json:"order"` // profile ids as created
+	Order    []string            `json:"order"` // profile ids as created; only while it is saved or loaded
 	Products []*Product          `json:"products"`
 	Flows    []*Flow             `json:"flows"`
 	Keys     map[string]*keyInfo `json:"keys"`
@@ -63,6 +63,8 @@ type profile struct {
 	Viewed       string          `json:"viewed,omitempty"` // day and key of the last audited view
 	ManualNeeded bool            `json:"manual_needed,omitempty"`
 	Risk         *float64        `json:"risk,omitempty"`
+
+	place place // in the roster
 }
 
 // summary is what the server reads out of collected data.
@@ -72,6 +74,13 @@ type summary struct {
 	CustomerRef string `json:"customer_ref"`
 	HasLinks    bool   `json:"has_links"`
 	Associates  bool   `json:"associates"`
+	Links       []link `json:"links,omitempty"`
+}
+
+// link is one profile that a company names, in one role.
+type link struct {
+	ID   string `json:"id"`
+	Role string `json:"role,omitempty"`
 }
 
 // actor is who caused a change: a portal user, an API key, or, with neither,

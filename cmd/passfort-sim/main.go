@@ -85,9 +85,12 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 				logger.Error("the state file cannot be closed", "error", err.Error())
 			}
 		}()
-		if err := sim.KeepIn(file); err != nil {
+		if err := sim.KeepIn(stateFile{file}); err != nil {
 			return err
 		}
+	}
+	if sim.Profiles() == 0 {
+		sim.MakeUp(o.profiles)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.addr)
 	if err != nil {
@@ -156,6 +159,18 @@ func handler(sim *passforttest.Server, o *options) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// stateFile is the journal as the simulator takes it.
+type stateFile struct{ *journal.File }
+
+// Compact begins to replace what the file holds.
+func (f stateFile) Compact() (passforttest.Compaction, error) {
+	r, err := f.Replace()
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // keyed lets callers from other machines in with the API key as the password of

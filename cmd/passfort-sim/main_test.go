@@ -173,6 +173,23 @@ func TestStateOutlivesTheProcess(t *testing.T) {
 	require.NotContains(t, string(raw), "second", "the master key is in the file")
 }
 
+func TestMadeUpProfiles(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "state")
+	var first string
+	for range 2 {
+		p := begin(t, nil, "-state", file, "-profiles", "30", "-seed", "5")
+		page, err := p.client(t, "sim-master-key").Profiles.List(t.Context(), &passfort.ProfileListOptions{Query: "holdings"})
+		require.NoError(t, err)
+		require.Equal(t, 3, *page.Count)
+		if first == "" {
+			first = page.Results[0].ID
+		}
+		require.Equal(t, first, page.Results[0].ID, "the state has them already")
+		require.NoError(t, p.stop())
+	}
+}
+
 func TestStopsWhileACallIsUnderWay(t *testing.T) {
 	t.Parallel()
 	p := begin(t, nil, "-check-time", "300ms")

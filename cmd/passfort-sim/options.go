@@ -26,7 +26,7 @@ type options struct {
 	like                        list // reports of verify
 	webhook, secret             string
 	batch                       bool
-	batchSize                   int
+	batchSize, profiles         int
 	pace                        time.Duration
 	adminHosts, hosts           list
 	tls                         string
@@ -73,6 +73,7 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*options, 
 	fs.Var(&o.like, "like", "`files` of passfort verify and passfort listen: answer as that account did")
 	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which callers from other machines may use the pages at "+passforttest.AdminPath+", with the API key as password")
 	fs.Uint64Var(&o.seed, "seed", 0, "make ids and keys follow from this `number`")
+	fs.IntVar(&o.profiles, "profiles", 0, "start with so many made-up profiles, unless the state has some")
 	fs.DurationVar(&o.checkTime, "check-time", 0, "how long a provider takes for a check")
 	fs.BoolVar(&o.unlimited, "no-rate-limits", false, "lift every rate limit")
 	fs.TextVar(&o.level, "log-level", slog.LevelInfo, "DEBUG, INFO, WARN or ERROR")
@@ -107,6 +108,9 @@ func (o *options) check() error {
 		return errors.New("-api-key is needed when others can reach the address")
 	case o.apiKey == "":
 		o.apiKey = "sim-master-key"
+	}
+	if o.profiles < 0 {
+		return errors.New("-profiles is negative")
 	}
 	if o.batchSize < 1 || o.pace < 0 {
 		return errors.New("-webhook-batch-size is at least 1, and -webhook-pace not negative")

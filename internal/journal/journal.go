@@ -50,6 +50,8 @@ type File struct {
 	size     int64
 	after    int64 // size after the last rewrite, 0 if it was before this was opened
 	err      error // the first one: nothing is written after it
+
+	replacing *Replacement // under way, or nil
 }
 
 // Open opens the journal at path, made if it is not there, and cuts off what
@@ -189,7 +191,11 @@ func (j *File) Records() iter.Seq2[[]byte, error] {
 func (j *File) Append(record []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	at := len(j.pending)
 	j.pending = appendFrame(j.pending, record)
+	if j.replacing != nil {
+		j.replacing.tail = append(j.replacing.tail, j.pending[at:]...)
+	}
 	j.appended++
 }
 
@@ -260,6 +266,9 @@ func (j *File) Rewrite(records iter.Seq[[]byte]) error {
 	if j.err != nil {
 		return j.err
 	}
+	if j.replacing != nil {
+		return errReplacing
+	}
 	f, size, err := write(j.path+".new", records)
 	if err == nil {
 		if err = os.Rename(f.Name(), j.path); err != nil {
@@ -314,6 +323,117 @@ func write(path string, records iter.Seq[[]byte]) (f *os.File, size int64, err e
 		size += int64(len(frame))
 	}
 	return f, size, errors.Join(err, w.Flush(), f.Sync())
+}
+
+// errReplacing is the error of a second replacement at the same time.
+var errReplacing = errors.New("journal: the records are being replaced")
+
+// Holds sets how many bytes of the file are still needed, which Full goes by.
+func (j *File) Holds(bytes int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.after = bytes
+}
+
+// Replacement is a file on its way to take the place of the journal's. Its methods
+// are for one goroutine.
+type Replacement struct {
+	j    *File
+	file *os.File
+	w    *bufio.Writer
+	size int64
+	tail []byte // frames that were appended to the journal since; its lock guards it
+}
+
+// Replace begins to replace every record by those that the Replacement is given
+// and, behind them, all that is appended until its Commit. The journal is used as
+// before meanwhile.
+func (j *File) Replace() (*Replacement, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return nil, j.err
+	}
+	if j.replacing != nil {
+		return nil, errReplacing
+	}
+	f, size, err := write(j.path+".new", func(func([]byte) bool) {})
+	if err != nil {
+		j.after = j.size // not full again at once
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	j.replacing = &Replacement{j: j, file: f, w: bufio.NewWriterSize(f, 1<<20), size: size}
+	return j.replacing, nil
+}
+
+// Write adds a record.
+func (r *Replacement) Write(record []byte) error { return r.write(appendFrame(nil, record)) }
+
+func (r *Replacement) write(frames []byte) error {
+	n, err := r.w.Write(frames)
+	r.size += int64(n)
+	return err
+}
+
+// tailAtOnce is how much may be left to write when the journal is locked for the
+// end of a replacement.
+const tailAtOnce = 256 << 10
+
+// Commit puts the file into place. If it fails, the journal is what it was.
+func (r *Replacement) Commit() error {
+	j := r.j
+	for range 100 { // those who append faster than a disk writes have to wait in the end
+		j.mu.Lock()
+		tail := r.tail
+		if len(tail) <= tailAtOnce {
+			j.mu.Unlock()
+			break
+		}
+		r.tail = nil
+		j.mu.Unlock()
+		if err := r.write(tail); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(r.w.Flush(), r.file.Sync()); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.flushing {
+		j.flushed.Wait()
+	}
+	if j.err != nil {
+		return j.err
+	}
+	if err := errors.Join(r.write(r.tail), r.w.Flush(), r.file.Sync()); err != nil {
+		return err
+	}
+	if err := os.Rename(r.file.Name(), j.path); err != nil {
+		return err
+	}
+	_ = release(j.file)
+	j.file, j.size, j.after = r.file, r.size, r.size
+	j.pending, j.synced, j.replacing = nil, j.appended, nil
+	if err := syncDir(j.path); err != nil {
+		j.err = fmt.Errorf("journal: %w", err)
+	}
+	j.flushed.Broadcast()
+	return j.err
+}
+
+// Abort ends a replacement that was not committed. The journal is what it was, and
+// not full before it has grown.
+func (r *Replacement) Abort() {
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	if r.j.replacing != r {
+		return
+	}
+	r.j.replacing = nil
+	r.j.after = r.j.size
+	_ = release(r.file)
+	_ = os.Remove(r.file.Name())
 }
 
 // Close writes what is pending and closes the file.

@@ -31,6 +31,98 @@ func TestRewriteFollowsNoLink(t *testing.T) {
 	require.Equal(t, []string{"one"}, contents(t, open(t, path)))
 }
 
+// A replacement has what it was given and, behind it, what was appended while it
+// was made; until its commit the old file is whole.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	j.Append([]byte("old"))
+	r, err := j.Replace()
+	require.NoError(t, err)
+	_, err = j.Replace()
+	require.Error(t, err, "one at a time")
+	require.Error(t, j.Rewrite(slices.Values([][]byte{})))
+	require.NoError(t, r.Write([]byte("new")))
+	j.Append([]byte("meanwhile"))
+	require.NoError(t, j.Sync())
+	large := strings.Repeat("x", 1<<20)
+	j.Append([]byte(large))
+	require.Equal(t, []string{"old", "meanwhile"}, contents(t, j))
+	require.NoError(t, r.Commit())
+	require.NoError(t, j.Sync())
+	require.Equal(t, []string{"new", "meanwhile", large}, contents(t, j))
+	j.Append([]byte("after"))
+	require.NoError(t, j.Close())
+
+	j = open(t, path)
+	require.Equal(t, []string{"new", "meanwhile", large, "after"}, contents(t, j))
+	r, err = j.Replace()
+	require.NoError(t, err)
+	require.NoError(t, r.Write([]byte("never")))
+	j.Append([]byte("last"))
+	r.Abort()
+	r.Abort()
+	require.NoFileExists(t, path+".new")
+	require.NoError(t, j.Sync())
+	require.Equal(t, []string{"new", "meanwhile", large, "after", "last"}, contents(t, j))
+	require.NoError(t, j.Close())
+	_, err = j.Replace()
+	require.Error(t, err)
+}
+
+// Many append while the file is replaced again and again: nothing is lost, and
+// the order stays.
+func TestReplaceUnderLoad(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	const each = 300
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range each {
+				j.Append(fmt.Appendf(nil, "%d %d", w, i))
+				require.NoError(t, j.Sync())
+			}
+		})
+	}
+	for range 20 {
+		r, err := j.Replace()
+		require.NoError(t, err)
+		for _, record := range contents(t, j) { // those the tail repeats are there twice
+			require.NoError(t, r.Write([]byte(record)))
+		}
+		require.NoError(t, r.Commit())
+	}
+	wg.Wait()
+	require.NoError(t, j.Close())
+	next := make([]int, 4)
+	for _, record := range contents(t, open(t, path)) {
+		var w, i int
+		_, err := fmt.Sscanf(record, "%d %d", &w, &i)
+		require.NoError(t, err)
+		require.LessOrEqual(t, i, next[w], "a record is missing")
+		next[w] = max(next[w], i+1)
+	}
+	require.Equal(t, []int{each, each, each, each}, next)
+}
+
+// A file that is opened again is not full as long as what it holds is needed.
+func TestHolds(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	j.Append(make([]byte, 65<<20))
+	require.True(t, j.Full())
+	require.NoError(t, j.Close())
+	j = open(t, path)
+	require.True(t, j.Full())
+	j.Holds(65 << 20)
+	require.False(t, j.Full())
+	require.NoError(t, j.Close())
+}
+
 func open(t *testing.T, path string) *journal.File {
 	t.Helper()
 	j, err := journal.Open(path)
