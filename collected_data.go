@@ -316,9 +316,10 @@ func (s *CollectedDataService) latest(
 		return nil, writeErr
 	}
 	if failed.StatusCode == http.StatusPreconditionFailed {
-		data := &CollectedData{ETag: failed.answer.header.Get("Etag")}
-		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(failed.answer.body, &data.EntityData) == nil && data.EntityType != "" {
-			got := &version{data: data, raw: failed.answer.body}
+		refusal := failed.answer()
+		data := &CollectedData{ETag: refusal.header.Get("Etag")}
+		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(refusal.body, &data.EntityData) == nil && data.EntityType != "" {
+			got := &version{data: data, raw: refusal.body}
 			if before == nil || data.ETag != before.data.ETag || !wire.Equal(got.raw, before.raw) {
 				return got, nil
 			}
@@ -371,7 +372,7 @@ func (v *version) afterUnknown(r *road, before, after []byte, change func(*Entit
 // was written, unless it is also ErrOutcomeUnknown.
 type ConflictError struct {
 	// Latest is the data and the ETag as they are now. No print form shows it.
-	Latest *CollectedData
+	Latest *CollectedData `json:"-"`
 	// Stuck says that the same write would be refused again: the data and the ETag
 	// did not move since they were read, or only the ETag did, twice. Something
 	// between this program and Passfort changes ETags or answers 412 by itself.
@@ -393,28 +394,28 @@ func (e *ConflictError) Error() string {
 }
 
 // MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
-func (e *ConflictError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+func (e ConflictError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
-func (e *ConflictError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+func (e ConflictError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBSON fails: an error is no document.
-func (e *ConflictError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+func (e ConflictError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
 
 // Unwrap returns the *Error of the failed write.
 func (e *ConflictError) Unwrap() error { return e.failed }
 
 // Format prints what Error returns for every verb.
-func (e *ConflictError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+func (e ConflictError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
-func (e *ConflictError) GoString() string { return e.Error() }
+func (e ConflictError) GoString() string { return e.Error() }
 
 // LogValue returns what Error returns.
-func (e *ConflictError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+func (e ConflictError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // MarshalJSON encodes what Error returns, as a string.
-func (e *ConflictError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }
+func (e ConflictError) MarshalJSON() ([]byte, error) { return jsonText(&e), nil }
 
 // turns lets the updates of one profile through one Client follow each other,
 // so that they do not spend the account's quota on races that only one of them

@@ -359,7 +359,7 @@ type Registration struct {
 // call, without the id.
 type RegistrationError struct {
 	// ProfileID goes into RegistrationParams to continue.
-	ProfileID string
+	ProfileID string `json:"-"`
 
 	failed error
 }
@@ -368,28 +368,28 @@ type RegistrationError struct {
 func (e *RegistrationError) Error() string { return failedText(e.failed) }
 
 // MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
-func (e *RegistrationError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+func (e RegistrationError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
-func (e *RegistrationError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+func (e RegistrationError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBSON fails: an error is no document.
-func (e *RegistrationError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+func (e RegistrationError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
 
 // Unwrap returns the *Error of the failed call.
 func (e *RegistrationError) Unwrap() error { return e.failed }
 
 // Format prints what Error returns for every verb.
-func (e *RegistrationError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+func (e RegistrationError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
-func (e *RegistrationError) GoString() string { return e.Error() }
+func (e RegistrationError) GoString() string { return e.Error() }
 
 // LogValue returns what Error returns.
-func (e *RegistrationError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+func (e RegistrationError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // MarshalJSON encodes what Error returns, as a string.
-func (e *RegistrationError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }
+func (e RegistrationError) MarshalJSON() ([]byte, error) { return jsonText(&e), nil }
 
 // decode reads a customer request from an answer: id, key and completion stand
 // at the top or in an object, under the names the API uses for them elsewhere.

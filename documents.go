@@ -361,7 +361,7 @@ func (v *ImageUpload) problem() string {
 type SubmitError struct {
 	// Stored are the images that are stored at Passfort. No print form shows
 	// their ids.
-	Stored []StoredImage
+	Stored []StoredImage `json:"-"`
 
 	failed []error
 }
@@ -391,26 +391,26 @@ func (e *SubmitError) Error() string {
 }
 
 // MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
-func (e *SubmitError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+func (e SubmitError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
-func (e *SubmitError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+func (e SubmitError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBSON fails: an error is no document.
-func (e *SubmitError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+func (e SubmitError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
 
 // Unwrap returns the *Error of each call that failed: uploads, or the creation
 // of the document.
 func (e *SubmitError) Unwrap() []error { return e.failed }
 
 // Format prints what Error returns for every verb.
-func (e *SubmitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+func (e SubmitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
-func (e *SubmitError) GoString() string { return e.Error() }
+func (e SubmitError) GoString() string { return e.Error() }
 
 // LogValue returns what Error returns.
-func (e *SubmitError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+func (e SubmitError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // MarshalJSON encodes what Error returns, as a string.
-func (e *SubmitError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }
+func (e SubmitError) MarshalJSON() ([]byte, error) { return jsonText(&e), nil }

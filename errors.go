@@ -226,10 +226,10 @@ type Error struct {
 	// StatusCode of the last answer, 0 if there was none.
 	StatusCode int
 	// Errors are the API's own error items, if it sent any: the first 20.
-	Errors []ErrorDetail
+	Errors []ErrorDetail `json:"-"`
 	// RequestID is the X-Request-Id of the last answer, if it had one. Texts and logs
 	// show it only if it cannot be anything but an id.
-	RequestID string
+	RequestID string `json:"-"`
 	// Attempts is how many times the request was tried.
 	Attempts int
 	// RetryAfter is how long the last answer asked to wait.
@@ -239,7 +239,7 @@ type Error struct {
 
 	problem string // what went wrong, in words that hold no data
 	cause   error
-	answer  *answer // behind a pointer, so that no verb prints it
+	answer  func() *answer // a closure, because a pointer could be followed
 }
 
 // Error describes the failure without any data.
@@ -283,13 +283,13 @@ func (e *Error) Error() string {
 }
 
 // Format prints what Error returns for every verb.
-func (e *Error) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+func (e Error) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
-func (e *Error) GoString() string { return e.Error() }
+func (e Error) GoString() string { return e.Error() }
 
 // LogValue returns what JSON shows as slog attributes.
-func (e *Error) LogValue() slog.Value {
+func (e Error) LogValue() slog.Value {
 	codes := make([]int, min(len(e.Errors), printedErrors))
 	for i := range codes {
 		codes[i] = int(e.Errors[i].Code)
@@ -309,7 +309,7 @@ func (e *Error) LogValue() slog.Value {
 }
 
 // MarshalJSON encodes what LogValue shows.
-func (e *Error) MarshalJSON() ([]byte, error) {
+func (e Error) MarshalJSON() ([]byte, error) {
 	members := map[string]any{}
 	for _, attr := range e.LogValue().Group() {
 		members[attr.Key] = attr.Value.Any()
@@ -318,13 +318,13 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
-func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+func (e Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
-func (e *Error) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+func (e Error) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBSON fails: an error is no document.
-func (e *Error) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+func (e Error) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
 
 // Unwrap returns the cause of a call that got no answer: the context's error,
 // a network error, an error of your own reader. Its text is not covered by
@@ -393,7 +393,8 @@ func (e *Error) Body() []byte {
 	if e.answer == nil {
 		return nil
 	}
-	return slices.Clone(e.answer.body[:min(len(e.answer.body), 1<<20)])
+	body := e.answer().body
+	return slices.Clone(body[:min(len(body), 1<<20)])
 }
 
 // failedText is the text of the failed call in the error types that hold one. A

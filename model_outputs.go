@@ -48,7 +48,7 @@ func (e *OutputError) Error() string {
 func (e *OutputError) Unwrap() error { return e.reason }
 
 // LogValue returns what Error returns.
-func (e *OutputError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+func (e OutputError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // IdentityResult decodes the output of an IDENTITY_CHECK. Like all accessors of
 // outputs it decodes OutputData anew each time and never changes it; the error

@@ -326,7 +326,7 @@ func newError(info CallInfo, res *transport.Result) *Error {
 		Attempts:   res.Attempts,
 		RetryAfter: res.Asked,
 	}
-	err.answer = &answer{header: res.Header, body: res.Body}
+	err.answer = func() *answer { return &answer{header: res.Header, body: res.Body} }
 	return err
 }
 

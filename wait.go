@@ -109,11 +109,11 @@ func (e *WaitError) failed(ctx context.Context, err error) error {
 // the last question that failed, if no question after it succeeded.
 type WaitError struct {
 	// Check is the last check seen, by Checks.Wait and RunAndWait.
-	Check *Check
+	Check *Check `json:"-"`
 	// Application is the last application seen, by Applications.Wait.
-	Application *Application
+	Application *Application `json:"-"`
 	// CustomerRequest is the last request seen, by Forms.Wait.
-	CustomerRequest *CustomerRequest
+	CustomerRequest *CustomerRequest `json:"-"`
 	// Polls is how many times the API was asked.
 	Polls int
 
@@ -161,13 +161,13 @@ func known[E interface {
 func unprefixed(err error) string { return strings.TrimPrefix(err.Error(), "passfort: ") }
 
 // MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
-func (e *WaitError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+func (e WaitError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
-func (e *WaitError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+func (e WaitError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBSON fails: an error is no document.
-func (e *WaitError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+func (e WaitError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
 
 // Unwrap returns why the wait ended, and how the last question failed.
 func (e *WaitError) Unwrap() []error {
@@ -175,16 +175,16 @@ func (e *WaitError) Unwrap() []error {
 }
 
 // Format prints what Error returns for every verb.
-func (e *WaitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+func (e WaitError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
-func (e *WaitError) GoString() string { return e.Error() }
+func (e WaitError) GoString() string { return e.Error() }
 
 // LogValue returns what Error returns.
-func (e *WaitError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+func (e WaitError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // MarshalJSON encodes what Error returns, as a string.
-func (e *WaitError) MarshalJSON() ([]byte, error) { return jsonText(e), nil }
+func (e WaitError) MarshalJSON() ([]byte, error) { return jsonText(&e), nil }
 
 // CheckInbox ends the pauses of waits as soon as a webhook arrives that may be about
 // what they wait for: its check, or anything about its profile. Give it to

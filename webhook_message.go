@@ -554,22 +554,22 @@ type PanicError struct {
 func (e *PanicError) Error() string { return "passfort: a webhook handler panicked" }
 
 // Format prints what Error returns for every verb.
-func (e *PanicError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
+func (e PanicError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
 
 // GoString returns what Error returns.
-func (e *PanicError) GoString() string { return e.Error() }
+func (e PanicError) GoString() string { return e.Error() }
 
 // LogValue returns what Error returns.
-func (e *PanicError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+func (e PanicError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
 
 // MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
-func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+func (e PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
-func (e *PanicError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
+func (e PanicError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
 
 // MarshalBSON fails: an error is no document.
-func (e *PanicError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
+func (e PanicError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
 
 // Unwrap returns the value the handler panicked with, if that is an error.
 func (e *PanicError) Unwrap() error {

@@ -35,6 +35,8 @@ import (
 // Way is one way through which a value goes: an encoder and its decoder, or a copier.
 type Way struct {
 	Name string
+	// Encode is the encoder alone, nil if the way is a copier.
+	Encode func(v any) ([]byte, error)
 	// Through puts what from points to into what to points to, a zero value of its type.
 	Through func(from, to any) error
 }
@@ -50,7 +52,7 @@ func Ways() []Way {
 		encoder("json-iterator", jsoniter.Marshal, jsoniter.Unmarshal),
 		encoder("sonic", sonic.Marshal, sonic.Unmarshal),
 		encoder("segmentio/encoding/json", segmentio.Marshal, segmentio.Unmarshal),
-		{"encoding/gob", throughGob},
+		encoder("encoding/gob", toGob, fromGob),
 		encoder("encoding/xml", xml.Marshal, xml.Unmarshal),
 		encoder("vmihailenco/msgpack", msgpack.Marshal, msgpack.Unmarshal),
 		encoder("shamaton/msgpack", shamaton.Marshal, shamaton.Unmarshal),
@@ -66,21 +68,23 @@ func Ways() []Way {
 		encoder("pelletier/go-toml", pelletier.Marshal, pelletier.Unmarshal),
 		encoder("mongo-driver/bson", bson.Marshal, bson.Unmarshal),
 		encoder("mongo-driver/v2/bson", bsonv2.Marshal, bsonv2.Unmarshal),
-		{"mapstructure", throughMap},
-		{"assignment", func(from, to any) error {
+		{Name: "mapstructure", Through: throughMap},
+		{Name: "assignment", Through: func(from, to any) error {
 			reflect.ValueOf(to).Elem().Set(reflect.ValueOf(from).Elem())
 			return nil
 		}},
-		{"Clone", throughClone},
-		{"copystructure", copied(copystructure.Copy)},
-		{"mohae/deepcopy", copied(func(v any) (any, error) { return deepcopy.Copy(v), nil })},
-		{"copier", func(from, to any) error { return copier.Copy(to, from) }},
-		{"copier, deep", func(from, to any) error { return copier.CopyWithOption(to, from, copier.Option{DeepCopy: true}) }},
+		{Name: "Clone", Through: throughClone},
+		{Name: "copystructure", Through: copied(copystructure.Copy)},
+		{Name: "mohae/deepcopy", Through: copied(func(v any) (any, error) { return deepcopy.Copy(v), nil })},
+		{Name: "copier", Through: func(from, to any) error { return copier.Copy(to, from) }},
+		{Name: "copier, deep", Through: func(from, to any) error {
+			return copier.CopyWithOption(to, from, copier.Option{DeepCopy: true})
+		}},
 	}
 }
 
 func encoder(name string, marshal func(any) ([]byte, error), unmarshal func([]byte, any) error) Way {
-	return Way{name, func(from, to any) error {
+	return Way{name, marshal, func(from, to any) error {
 		data, err := marshal(from)
 		if err != nil {
 			return err
@@ -90,22 +94,19 @@ func encoder(name string, marshal func(any) ([]byte, error), unmarshal func([]by
 }
 
 func handled(name string, handle codec.Handle) Way {
-	return Way{name, func(from, to any) error {
-		var data []byte
-		if err := codec.NewEncoderBytes(&data, handle).Encode(from); err != nil {
-			return err
-		}
-		return codec.NewDecoderBytes(data, handle).Decode(to)
-	}}
+	return encoder(name, func(v any) (data []byte, err error) {
+		err = codec.NewEncoderBytes(&data, handle).Encode(v)
+		return data, err
+	}, func(data []byte, v any) error { return codec.NewDecoderBytes(data, handle).Decode(v) })
 }
 
-func throughGob(from, to any) error {
+func toGob(v any) ([]byte, error) {
 	var data bytes.Buffer
-	if err := gob.NewEncoder(&data).Encode(from); err != nil {
-		return err
-	}
-	return gob.NewDecoder(&data).Decode(to)
+	err := gob.NewEncoder(&data).Encode(v)
+	return data.Bytes(), err
 }
+
+func fromGob(data []byte, v any) error { return gob.NewDecoder(bytes.NewReader(data)).Decode(v) }
 
 func throughMap(from, to any) error {
 	var between map[string]any
