@@ -56,9 +56,10 @@ func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, app
 }
 
 // Wait reads the application until the condition reports true, for example
-// (*Application).Settled. Nil options wait with growing pauses from half a second to
-// 30 seconds; with an Inbox that is given all webhooks, any message about the profile
-// ends a pause. There is no time limit but the context's, so let the condition accept
+// (*Application).Settled. Nil options wait with pauses that grow from half a second
+// to 30 seconds, and after five minutes to a tenth of what has passed, up to 10
+// minutes. With an Inbox that is given all webhooks, any message about the profile
+// ends a pause, and while messages arrive few questions are asked without one. There is no time limit but the context's, so let the condition accept
 // everything the application can stop at: a product may decide by itself, or leave a
 // task to a person. When the wait ends without
 // success, the error is a *WaitError with the last application seen, which is
@@ -69,7 +70,7 @@ func (s *ApplicationsService) Wait(ctx context.Context, profileID, applicationID
 	}
 	wake, stop := options.inbox().follow(profileID)
 	defer stop()
-	last, ended := waitFor(ctx, options, wake,
+	last, ended := waitFor(ctx, options, s.road.waits.plan(options, wake),
 		func() (*Application, error) { return s.Get(ctx, profileID, applicationID, opts...) }, until)
 	if ended != nil {
 		ended.Application, ended.waitedFor = last, "application"

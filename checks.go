@@ -45,7 +45,7 @@ func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckReq
 	began := time.Now()
 	check, err := result[Check](ctx, s.road, "Checks.Run", c)
 	if err == nil {
-		s.ran.add(check.ID)
+		s.ran.add(check, began)
 	}
 	if !errors.Is(err, ErrOutcomeUnknown) {
 		return check, err
@@ -92,8 +92,13 @@ func (s *ChecksService) Reject(ctx context.Context, profileID, checkID string, o
 	return err
 }
 
-// Wait reads the check until it is Done. Nil options ask with growing pauses
-// from half a second to 30 seconds; with an Inbox a webhook ends the pause.
+// Wait reads the check until it is Done. A client remembers how long the last checks
+// of a type and variant took, and asks first when the fast ones would be done, then
+// after about a tenth of what has passed. Where it does not know, the pauses grow
+// from half a second to 30 seconds, and after five minutes to that tenth, up to 10
+// minutes. A check that this client ran lately is not asked about at once. With an
+// Inbox a webhook ends the pause.
+//
 // There is no time limit but the context's: some data providers have people
 // look at documents, and checks stay PENDING while a profile has collection
 // steps. When the wait ends without the result, the error is a *WaitError with
@@ -101,11 +106,31 @@ func (s *ChecksService) Reject(ctx context.Context, profileID, checkID string, o
 func (s *ChecksService) Wait(ctx context.Context, profileID, checkID string, options *WaitOptions, opts ...CallOption) (*Check, error) {
 	wake, stop := options.inbox().subscribe(checkID)
 	defer stop()
-	last, ended := waitFor(ctx, options, wake,
-		func() (*Check, error) { return s.Get(ctx, profileID, checkID, opts...) }, (*Check).Done)
+	plan := s.road.waits.plan(options, wake)
+	plan.Precise = true
+	ran, _ := s.ran.get(checkID)
+	plan.Began, plan.Heard = ran.began, ran.heard
+	plan.Known = func() poll.Sample { return s.road.waits.checks.Of(ran.kind) }
+	last, ended := waitFor(ctx, options, plan, func() (*Check, error) {
+		out, at := new(Check), time.Now()
+		got, err := s.road.do(ctx, "Checks.Get", call{args: []string{profileID, checkID}, out: out, opts: opts})
+		if err != nil {
+			return nil, err
+		}
+		if ran.kind == "" {
+			ran.kind, plan.Began = out.kind(), out.instructed(got.header, at)
+		}
+		return out, nil
+	}, (*Check).Done)
 	if ended != nil {
 		ended.Check, ended.waitedFor = last, "check"
 		return last, ended
+	}
+	if least, most, known := plan.Took(); known {
+		s.road.waits.checks.Add(ran.kind, poll.Within(least, most, last.took()))
+	}
+	if inbox := options.inbox(); inbox != nil && plan.Missed() {
+		inbox.pulse.doubt()
 	}
 	return last, nil
 }
@@ -153,7 +178,7 @@ func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRe
 		switch len(fits) {
 		case 0:
 		case 1:
-			if s.ran.add(fits[0].ID) {
+			if s.ran.add(&fits[0], began) {
 				return &fits[0]
 			}
 		default:
@@ -166,24 +191,35 @@ func (s *ChecksService) find(ctx context.Context, profileID string, req *CheckRe
 // ranChecks are the checks that Run has returned lately.
 type ranChecks struct {
 	mu  sync.Mutex
-	ids *bounded.Map[struct{}]
+	ids *bounded.Map[ranCheck]
+}
+
+// ranCheck is what is known of a check that Run returned.
+type ranCheck struct {
+	kind         string
+	began, heard time.Time // when Run was called, and when it returned
 }
 
 const rememberedRuns = 10_000
 
 func (r *ranChecks) has(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, known := r.ids.Get(id)
+	_, known := r.get(id)
 	return known
 }
 
-// add notes a check and reports whether it is new.
-func (r *ranChecks) add(id string) bool {
+func (r *ranChecks) get(id string) (ranCheck, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.ids.Get(bounded.Key(id))
+}
+
+// add notes a check of a Run that began at that time, and reports whether it is new.
+func (r *ranChecks) add(c *Check, began time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := bounded.Key(c.ID)
 	_, known := r.ids.Get(id)
-	r.ids.Put(id, struct{}{})
+	r.ids.Put(id, ranCheck{bounded.Key(c.kind()), began, time.Now()})
 	return !known
 }
 
@@ -357,6 +393,36 @@ func (v *Check) InstructedAt() (time.Time, bool) { return timeOf(v.InstructedOn)
 // CompletedAt returns CompletedOn, or PerformedOn without it, as a time in UTC, and
 // reports whether there is one.
 func (v *Check) CompletedAt() (time.Time, bool) { return timeOf(cmp.Or(v.CompletedOn, v.PerformedOn)) }
+
+// kind names checks that take about as long as this one.
+func (v *Check) kind() string {
+	if v.Variant == nil {
+		return string(v.Type)
+	}
+	return string(v.Type) + "/" + cmp.Or(v.Variant.ID, v.Variant.Alias)
+}
+
+// instructed returns when the check was instructed, by the clock here: the server's
+// clock in the header of an answer to a question of at says how long ago that is. It
+// is zero if that is not known.
+func (v *Check) instructed(h http.Header, at time.Time) time.Time {
+	then, known := v.InstructedAt()
+	now, err := http.ParseTime(h.Get("Date"))
+	if !known || err != nil || now.Before(then.Truncate(time.Second)) {
+		return time.Time{}
+	}
+	return at.Add(-max(0, now.Sub(then)))
+}
+
+// took returns how long the check took by the server's clock, 0 if that is not known.
+func (v *Check) took() time.Duration {
+	from, known := v.InstructedAt()
+	to, ended := v.CompletedAt()
+	if !known || !ended {
+		return 0
+	}
+	return max(0, to.Sub(from))
+}
 
 // Done reports whether the check is complete. States this package does not know are not done.
 func (v *Check) Done() bool { return v.State == CheckStateComplete }

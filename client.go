@@ -100,6 +100,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 		observer:  s.observer,
 		limiter:   s.limiter,
 		drift:     newDriftFilter(s.drift),
+		waits:     newWaits(),
 		settings:  s.calls,
 	}), nil
 }
@@ -177,7 +178,7 @@ func clientOn(r *road) *Client {
 		Files:         &FilesService{r},
 		Documents:     &DocumentsService{r},
 		Applications:  &ApplicationsService{r},
-		Checks:        &ChecksService{road: r, ran: ranChecks{ids: bounded.New[struct{}](rememberedRuns)}},
+		Checks:        &ChecksService{road: r, ran: ranChecks{ids: bounded.New[ranCheck](rememberedRuns)}},
 		Tasks:         &TasksService{r},
 		Events:        &EventsService{r},
 		Tags:          &TagsService{r},

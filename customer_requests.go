@@ -137,8 +137,9 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 }
 
 // Wait reads the latest customer request of a profile until it IsCompleted:
-// completed or expired. Nil options ask with growing pauses from half a second
-// to 30 seconds. There is no time limit but the context's, and an applicant may
+// completed or expired. Nil options ask with pauses that grow from half a second
+// to 30 seconds, and after five minutes to a tenth of what has passed, up to 10
+// minutes. There is no time limit but the context's, and an applicant may
 // take days. When the wait ends early, the error is a *WaitError with the last
 // request seen, which is also returned.
 //
@@ -151,7 +152,7 @@ func (s *FormsService) Wait(ctx context.Context, profileID string, options *Wait
 	heard, stop := options.inbox().listen(profileID)
 	defer stop()
 	before := 0 // the news that was there when the last question was asked
-	last, ended := waitFor(ctx, options, heard.wake,
+	last, ended := waitFor(ctx, options, s.road.waits.plan(options, heard.wake),
 		func() (*CustomerRequest, error) {
 			before = heard.number()
 			return s.CustomerRequest(ctx, profileID, opts...)

@@ -36,6 +36,7 @@ type road struct {
 	observer  Observer
 	limiter   Limiter
 	drift     *driftFilter
+	waits     *waits
 	settings  clientSettings
 }
 

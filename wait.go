@@ -18,25 +18,27 @@ import (
 
 // WaitOptions say how a Wait method asks. Nil means the defaults.
 type WaitOptions struct {
-	// MinInterval is the first pause between two questions, 500 ms by default.
-	// The pauses grow by half each time, with jitter.
+	// MinInterval is about the shortest pause between two questions, 500 ms by
+	// default. Where nothing is known of how long the like takes, it is the first
+	// pause, and the pauses grow by half each time. Every pause has jitter.
 	MinInterval time.Duration
-	// MaxInterval bounds the pause, 30 s by default.
+	// MaxInterval bounds every pause. By default that is 30 s, or a tenth of what has
+	// passed since the wait began if that is more, up to 10 minutes.
 	MaxInterval time.Duration
-	// Inbox wakes the wait for a check or a customer request as soon as a webhook
-	// tells of it. See NewCheckInbox.
+	// Inbox ends the pauses when a webhook arrives. While it delivers, a wait asks
+	// little by itself: see CheckInbox.
 	Inbox *CheckInbox
 	// OnPoll is called before each question, with its number from 1.
 	OnPoll func(attempt int)
 }
 
 func (o *WaitOptions) pace() poll.Pace {
-	pace := poll.Pace{Min: 500 * time.Millisecond, Max: 30 * time.Second}
+	pace := poll.Pace{Min: 500 * time.Millisecond, Max: 30 * time.Second, Long: 10 * time.Minute}
 	if o == nil {
 		return pace
 	}
 	if o.MaxInterval > 0 {
-		pace.Max = o.MaxInterval
+		pace.Max, pace.Long = o.MaxInterval, o.MaxInterval
 	}
 	if o.MinInterval > 0 {
 		pace.Min = o.MinInterval
@@ -45,6 +47,7 @@ func (o *WaitOptions) pace() poll.Pace {
 		pace.Min = min(pace.Min, pace.Max)
 	}
 	pace.Max = max(pace.Min, pace.Max)
+	pace.Long = max(pace.Max, pace.Long)
 	return pace
 }
 
@@ -61,22 +64,45 @@ func (o *WaitOptions) inbox() *CheckInbox {
 	return o.Inbox
 }
 
+// waits is what the waits of a client, and of those that share its connections,
+// know of each other.
+type waits struct {
+	crowd  poll.Crowd
+	checks *poll.Memory // how long checks took, by type and variant
+}
+
+func newWaits() *waits { return &waits{checks: poll.NewMemory()} }
+
+// plan returns the plan of a wait that wake wakes.
+func (w *waits) plan(o *WaitOptions, wake <-chan struct{}) *poll.Plan {
+	plan := &poll.Plan{Pace: o.pace(), Wake: wake, Crowd: &w.crowd}
+	if inbox := o.inbox(); inbox != nil {
+		plan.Live = inbox.live
+	}
+	return plan
+}
+
 // waitFor gets a value again and again until it is what is waited for. It
 // returns the last value seen and, if the wait ended otherwise, the error, to
 // which the caller adds what was waited for.
 func waitFor[T any](
-	ctx context.Context, o *WaitOptions, wake <-chan struct{}, get func() (*T, error), isIt func(*T) bool,
+	ctx context.Context, o *WaitOptions, plan *poll.Plan, get func() (*T, error), isIt func(*T) bool,
 ) (last *T, ended *WaitError) {
 	ended = &WaitError{}
-	err := poll.Until(ctx, o.pace(), wake, func() (bool, error) {
+	err := plan.Until(ctx, func() (bool, error) {
 		ended.Polls++
 		o.polled(ended.Polls)
+		asked := time.Now()
 		value, err := get()
 		if err != nil {
 			return false, ended.failed(ctx, err)
 		}
 		last, ended.question, ended.cut = value, nil, nil
-		return isIt(value), nil
+		if isIt(value) {
+			return true, nil
+		}
+		plan.Heard = asked
+		return false, nil
 	})
 	if err == nil {
 		return last, nil
@@ -194,12 +220,19 @@ func (e WaitError) MarshalJSON() ([]byte, error) { return jsonText(&e), nil }
 //
 // It remembers the last checks and requests it heard of, so it does not matter
 // whether the webhook or the wait comes first. Waking is a hint: a waiter gets
-// the check or request and looks. A nil CheckInbox never wakes anyone, the zero
-// value is an empty one. It is safe for concurrent use.
+// the check or request and looks. While webhooks arrive, whatever they are about,
+// waits rely on it and ask only as a safety net: after 10 s, or when half and 95 of
+// 100 checks of the kind would be done. When they have been missing for three times as
+// long as they lately did, or a check ended without one, waits ask as they do
+// without an inbox.
+//
+// A nil CheckInbox never wakes anyone, the zero value is an empty one. It is safe
+// for concurrent use.
 type CheckInbox struct {
 	made     sync.Once
 	signals  *signals // by check id
 	requests *requestNews
+	pulse    pulse
 }
 
 const rememberedChecks = 10_000
@@ -217,6 +250,10 @@ func (b *CheckInbox) make() {
 // Deliver takes note of a message: of the check or customer request that it is about,
 // and of its profile. It never fails: a wait that is not woken finds out by asking.
 func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
+	if b == nil {
+		return nil
+	}
+	b.pulse.beat()
 	if c, err := e.CheckCompleted(); err == nil {
 		b.Completed(c.Check.ID)
 	}
@@ -233,6 +270,7 @@ func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
 func (b *CheckInbox) Completed(checkID string) {
 	if b != nil && checkID != "" {
 		b.make()
+		b.pulse.beat()
 		b.signals.send(checkID)
 	}
 }
@@ -243,8 +281,58 @@ func (b *CheckInbox) Completed(checkID string) {
 func (b *CheckInbox) RequestChanged(profileID, requestID string, state CustomerRequestState) {
 	if b != nil && profileID != "" {
 		b.make()
+		b.pulse.beat()
 		b.requests.add(profileID, requestID, state)
 	}
+}
+
+// live reports whether a webhook can be expected for what happens now.
+func (b *CheckInbox) live() bool { return b.pulse.live() }
+
+// pulse says whether something that arrives now and then still does.
+type pulse struct {
+	mu      sync.Mutex
+	last    time.Time     // the last arrival
+	longest time.Duration // about the longest gap of late, 0 before the first
+	doubted bool          // something did not arrive
+}
+
+// The gaps of a pulse.
+const (
+	oneBurst  = 250 * time.Millisecond // what arrives within it is one arrival
+	leastLive = time.Second
+	mostLive  = time.Hour
+)
+
+// beat notes an arrival.
+func (p *pulse) beat() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.doubted = false
+	now := time.Now()
+	gap := now.Sub(p.last)
+	switch {
+	case p.last.IsZero():
+	case gap < oneBurst:
+		return
+	default:
+		p.longest = max(gap, p.longest*19/20)
+	}
+	p.last = now
+}
+
+// live reports whether the last gap, and so far this one, are no longer than usual.
+func (p *pulse) live() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.longest > 0 && !p.doubted && time.Since(p.last) <= min(max(leastLive, 3*p.longest), mostLive)
+}
+
+// doubt notes that something did not arrive.
+func (p *pulse) doubt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.doubted = true
 }
 
 // subscribe returns a channel that gets a value when the check is completed, at

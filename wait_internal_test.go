@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -14,21 +15,24 @@ import (
 
 func TestPaceOfWaits(t *testing.T) {
 	t.Parallel()
-	const ms = time.Millisecond
+	const (
+		ms   = time.Millisecond
+		long = 10 * time.Minute
+	)
 	for _, row := range []struct {
 		name    string
 		options *WaitOptions
 		want    poll.Pace
 	}{
-		{"no options", nil, poll.Pace{Min: 500 * ms, Max: 30 * time.Second}},
-		{"nothing said", &WaitOptions{}, poll.Pace{Min: 500 * ms, Max: 30 * time.Second}},
-		{"less than nothing", &WaitOptions{MinInterval: -1, MaxInterval: -1}, poll.Pace{Min: 500 * ms, Max: 30 * time.Second}},
-		{"a first pause", &WaitOptions{MinInterval: 1}, poll.Pace{Min: 1, Max: 30 * time.Second}},
-		{"a first pause longer than the longest", &WaitOptions{MinInterval: time.Minute}, poll.Pace{Min: time.Minute, Max: time.Minute}},
-		{"a longest pause", &WaitOptions{MaxInterval: time.Minute}, poll.Pace{Min: 500 * ms, Max: time.Minute}},
-		{"a longest pause shorter than the first", &WaitOptions{MaxInterval: 1}, poll.Pace{Min: 1, Max: 1}},
-		{"both", &WaitOptions{MinInterval: 2, MaxInterval: 3}, poll.Pace{Min: 2, Max: 3}},
-		{"both, the wrong way round", &WaitOptions{MinInterval: 3, MaxInterval: 2}, poll.Pace{Min: 2, Max: 2}},
+		{"no options", nil, poll.Pace{Min: 500 * ms, Max: 30 * time.Second, Long: long}},
+		{"nothing said", &WaitOptions{}, poll.Pace{Min: 500 * ms, Max: 30 * time.Second, Long: long}},
+		{"less than nothing", &WaitOptions{MinInterval: -1, MaxInterval: -1}, poll.Pace{Min: 500 * ms, Max: 30 * time.Second, Long: long}},
+		{"a first pause", &WaitOptions{MinInterval: 1}, poll.Pace{Min: 1, Max: 30 * time.Second, Long: long}},
+		{"a first pause longer than the longest", &WaitOptions{MinInterval: time.Minute}, poll.Pace{Min: time.Minute, Max: time.Minute, Long: long}},
+		{"a longest pause", &WaitOptions{MaxInterval: time.Minute}, poll.Pace{Min: 500 * ms, Max: time.Minute, Long: time.Minute}},
+		{"a longest pause shorter than the first", &WaitOptions{MaxInterval: 1}, poll.Pace{Min: 1, Max: 1, Long: 1}},
+		{"both", &WaitOptions{MinInterval: 2, MaxInterval: 3}, poll.Pace{Min: 2, Max: 3, Long: 3}},
+		{"both, the wrong way round", &WaitOptions{MinInterval: 3, MaxInterval: 2}, poll.Pace{Min: 2, Max: 2, Long: 2}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -143,4 +147,34 @@ func TestCheckInboxConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestPulse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pulse
+		require.False(t, p.live())
+		p.beat()
+		p.beat()
+		require.False(t, p.live(), "one burst says nothing of the next one")
+		<-time.After(10 * time.Second) // of the bubble
+		p.beat()
+		require.True(t, p.live())
+		<-time.After(30 * time.Second)
+		require.True(t, p.live(), "three times as long as the gap before")
+		<-time.After(time.Second)
+		require.False(t, p.live())
+		p.beat()
+		require.True(t, p.live())
+		p.doubt()
+		require.False(t, p.live())
+		p.beat()
+		require.True(t, p.live())
+		for range 200 {
+			<-time.After(300 * time.Millisecond)
+			p.beat()
+		}
+		<-time.After(2 * time.Second)
+		require.False(t, p.live(), "the gaps of late count")
+	})
 }

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -346,6 +348,171 @@ func TestAnyWebhookOfTheProfileEndsThePause(t *testing.T) {
 				require.NoError(t, wait(ctx, c, options))
 				require.Less(t, time.Since(began), 32*time.Second)
 				require.Equal(t, 2, asked)
+			})
+		})
+	}
+}
+
+// slowChecks runs checks that each take so long, by the clock of the bubble.
+type slowChecks struct {
+	takes time.Duration
+	mu    sync.Mutex
+	ended map[string]time.Time
+	asked map[string][]time.Time
+}
+
+func (s *slowChecks) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := path.Base(r.URL.Path)
+	if r.Method == http.MethodPost {
+		id = fmt.Sprintf("ea560000-0000-4000-8000-%012d", len(s.ended))
+		s.ended[id] = time.Now().Add(s.takes)
+	} else {
+		s.asked[id] = append(s.asked[id], time.Now())
+	}
+	state := "RUNNING"
+	if !time.Now().Before(s.ended[id]) {
+		state = "COMPLETE"
+	}
+	return answered(200, fmt.Sprintf(`{"id":%q,"check_type":"IDENTITY_CHECK","state":%q}`, id, state)), nil
+}
+
+// A client learns how long checks take, asks nothing right after Run, and does not
+// mix up types.
+func TestWaitsLearn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowChecks{takes: 20 * time.Second, ended: map[string]time.Time{}, asked: map[string][]time.Time{}}
+		c := clientOn(t, api)
+		for i := range 12 {
+			began := time.Now()
+			check, err := c.Checks.RunAndWait(t.Context(), pid, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
+			require.NoError(t, err)
+			require.True(t, check.Done())
+			asked := api.asked[check.ID]
+			require.GreaterOrEqual(t, asked[0].Sub(began), 250*time.Millisecond)
+			require.LessOrEqual(t, len(asked), 12)
+			if i >= 8 {
+				require.Greater(t, asked[0].Sub(began), 15*time.Second)
+				require.LessOrEqual(t, len(asked), 4)
+				require.Less(t, time.Since(began), 24*time.Second)
+			}
+		}
+		// Another process learns the age of the check with the first question.
+		began := time.Now()
+		check, err := c.Checks.Run(t.Context(), pid, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck})
+		require.NoError(t, err)
+		var polls []time.Duration
+		_, err = c.Checks.Wait(t.Context(), pid, check.ID, &passfort.WaitOptions{
+			MaxInterval: 2 * time.Second, OnPoll: func(int) { polls = append(polls, time.Since(began)) },
+		})
+		require.NoError(t, err)
+		require.LessOrEqual(t, polls[0], 2*time.Second, "the interval of the caller rules")
+		require.Less(t, time.Since(began), 22*time.Second)
+	})
+}
+
+// A check that another process ran is as old as the server says.
+func TestWaitForACheckOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		skew := -time.Hour // the clock of the server
+		var instructed time.Time
+		var asked []time.Time
+		takes := 20 * time.Second
+		c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+			asked = append(asked, time.Now())
+			text := fmt.Sprintf(`"state":"RUNNING","instructed_on":%q`, instructed.Add(skew).UTC().Format(time.DateTime))
+			if time.Since(instructed) >= takes {
+				text = fmt.Sprintf(`"state":"COMPLETE","instructed_on":%q,"completed_on":%q`,
+					instructed.Add(skew).UTC().Format(time.DateTime), instructed.Add(skew+takes).UTC().Format(time.DateTime))
+			}
+			a := answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK",`+text+`}`)
+			a.Header.Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+			return a, nil
+		}))
+		for i := range 12 {
+			instructed, asked = time.Now(), nil
+			<-time.After(5 * time.Second) // of the bubble
+			check, err := c.Checks.Wait(t.Context(), pid, oid, nil)
+			require.NoError(t, err)
+			require.True(t, check.Done())
+			if i >= 8 {
+				require.Equal(t, 5*time.Second, asked[0].Sub(instructed), "the age is not known before the first question")
+				require.Greater(t, asked[1].Sub(instructed), 18*time.Second)
+				require.Less(t, time.Since(instructed), 23*time.Second)
+				require.LessOrEqual(t, len(asked), 4)
+			}
+		}
+	})
+}
+
+// While webhooks arrive, each of the three waits asks little and is never late.
+func TestWaitsThatRelyOnWebhooks(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]func(context.Context, *passfort.Client, *passfort.WaitOptions) error{
+		"check": func(ctx context.Context, c *passfort.Client, o *passfort.WaitOptions) error {
+			return failed(c.Checks.Wait(ctx, pid, oid, o))
+		},
+		"application": func(ctx context.Context, c *passfort.Client, o *passfort.WaitOptions) error {
+			return failed(c.Applications.Wait(ctx, pid, oid, (*passfort.Application).Settled, o))
+		},
+		"customer request": func(ctx context.Context, c *passfort.Client, o *passfort.WaitOptions) error {
+			return failed(c.Forms.Wait(ctx, pid, o))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const takes = 20 * time.Second
+				began, asked := time.Now(), 0
+				c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+					asked++
+					if time.Since(began) >= takes {
+						return answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"COMPLETE","status":"APPROVED","is_completed":true}`), nil
+					}
+					return answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"RUNNING","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
+				}))
+				inbox := passfort.NewCheckInbox()
+				webhook := func(profileID string, state passfort.CustomerRequestState) {
+					data, err := json.Marshal(map[string]any{
+						"profile_id": profileID, "check": map[string]any{"id": oid}, "customer_request": map[string]any{"id": oid, "state": state},
+					})
+					require.NoError(t, err)
+					for _, event := range []passfort.EventName{passfort.EventCheckCompleted, passfort.EventCustomerRequestChanged} {
+						if profileID != pid && event == passfort.EventCheckCompleted {
+							continue // it is about the check
+						}
+						require.NoError(t, inbox.Deliver(t.Context(), &passfort.WebhookEvent{Event: event, ProfileID: profileID, Data: data}))
+					}
+				}
+				other := func() { webhook("another", passfort.CustomerRequestStateSent) }
+				other()
+				<-time.After(15 * time.Second) // of the bubble
+				other()
+				began = time.Now()
+				time.AfterFunc(takes/2, other)
+				time.AfterFunc(takes, func() { webhook(pid, passfort.CustomerRequestStateCompleted) })
+				require.NoError(t, wait(t.Context(), c, &passfort.WaitOptions{Inbox: inbox}))
+				require.LessOrEqual(t, time.Since(began)-takes, 100*time.Millisecond)
+				require.LessOrEqual(t, asked, 4)
+
+				// They stop: the waits ask as often as they do without.
+				<-time.After(2 * time.Minute)
+				inboxless, relied := 0, 0
+				began, asked = time.Now(), 0
+				require.NoError(t, wait(t.Context(), clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+					inboxless++
+					if time.Since(began) >= takes {
+						return answered(200, `{"id":"`+oid+`","state":"COMPLETE","status":"APPROVED","is_completed":true}`), nil
+					}
+					return answered(200, `{"id":"`+oid+`","state":"RUNNING","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
+				})), nil))
+				began = time.Now()
+				require.NoError(t, wait(t.Context(), c, &passfort.WaitOptions{Inbox: inbox}))
+				relied = asked
+				require.InDelta(t, inboxless, relied, 4)
 			})
 		})
 	}

@@ -18,6 +18,7 @@ var mayKnow = map[string][]string{
 	"verify":                {"."},
 	"passforttest":          {".", "internal/countries", "internal/unreachable", "verify"},
 	"cmd/passfort":          {".", "verify"},
+	"internal/poll":         {"internal/bounded"},
 	"internal/soak":         {".", "passforttest"},
 	"cmd/passfort-sim":      {"internal/journal", "passforttest", "verify"},
 	"examples/onboarding":   {".", "passforttest"},

@@ -12,7 +12,7 @@ import (
 	"github.com/passfort-go/passfort/internal/poll"
 )
 
-var pace = poll.Pace{Min: time.Second, Max: 10 * time.Second}
+var pace = poll.Pace{Min: time.Second, Max: 10 * time.Second, Long: 10 * time.Second}
 
 // bubble runs a test in which waiting takes no time.
 func bubble(t *testing.T, test func(t *testing.T)) {
@@ -24,7 +24,7 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 func TestUntilAsksAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		began := time.Now()
-		require.NoError(t, poll.Until(t.Context(), pace, nil, func() (bool, error) { return true, nil }))
+		require.NoError(t, (&poll.Plan{Pace: pace}).Until(t.Context(), func() (bool, error) { return true, nil }))
 		require.Zero(t, time.Since(began))
 	})
 }
@@ -34,7 +34,7 @@ func TestUntilAsksAtOnce(t *testing.T) {
 func TestPausesGrow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var asked []time.Time
-		require.NoError(t, poll.Until(t.Context(), pace, nil, func() (bool, error) {
+		require.NoError(t, (&poll.Plan{Pace: pace}).Until(t.Context(), func() (bool, error) {
 			asked = append(asked, time.Now())
 			return len(asked) == 200, nil
 		}))
@@ -58,7 +58,7 @@ func TestUntilFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		failed := errors.New("failed")
 		asked := 0
-		err := poll.Until(t.Context(), pace, nil, func() (bool, error) {
+		err := (&poll.Plan{Pace: pace}).Until(t.Context(), func() (bool, error) {
 			if asked++; asked == 3 {
 				return false, failed
 			}
@@ -72,7 +72,7 @@ func TestUntilFails(t *testing.T) {
 func TestUntilDoneAndFailed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		failed := errors.New("failed")
-		require.Equal(t, failed, poll.Until(t.Context(), pace, nil, func() (bool, error) { return true, failed }))
+		require.Equal(t, failed, (&poll.Plan{Pace: pace}).Until(t.Context(), func() (bool, error) { return true, failed }))
 	})
 }
 
@@ -81,7 +81,7 @@ func TestUntilEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		began, asked := time.Now(), 0
-		err := poll.Until(ctx, pace, nil, func() (bool, error) { asked++; return false, nil })
+		err := (&poll.Plan{Pace: pace}).Until(ctx, func() (bool, error) { asked++; return false, nil })
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 100*time.Millisecond, time.Since(began))
 		require.Equal(t, 1, asked)
@@ -94,7 +94,7 @@ func TestWakeUp(t *testing.T) {
 		wake := make(chan struct{}, 1)
 		var asked []time.Time
 		var woken time.Time
-		require.NoError(t, poll.Until(t.Context(), pace, wake, func() (bool, error) {
+		require.NoError(t, (&poll.Plan{Pace: pace, Wake: wake}).Until(t.Context(), func() (bool, error) {
 			asked = append(asked, time.Now())
 			if len(asked) == 10 { // the pause would be more than 5 s
 				woken = time.Now().Add(time.Millisecond)
