@@ -74,6 +74,11 @@ type LoaderOptions struct {
 	// may run scripts of, frame and talk to. It is https, or http on this machine
 	// for tests, such as CollectionOriginEU. Default: DefaultCollectionOrigin.
 	CollectionOrigin string
+	// FormOrigins are more origins that the page may use as it does
+	// CollectionOrigin, such as CollectionOriginEU while Passfort moves forms there.
+	// Each is written like CollectionOrigin. Which origins the real script uses is
+	// not published; ReportURL shows what is missing.
+	FormOrigins []string
 	// Title of the document. Default "Customer".
 	Title string
 	// Language of the page, a BCP 47 tag. Default "en".
@@ -86,7 +91,8 @@ type LoaderOptions struct {
 	// JavaScript is off. Default: a sentence in English.
 	Unavailable string
 	// Template is a page of your own, executed with a LoaderPage. It must print
-	// .Form once.
+	// .Form once. Give #collection-wrapper iframe a width and a height in a
+	// stylesheet of yours: the policy stops style attributes.
 	Template *template.Template
 	// Data returns what Template gets as .Data, for example the name of the
 	// visitor.
@@ -94,6 +100,15 @@ type LoaderOptions struct {
 	// InlineStyles lets the page have style attributes and style elements without
 	// a nonce. Passfort's script may need it: what it does is not published.
 	InlineStyles bool
+	// Microphone lets the form record sound, which a check with a video needs.
+	// Otherwise no page may.
+	Microphone bool
+	// ReportURL is where browsers post what the policy of the page stopped, one
+	// JSON object each (application/csp-report). It is a path of the page's own
+	// origin: a report has the whole URL of the page, and with StaticLoader that is
+	// the link with the key. Log no more of it than the directive and the origin of
+	// what was stopped. Default: nowhere.
+	ReportURL string
 	// Framed lets pages of the same origin frame this one. Otherwise nobody may.
 	Framed bool
 	// SignInURL is where visitors go for whom the credentials function returns
@@ -165,6 +180,7 @@ func redactURL(u *url.URL) {
 // loader serves one kind of page.
 type loader struct {
 	options     LoaderOptions
+	origins     []string // that of the script first
 	credentials func(*http.Request) (LoaderCredentials, error) // nil: they are in the URL
 	page        *template.Template
 }
@@ -178,6 +194,18 @@ func newLoader(options LoaderOptions, credentials func(*http.Request) (LoaderCre
 		panic("passfort: " + problem)
 	}
 	options.CollectionOrigin = origin
+	l := &loader{origins: []string{origin}, credentials: credentials}
+	for _, more := range options.FormOrigins {
+		if more, problem = checkOrigin(more); problem != "" {
+			panic("passfort: " + problem)
+		}
+		if !slices.Contains(l.origins, more) {
+			l.origins = append(l.origins, more)
+		}
+	}
+	if options.ReportURL != "" && !isOwnPath(options.ReportURL) {
+		panic("passfort: the report URL is not a path of the page's own origin")
+	}
 	if options.Title == "" {
 		options.Title = "Customer"
 	}
@@ -187,7 +215,7 @@ func newLoader(options LoaderOptions, credentials func(*http.Request) (LoaderCre
 	if options.Unavailable == "" {
 		options.Unavailable = "The form cannot be shown. Please turn JavaScript on, or try again later."
 	}
-	l := &loader{options: options, credentials: credentials, page: options.Template}
+	l.options, l.page = options, options.Template
 	if l.page == nil {
 		l.page = loaderPage
 	}
@@ -208,6 +236,13 @@ func checkOrigin(s string) (origin, problem string) {
 		return u.Scheme + "://" + strings.ToLower(u.Host), ""
 	}
 	return "", "the collection origin is neither https nor on this machine"
+}
+
+// isOwnPath reports whether s is a path from the root that can stand in a policy.
+func isOwnPath(s string) bool {
+	return strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.ContainsFunc(s, func(r rune) bool {
+		return !isHostRune(r) && !strings.ContainsRune("/_~%?=&", r)
+	})
 }
 
 func isHostRune(r rune) bool {
@@ -284,7 +319,7 @@ func (l *loader) render(r *http.Request, nonce string) ([]byte, error) {
 // request tells where it came from, and nothing else than the collection origin
 // and what has the nonce may run.
 func (l *loader) setHeader(h http.Header, nonce string) {
-	origin := l.options.CollectionOrigin
+	origins := strings.Join(l.origins, " ")
 	styles := "'nonce-" + nonce + "'"
 	if l.options.InlineStyles {
 		styles = "'unsafe-inline'"
@@ -293,18 +328,22 @@ func (l *loader) setHeader(h http.Header, nonce string) {
 	if l.options.Framed {
 		ancestors, frame = "'self'", "SAMEORIGIN"
 	}
-	h.Set("Content-Security-Policy", strings.Join([]string{
+	policy := []string{
 		"default-src 'none'",
-		"script-src " + origin + " 'nonce-" + nonce + "'",
-		"frame-src " + origin,
-		"connect-src " + origin,
-		"style-src 'self' " + origin + " " + styles,
-		"img-src 'self' data: " + origin,
-		"font-src 'self' " + origin,
+		"script-src " + origins + " 'nonce-" + nonce + "'",
+		"frame-src " + origins,
+		"connect-src " + origins,
+		"style-src 'self' " + origins + " " + styles,
+		"img-src 'self' data: " + origins,
+		"font-src 'self' " + origins,
 		"base-uri 'self'",
 		"form-action 'self'",
 		"frame-ancestors " + ancestors,
-	}, "; "))
+	}
+	if l.options.ReportURL != "" {
+		policy = append(policy, "report-uri "+l.options.ReportURL)
+	}
+	h.Set("Content-Security-Policy", strings.Join(policy, "; "))
 	h.Set("Cache-Control", "no-store, private")
 	// A cache that stores in spite of that must not reuse the page for anyone.
 	h.Set("Vary", "*")
@@ -313,7 +352,12 @@ func (l *loader) setHeader(h http.Header, nonce string) {
 	h.Set("X-Frame-Options", frame)
 	// The camera is for the form, which photographs documents. The page itself
 	// must have it to pass it on.
-	h.Set("Permissions-Policy", `camera=(self "`+origin+`"), microphone=(), geolocation=(), payment=(), usb=(), display-capture=()`)
+	passedOn, microphone := `(self "`+strings.Join(l.origins, `" "`)+`")`, "()"
+	if l.options.Microphone {
+		microphone = passedOn
+	}
+	h.Set("Permissions-Policy",
+		"camera="+passedOn+", microphone="+microphone+", geolocation=(), payment=(), usb=(), display-capture=()")
 }
 
 // fail answers with a page that tells the status and nothing else.
@@ -349,6 +393,8 @@ window.onload = function () {
 };
 </script>`))
 
+// The style element gives the frame a size where the policy stops the style
+// attribute that a script sets; one that is not stopped wins.
 var loaderPage = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="{{.Language}}">
 <head>
@@ -356,6 +402,9 @@ var loaderPage = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Title}}</title>
 <base href="/">
+<style nonce="{{.Nonce}}">
+#collection-wrapper iframe { width: 100%; height: 80vh; border: 0; }
+</style>
 {{range .Stylesheets}}<link rel="stylesheet" href="{{.}}">
 {{end}}</head>
 <body>

@@ -112,6 +112,45 @@ func TestLoaderHeaders(t *testing.T) {
 	}
 }
 
+// TestLoaderOptionsInTheHeaders: more origins, the microphone, and reports of
+// what the policy stops.
+func TestLoaderOptionsInTheHeaders(t *testing.T) {
+	t.Parallel()
+	const both = "https://collection.passfort.com https://collection.eu.maxsight.com"
+	w := load(t, passfort.StaticLoader(passfort.LoaderOptions{
+		FormOrigins: []string{passfort.CollectionOriginEU, passfort.DefaultCollectionOrigin + "/"},
+		Microphone:  true,
+		ReportURL:   "/policy-report?page=form",
+	}), "GET", "/")
+	policy := nonceInPolicy.ReplaceAllString(w.Header().Get("Content-Security-Policy"), "'nonce-N'")
+	require.Equal(t, "default-src 'none'; script-src "+both+" 'nonce-N'; frame-src "+both+"; connect-src "+both+
+		"; style-src 'self' "+both+" 'nonce-N'; img-src 'self' data: "+both+"; font-src 'self' "+both+
+		"; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; report-uri /policy-report?page=form", policy)
+	passedOn := `(self "https://collection.passfort.com" "https://collection.eu.maxsight.com")`
+	require.Equal(t, "camera="+passedOn+", microphone="+passedOn+", geolocation=(), payment=(), usb=(), display-capture=()",
+		w.Header().Get("Permissions-Policy"))
+	require.Contains(t, w.Body.String(), `src="https://collection.passfort.com/embed.js"`)
+
+	usual := load(t, passfort.StaticLoader(passfort.LoaderOptions{}), "GET", "/")
+	require.Contains(t, usual.Header().Get("Permissions-Policy"), "microphone=()")
+	nonce := nonceInPolicy.FindStringSubmatch(usual.Header().Get("Content-Security-Policy"))[1]
+	require.Contains(t, usual.Body.String(), `<style nonce="`+nonce+`">`, "the frame has a size without style attributes")
+
+	for _, row := range []struct {
+		name    string
+		options passfort.LoaderOptions
+	}{
+		{"an origin with a directive", passfort.LoaderOptions{FormOrigins: []string{"https://a.example; script-src *"}}},
+		{"an empty origin", passfort.LoaderOptions{FormOrigins: []string{""}}},
+		{"reports go elsewhere", passfort.LoaderOptions{ReportURL: "https://reports.example/"}},
+		{"reports go elsewhere without a scheme", passfort.LoaderOptions{ReportURL: "//reports.example/"}},
+		{"reports with a directive", passfort.LoaderOptions{ReportURL: "/report; script-src *"}},
+		{"reports with a line end", passfort.LoaderOptions{ReportURL: "/report\r\nSet-Cookie: a=b"}},
+	} {
+		require.Panics(t, func() { passfort.StaticLoader(row.options) }, row.name)
+	}
+}
+
 func TestLoaderTellsItsErrorsToTheSite(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("no database")

@@ -160,7 +160,7 @@ func (s *Server) requestOf(r *http.Request) (*profile, *formRequest) {
 func (s *Server) openForms(w http.ResponseWriter, r *http.Request) {
 	s.enter()
 	_, req := s.requestOf(r)
-	status, body := visitorAnswer(req, nil)
+	status, body := visitorAnswer(req, s.tick, nil)
 	s.leave()
 	s.answerVisitor(w, status, body)
 }
@@ -168,7 +168,7 @@ func (s *Server) openForms(w http.ResponseWriter, r *http.Request) {
 // answerVisitor answers once the state that the answer tells of is kept.
 func (s *Server) answerVisitor(w http.ResponseWriter, status int, body []byte) {
 	if s.kept() != nil {
-		status, body = visitorAnswer(new(formRequest), errNotKept())
+		status, body = visitorAnswer(new(formRequest), time.Time{}, errNotKept())
 	}
 	writeJSON(w, status, body)
 }
@@ -191,14 +191,14 @@ func (s *Server) submitForm(w http.ResponseWriter, r *http.Request) {
 			err = s.submit(p, req, f, body.Values)
 		}
 	}
-	status, answer := visitorAnswer(req, err)
+	status, answer := visitorAnswer(req, s.tick, err)
 	s.leave()
 	s.answerVisitor(w, status, answer)
 }
 
 // visitorAnswer is what the form's script gets: the request as it stands, or
 // why not.
-func visitorAnswer(req *formRequest, err error) (int, []byte) {
+func visitorAnswer(req *formRequest, now time.Time, err error) (int, []byte) {
 	if req == nil {
 		err = refuse(http.StatusForbidden, CodeInvalidAPIKey, "no such customer request")
 	}
@@ -211,11 +211,24 @@ func visitorAnswer(req *formRequest, err error) (int, []byte) {
 	}
 	forms := []object{}
 	for _, f := range req.Forms {
+		fields := []visitorField{}
+		for _, field := range f.Form.Fields {
+			first, last := field.bounds(now)
+			fields = append(fields, visitorField{field, first, last})
+		}
 		forms = append(forms, object{
-			"id": f.ID, "name": f.Form.Name, "title": f.Form.Title, "state": f.State, "fields": orEmpty(f.Form.Fields),
+			"id": f.ID, "name": f.Form.Name, "title": f.Form.Title, "state": f.State, "fields": fields,
 		})
 	}
 	return http.StatusOK, encode(object{"state": req.State, "theme": req.Theme, "redirect": req.Redirect, "forms": forms})
+}
+
+// visitorField is a field as the form's script gets it.
+type visitorField struct {
+	Field
+
+	Min string `json:"min,omitempty"`
+	Max string `json:"max,omitempty"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

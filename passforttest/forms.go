@@ -38,6 +38,20 @@ type Field struct {
 	Label    string `json:"label"`
 	Type     string `json:"type,omitempty"` // an HTML input type; text if empty
 	Required bool   `json:"required,omitempty"`
+	// Autocomplete is the HTML autofill token of the input, such as "given-name".
+	Autocomplete string `json:"autocomplete,omitempty"`
+}
+
+// oldest is how many years ago a date of birth may be.
+const oldest = 130
+
+// bounds returns the first and the last date that a field takes, empty for any:
+// a date of birth is a day that was.
+func (f Field) bounds(now time.Time) (first, last string) {
+	if f.Type != "date" || !strings.HasSuffix(f.Path, ".dob") {
+		return "", ""
+	}
+	return now.AddDate(-oldest, 0, 0).Format(time.DateOnly), now.Format(time.DateOnly)
 }
 
 // The states of a customer request and of its forms (sheet 5.5). A request is
@@ -115,24 +129,24 @@ func defaultForms(entity string) []Form {
 	if entity == "COMPANY" {
 		return []Form{
 			{Name: "company", Title: "Your company", Fields: []Field{
-				{Path: "metadata.name", Label: "Legal name", Required: true},
+				{Path: "metadata.name", Label: "Legal name", Required: true, Autocomplete: "organization"},
 				{Path: "metadata.number", Label: "Register number", Required: true},
 				{Path: "metadata.country_of_incorporation", Label: "Country (three letters)"},
 			}},
 			{Name: "contact", Title: "How to reach the company", Fields: []Field{
-				{Path: "metadata.contact_details.email", Label: "E-mail", Type: "email", Required: true},
+				{Path: "metadata.contact_details.email", Label: "E-mail", Type: "email", Required: true, Autocomplete: "email"},
 			}},
 		}
 	}
 	return []Form{
 		{Name: "person", Title: "About you", Fields: []Field{
-			{Path: "personal_details.name.given_names", Label: "First names", Required: true},
-			{Path: "personal_details.name.family_name", Label: "Family name", Required: true},
-			{Path: "personal_details.dob", Label: "Date of birth", Type: "date", Required: true},
+			{Path: "personal_details.name.given_names", Label: "First names", Required: true, Autocomplete: "given-name"},
+			{Path: "personal_details.name.family_name", Label: "Family name", Required: true, Autocomplete: "family-name"},
+			{Path: "personal_details.dob", Label: "Date of birth", Type: "date", Required: true, Autocomplete: "bday"},
 		}},
 		{Name: "contact", Title: "How to reach you", Fields: []Field{
-			{Path: "contact_details.email", Label: "E-mail", Type: "email", Required: true},
-			{Path: "contact_details.phone_number", Label: "Telephone", Type: "tel"},
+			{Path: "contact_details.email", Label: "E-mail", Type: "email", Required: true, Autocomplete: "email"},
+			{Path: "contact_details.phone_number", Label: "Telephone", Type: "tel", Autocomplete: "tel"},
 		}},
 	}
 }
@@ -329,7 +343,10 @@ func (s *Server) submit(p *profile, r *formRequest, f *formState, values map[str
 	for _, field := range f.Form.Fields {
 		v := strings.TrimSpace(values[field.Path])
 		delete(known, field.Path)
+		first, last := field.bounds(s.tick)
 		switch {
+		case v != "" && last != "" && (v < first || v > last):
+			return invalid("the date must be from " + first + " to " + last)
 		case v != "":
 			setPath(data, strings.Split(field.Path, "."), v)
 		case field.Required:

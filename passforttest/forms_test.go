@@ -149,6 +149,18 @@ func TestCollectionOrigin(t *testing.T) {
 		return visit(http.MethodPost, "/api/forms/"+text(list[i], "id"), `{"values":`+values+`}`, key)
 	}
 	require.Equal(t, "101", post(0, `{"personal_details.dob":"1990-01-01"}`).code(t))
+	fields := list[0].(map[string]any)["fields"].([]any)
+	require.Equal(t, "given-name", text(fields[0], "autocomplete"))
+	today := w.srv.Now().UTC()
+	require.Equal(t, map[string]any{
+		"path": "personal_details.dob", "label": "Date of birth", "type": "date", "required": true, "autocomplete": "bday",
+		"min": today.AddDate(-130, 0, 0).Format(time.DateOnly), "max": today.Format(time.DateOnly),
+	}, fields[2])
+	for _, born := range []string{"2999-01-01", "1066-10-14"} {
+		refused := post(0, `{"personal_details.name.given_names":"a","personal_details.name.family_name":"b","personal_details.dob":"`+born+`"}`)
+		require.Equal(t, "201", refused.code(t), born)
+		require.Contains(t, refused.raw, "the date must be from")
+	}
 	require.Equal(t, "201", post(0, `{"personal_details.name.given_names":"a","personal_details.name.family_name":"b","personal_details.dob":"1990-01-01","entity_type":"COMPANY"}`).code(t))
 	require.Equal(t, http.StatusOK, post(0, `{"personal_details.name.given_names":"Kim  Lee","personal_details.name.family_name":"Doe","personal_details.dob":"1990-01-01"}`).status)
 	require.Equal(t, http.StatusConflict, post(0, `{}`).status)

@@ -45,6 +45,7 @@ func inBubble(t *testing.T, late time.Duration, test func(t *testing.T, h *hoste
 			webhookSecret: "secret", log: slog.New(slog.NewTextHandler(log, nil)), simulated: &simulated{sim},
 		})
 		require.NoError(t, err)
+		defer site.close()
 		webhooks.to = site
 		sim.SetWebhook("http://site.example/webhook", "secret", false)
 		jar, err := cookiejar.New(nil)
@@ -208,19 +209,36 @@ func TestSessions(t *testing.T) {
 		}
 		require.Zero(t, s.inOrder.Len())
 
-		for i := range maxApplicants {
-			require.NotNil(t, s.admit(httptest.NewRecorder(), fmt.Sprint("first-", i)))
+		admit := func(visit string) *applicant {
+			a, err := s.admit(httptest.NewRecorder(), visit, "", func() error { return nil })
+			require.NoError(t, err)
+			return a
 		}
-		s.keepProfile(s.admit(httptest.NewRecorder(), "first-0"), "profile")
+		first := admit("first-0")
+		for i := range maxApplicants - 1 {
+			admit(fmt.Sprint("first-", i+1))
+		}
+		s.keepProfile(first, "profile")
 		require.NotNil(t, s.ofProfile("profile"))
-		require.Nil(t, s.admit(httptest.NewRecorder(), "one too many"))
+		_, err := s.admit(httptest.NewRecorder(), "one too many", "", func() error { return nil })
+		require.ErrorIs(t, err, errNoRoom)
+
+		<-time.After(idle + time.Second)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.AddCookie(&http.Cookie{Name: "registration", Value: first.session})
+		require.Equal(t, first, s.of(r))
+		admit("takes the place of who has not been here for long")
+		require.Equal(t, maxApplicants, s.inOrder.Len())
+		require.Equal(t, first, s.of(r), "who is here stays")
+		require.Nil(t, s.byVisit["first-1"])
 
 		<-time.After(sessionLife + time.Second)
 		for i := range maxApplicants / 2 {
-			require.NotNil(t, s.admit(httptest.NewRecorder(), fmt.Sprint("second-", i)))
+			admit(fmt.Sprint("second-", i))
 		}
 		require.Equal(t, maxApplicants/2, s.inOrder.Len(), "the first are gone")
 		require.Len(t, s.bySession, maxApplicants/2)
+		require.Len(t, s.byVisit, maxApplicants/2)
 		require.Nil(t, s.ofProfile("profile"))
 	})
 }
@@ -230,7 +248,8 @@ func TestNoRoom(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, h *hosted) {
 		h.get("/")
 		for i := range maxApplicants {
-			h.site.applicants.admit(httptest.NewRecorder(), fmt.Sprint(i))
+			_, err := h.site.applicants.admit(httptest.NewRecorder(), fmt.Sprint(i), "", func() error { return nil })
+			require.NoError(t, err)
 		}
 		require.Contains(t, h.post("/register", asPerson, http.StatusServiceUnavailable), "Too many people")
 		require.Zero(t, h.sim.Count("Profiles.Create"))

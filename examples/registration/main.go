@@ -57,13 +57,24 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flow := flags.String("flow", "registration_flow", "`alias` of the flow template")
 	theme := flags.String("theme", "brand_theme", "`alias` of the theme")
 	baseURL := flags.String("base-url", passfort.DefaultBaseURL, "base `URL` of the API, with PASSFORT_API_KEY")
-	collection := flags.String("collection", passfort.DefaultCollectionOrigin, "`origin` of the hosted forms, with PASSFORT_API_KEY")
+	collection := flags.String("collection", passfort.DefaultCollectionOrigin,
+		"`origins` of the hosted forms with commas between, that of the script first, with PASSFORT_API_KEY")
+	microphone := flags.Bool("microphone", false, "let the forms record sound, which checks with a video need")
+	each := flags.Int("per-hour", defaultEachPerHour, "registrations that may begin from one address in an hour")
+	all := flags.Int("per-minute", defaultAllPerMinute, "registrations that may begin in a minute")
+	header := flags.String("client-header", "", "`header` in which the proxy in front puts the address of the visitor, such as X-Real-IP")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("%q is no flag: see -help", flags.Arg(0))
+	case *each < 1 || *all < 1:
+		return errors.New("-per-hour and -per-minute must be at least 1")
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; choose another port with -addr, for example -addr 127.0.0.1:0", err)
 	}
 	if *public == "" {
 		// By name, and not by the address that the simulated forms have: cookies
@@ -72,10 +83,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	*public = strings.TrimRight(*public, "/")
 	settings := siteSettings{
-		flow: *flow, theme: *theme, collection: *collection,
+		flow: *flow, theme: *theme, microphone: *microphone,
+		admission:     newAdmission(*header, *each, *all),
 		webhookSecret: getenv("PASSFORT_WEBHOOK_SECRET"),
 		secure:        strings.HasPrefix(*public, "https://"),
 		log:           slog.New(slog.NewTextHandler(stderr, nil)),
+	}
+	origins := strings.Split(*collection, ",")
+	settings.collection, settings.formOrigins = origins[0], origins[1:]
+	if settings.secure && *header == "" {
+		settings.log.Warn("all visitors behind the proxy count as one address: give -client-header")
 	}
 	key := getenv("PASSFORT_API_KEY")
 	if key == "" {
@@ -92,6 +109,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
+	defer site.close()
 	settings.log.Info("listening", "address", listener.Addr().String())
 	fmt.Fprintln(stdout, *public+"/")
 	return serve(ctx, listener, site)

@@ -45,6 +45,7 @@ func host(t *testing.T) *hosted {
 	h.site = site
 	server := httptest.NewServer(site)
 	t.Cleanup(server.Close)
+	t.Cleanup(site.close)
 	s.server.SetWebhook(server.URL+"/webhook", "secret", false)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -103,10 +104,14 @@ func TestRegistration(t *testing.T) {
 	require.Equal(t, "checking", events.next())
 	require.Equal(t, "approved", events.next())
 	require.Contains(t, h.get("/checking"), "You are approved")
+	require.Contains(t, h.get("/"), "You are approved", "the first page knows")
+	closed := h.get("/form")
+	require.Contains(t, closed, "The form is closed", "who goes back gets past it")
+	require.NotContains(t, closed, request.APIKey)
 
 	h.post("/sign-out", nil, http.StatusOK)
 	require.Contains(t, h.get("/form"), "Who is the account for?")
-	require.Contains(t, h.get("/checking"), "Who is the account for?")
+	require.Contains(t, h.get("/checking"), "Thank you")
 	for _, secret := range []string{request.APIKey, request.ID, id, h.sim.APIKey()} {
 		require.NotContains(t, h.log.String(), secret)
 	}

@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/passfort-go/passfort"
@@ -19,22 +15,39 @@ type stage struct {
 	Step  int    `json:"step"`
 	// Final means that nothing more will come.
 	Final bool `json:"final"`
+	// Again means that another form can be asked for.
+	Again bool `json:"again"`
 }
 
+// settled reports whether it stays so. What takes longer than usual does not.
+func (s stage) settled() bool { return s.Final && s.Name != "late" }
+
 func openStage() stage {
-	return stage{"open", "Your form is not finished", "Please go back to the form and send it. Then we can start.", 2, false}
+	return stage{"open", "Your form is not finished", "Please go back to the form and send it. Then we can start.", 2, false, false}
 }
 
 func checkingStage() stage {
-	return stage{"checking", "We are checking", "This takes a few seconds, sometimes a few minutes. You can stay on this page.", 3, false}
+	return stage{"checking", "We are checking", "This takes a few seconds, sometimes a few minutes. You can stay on this page.", 3, false, false}
 }
 
 func expiredStage() stage {
-	return stage{"expired", "Your form has expired", "It was open for too long. Please sign out and start again.", 4, true}
+	return stage{"expired", "Your form has expired", "It was open for too long. Start again: you keep the place that you have with us.", 4, true, true}
 }
 
-func lateStage() stage {
-	return stage{"late", "This takes longer than usual", "We write to you as soon as we know more. If you did not finish the form in time, sign out and start again.", 3, true}
+// lateStage is for a form that was sent, or of which that cannot be told.
+func lateStage(sent bool) stage {
+	text := "We write to you as soon as we know more."
+	if !sent {
+		text += " If you did not finish the form in time, start again."
+	}
+	return stage{"late", "This takes longer than usual", text, 3, true, !sent}
+}
+
+// endedStage is for a page whose session is over. What happened to the
+// registration is not known any more.
+func endedStage() stage {
+	return stage{"ended", "Your session has ended", "It was too long ago, or this site was restarted. If you sent the form, " +
+		"we have it, and we write to you: there is no need to start again.", 3, true, false}
 }
 
 // stageOf says what an application means for the applicant. The reasons of a
@@ -42,14 +55,14 @@ func lateStage() stage {
 func stageOf(app *passfort.Application) stage {
 	switch app.Status {
 	case passfort.ApplicationStatusApproved:
-		return stage{"approved", "You are approved", "Welcome. Your account is open.", 4, true}
+		return stage{"approved", "You are approved", "Welcome. Your account is open.", 4, true, false}
 	case passfort.ApplicationStatusRejected, passfort.ApplicationStatusCancelled:
-		return stage{"rejected", "We cannot open an account", "Please write to us if you have questions.", 4, true}
+		return stage{"rejected", "We cannot open an account", "Please write to us if you have questions.", 4, true, false}
 	}
 	switch app.Flag {
 	case passfort.ApplicationFlagRequiresManualTaskCompletion, passfort.ApplicationFlagReadyForDecision,
 		passfort.ApplicationFlagWaitingOnEscalation, passfort.ApplicationFlagRequiresData:
-		return stage{"review", "A person will look at it", "We write to you within one working day. You can close this page.", 4, false}
+		return stage{"review", "A person will look at it", "We write to you within one working day. You can close this page.", 4, false, false}
 	}
 	return checkingStage()
 }
@@ -59,15 +72,22 @@ func stageOf(app *passfort.Application) stage {
 func (s *site) requestChanged(ctx context.Context, e *passfort.WebhookEvent) error {
 	if told, err := e.CustomerRequestChanged(); err == nil && told.State.Terminal() {
 		a := s.applicants.ofProfile(told.ProfileID)
-		if a != nil && (told.RequestID == "" || told.RequestID == a.snapshot().credentials.RequestID) {
+		if a != nil && a.snapshot().isAbout(told.RequestID) {
 			a.close(told.State)
 		}
 	}
 	return s.inbox.Deliver(ctx, e)
 }
 
+// isAbout reports whether a message with the id of a request, or without one, is
+// about the request that is open now.
+func (r registration) isAbout(requestID string) bool {
+	return requestID == r.credentials.RequestID || requestID == "" && !r.renewed
+}
+
 // close notes that the request has ended, and how if that was told.
 func (a *applicant) close(told passfort.CustomerRequestState) {
+	defer a.follower.wake()
 	a.update(func(r *registration) {
 		if r.closed.IsZero() {
 			r.closed = time.Now()
@@ -82,7 +102,7 @@ func (a *applicant) close(told passfort.CustomerRequestState) {
 // ctx.
 func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error {
 	if state := a.snapshot(); state.closed.IsZero() {
-		tell(s.now(ctx, state))
+		tell(s.now(ctx, a))
 		request, err := s.client.Forms.Wait(ctx, state.profileID, &passfort.WaitOptions{Inbox: s.inbox, MaxInterval: 5 * time.Second})
 		if err != nil {
 			return err
@@ -97,7 +117,7 @@ func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error
 		if a.snapshot().ended == passfort.CustomerRequestStateExpired {
 			tell(expiredStage())
 		} else {
-			tell(lateStage())
+			tell(lateStage(a.snapshot().ended != ""))
 		}
 		return nil
 	}
@@ -115,8 +135,8 @@ func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error
 }
 
 // now tells where a request stands at this moment, as far as one question can.
-func (s *site) now(ctx context.Context, state registration) stage {
-	request, err := s.client.Forms.CustomerRequest(ctx, state.profileID)
+func (s *site) now(ctx context.Context, a *applicant) stage {
+	request, err := s.client.Forms.CustomerRequest(ctx, a.snapshot().profileID)
 	if err == nil && request.IsCompleted != nil && *request.IsCompleted {
 		return checkingStage()
 	}
@@ -160,86 +180,5 @@ func (s *site) application(ctx context.Context, a *applicant) (*passfort.Applica
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-	}
-}
-
-// checkingPage is the Data of checking.html.
-type checkingPage struct {
-	Stage     stage
-	Simulated bool
-}
-
-// checking shows where the registration stands; checking.js keeps it up to date.
-func (s *site) checking(w http.ResponseWriter, r *http.Request) {
-	a := s.applicants.of(r)
-	if a == nil || !a.snapshot().hasForm() {
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-		return
-	}
-	// The stage that is there within a moment; the page follows the rest.
-	ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
-	defer cancel()
-	last := checkingStage()
-	err := s.follow(ctx, a, func(next stage) {
-		last = next
-		if next.Name != "checking" {
-			cancel()
-		}
-	})
-	s.logFollow(err)
-	s.show(w, r, http.StatusOK, "checking.html", page{Title: last.Title, Step: last.Step, Data: checkingPage{last, s.simulated != nil}})
-}
-
-// events sends the stages as server-sent events.
-func (s *site) events(w http.ResponseWriter, r *http.Request) {
-	a := s.applicants.of(r)
-	if a == nil || !a.snapshot().hasForm() {
-		w.WriteHeader(http.StatusNoContent) // tells the browser not to come back
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store, private")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Accel-Buffering", "no")
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	stages := make(chan stage)
-	done := make(chan error, 1)
-	go func() {
-		done <- s.follow(ctx, a, func(next stage) {
-			select {
-			case stages <- next:
-			case <-ctx.Done():
-			}
-		})
-	}()
-	alive := time.NewTicker(15 * time.Second)
-	defer alive.Stop()
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{}) // the server's would end the stream
-	for {
-		var err error
-		select {
-		case next := <-stages:
-			data, _ := json.Marshal(next)
-			_, err = fmt.Fprintf(w, "event: stage\ndata: %s\n\n", data)
-		case <-alive.C:
-			_, err = fmt.Fprint(w, ": alive\n\n")
-		case err := <-done:
-			s.logFollow(err)
-			return
-		}
-		if err != nil || control.Flush() != nil {
-			cancel()
-			s.logFollow(<-done)
-			return
-		}
-	}
-}
-
-func (s *site) logFollow(err error) {
-	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		s.log.Error("a registration could not be followed", "error", err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/passfort-go/passfort"
@@ -21,7 +23,10 @@ var web embed.FS
 type siteSettings struct {
 	client        *passfort.Client
 	flow, theme   string
-	collection    string
+	collection    string   // origin of the script and the forms
+	formOrigins   []string // more of them
+	microphone    bool
+	admission     *admission // nil is that of the flags' defaults
 	webhookSecret string
 	secure        bool
 	log           *slog.Logger
@@ -35,7 +40,24 @@ type site struct {
 	applicants *applicants
 	inbox      *passfort.CheckInbox // nil without webhooks
 	pages      *template.Template
+	reports    reports
+
+	ending    context.Context //nolint:containedctx // the site's own: followers outlive the requests that begin them
+	end       context.CancelFunc
+	followers sync.WaitGroup
 }
+
+// close ends what follows applications.
+func (s *site) close() {
+	s.end()
+	s.followers.Wait()
+}
+
+const (
+	defaultEachPerHour  = 20
+	defaultAllPerMinute = 60
+	reportPath          = "/policy-report"
+)
 
 func newSite(settings siteSettings) (*site, error) {
 	pages, err := template.ParseFS(web, "web/*.html")
@@ -43,18 +65,26 @@ func newSite(settings siteSettings) (*site, error) {
 		return nil, err
 	}
 	s := &site{siteSettings: settings, applicants: newApplicants(settings.secure), pages: pages}
+	s.ending, s.end = context.WithCancel(context.Background())
+	if s.admission == nil {
+		s.admission = newAdmission("", defaultEachPerHour, defaultAllPerMinute)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.start)
 	mux.HandleFunc("POST /register", s.register)
 	mux.HandleFunc("POST /sign-out", s.signOut)
 	mux.HandleFunc("GET /checking", s.checking)
 	mux.HandleFunc("GET /events", s.events)
+	mux.HandleFunc("POST "+reportPath, s.policyReport)
 	for _, name := range []string{"style.css", "checking.js", "icon.svg"} {
 		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/"+name) })
 	}
 
 	loader := passfort.LoaderOptions{
 		CollectionOrigin: settings.collection,
+		FormOrigins:      settings.formOrigins,
+		Microphone:       settings.microphone,
+		ReportURL:        reportPath,
 		Title:            "Your details",
 		Template:         pages.Lookup("form.html"),
 		Data:             func(r *http.Request) any { return formPage{r.URL.Path, s.simulated != nil} },
@@ -65,7 +95,7 @@ func newSite(settings siteSettings) (*site, error) {
 			}
 		},
 	}
-	mux.Handle("/form", passfort.DynamicLoader(s.credentials, loader))
+	mux.Handle("/form", s.unlessSent(passfort.DynamicLoader(s.credentials, loader)))
 	mux.Handle("/request", passfort.StaticLoader(loader))
 
 	if s.webhookSecret != "" {
@@ -80,7 +110,9 @@ func newSite(settings siteSettings) (*site, error) {
 	if s.simulated != nil {
 		s.addSimulation(mux)
 	}
-	s.Handler = accessLog(s.log, http.NewCrossOriginProtection().Handler(mux))
+	protection := http.NewCrossOriginProtection()
+	protection.AddInsecureBypassPattern("POST " + reportPath) // it changes nothing
+	s.Handler = accessLog(s.log, protection.Handler(mux))
 	return s, nil
 }
 
@@ -112,7 +144,8 @@ func (s *site) show(w http.ResponseWriter, _ *http.Request, status int, name str
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store, private")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "+
+		"base-uri 'self'; form-action 'self'; frame-ancestors 'none'; report-uri "+reportPath)
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
@@ -130,7 +163,9 @@ type formPage struct {
 type startPage struct {
 	Simulated bool
 	Registers bool   // a registration is under way
+	Stage     *stage // where it stands, once the form was sent or ran out
 	Kind      string // what was chosen when it began, or ""
+	Ticket    string // makes a button pressed twice one applicant's
 }
 
 // roleOf returns the role of a kind of applicant on the first page, or "".
@@ -156,16 +191,50 @@ func kindOf(role passfort.Role) string {
 }
 
 func (s *site) start(w http.ResponseWriter, r *http.Request) {
+	problem := ""
+	if s.applicants.hadSession(r) {
+		problem = endedStage().Title + ". " + endedStage().Text
+	}
 	s.applicants.greet(w, r)
-	s.showStart(w, r, http.StatusOK, s.applicants.of(r), "")
+	s.showStart(w, r, http.StatusOK, s.applicants.of(r), problem)
 }
 
 func (s *site) showStart(w http.ResponseWriter, r *http.Request, status int, a *applicant, problem string) {
-	data := startPage{Simulated: s.simulated != nil}
+	data := startPage{Simulated: s.simulated != nil, Ticket: rand.Text()}
 	if a != nil {
-		data.Registers, data.Kind = a.snapshot().hasForm(), kindOf(a.snapshot().role)
+		state := a.snapshot()
+		data.Registers, data.Kind = state.hasForm(), kindOf(state.role)
+		if state.hasForm() && !state.closed.IsZero() {
+			now := s.current(r.Context(), a)
+			data.Stage = &now
+		}
 	}
 	s.show(w, r, status, "start.html", page{Title: "Open an account", Step: 1, Error: problem, Data: data})
+}
+
+// unlessSent shows next as long as there is a form to fill in. Afterwards it
+// sends nobody anywhere: whoever goes back must get past it.
+func (s *site) unlessSent(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := s.applicants.of(r)
+		if a == nil || r.Method != http.MethodGet || !a.snapshot().hasForm() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if a.snapshot().closed.IsZero() && a.mayAsk() {
+			ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+			defer cancel()
+			if s.now(ctx, a) != openStage() {
+				a.close("")
+			}
+		}
+		if a.snapshot().closed.IsZero() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		last := s.current(r.Context(), a)
+		s.show(w, r, http.StatusOK, "sent.html", page{Title: "The form is closed", Step: last.Step, Data: last})
+	})
 }
 
 const (
@@ -174,30 +243,25 @@ const (
 )
 
 // register starts the registration of the visitor, or goes on with one that
-// failed half-way.
+// failed half-way or whose time ran out.
 func (s *site) register(w http.ResponseWriter, r *http.Request) {
-	session, kind := s.applicants.session(r), r.PostFormValue("kind")
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	kind := r.PostFormValue("kind")
 	role := roleOf(kind)
-	switch {
-	case role == "":
+	if role == "" {
 		s.showStart(w, r, http.StatusBadRequest, s.applicants.of(r), "Please choose who you are.")
 		return
-	case session == "":
-		s.applicants.greet(w, r)
-		s.showStart(w, r, http.StatusForbidden, nil, "Your session has ended. Please start again. This site needs cookies.")
-		return
 	}
-	a := s.applicants.admit(w, session)
-	if a == nil {
-		s.log.Error("there is no room for another applicant")
-		s.showStart(w, r, http.StatusServiceUnavailable, nil, "Too many people register right now. Please come back later.")
+	a, err := s.applicants.admit(w, s.applicants.given(r), r.PostFormValue("ticket"), func() error { return s.admission.mayRegister(r) })
+	if err != nil {
+		s.refuse(w, r, err)
 		return
 	}
 	a.starting.Lock()
 	defer a.starting.Unlock()
 	begun := a.snapshot()
 	switch {
-	case begun.hasForm():
+	case begun.hasForm() && !begun.ranOut():
 		http.Redirect(w, r, "/form", http.StatusSeeOther)
 		return
 	case begun.role != "" && begun.role != role:
@@ -205,6 +269,8 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 		s.showStart(w, r, http.StatusConflict, a, "You have begun to open an account for a "+kindOf(begun.role)+
 			". Please go on with it, or sign out to open one for a "+kind+" instead.")
 		return
+	case begun.hasForm():
+		a.renew()
 	}
 	// What was begun is finished and stored even if the visitor goes away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
@@ -220,6 +286,27 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/form", http.StatusSeeOther)
+}
+
+// refuse says why somebody is not admitted.
+func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.applicants.greet(w, r)
+	var tooMany *tooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		minutes := int(tooMany.after/time.Minute) + 1
+		w.Header().Set("Retry-After", strconv.Itoa(60*minutes))
+		s.log.Warn("a registration was refused", "error", err)
+		s.showStart(w, r, http.StatusTooManyRequests, nil,
+			fmt.Sprintf("Too many accounts are being opened from your network. Please try again in %d min.", minutes))
+	case errors.Is(err, errNoRoom):
+		s.log.Error("a registration was refused", "error", err)
+		s.showStart(w, r, http.StatusServiceUnavailable, nil, "Too many people register right now. Please come back later.")
+	case errors.Is(err, errUsed):
+		s.showStart(w, r, http.StatusConflict, nil, "A registration has begun from this page. Please go on in the window where you began it, or start again.")
+	default:
+		s.showStart(w, r, http.StatusForbidden, nil, "Your session has ended. Please start again. This site needs cookies.")
+	}
 }
 
 // begin makes the profile and the customer request of an applicant. An applicant
@@ -269,7 +356,7 @@ func (s *site) begin(ctx context.Context, a *applicant, role passfort.Role) erro
 
 const (
 	// lateWrite is how long a call whose answer was lost may be at work: the API
-	// gives up after a minute (sheet 1.10).
+	// gives up after a minute.
 	lateWrite = 2 * time.Minute
 	// clockDifference is how far the clocks here and there may be apart.
 	clockDifference = 5 * time.Minute
@@ -280,7 +367,7 @@ var errTooEarly = errors.New("it is not there, and may still be made")
 // find returns the profile that a lost answer left behind, or "" if there is
 // none. An error means that it cannot be told.
 //
-// The API searches names and tags (sheet 2.2), not references, so all profiles
+// The API searches names and tags, not references, so all profiles
 // are gone through. What it shows of each in a list may be less than it has.
 func (s *site) find(ctx context.Context, lost registration) (profileID string, err error) {
 	for p, err := range s.client.Profiles.All(ctx, nil) {
@@ -312,28 +399,3 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
 	s.applicants.end(w, r)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
-
-// accessLog writes a line for each request, of what RedactRequest leaves.
-func accessLog(log *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
-		watched := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(watched, r)
-		clean := passfort.RedactRequest(r)
-		log.Info("request", "method", clean.Method, "uri", clean.URL.RequestURI(), "referer", clean.Referer(),
-			"status", watched.status, "duration", time.Since(began).Round(time.Millisecond))
-	})
-}
-
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -9,7 +9,7 @@
     }
     var frame = document.createElement("iframe");
     frame.title = "Form";
-    frame.allow = "camera";
+    frame.allow = "camera; microphone";
     frame.style.width = "100%";
     frame.style.height = "480px";
     frame.style.border = "0";

@@ -12,8 +12,12 @@
 
   function show(nodes) {
     main.replaceChildren.apply(main, nodes);
-    tell({ height: Math.ceil(main.getBoundingClientRect().bottom + window.scrollY) + 20 });
   }
+
+  // Errors, longer labels and a narrower window change the height too.
+  new ResizeObserver(function () {
+    tell({ height: Math.ceil(main.getBoundingClientRect().bottom + window.scrollY) + 20 });
+  }).observe(main);
 
   function element(name, text, className) {
     var e = document.createElement(name);
@@ -35,14 +39,24 @@
         "request-id": credentials.get("request_id") || "",
       },
       body: body ? JSON.stringify(body) : undefined,
-    }).then(function (response) {
-      return response.json().then(function (value) {
-        if (!response.ok) {
-          throw new Error(value.errors[0].message);
-        }
-        return value;
-      });
-    });
+    }).then(
+      function (response) {
+        return response.json().then(
+          function (value) {
+            if (!response.ok) {
+              throw new Error(value.errors[0].message);
+            }
+            return value;
+          },
+          function () {
+            throw new Error("The answer cannot be read. Please try again in a moment.");
+          },
+        );
+      },
+      function () {
+        throw new Error("There is no connection. Check yours, and try again: what you typed is still here.");
+      },
+    );
   }
 
   function field(f) {
@@ -54,6 +68,11 @@
     input.name = f.path;
     input.type = f.type || "text";
     input.required = Boolean(f.required);
+    ["autocomplete", "min", "max"].forEach(function (name) {
+      if (f[name]) {
+        input.setAttribute(name, f[name]);
+      }
+    });
     label.append(input);
     return label;
   }
@@ -63,7 +82,8 @@
     var open = request.forms.filter(function (f) { return f.state === "SENT"; })[0];
     if (!open) {
       show([element("h1", request.state === "COMPLETED" ? "Thank you, that is all." : "This request has ended.")]);
-      if (request.state === "COMPLETED" && request.redirect) {
+      // Who comes back to a form that was sent is not sent away again.
+      if (later && request.state === "COMPLETED" && request.redirect) {
         tell({ redirect: request.redirect });
       }
       return;
@@ -72,11 +92,15 @@
     open.fields.forEach(function (f) { form.append(field(f)); });
     var error = element("p", "", "error");
     error.setAttribute("role", "alert");
-    form.append(error, element("button", "Continue"));
+    var button = element("button", "Continue");
+    form.append(error, button);
     form.addEventListener("submit", function (e) {
       e.preventDefault();
       var values = Object.fromEntries(new FormData(form));
+      button.disabled = true;
+      error.textContent = "";
       ask("/api/forms/" + encodeURIComponent(open.id), { values: values }).then(render, function (err) {
+        button.disabled = false;
         error.textContent = err.message;
       });
     });
@@ -87,7 +111,13 @@
     }
   }
 
-  ask("/api/request").then(render, function () {
-    show([element("h1", "This form cannot be opened.")]);
-  });
+  function start() {
+    ask("/api/request").then(render, function (err) {
+      var again = element("button", "Try again");
+      again.addEventListener("click", start);
+      show([element("h1", "This form cannot be opened."), element("p", err.message, "error"), again]);
+    });
+  }
+
+  start();
 })();

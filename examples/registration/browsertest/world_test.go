@@ -59,12 +59,19 @@ func withExample(run func() int) int {
 // world is a simulated Passfort, the example as a process of its own that knows
 // only the keys, and a proxy in front of it that records everything.
 type world struct {
-	sim   *passforttest.Server
-	front *front
-	log   *output
+	sim      *passforttest.Server
+	front    *front
+	log      *output
+	stopSite func()
 }
 
 func newWorld(t *testing.T, caching bool) *world {
+	t.Helper()
+	return newWorldWith(t, caching, "/checking")
+}
+
+// newWorldWith ends the form at a path of the site, or in its frame if that is "".
+func newWorldWith(t *testing.T, caching bool, redirect string) *world {
 	t.Helper()
 	w := &world{front: &front{caching: caching, stored: map[string]exchange{}}, log: &output{address: make(chan string, 1)}}
 	server := httptest.NewServer(w.front)
@@ -72,6 +79,9 @@ func newWorld(t *testing.T, caching bool) *world {
 	// By this name the site is another site than the collection origin, which
 	// has an address: cookies know no ports.
 	w.front.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	if redirect != "" {
+		redirect = w.front.url + redirect
+	}
 	w.sim = passforttest.NewServer(
 		passforttest.WithAPIKey(masterKey),
 		passforttest.WithCheckTime(1500*time.Millisecond),
@@ -80,28 +90,43 @@ func newWorld(t *testing.T, caching bool) *world {
 			{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}},
 			{Type: "COMPANY_VERIFY_IDENTITY", Checks: []string{"COMPANY_REGISTRY"}},
 		}}),
-		passforttest.WithFlows(passforttest.Flow{Alias: flowAlias, Product: "account", RedirectURL: w.front.url + "/checking"}),
+		passforttest.WithFlows(passforttest.Flow{Alias: flowAlias, Product: "account", RedirectURL: redirect}),
 	)
 	t.Cleanup(w.sim.Close)
 
+	w.startSite(t)
+	w.sim.SetWebhook(w.front.url+"/webhook", webhookSecret, true)
+	return w
+}
+
+// startSite starts the example and points the proxy at it.
+func (w *world) startSite(t *testing.T) {
+	t.Helper()
 	site := exec.CommandContext(t.Context(), exe, "-addr", "127.0.0.1:0", "-url", w.front.url, "-flow", flowAlias,
 		"-base-url", w.sim.URL(), "-collection", w.sim.CollectionURL())
 	site.Env = append(os.Environ(), "PASSFORT_API_KEY="+masterKey, "PASSFORT_WEBHOOK_SECRET="+webhookSecret)
 	site.Stdout, site.Stderr = w.log, w.log
 	site.Cancel = func() error { return site.Process.Signal(syscall.SIGTERM) }
 	require.NoError(t, site.Start())
-	t.Cleanup(func() {
+	w.stopSite = sync.OnceFunc(func() {
 		_ = site.Process.Signal(syscall.SIGTERM)
 		_ = site.Wait()
 	})
+	t.Cleanup(w.stopSite)
 	select {
 	case address := <-w.log.address:
 		w.front.to(&url.URL{Scheme: "http", Host: address})
 	case <-time.After(20 * time.Second):
 		t.Fatal("the example does not listen: " + w.log.String())
 	}
-	w.sim.SetWebhook(w.front.url+"/webhook", webhookSecret, true)
-	return w
+}
+
+// restart ends the example, which keeps nothing, and starts it anew.
+func (w *world) restart(t *testing.T) {
+	t.Helper()
+	w.stopSite()
+	w.log.again()
+	w.startSite(t)
 }
 
 // request returns the customer request of the applicant who registered last.
@@ -138,6 +163,14 @@ func (o *output) Write(p []byte) (int, error) {
 		o.address <- string(at[1])
 	}
 	return len(p), nil
+}
+
+// again makes ready for the address of another process.
+func (o *output) again() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+	o.found = false
 }
 
 func (o *output) String() string {

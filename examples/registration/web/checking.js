@@ -20,12 +20,18 @@ function show(stage) {
 			}
 		}
 	}
+	document.getElementById("again").hidden = !stage.again;
 	status.dataset.final = String(stage.final);
 }
 
-if (status.dataset.final !== "true") {
+// A browser comes back by itself after a lost connection, but not after an answer
+// that is no stream, such as a proxy's while the site restarts.
+let wait = 2000;
+
+function follow() {
 	const events = new EventSource("/events");
 	events.addEventListener("stage", (event) => {
+		wait = 2000;
 		const stage = JSON.parse(event.data);
 		show(stage);
 		if (stage.final) {
@@ -34,6 +40,20 @@ if (status.dataset.final !== "true") {
 	});
 	events.addEventListener("error", () => {
 		connection.hidden = status.dataset.final === "true";
+		if (events.readyState === EventSource.CLOSED && status.dataset.final !== "true") {
+			setTimeout(follow, wait);
+			wait = Math.min(2 * wait, 30000);
+		}
 	});
-	window.addEventListener("pagehide", () => events.close());
+	window.addEventListener("pagehide", () => events.close(), {once: true});
 }
+
+if (status.dataset.final !== "true") {
+	follow();
+}
+// A page out of the browser's memory shows what was true when it was left.
+window.addEventListener("pageshow", (event) => {
+	if (event.persisted) {
+		location.reload();
+	}
+});
