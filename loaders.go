@@ -180,7 +180,7 @@ func redactURL(u *url.URL) {
 // loader serves one kind of page.
 type loader struct {
 	options     LoaderOptions
-	origins     []string // that of the script first
+	origins     []string                                       // that of the script first
 	credentials func(*http.Request) (LoaderCredentials, error) // nil: they are in the URL
 	page        *template.Template
 }

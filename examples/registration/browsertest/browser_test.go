@@ -87,7 +87,7 @@ func newVisitor(browser context.Context, t *testing.T, d device, name string) *v
 	t.Helper()
 	window, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTimeout := context.WithTimeout(window, 20*time.Second)
+	ctx, cancelTimeout := context.WithTimeout(window, 90*time.Second)
 	t.Cleanup(cancelTimeout)
 	v := &visitor{t: t, ctx: ctx, name: name + "-" + d.name}
 	messages := chromedp.Console(window)
