@@ -120,6 +120,12 @@ func folder(dir string) (fs.FS, error) {
 	if dir == "" {
 		return fs.Sub(drawings, "images")
 	}
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return nil, fmt.Errorf("%w: the folder of -dir: %w", errImages, err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("%w: %s is no folder", errImages, dir)
+	}
 	return os.DirFS(dir), nil
 }
 

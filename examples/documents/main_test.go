@@ -83,7 +83,12 @@ func TestFolder(t *testing.T) {
 			require.Contains(t, end.stderr, row.stderr)
 		})
 	}
-	require.Equal(t, exitUsage, play(t.Context(), nil, "-dir", filepath.Join(t.TempDir(), "gone")).code)
+	gone := filepath.Join(t.TempDir(), "gone")
+	end := play(t.Context(), nil, "-dir", gone)
+	require.Equal(t, exitUsage, end.code)
+	require.Contains(t, end.stderr, gone, "the folder is named")
+	require.NoError(t, os.WriteFile(gone, nil, 0o600))
+	require.Contains(t, play(t.Context(), nil, "-dir", gone).stderr, "is no folder")
 }
 
 func TestGoesOnAfterHalf(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -49,9 +50,12 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) || !slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) || *profiles < 0 {
+	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) || !slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) {
 		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: say pause, resume, watch or nothing; -kind is resync or recheck")
 		return errUsage
+	}
+	if err := p.atLeast("bulk", 0, *profiles, "profiles"); err != nil {
+		return err
 	}
 	if *profiles > 0 && p.live() {
 		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: -profiles makes up profiles, so it is for the simulator alone")
@@ -169,7 +173,7 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 			return nil
 		}
 	}
-	_, _ = fmt.Fprintf(p.stdout, "%sthe job goes on: fleet bulk watch -job %s\n", start, token(job))
+	_, _ = fmt.Fprintf(p.stdout, "%sthe job goes on: %s bulk watch -job %s\n", start, called(os.Args), token(job))
 	return nil
 }
 
@@ -178,6 +182,9 @@ func runChecks(ctx context.Context, p *program, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	n := flags.Int("n", 10, "`number` of checks")
 	if err := p.parse(flags, args); err != nil {
+		return err
+	}
+	if err := p.atLeast("check", 1, *n, "n"); err != nil {
 		return err
 	}
 	if p.live() {

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"os/signal"
@@ -43,7 +44,7 @@ const (
 const (
 	defaultEngineHost = "127.0.0.1"
 	defaultEnginePort = 4222
-	defaultSimulator  = "127.0.0.1:4010"
+	defaultSimulator  = "127.0.0.1:4410"
 	defaultFront      = "127.0.0.1:8480"
 
 	// simulatorKey is the API key of the simulator, no secret.
@@ -123,6 +124,33 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		_, _ = fmt.Fprintf(stderr, "fleet %s: %v\n", args[0], err)
 		return exitFailed
 	}
+}
+
+// called returns how the person at the terminal calls this program: go run keeps
+// the binary in a folder of its own.
+func called(args []string) string {
+	if strings.Contains(args[0], "go-build") {
+		return "go run ."
+	}
+	return "fleet"
+}
+
+// takeAddress listens on an address, or says which flag chooses another one.
+func takeAddress(ctx context.Context, addr, flagName string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another one with -%s", err, flagName)
+	}
+	return l, nil
+}
+
+// atLeast says which flag is below its least value, if any.
+func (p *program) atLeast(command string, least, value int, flagName string) error {
+	if value >= least {
+		return nil
+	}
+	_, _ = fmt.Fprintf(p.stderr, "fleet %s: -%s is at least %d\n", command, flagName, least)
+	return errUsage
 }
 
 // parse reads the flags of a command, which takes no other arguments.

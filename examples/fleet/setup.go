@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"time"
 
@@ -145,7 +146,7 @@ func (l layout) prepare(ctx context.Context, js jetstream.JetStream, w io.Writer
 	case err != nil:
 		return err
 	case l.Chosen[flagPartitions] && old != l.Partitions:
-		return fmt.Errorf("the fleet has %d partitions: nothing was changed; fleet partitions -n %d changes that", old, l.Partitions)
+		return fmt.Errorf("the fleet has %d partitions: nothing was changed; %s partitions -n %d changes that", old, called(os.Args), l.Partitions)
 	default:
 		l.Partitions = old
 	}
@@ -273,7 +274,7 @@ func repartition(ctx context.Context, js jetstream.JetStream, n int, w io.Writer
 			_, _ = fmt.Fprintf(w, "%d messages are still to be handled\n", info.State.Msgs)
 		}
 		if rest(ctx, 200*time.Millisecond); ctx.Err() != nil {
-			return errors.New("interrupted: webhooks are refused until fleet partitions is run again")
+			return errors.New("interrupted: webhooks are refused until " + called(os.Args) + " partitions is run again")
 		}
 	}
 	wanted := map[string]bool{}
@@ -326,9 +327,8 @@ func runPartitions(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
-	if *n < 1 {
-		_, _ = fmt.Fprintln(p.stderr, "fleet partitions: -n is at least 1")
-		return errUsage
+	if err := p.atLeast("partitions", 1, *n, "n"); err != nil {
+		return err
 	}
 	conn, js, err := p.dial(ctx, "fleet-partitions")
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -23,12 +22,15 @@ func runSimulator(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
+	if err := p.atLeast("sim", 0, *hourly, "hourly"); err != nil {
+		return err
+	}
 	sim := newSimulator(*hourly)
 	defer sim.Close()
 	if *webhook != "" {
 		sim.SetWebhook(*webhook, p.getenv(envSecret), true)
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
+	listener, err := takeAddress(ctx, *addr, "addr")
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ func top(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
+	if err := p.atLeast("top", 0, *times, "n"); err != nil {
+		return err
+	}
 	if *every <= 0 {
 		_, _ = fmt.Fprintln(p.stderr, "fleet top: -every must be positive")
 		return errUsage

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,11 +10,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,9 +42,8 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 		return err
 	}
 	l.choose(flags)
-	if *workers < 1 {
-		_, _ = fmt.Fprintln(p.stderr, "fleet up: -workers is at least 1")
-		return errUsage
+	if err := cmp.Or(p.atLeast("up", 1, *workers, "workers"), p.atLeast("up", 0, *hourly, "hourly"), p.atLeast("up", 1, *port, "nats-port")); err != nil {
+		return err
 	}
 	secret := p.getenv(envSecret)
 	switch {
@@ -50,6 +53,21 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 		secret = rand.Text()
 	}
 
+	// A port that is taken is said now and not after half of a fleet has started.
+	taken := map[string]string{"listen": *front}
+	if !p.live() {
+		taken["sim"] = *simulator
+	}
+	if p.getenv(envEngine) == "" {
+		taken["nats-port"] = net.JoinHostPort(defaultEngineHost, strconv.Itoa(*port))
+	}
+	for _, name := range slices.Sorted(maps.Keys(taken)) {
+		l, err := takeAddress(ctx, taken[name], name)
+		if err != nil {
+			return err
+		}
+		_ = l.Close()
+	}
 	engineURL := p.getenv(envEngine)
 	if engineURL == "" {
 		token := p.getenv(envToken)
@@ -101,7 +119,13 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 			return err
 		}
 	}
-	_, _ = fmt.Fprintf(p.stdout, "Workers   %d; now try: fleet top, fleet check, fleet bulk -profiles 1000\n", *workers)
+	_, _ = fmt.Fprintf(p.stdout, "Workers   %[1]d; now try: %[2]s top, %[2]s check, %[2]s bulk -profiles 1000\n", *workers, called(os.Args))
+	if *port != defaultEnginePort && p.getenv(envEngine) == "" {
+		_, _ = fmt.Fprintf(p.stdout, "          with %s set to the address of NATS above\n", envEngine)
+	}
+	if *simulator != defaultSimulator && !p.live() {
+		_, _ = fmt.Fprintf(p.stdout, "          with %s set to that of Passfort\n", envBase)
+	}
 	<-ctx.Done()
 	return nil
 }
@@ -146,7 +170,7 @@ func newSupervisor(p *program, addr string, env []string) (*supervisor, error) {
 		program: self, env: append(os.Environ(), env...), log: p.log, stderr: p.stderr,
 		front: &front{workers: map[string]string{}}, stopping: make(chan struct{}),
 	}
-	if s.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", addr); err != nil {
+	if s.listener, err = takeAddress(context.Background(), addr, "listen"); err != nil {
 		return nil, err
 	}
 	s.srv = &http.Server{
@@ -349,9 +373,12 @@ func runWorker(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
-	if cfg.Name != token(cfg.Name) || cfg.Items < 0 {
-		_, _ = fmt.Fprintln(p.stderr, "fleet worker: -name is letters, digits, - and _, and -items is not negative")
+	if cfg.Name != token(cfg.Name) {
+		_, _ = fmt.Fprintln(p.stderr, "fleet worker: -name is letters, digits, - and _")
 		return errUsage
+	}
+	if err := cmp.Or(p.atLeast("worker", 0, cfg.Items, "items"), p.atLeast("worker", 0, cfg.Reserve, "reserve")); err != nil {
+		return err
 	}
 	if *isChild {
 		ctx = untilEOF(ctx, p.stdin)

@@ -112,11 +112,11 @@ func (w *worker) join(ctx context.Context) (err error) {
 	w.handler = &handler{js: w.js, effects: table, large: aside, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
 	w.bulk = &bulk{js: w.js, effects: table, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log}
 	if w.cfg.Ops != "" {
-		if w.ops, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Ops); err != nil {
+		if w.ops, err = takeAddress(ctx, w.cfg.Ops, "ops"); err != nil {
 			return err
 		}
 	}
-	if w.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", w.cfg.Listen); err != nil && w.ops != nil {
+	if w.listener, err = takeAddress(ctx, w.cfg.Listen, "listen"); err != nil && w.ops != nil {
 		_ = w.ops.Close()
 	}
 	return err

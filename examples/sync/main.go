@@ -80,7 +80,7 @@ func configure(args []string, getenv func(string) string, output io.Writer) (*co
 		_, _ = fmt.Fprint(output, usage)
 		f.PrintDefaults()
 	}
-	f.StringVar(&c.listen, "listen", cmp.Or(getenv("LISTEN"), "127.0.0.1:8080"), "address for POST /webhooks")
+	f.StringVar(&c.listen, "listen", cmp.Or(getenv("LISTEN"), "127.0.0.1:8082"), "address for POST /webhooks")
 	f.StringVar(&c.status, "status", cmp.Or(getenv("STATUS_LISTEN"), "127.0.0.1:8081"), "address of the status page, which shows personal data")
 	f.StringVar(&c.file, "database", "", "SQLite file (default sync.db, in the demo a temporary one)")
 	f.BoolVar(&c.importAll, "import", false, "add a customer for every profile of a person")
@@ -177,12 +177,12 @@ func serve(ctx context.Context, c *config, st *store, client *passfort.Client, d
 	var listen net.ListenConfig
 	hooks, err := listen.Listen(ctx, "tcp", c.listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; choose another address with -listen", err)
 	}
 	page, err := listen.Listen(ctx, "tcp", c.status)
 	if err != nil {
 		_ = hooks.Close()
-		return err
+		return fmt.Errorf("%w; choose another address with -status", err)
 	}
 	servers := []*http.Server{server(mux), server(newStatusPage(st, syncer.failing, d != nil))}
 	log.Info("ready", "webhooks", "http://"+hooks.Addr().String()+"/webhooks", "status", "http://"+page.Addr().String()+"/")

@@ -45,6 +45,7 @@ func TestConfigure(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, "127.0.0.1:8081", c.status)
+			require.Equal(t, "127.0.0.1:8082", c.listen, "8080 is that of the registration example")
 			require.Len(t, c.secrets, len(tt.env)/3*2)
 		})
 	}
