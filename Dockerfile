@@ -20,6 +20,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /passfort-sim ./cmd/pas
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /passfort-sim /passfort-sim
+COPY LICENSE cmd/passfort-sim/THIRD_PARTY.txt /licences/
 COPY --from=build --chown=65532:65532 /state /state
 USER 65532:65532
 ENV PASSFORT_SIM_ADDR=0.0.0.0:4010 PASSFORT_SIM_ADMIN_HOSTS=localhost,127.0.0.1

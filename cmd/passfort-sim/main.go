@@ -23,6 +23,8 @@
 // ends: no answer is sent before what it says is on the disk.
 package main
 
+//go:generate go run -C ../.. ./internal/notices -package ./cmd/passfort-sim -out cmd/passfort-sim/THIRD_PARTY.txt
+
 import (
 	"context"
 	"crypto/subtle"
