@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ func openStore(ctx context.Context, databaseURL, file, ownKey string) (*store, e
 		s.db.SetMaxOpenConns(10)
 	} else {
 		s.dialect = sqliteDialect
+		if err := ownFile(file); err != nil {
+			return nil, err
+		}
 		// An acknowledged webhook must outlive a power cut, hence synchronous=FULL.
 		// A transaction takes the lock when it begins: other processes wait for it.
 		options := url.Values{
@@ -81,6 +85,16 @@ func openStore(ctx context.Context, databaseURL, file, ownKey string) (*store, e
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	return s, nil
+}
+
+// ownFile creates the file where it is missing and lets its owner alone read it:
+// it holds personal data. SQLite gives its -wal and -shm files the same mode.
+func ownFile(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 func (s *store) close() error { return s.db.Close() }
