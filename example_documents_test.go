@@ -229,3 +229,18 @@ func ExampleWebhookHandler() {
 	// from: system
 	// 200
 }
+
+// A secret is rotated without a restart: first both, and the new one alone when the
+// portal has it.
+func ExampleWebhookHandler_SetSecrets() {
+	h, err := passfort.NewWebhookHandler([]string{"old secret"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(h.SetSecrets([]string{"new secret", "old secret"}))
+	fmt.Println(h.SetSecrets([]string{"new secret"}))
+	// Output:
+	// <nil>
+	// <nil>
+}

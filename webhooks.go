@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/passfort-go/passfort/internal/bounded"
@@ -40,7 +41,7 @@ import (
 // parked. Other answers are 401 (header or body secret), 405 (not POST), 413
 // (body too large), 400 (not a webhook) and 503 (after Shutdown).
 type WebhookHandler struct {
-	secrets  secretSums
+	secrets  atomic.Pointer[secretSums]
 	settings webhookSettings
 	drift    *driftFilter
 
@@ -180,7 +181,6 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 		s.logger = slog.New(slog.DiscardHandler)
 	}
 	h := &WebhookHandler{
-		secrets:  sums,
 		settings: s,
 		drift:    newDriftFilter(s.drift),
 		handlers: map[EventName][]webhookFunc{},
@@ -189,8 +189,21 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 
 		strangers: bounded.NewBytes(maxStrangers),
 	}
+	h.secrets.Store(&sums)
 	h.stopping, h.stop = context.WithCancel(context.Background())
 	return h, nil
+}
+
+// SetSecrets replaces the secrets, while the handler runs too: a rotation needs no
+// restart. A delivery that has begun keeps those that it began with. If it is an
+// error, for the reasons of NewWebhookHandler, the secrets are unchanged.
+func (h *WebhookHandler) SetSecrets(secrets []string) error {
+	sums, err := sumSecrets(secrets)
+	if err != nil {
+		return err
+	}
+	h.secrets.Store(&sums)
+	return nil
 }
 
 // Handle calls fn for every message of the event, whose name is compared
@@ -289,11 +302,12 @@ func (h *WebhookHandler) deliver(w http.ResponseWriter, r *http.Request) (int, W
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed, WebhookRefused
 	}
-	header := h.secrets.header(r.Header)
+	secrets := *h.secrets.Load()
+	header := secrets.header(r.Header)
 	if header == secretWrong {
 		return http.StatusUnauthorized, WebhookDenied
 	}
-	body, err := h.readBody(w, r, header)
+	body, err := h.readBody(w, r, secrets, header)
 	if errors.Is(err, ErrWebhookUnauthorized) {
 		return http.StatusUnauthorized, WebhookDenied
 	}
@@ -310,7 +324,7 @@ func (h *WebhookHandler) deliver(w http.ResponseWriter, r *http.Request) (int, W
 		return http.StatusServiceUnavailable, WebhookRefused
 	}
 	defer h.end()
-	messages, err := parseWebhook(h.secrets, header, body)
+	messages, err := parseWebhook(secrets, header, body)
 	if errors.Is(err, ErrWebhookUnauthorized) {
 		return http.StatusUnauthorized, WebhookDenied
 	}
@@ -338,7 +352,7 @@ var errStrangers = errors.New("too many deliveries without the header")
 // readBody reads a body whose header is right, up to the limit. Without the header
 // it reads as much as may come before the secret, and the rest if the secret is in
 // there.
-func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request, header secretState) ([]byte, error) {
+func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request, secrets secretSums, header secretState) ([]byte, error) {
 	if r.ContentLength > h.settings.bodyLimit {
 		return nil, &http.MaxBytesError{Limit: h.settings.bodyLimit}
 	}
@@ -350,7 +364,7 @@ func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request, header
 	if header == secretMissing {
 		// A stranger may send slowly, or nothing. The deadline is that of the body.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(strangerTime))
-		end, err := h.readStranger(&b, body)
+		end, err := h.readStranger(&b, body, secrets)
 		if err != nil || end {
 			return b.Bytes(), err
 		}
@@ -374,7 +388,7 @@ const (
 
 // readStranger reads the beginning of a body that has to have the secret, and
 // reports whether that is all of it.
-func (h *WebhookHandler) readStranger(b *bytes.Buffer, body io.Reader) (end bool, err error) {
+func (h *WebhookHandler) readStranger(b *bytes.Buffer, body io.Reader, secrets secretSums) (end bool, err error) {
 	taken := int64(0)
 	defer func() { h.strangers.Give(taken) }()
 	for b.Len() < maxStranger {
@@ -387,7 +401,7 @@ func (h *WebhookHandler) readStranger(b *bytes.Buffer, body io.Reader) (end bool
 		}
 		_, err := io.CopyN(b, body, min(strangerStep, int64(maxStranger-b.Len())))
 		if err == io.EOF { //nolint:errorlint // io.CopyN returns it as it is
-			if !h.secrets.signed(b.Bytes(), true) { // while its part is still taken
+			if !secrets.signed(b.Bytes(), true) { // while its part is still taken
 				return true, ErrWebhookUnauthorized
 			}
 			return true, nil
@@ -396,7 +410,7 @@ func (h *WebhookHandler) readStranger(b *bytes.Buffer, body io.Reader) (end bool
 			return false, err
 		}
 	}
-	if !h.secrets.signed(b.Bytes(), false) {
+	if !secrets.signed(b.Bytes(), false) {
 		return false, ErrWebhookUnauthorized
 	}
 	return false, nil

@@ -431,3 +431,24 @@ func TestWebhookConcurrentDeliveries(t *testing.T) {
 		require.Equal(t, 2-len(id)%2, n)
 	}
 }
+
+func TestWebhookSetSecrets(t *testing.T) {
+	t.Parallel()
+	h := newHandler(t)
+	deliver := func(secret string) int {
+		r := delivery(t.Context(), `{"id":"1","event":"CHECK_COMPLETED"}`)
+		r.Header.Set("Authorization", "Bearer "+secret)
+		return send(h, r).Code
+	}
+	require.NoError(t, h.SetSecrets([]string{"newest", "newer"}))
+	for _, test := range []struct {
+		secret string
+		want   int
+	}{{"newest", http.StatusOK}, {"newer", http.StatusOK}, {"older", http.StatusUnauthorized}} {
+		require.Equal(t, test.want, deliver(test.secret), test.secret)
+	}
+	for _, broken := range [][]string{nil, {""}, {"good one", "x"}, {"a secret\n"}} {
+		require.Error(t, h.SetSecrets(broken))
+		require.Equal(t, http.StatusOK, deliver("newest"), "a refused change changes nothing")
+	}
+}
