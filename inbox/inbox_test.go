@@ -1,0 +1,151 @@
+package inbox_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/inbox"
+	"github.com/passfort-go/passfort/inbox/sqldb"
+)
+
+func TestWhatNewRefuses(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.SQLite, filepath.Join(t.TempDir(), "inbox.db"))
+	for _, test := range []struct {
+		name    string
+		dialect sqldb.Dialect
+		option  inbox.Option
+		want    string
+	}{
+		{"no dialect", 0, nil, "neither PostgreSQL nor SQLite"},
+		{"a prefix that is SQL", inbox.SQLite, inbox.WithPrefix(`x"; DROP TABLE customers; --`), "prefix"},
+		{"no prefix", inbox.SQLite, inbox.WithPrefix(""), "prefix"},
+		{"a schema on SQLite", inbox.SQLite, inbox.WithSchema("s"), "no schemas"},
+		{"a schema that is SQL", inbox.PostgreSQL, inbox.WithSchema("s.t"), "schema"},
+		{"no workers", inbox.SQLite, inbox.WithWorkers(0), "worker"},
+		{"no tries", inbox.SQLite, inbox.WithTries(0), "try"},
+		{"no lease", inbox.SQLite, inbox.WithLease(0), "lease"},
+		{"no poll", inbox.SQLite, inbox.WithPoll(0), "poll"},
+		{"a backoff that shrinks", inbox.SQLite, inbox.WithBackoff(time.Second, 0), "backoff"},
+		{"keys forgotten before data", inbox.SQLite, inbox.WithKeepData(365 * 24 * time.Hour), "keys"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := inbox.New(b.db, test.dialect, test.option)
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+	_, err := inbox.New(nil, inbox.SQLite)
+	require.ErrorContains(t, err, "nil")
+}
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	bases(t, func(t *testing.T, b base) {
+		opts := []inbox.Option{inbox.WithPrefix("team_")}
+		tables := `SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'team_%' AND type = 'table'`
+		if b.dialect == inbox.PostgreSQL {
+			opts = append(opts, inbox.WithSchema("webhooks"))
+			tables = `SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'webhooks'`
+		}
+		box, err := inbox.New(b.db, b.dialect, opts...)
+		require.NoError(t, err)
+		require.ErrorIs(t, box.Check(t.Context()), inbox.ErrSchema)
+		require.ErrorIs(t, box.Run(t.Context(), effect), inbox.ErrSchema)
+		plan, err := box.Plan(t.Context())
+		require.NoError(t, err)
+		require.NotEmpty(t, plan)
+		require.Contains(t, plan[0].SQL[len(plan[0].SQL)-1], "team_state")
+		require.Equal(t, "0", b.one(t, tables), "a plan changes nothing")
+
+		var both sync.WaitGroup
+		made := make([]int, 4)
+		for i := range made {
+			both.Go(func() {
+				done, err := box.Migrate(t.Context())
+				if err != nil {
+					t.Errorf("migrations at once: %v", err)
+				}
+				made[i] = len(done)
+			})
+		}
+		both.Wait()
+		total := 0
+		for _, n := range made {
+			total += n
+		}
+		require.Len(t, plan, total, "each is made once")
+		require.Equal(t, "4", b.one(t, tables))
+		require.NoError(t, box.Check(t.Context()))
+		plan, err = box.Plan(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, plan)
+		require.NoError(t, box.Receive(t.Context(), message("p1", 0)))
+
+		migrations := "team_migrations"
+		if b.dialect == inbox.PostgreSQL {
+			migrations = "webhooks." + migrations
+		}
+		b.exec(t, `INSERT INTO `+migrations+` VALUES (99, 'of a newer version', 0)`)
+		require.ErrorIs(t, box.Check(t.Context()), inbox.ErrSchema)
+		_, err = box.Migrate(t.Context())
+		require.ErrorIs(t, err, inbox.ErrSchema)
+	})
+}
+
+// A SQLite that does not wait for its writer would fail under any load.
+func TestCheckWantsATimeout(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.SQLite, filepath.Join(t.TempDir(), "inbox.db"))
+	box := b.inbox(t)
+	b.db.SetMaxOpenConns(1)
+	b.exec(t, "PRAGMA busy_timeout = 0")
+	require.ErrorContains(t, box.Check(t.Context()), "busy_timeout")
+}
+
+func TestLogHoldsNoData(t *testing.T) {
+	t.Parallel()
+	bases(t, func(t *testing.T, b base) {
+		var log buffer
+		box := b.inbox(t, inbox.WithTries(2), inbox.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		e := message("Zqcanary", 1)
+		e.Event = "ZQCANARY"
+		require.NoError(t, box.Receive(t.Context(), e))
+		run(t, box, func(ctx context.Context, tx *sql.Tx, _ *inbox.Message) error {
+			_, err := tx.ExecContext(ctx, `SELECT 'Zqcanary' FROM zqcanary`)
+			return err
+		})
+		empty(t, box)
+		require.Contains(t, log.String(), "a message was parked")
+		require.Contains(t, log.String(), "event=unknown")
+		if b.dialect == inbox.PostgreSQL {
+			require.Contains(t, log.String(), `problem="SQLSTATE 42P01"`)
+		}
+		require.NotContains(t, log.String(), "qcanary")
+	})
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

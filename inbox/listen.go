@@ -1,0 +1,119 @@
+package inbox
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/inbox/sqldb"
+)
+
+// news is what a process that stores a message says to the others: ids only.
+type news struct {
+	Profile string `json:"p,omitempty"`
+	Check   string `json:"c,omitempty"`
+	Request string `json:"r,omitempty"`
+	State   string `json:"s,omitempty"`
+}
+
+// maxNews is the longest payload of a NOTIFY of PostgreSQL, in bytes.
+const maxNews = 7999
+
+// notify wakes the other processes when the transaction commits.
+func (b *Inbox) notify(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEvent) error {
+	if b.place.Dialect != sqldb.PostgreSQL {
+		return nil
+	}
+	n := news{Profile: e.ProfileID}
+	if c, err := e.CheckCompleted(); err == nil {
+		n.Check = c.Check.ID
+	}
+	if c, err := e.CustomerRequestChanged(); err == nil {
+		n.Request, n.State = c.RequestID, string(c.State)
+	}
+	payload, err := json.Marshal(n)
+	if err != nil || len(payload) > maxNews {
+		payload = nil // they look all the same
+	}
+	_, err = tx.ExecContext(ctx, `SELECT pg_notify($1, $2)`, b.channel(), string(payload))
+	return err
+}
+
+func (b *Inbox) channel() string { return b.place.Table("news") }
+
+// errNotPGX means that the driver cannot listen.
+var errNotPGX = errors.New("the driver is not pgx")
+
+// listen wakes Run and the waits of this process for what any process stores, until
+// ctx ends.
+func (b *Inbox) listen(ctx context.Context) {
+	for pause := time.Second; ctx.Err() == nil; pause = min(2*pause, time.Minute) {
+		began := time.Now()
+		err := b.listenOnce(ctx)
+		if errors.Is(err, errNotPGX) {
+			return
+		}
+		if ctx.Err() == nil {
+			b.settings.log.Warn("inbox: the connection for LISTEN ended", "problem", sqldb.Word(err))
+		}
+		if time.Since(began) > time.Minute {
+			pause = time.Second
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (b *Inbox) listenOnce(ctx context.Context) error {
+	conn, err := b.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	return conn.Raw(func(driver any) error {
+		pgx, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return errNotPGX
+		}
+		c := pgx.Conn()
+		// The connection is not given back: it would go on listening.
+		defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
+		if _, err := c.Exec(ctx, `LISTEN "`+b.channel()+`"`); err != nil {
+			return err
+		}
+		b.setListening(true)
+		defer b.setListening(false)
+		b.Wake() // for what came before
+		for {
+			n, err := c.WaitForNotification(ctx)
+			if err != nil {
+				return err
+			}
+			b.hear(n.Payload)
+		}
+	})
+}
+
+// hear takes note of what a process stored.
+func (b *Inbox) hear(payload string) {
+	b.Wake()
+	var n news
+	if b.settings.checks == nil || json.Unmarshal([]byte(payload), &n) != nil {
+		return
+	}
+	b.settings.checks.Completed(n.Check)
+	b.settings.checks.RequestChanged(n.Profile, n.Request, passfort.CustomerRequestState(n.State))
+}
+
+func (b *Inbox) setListening(listening bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.listening = listening
+}

@@ -1,0 +1,124 @@
+package inbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/passfort-go/passfort"
+)
+
+// WebhookHandler returns the endpoint that stores every message and does nothing
+// else. The options are those of passfort.NewWebhookHandler; the store is the inbox.
+// To change the secrets while it runs, call its SetSecrets.
+func (b *Inbox) WebhookHandler(secrets []string, opts ...passfort.WebhookOption) (*passfort.WebhookHandler, error) {
+	h, err := passfort.NewWebhookHandler(secrets, append(opts[:len(opts):len(opts)], passfort.WithWebhookStore(b))...)
+	if err != nil {
+		return nil, err
+	}
+	h.HandleAll(b.Receive)
+	return h, nil
+}
+
+var _ passfort.WebhookStore = (*Inbox)(nil)
+
+// Seen reports whether the message is stored. It makes the inbox a
+// passfort.WebhookStore.
+func (b *Inbox) Seen(ctx context.Context, key string) (bool, error) {
+	var n int
+	err := b.place.Row(ctx, b.db, []any{&n}, `SELECT COUNT(*) FROM {table:messages} WHERE message_key = ?`, storable(key))
+	return n > 0, err
+}
+
+// Commit does nothing: a message is stored by Receive, and that it is stored and that
+// it was seen are one row.
+func (b *Inbox) Commit(context.Context, string) error { return nil }
+
+// Receive stores a message, for Run to hand out. One that is stored already, handled
+// or not, is unchanged. When Receive returns nil the message is committed, so that
+// the delivery may be acknowledged.
+func (b *Inbox) Receive(ctx context.Context, e *passfort.WebhookEvent) error {
+	start := time.Now()
+	var stored bool
+	err := b.place.Tx(ctx, b.db, func(tx *sql.Tx) (err error) {
+		stored, err = b.receive(ctx, tx, e)
+		if err == nil && !stored {
+			err = errDuplicate // and the lane as it was
+		}
+		return err
+	})
+	outcome := OutcomeStored
+	switch {
+	case errors.Is(err, errDuplicate):
+		outcome = OutcomeDuplicate
+	case err != nil:
+		return err
+	}
+	if b.settings.checks != nil {
+		_ = b.settings.checks.Deliver(ctx, e) // it never fails
+	}
+	b.Wake()
+	b.observe(Result{Event: e.Event, Outcome: outcome, Duration: time.Since(start)})
+	return nil
+}
+
+var errDuplicate = errors.New("the message is stored already")
+
+// receive stores a message in a transaction. The lane is locked first, until the
+// commit: so the numbers of its messages are in the order of their commits, and
+// nobody hands out a later one before it sees the earlier one.
+func (b *Inbox) receive(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEvent) (stored bool, err error) {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return false, err
+	}
+	key := storable(e.Key())
+	lane := storable(e.ProfileID)
+	if lane == "" {
+		lane = "message " + key // in no order with any other
+	}
+	if err := b.ready(ctx, tx, lane); err != nil {
+		return false, err
+	}
+	n, err := b.place.Exec(ctx, tx, `INSERT INTO {table:messages} (message_key, lane, profile_id, event, data, received_at)
+		VALUES (?, ?, ?, ?, ?, {now}) ON CONFLICT (message_key) DO NOTHING`,
+		key, lane, storable(e.ProfileID), storable(string(e.Event)), string(data))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, b.notify(ctx, tx, e)
+}
+
+// ready makes sure that a lane exists, and locks it. When it may be had is unchanged.
+func (b *Inbox) ready(ctx context.Context, tx *sql.Tx, lane string) error {
+	_, err := b.place.Exec(ctx, tx, `INSERT INTO {table:lanes} (lane, ready_at) VALUES (?, {now})
+		ON CONFLICT (lane) DO UPDATE SET stored = {table:lanes}.stored + 1`, lane)
+	return err
+}
+
+// maxText is the longest key, profile id or event that is stored as it is, in bytes.
+const maxText = 128
+
+// storable returns what is stored of a short text from outside: a hash if a database
+// could not hold it or would hold too much of it.
+func storable(s string) string {
+	if len(s) <= maxText && utf8.ValidString(s) && !strings.ContainsRune(s, 0) {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Wake makes Run look for messages now.
+func (b *Inbox) Wake() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
