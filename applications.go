@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ApplicationsService adds product applications to profiles, follows them and
-// decides them (guide: applications, sheet 2.7).
+// ApplicationsService adds product applications to profiles, follows them and decides them
+// (docs/api/applications.md#apply).
 type ApplicationsService struct{ road *road }
 
 // Create applies for a product on behalf of a profile. It is sent once: after
@@ -45,9 +45,9 @@ func (s *ApplicationsService) SetStatus(ctx context.Context, profileID, applicat
 		func(a *Application) bool { return a.Status == status })
 }
 
-// RevertDecision takes back the rejection or cancellation of an application.
-// The comment may be empty. Use the id of the result from then on: the API may
-// hide the old application and make a new one (sheet 2.7). It is sent once.
+// RevertDecision takes back the rejection or cancellation of an application. The comment may be
+// empty. Use the id of the result from then on: the API may hide the old application and make a new
+// one (docs/api/applications.md#revert-a-decision). It is sent once.
 func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, applicationID, comment string, opts ...CallOption) (*Application, error) {
 	body := struct {
 		Comment string `json:"comment"`
@@ -110,7 +110,7 @@ type ProductRef struct {
 	Unknown Unknown `json:"-"`
 }
 
-// Application is a profile's application for a product (sheet 3.4).
+// Application is a profile's application for a product (docs/api/applications.md#the-application).
 type Application struct {
 	ID      string   `json:"id"`
 	Product *Product `json:"product"`
@@ -157,12 +157,13 @@ func (v *Application) Settled() bool {
 // WillExpire returns WillExpireAt as a time in UTC, and reports whether there is one.
 func (v *Application) WillExpire() (time.Time, bool) { return timeOf(v.WillExpireAt) }
 
-// ApplicationStatus is where a product application stands (sheet 2.7). Applied leads to Approved
-// or Rejected, Approved to InReview or Cancelled, InReview to Approved or Cancelled; Rejected and
-// Cancelled are final but for a revert.
+// ApplicationStatus is where a product application stands
+// (docs/api/applications.md#status-machine). Applied leads to Approved or Rejected, Approved to
+// InReview or Cancelled, InReview to Approved or Cancelled; Rejected and Cancelled are final but
+// for a revert.
 type ApplicationStatus string
 
-// Values of ApplicationStatus. Others may appear at any time (sheet 1.11).
+// Values of ApplicationStatus. Others may appear at any time.
 const (
 	ApplicationStatusApplied   ApplicationStatus = "APPLIED"
 	ApplicationStatusApproved  ApplicationStatus = "APPROVED"
@@ -171,11 +172,11 @@ const (
 	ApplicationStatusCancelled ApplicationStatus = "CANCELLED"
 )
 
-// ApplicationFlag says what an application is waiting for; the portal calls it the badge (sheet
-// 2.7). There is one at a time.
+// ApplicationFlag says what an application is waiting for; the portal calls it the badge
+// (docs/api/applications.md#flags). There is one at a time.
 type ApplicationFlag string
 
-// Values of ApplicationFlag. Others may appear at any time (sheet 1.11).
+// Values of ApplicationFlag. Others may appear at any time.
 const (
 	// ApplicationFlagAutomating: automation is running.
 	ApplicationFlagAutomating ApplicationFlag = "AUTOMATING"
@@ -227,7 +228,7 @@ type ProductRiskModels struct {
 	Unknown Unknown `json:"-"`
 }
 
-// RequiredTask is a task that an application needs (sheet 3.4).
+// RequiredTask is a task that an application needs (docs/api/applications.md#the-application).
 type RequiredTask struct {
 	// ID is the id of a task or of a task variant: the sources disagree. Match it with Task.ID
 	// first, then with Task.Variant.ID.
@@ -261,10 +262,11 @@ type ApplicationFlagChange struct {
 	Unknown Unknown `json:"-"`
 }
 
-// BlockerType says why an application cannot be approved (sheet 3.4).
+// BlockerType says why an application cannot be approved
+// (docs/api/applications.md#approval-blockers).
 type BlockerType string
 
-// Values of BlockerType. Others may appear at any time (sheet 1.11).
+// Values of BlockerType. Others may appear at any time.
 const (
 	// BlockerTypeIncompleteTask comes with TaskType and TaskVariant.
 	BlockerTypeIncompleteTask BlockerType = "INCOMPLETE_TASK"
@@ -290,7 +292,8 @@ type ApprovalBlocker struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ApplicationRisk is the risk of one product application (sheet 3.4, newer than 2019).
+// ApplicationRisk is the risk of one product application (docs/api/applications.md#the-application,
+// newer than 2019).
 type ApplicationRisk struct {
 	RiskModel *RiskModel `json:"risk_model"`
 	// IsPending says that the score is stale.

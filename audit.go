@@ -14,7 +14,7 @@ import (
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
-// AuditService reads the audit trail of a profile (sheet 2.15).
+// AuditService reads the audit trail of a profile (docs/api/audit-and-risk.md#audit-items).
 type AuditService struct{ road *road }
 
 // Items reads all audit items of a profile.
@@ -66,7 +66,7 @@ type AuditReport struct {
 	Size        int64 // in bytes
 }
 
-// AuditItem is an entry of a profile's audit log (sheet 2.15).
+// AuditItem is an entry of a profile's audit log (docs/api/audit-and-risk.md#audit-items).
 type AuditItem struct {
 	ID string `json:"id"`
 	// ProfileID is the only member of the API in camel case.
@@ -88,10 +88,10 @@ type AuditItem struct {
 	Unknown Unknown `json:"-"`
 }
 
-// AuditAction is what an audit item records (sheet 2.15).
+// AuditAction is what an audit item records (docs/api/audit-and-risk.md#audit-items).
 type AuditAction string
 
-// Values of AuditAction. Others may appear at any time (sheet 1.11).
+// Values of AuditAction. Others may appear at any time.
 const (
 	AuditActionAddedATag                       AuditAction = "added-a-tag"
 	AuditActionAddedATask                      AuditAction = "added-a-task"

@@ -15,8 +15,8 @@ import (
 	"github.com/passfort-go/passfort/internal/poll"
 )
 
-// ChecksService runs checks on a profile and gets their results (guide:
-// checks, sheet 2.8 and 5.3).
+// ChecksService runs checks on a profile and gets their results (docs/api/checks.md#run-a-check,
+// docs/api/checks.md#modes-and-waiting).
 type ChecksService struct {
 	road *road
 	ran  ranChecks
@@ -223,8 +223,8 @@ func (r *ranChecks) add(c *Check, began time.Time) bool {
 	return !known
 }
 
-// CheckRequest says which check to run. Type is required; which of the other
-// fields are depends on it (sheet 2.8).
+// CheckRequest says which check to run. Type is required; which of the other fields are depends on
+// it (docs/api/checks.md#run-a-check).
 type CheckRequest struct {
 	Type CheckType `json:"check_type"`
 	// Mode says whether to wait for the result; empty leaves it to the server.
@@ -338,8 +338,8 @@ func sameSet(a, b []string) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
 }
 
-// Check is one check of a profile (sheet 3.5). A check never changes after it was run, but for its
-// tasks; approving, rejecting or running again makes a new one.
+// Check is one check of a profile (docs/api/checks.md#the-check). A check never changes after it
+// was run, but for its tasks; approving, rejecting or running again makes a new one.
 type Check struct {
 	ID   string    `json:"id"`
 	Type CheckType `json:"check_type"`
@@ -451,10 +451,11 @@ type CheckProvider struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CheckType is the kind of a check. It decides the inputs, the results and the output (sheet 3.5).
+// CheckType is the kind of a check. It decides the inputs, the results and the output
+// (docs/api/checks.md#types-and-results).
 type CheckType string
 
-// Values of CheckType. Others may appear at any time (sheet 1.11).
+// Values of CheckType. Others may appear at any time.
 const (
 	CheckTypeIdentityCheck              CheckType = "IDENTITY_CHECK"
 	CheckTypeDocumentVerification       CheckType = "DOCUMENT_VERIFICATION"
@@ -504,17 +505,17 @@ func (t CheckType) subject() (individual, company bool) {
 // server: identity checks wait, all others do not.
 type CheckMode string
 
-// Values of CheckMode. Others may appear at any time (sheet 1.11).
+// Values of CheckMode. Others may appear at any time.
 const (
 	// CheckModeSync waits up to 120 s; after that the check goes on asynchronously.
 	CheckModeSync  CheckMode = "sync"
 	CheckModeAsync CheckMode = "async"
 )
 
-// CheckState is how far a check has come (sheet 5.3).
+// CheckState is how far a check has come (docs/api/checks.md#modes-and-waiting).
 type CheckState string
 
-// Values of CheckState. Others may appear at any time (sheet 1.11).
+// Values of CheckState. Others may appear at any time.
 const (
 	// CheckStatePending: accepted, not instructed yet. It stays so while the profile has
 	// collection steps.
@@ -524,11 +525,11 @@ const (
 	CheckStateComplete CheckState = "COMPLETE"
 )
 
-// CheckResult is the precise outcome of a check; which values occur depends on its type (sheet
-// 3.5). Branch on the Decision, show the result.
+// CheckResult is the precise outcome of a check; which values occur depends on its type
+// (docs/api/checks.md#types-and-results). Branch on the Decision, show the result.
 type CheckResult string
 
-// Values of CheckResult, in mixed case as on the wire. Others may appear at any time (sheet 1.11).
+// Values of CheckResult, in mixed case as on the wire. Others may appear at any time.
 const (
 	CheckResultPass     CheckResult = "Pass"
 	CheckResultFail     CheckResult = "Fail"
@@ -543,11 +544,11 @@ const (
 	CheckResultOnePlusOne CheckResult = "1+1"
 )
 
-// Decision is the unified outcome of a check (sheet 3.5). The account's configuration decides
-// which results lead to which decision.
+// Decision is the unified outcome of a check (docs/api/checks.md#decisions). The account's
+// configuration decides which results lead to which decision.
 type Decision string
 
-// Values of Decision. Others may appear at any time (sheet 1.11).
+// Values of Decision. Others may appear at any time.
 const (
 	DecisionPass    Decision = "PASS"
 	DecisionFail    Decision = "FAIL"
@@ -556,10 +557,11 @@ const (
 	DecisionError   Decision = "ERROR"
 )
 
-// DocumentFetchSource is where a DOCUMENT_FETCH check gets documents from (sheet 2.8).
+// DocumentFetchSource is where a DOCUMENT_FETCH check gets documents from
+// (docs/api/checks.md#run-a-check).
 type DocumentFetchSource string
 
-// Values of DocumentFetchSource. Others may appear at any time (sheet 1.11).
+// Values of DocumentFetchSource. Others may appear at any time.
 const (
 	DocumentFetchSourceJumio  DocumentFetchSource = "JUMIO"
 	DocumentFetchSourceOnfido DocumentFetchSource = "ONFIDO"

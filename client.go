@@ -271,9 +271,9 @@ func WithUserAgent(product string) Option { return func(s *settings) { s.product
 // tracing.
 func WithObserver(o Observer) Option { return func(s *settings) { s.observer = o } }
 
-// WithLimiter sets who is asked before each attempt of an operation that the
-// API limits (sheet 1.9): Profiles.Create, CollectedData.Replace and
-// Audit.PDFReport. The default is to send, and to wait when the API answers 429.
+// WithLimiter sets who is asked before each attempt of an operation that the API limits
+// (docs/api/basics.md#rate-limits): Profiles.Create, CollectedData.Replace and Audit.PDFReport. The
+// default is to send, and to wait when the API answers 429.
 func WithLimiter(l Limiter) Option { return func(s *settings) { s.limiter = l } }
 
 // RetryPolicy bounds how a call is repeated. Zero fields have defaults.
@@ -350,8 +350,8 @@ type AttemptInfo struct {
 	Problem    string        // what went wrong without an answer, in words without data
 }
 
-// Quota is what the API tells of the rate limit of an operation, which all
-// programs with the key, and perhaps all of the account, share (sheet 1.9).
+// Quota is what the API tells of the rate limit of an operation, which all programs with the key,
+// and perhaps all of the account, share (docs/api/basics.md#rate-limits).
 type Quota struct {
 	// Remaining is how many requests are left.
 	Remaining int
@@ -420,7 +420,7 @@ func (c *Client) WhoAmI(ctx context.Context, opts ...CallOption) (*WhoAmI, error
 	return result[WhoAmI](ctx, c.road, "WhoAmI", call{opts: opts})
 }
 
-// WhoAmI says whose key a call was made with (sheet 2.17).
+// WhoAmI says whose key a call was made with (docs/api/basics.md#who-am-i).
 type WhoAmI struct {
 	// AuditeeName is the name of the key.
 	AuditeeName string       `json:"auditee_name"`
@@ -440,7 +440,7 @@ type Institution struct {
 	Unknown Unknown `json:"-"`
 }
 
-// User is a person with access to the portal (sheet 3.4).
+// User is a person with access to the portal.
 type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`

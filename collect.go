@@ -2,8 +2,8 @@ package passfort
 
 import "context"
 
-// CollectService makes narrow keys that let a customer's own device give data,
-// and keeps the steps that ask for it (sheet 2.14). Customer requests, see
+// CollectService makes narrow keys that let a customer's own device give data, and keeps the steps
+// that ask for it (docs/api/customer-requests.md#collection-steps). Customer requests, see
 // FormsService, are the newer way.
 type CollectService struct{ road *road }
 
@@ -49,8 +49,8 @@ func (s *CollectService) SetSteps(ctx context.Context, profileID string, steps [
 	return list[CollectionStep](ctx, s.road, "Collect.SetSteps", call{args: []string{profileID}, problem: problem, body: &body, opts: opts})
 }
 
-// CollectKey is a narrow API key that lets a customer give data for one or several profiles (sheet
-// 2.14).
+// CollectKey is a narrow API key that lets a customer give data for one or several profiles
+// (docs/api/customer-requests.md#collect-keys).
 type CollectKey struct {
 	Name string `json:"name"`
 	Key  Secret `json:"key"`
@@ -60,8 +60,9 @@ type CollectKey struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CollectionStep is data the customer is asked for (sheet 2.14). It vanishes when the data
-// arrives. While a profile has collection steps, its checks stay pending.
+// CollectionStep is data the customer is asked for
+// (docs/api/customer-requests.md#collection-steps). It vanishes when the data arrives. While a
+// profile has collection steps, its checks stay pending.
 type CollectionStep struct {
 	CollectionType CollectionType `json:"collection_type"`
 	// Precision belongs to CollectionTypeDOB.
@@ -79,10 +80,11 @@ type CollectionStep struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CollectionType is the data a collection step asks for (sheet 2.14).
+// CollectionType is the data a collection step asks for
+// (docs/api/customer-requests.md#collection-steps).
 type CollectionType string
 
-// Values of CollectionType. Others may appear at any time (sheet 1.11).
+// Values of CollectionType. Others may appear at any time.
 const (
 	CollectionTypeFullName       CollectionType = "FULL_NAME"
 	CollectionTypeDOB            CollectionType = "DOB"
@@ -98,7 +100,7 @@ const (
 // DatePrecision is how much of a date a collection step asks for.
 type DatePrecision string
 
-// Values of DatePrecision. Others may appear at any time (sheet 1.11).
+// Values of DatePrecision. Others may appear at any time.
 const (
 	DatePrecisionYear      DatePrecision = "YEAR"
 	DatePrecisionYearMonth DatePrecision = "YEAR_MONTH"

@@ -19,9 +19,9 @@ import (
 )
 
 // CollectedDataService reads and changes the collected data of profiles
-// (guide: sync, sheet 5.1 and 5.2). The API replaces all of it with each
-// write and merges nothing; an ETag tells whether somebody else wrote since
-// it was read. Update does the whole dance.
+// (docs/api/profiles.md#etags, docs/api/profiles.md#full-replacement). The API replaces all of it
+// with each write and merges nothing; an ETag tells whether somebody else wrote since it was read.
+// Update does the whole dance.
 type CollectedDataService struct {
 	road  *road
 	turns *turns

@@ -12,15 +12,14 @@ import (
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
-// FormsService asks customers to fill in forms that Passfort hosts, by customer
-// requests (guide: customer requests, sheet 2.13, 5.5). The forms are shown on
-// a page of yours: see DynamicLoader and StaticLoader.
+// FormsService asks customers to fill in forms that Passfort hosts, by customer requests
+// (docs/api/customer-requests.md#create-a-customer-request, docs/api/customer-requests.md#states).
+// The forms are shown on a page of yours: see DynamicLoader and StaticLoader.
 type FormsService struct{ road *road }
 
-// CreateCustomerRequest makes a customer request of type FLOW for a profile and
-// returns its id and its key. Store both: a page needs them each time it shows
-// the forms, and nothing says that they can be read again. It takes the
-// account's master key (sheet 1.2).
+// CreateCustomerRequest makes a customer request of type FLOW for a profile and returns its id and
+// its key. Store both: a page needs them each time it shows the forms, and nothing says that they
+// can be read again. It takes the account's master key (docs/api/basics.md#keys).
 //
 // A profile has one active request at a time. What the API does about a second
 // one is not documented; its answer is returned as it is. It is sent once:
@@ -67,8 +66,8 @@ func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, op
 }
 
 // StartRegistration makes a stub profile and a customer request for it: the
-// first two steps of a registration flow (guide: registration). The third is to
-// send the applicant to a page with DynamicLoader.
+// first two steps of a registration flow. The third is to send the applicant to a page with
+// DynamicLoader.
 //
 // The two steps are two calls. When the second fails, the error is a
 // *RegistrationError with the id of the profile, and the Registration is
@@ -78,11 +77,10 @@ func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, op
 // API shows its key; otherwise it makes one, and if the API refuses that
 // because the request of the first try is still active, says so.
 //
-// When the outcome of the first step is unknown, the error is
-// ErrOutcomeUnknown and no *RegistrationError: a profile may exist, and only
-// Profiles.List can tell. Give CollectedData a CustomerRef of your own, stored
-// before the call, to know the profile by; the search of List does not look at
-// it (sheet 2.2), so go through All.
+// When the outcome of the first step is unknown, the error is ErrOutcomeUnknown and no
+// *RegistrationError: a profile may exist, and only Profiles.List can tell. Give CollectedData a
+// CustomerRef of your own, stored before the call, to know the profile by; the search of List does
+// not look at it (docs/api/profiles.md#list-profiles), so go through All.
 func (s *FormsService) StartRegistration(ctx context.Context, params *RegistrationParams, opts ...CallOption) (*Registration, error) {
 	if problem := params.problem(); problem != "" {
 		return nil, s.road.refuse("Forms.CreateCustomerRequest", problem)
@@ -143,11 +141,10 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 // take days. When the wait ends early, the error is a *WaitError with the last
 // request seen, which is also returned.
 //
-// With an Inbox that gets EventCustomerRequestChanged, a webhook ends the pause,
-// and the result has the State that it told. As the answer of the API can be
-// faster than the webhook, Wait then gives it up to 10 seconds, the time between
-// two batches (sheet 4.1); State is empty if nothing came, or if what came before
-// the wait does not say which request it is about.
+// With an Inbox that gets EventCustomerRequestChanged, a webhook ends the pause, and the result has
+// the State that it told. As the answer of the API can be faster than the webhook, Wait then gives
+// it up to 10 seconds, the time between two batches (docs/api/webhooks.md#delivery); State is empty
+// if nothing came, or if what came before the wait does not say which request it is about.
 func (s *FormsService) Wait(ctx context.Context, profileID string, options *WaitOptions, opts ...CallOption) (*CustomerRequest, error) {
 	heard, stop := options.inbox().listen(profileID)
 	defer stop()
@@ -207,9 +204,9 @@ func (v *CustomerRequestParams) body() *customerRequestBody {
 	return body
 }
 
-// CustomerRequest asks the customer to fill in one or more forms. The API's
-// answer is published in words only (sheet 2.13), so id and key are looked for
-// in every plausible place.
+// CustomerRequest asks the customer to fill in one or more forms. The API's answer is published in
+// words only (docs/api/customer-requests.md#create-a-customer-request), so id and key are looked
+// for in every plausible place.
 type CustomerRequest struct {
 	ID string `json:"id"`
 	// APIKey is the key of this request alone, which the page of the forms needs.
@@ -225,8 +222,8 @@ type CustomerRequest struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CustomerRequestState is the state of a customer request. Only the webhook
-// tells it (guide: customer requests, sheet 5.5).
+// CustomerRequestState is the state of a customer request. Only the webhook tells it
+// (docs/api/customer-requests.md#states).
 //
 // A request holds one or more forms. Each form starts as SENT and ends as
 // COMPLETED, CANCELLED or EXPIRED, and then stays as it is. The request is SENT
@@ -236,7 +233,7 @@ type CustomerRequest struct {
 // computes this.
 type CustomerRequestState string
 
-// Values of CustomerRequestState. Others may appear at any time (sheet 1.11).
+// Values of CustomerRequestState. Others may appear at any time.
 const (
 	// CustomerRequestStateSent lasts until every form is completed, cancelled or expired.
 	CustomerRequestStateSent      CustomerRequestState = "SENT"
@@ -252,11 +249,10 @@ func (c CustomerRequestState) Terminal() bool {
 	return c == CustomerRequestStateCompleted || c == CustomerRequestStateExpired
 }
 
-// FormState is the state of one form of a customer request (guide: customer
-// requests, sheet 5.5).
+// FormState is the state of one form of a customer request (docs/api/customer-requests.md#states).
 type FormState string
 
-// Values of FormState. Others may appear at any time (sheet 1.11).
+// Values of FormState. Others may appear at any time.
 const (
 	// FormStateSent means in progress: the customer can fill it in.
 	FormStateSent      FormState = "SENT"

@@ -28,10 +28,9 @@
 //	}
 //	fmt.Println(check.Decision)
 //
-// The example of the package does this and approves the application.
-// "go run ./examples/onboarding" in the repository shows a person and a company
-// from the first profile to the decision, without a key. Package passforttest
-// is the Passfort that both run against, and that your own tests can.
+// The example of the package does this and approves the application. "go run./examples/onboarding"
+// in the repository shows a person and a company from the first profile to the decision, without a
+// key. Package passforttest is the Passfort that both run against, and that your own tests can.
 //
 // # The words
 //
@@ -115,9 +114,7 @@
 // # What is not certain
 //
 // The API is not described by a current public document, and nobody has run
-// this package against a live account. Comments say where facts come from:
-// "guide" is a published guide of Passfort's, "sheet" a section of the notes
-// this package was written from. The sheet is not published: its numbers only
-// tell which facts come from the same place. Please report what differs;
-// [WithDriftReporter] finds it for you.
+// this package against a live account. Comments name the page
+// and the section of docs/api that holds the fact, its source, its age and how
+// sure it is. Please report what differs; [WithDriftReporter] finds it.
 package passfort

@@ -14,9 +14,8 @@ import (
 	"github.com/passfort-go/passfort/internal/imagebody"
 )
 
-// DocumentsService keeps documents and the images they are made of
-// (guide: files). Upload the images, create the document, and run a document
-// check with its ID; Submit does the first two.
+// DocumentsService keeps documents and the images they are made of. Upload the images, create the
+// document, and run a document check with its ID; Submit does the first two.
 type DocumentsService struct{ road *road }
 
 // UploadImage streams an image into the profile's document images. What
@@ -67,22 +66,20 @@ func (s *DocumentsService) ListImages(ctx context.Context, profileID string, opt
 	return list[DocumentImage](ctx, s.road, "Documents.ListImages", call{args: []string{profileID}, opts: opts})
 }
 
-// DownloadImage streams the content of an image into w, where the API makes
-// images readable (sheet 5.4). Where it does not, the error is
-// ErrContentUnavailable, w is untouched, and the DocumentImage is returned
-// with it. Once something was written to w the call is not repeated: after any
-// other error discard what w holds.
+// DownloadImage streams the content of an image into w, where the API makes images readable
+// (docs/api/documents.md#content-is-encrypted). Where it does not, the error is
+// ErrContentUnavailable, w is untouched, and the DocumentImage is returned with it. Once something
+// was written to w the call is not repeated: after any other error discard what w holds.
 func (s *DocumentsService) DownloadImage(ctx context.Context, profileID, imageID string, w io.Writer, opts ...CallOption) (*DocumentImage, error) {
 	out := new(DocumentImage)
 	err := s.road.download(ctx, operationNamed("Documents.GetImage"), call{args: []string{profileID, imageID}, out: out, opts: opts}, w)
 	return described(out, err)
 }
 
-// Create makes a document of images that were uploaded before. It adds to the
-// collected data without an ETag, so it loses no race (sheet 2.6). It is sent
-// once; if its answer is lost, Create looks for a document of the same images
-// and returns it if there is exactly one. Otherwise the error is
-// ErrOutcomeUnknown.
+// Create makes a document of images that were uploaded before. It adds to the collected data
+// without an ETag, so it loses no race (docs/api/documents.md#documents). It is sent once; if its
+// answer is lost, Create looks for a document of the same images and returns it if there is exactly
+// one. Otherwise the error is ErrOutcomeUnknown.
 func (s *DocumentsService) Create(ctx context.Context, profileID string, req *DocumentRequest, opts ...CallOption) (*Document, error) {
 	if problem := req.problem(); problem != "" {
 		return nil, s.road.refuse("Documents.Create", problem)
@@ -120,9 +117,8 @@ func (v *Document) answers(req *DocumentRequest) bool {
 		slices.EqualFunc(v.Images, req.ImageIDs, func(image DocumentImage, id string) bool { return strings.EqualFold(image.ID, id) })
 }
 
-// List reads the documents in the collected data of a profile. It reads with
-// GET: what one guide prints, a POST on that path, would replace the data
-// (sheet 6.1, 1).
+// List reads the documents in the collected data of a profile. It reads with GET: what one guide
+// prints, a POST on that path, would replace the data (docs/api/disagreements.md#rulings).
 func (s *DocumentsService) List(ctx context.Context, profileID string, opts ...CallOption) ([]Document, error) {
 	data, err := result[EntityData](ctx, s.road, "CollectedData.Get", call{args: []string{profileID}, opts: opts})
 	if err != nil {

@@ -41,8 +41,8 @@ var (
 	// ErrOutcomeUnknown: a write may have been carried out, and nothing tells.
 	// Look before you repeat it.
 	ErrOutcomeUnknown = errors.New("passfort: outcome unknown")
-	// ErrContentUnavailable: Passfort keeps the content encrypted and gives
-	// only what describes it (sheet 5.4).
+	// ErrContentUnavailable: Passfort keeps the content encrypted and gives only what describes it
+	// (docs/api/documents.md#content-is-encrypted).
 	ErrContentUnavailable = errors.New("passfort: content unavailable")
 	// ErrImageTooLarge: the image is larger than the API accepts; see
 	// WithImageLimit.
@@ -84,9 +84,9 @@ func (o Outcome) String() string {
 	}
 }
 
-// ErrorCode is Passfort's own code of an error, unrelated to HTTP statuses
-// although some look like them (sheet 1.6). It is an error itself, so
-// errors.Is(err, passfort.CodeChargeableLimitReached) works.
+// ErrorCode is Passfort's own code of an error, unrelated to HTTP statuses although some look like
+// them (docs/api/basics.md#errors). It is an error itself, so errors.Is(err,
+// passfort.CodeChargeableLimitReached) works.
 type ErrorCode int
 
 // The published codes. Others may appear at any time.
@@ -179,10 +179,10 @@ func (c ErrorCode) name() string {
 	}
 }
 
-// ErrorDetail is one item of the API's errors (sheet 1.6): of a refused call,
-// or what went wrong while a check ran. With fmt and as a slog value it shows only
-// the code, because the message may repeat what you sent. Its JSON is the whole of
-// it, also where slog encodes a list of these as JSON: log the *Error instead.
+// ErrorDetail is one item of the API's errors (docs/api/basics.md#errors): of a refused call, or
+// what went wrong while a check ran. With fmt and as a slog value it shows only the code, because
+// the message may repeat what you sent. Its JSON is the whole of it, also where slog encodes a list
+// of these as JSON: log the *Error instead.
 type ErrorDetail struct {
 	Code    ErrorCode `json:"code"`
 	Message string    `json:"message"`
@@ -486,9 +486,9 @@ func describe(err error) string {
 	}
 }
 
-// errorsRule says what a member "errors" means in the answer of an operation.
-// The API may refuse a call with status 200 and nothing but that member, and
-// some resources have a member of that name of their own (sheet 1.6).
+// errorsRule says what a member "errors" means in the answer of an operation. The API may refuse a
+// call with status 200 and nothing but that member, and some resources have a member of that name
+// of their own (docs/api/basics.md#errors).
 type errorsRule uint8
 
 const (

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// EventsService reads and resolves events: findings on a profile, such as a
-// match in a sanctions list (sheet 2.10).
+// EventsService reads and resolves events: findings on a profile, such as a match in a sanctions
+// list (docs/api/checks.md#resolve-events).
 type EventsService struct{ road *road }
 
 // List reads all events of a profile.
@@ -81,8 +81,8 @@ func nilEvent(event *Event) string {
 	return ""
 }
 
-// Event is a finding on a profile, such as a sanction or adverse media (sheet 3.7). Resolve it by
-// setting Resolution.
+// Event is a finding on a profile, such as a sanction or adverse media (docs/api/checks.md#events).
+// Resolve it by setting Resolution.
 type Event struct {
 	ID string `json:"id"`
 	// CreationDate is a date-time, set by the server.
@@ -115,8 +115,8 @@ func (v *Event) Type() EventType {
 	return v.Data.EventType
 }
 
-// EventData is what a finding is about (sheet 3.7). The API describes it for the flags PEP,
-// SANCTION, ADVERSE_MEDIA and REFER; other types keep their members in Unknown.
+// EventData is what a finding is about (docs/api/checks.md#events). The API describes it for the
+// flags PEP, SANCTION, ADVERSE_MEDIA and REFER; other types keep their members in Unknown.
 type EventData struct {
 	EventType EventType `json:"event_type"`
 	MatchID   string    `json:"match_id"`
@@ -163,10 +163,10 @@ type EventData struct {
 	Unknown Unknown `json:"-"`
 }
 
-// EventType is the kind of a finding (sheet 3.7).
+// EventType is the kind of a finding (docs/api/checks.md#events).
 type EventType string
 
-// Values of EventType. Others may appear at any time (sheet 1.11).
+// Values of EventType. Others may appear at any time.
 const (
 	EventTypePEPFlag          EventType = "PEP_FLAG"
 	EventTypeSanctionFlag     EventType = "SANCTION_FLAG"
@@ -182,10 +182,10 @@ const (
 	EventTypeFraudFlag EventType = "FRAUD_FLAG"
 )
 
-// EventResolution is what was decided about a finding (sheet 2.10).
+// EventResolution is what was decided about a finding (docs/api/checks.md#resolve-events).
 type EventResolution string
 
-// Values of EventResolution. Others may appear at any time (sheet 1.11).
+// Values of EventResolution. Others may appear at any time.
 const (
 	EventResolutionUnresolved  EventResolution = "UNRESOLVED"
 	EventResolutionMismatch    EventResolution = "MISMATCH"

@@ -9,8 +9,8 @@ import (
 )
 
 // FilesService keeps files: single images that attach to task notes and form
-// answers. Checks cannot use them; document images are for that
-// (guide: files). There is no list of files, so keep the ids.
+// answers. Checks cannot use them; document images are for that. There is no list of files, so keep
+// the ids.
 type FilesService struct{ road *road }
 
 // Upload streams an image into the profile's files. It must be a GIF, JPG,
@@ -53,11 +53,10 @@ func (s *FilesService) Get(ctx context.Context, profileID, fileID string, opts .
 	return out, nil
 }
 
-// Download streams the content of a file into w. Passfort encrypts files as
-// they arrive and rarely gives the content back (sheet 5.4): then the error is
-// ErrContentUnavailable, w is untouched, and the File is returned with it. Once
-// something was written to w the call is not repeated: after any other error
-// discard what w holds.
+// Download streams the content of a file into w. Passfort encrypts files as they arrive and rarely
+// gives the content back (docs/api/documents.md#content-is-encrypted): then the error is
+// ErrContentUnavailable, w is untouched, and the File is returned with it. Once something was
+// written to w the call is not repeated: after any other error discard what w holds.
 func (s *FilesService) Download(ctx context.Context, profileID, fileID string, w io.Writer, opts ...CallOption) (*File, error) {
 	out := new(File)
 	err := s.road.download(ctx, s.read(), call{args: []string{profileID, fileID}, out: out, opts: opts}, w)
@@ -93,8 +92,8 @@ type FileUpload struct {
 	Progress func(sent, total int64)
 }
 
-// File is an uploaded file (sheet 2.4). Files attach to task notes or form answers; checks cannot
-// use them.
+// File is an uploaded file (docs/api/documents.md#files). Files attach to task notes or form
+// answers; checks cannot use them.
 type File struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`

@@ -21,10 +21,10 @@ const (
 	CollectionOriginEU      = "https://collection.eu.maxsight.com"
 )
 
-// StaticLoader returns the page behind the link in the e-mail that Passfort
-// sends for a customer request (guide: customer requests, sheet 5.6). The link
-// has the id and the key of the request in its query; the script reads them
-// there, and takes them out of the address bar and the history.
+// StaticLoader returns the page behind the link in the e-mail that Passfort sends for a customer
+// request (docs/api/customer-requests.md#loader-pages). The link has the id and the key of the
+// request in its query; the script reads them there, and takes them out of the address bar and the
+// history.
 //
 // That query is part of the first request for the page, so keep it out of access
 // logs, here and in every proxy in front: log RedactRequest(r) in place of r.
@@ -36,12 +36,11 @@ func StaticLoader(options LoaderOptions) http.Handler {
 	return newLoader(options, nil)
 }
 
-// DynamicLoader returns the page that shows a customer request to the signed-in
-// applicant it belongs to: the third step of a registration flow (guide:
-// registration, sheet 5.6). For each request for the page, credentials says
-// which customer request this visitor may fill in. It must decide by the
-// visitor's session, never by something the visitor can choose. Nothing that it
-// returns is kept, and the page must not be cached by anyone.
+// DynamicLoader returns the page that shows a customer request to the signed-in applicant it
+// belongs to: the third step of a registration flow (docs/api/customer-requests.md#loader-pages).
+// For each request for the page, credentials says which customer request this visitor may fill in.
+// It must decide by the visitor's session, never by something the visitor can choose. Nothing that
+// it returns is kept, and the page must not be cached by anyone.
 //
 // When credentials fails with ErrNotSignedIn, the visitor is sent to SignInURL
 // or gets status 403; with any other error, and with an empty id or key, status
@@ -94,8 +93,7 @@ type LoaderOptions struct {
 	// .Form once. Give #collection-wrapper iframe a width and a height in a
 	// stylesheet of yours: the policy stops style attributes.
 	Template *template.Template
-	// Data returns what Template gets as .Data, for example the name of the
-	// visitor.
+	// Data returns what Template gets as.Data, for example the name of the visitor.
 	Data func(*http.Request) any
 	// InlineStyles lets the page have style attributes and style elements without
 	// a nonce. Passfort's script may need it: what it does is not published.
@@ -119,8 +117,8 @@ type LoaderOptions struct {
 	OnError func(*http.Request, error)
 }
 
-// LoaderPage is what LoaderOptions.Template is executed with. The document needs
-// <base href="/"> (sheet 5.6), so write links in it from the root.
+// LoaderPage is what LoaderOptions.Template is executed with. The document needs <base href="/">
+// (docs/api/customer-requests.md#loader-pages), so write links in it from the root.
 type LoaderPage struct {
 	Title    string
 	Language string

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// AssociatedEntity is a person or company related to a company (sheet 3.3). It comes in two forms
-// of 2019, with the data inline (ImmediateData) or in a profile of its own (LinkedProfile), and in
-// a newer one with AssociateID and Relationships. Which of the other fields apply depends on the
-// list it is in.
+// AssociatedEntity is a person or company related to a company (docs/api/companies.md#associates).
+// It comes in two forms of 2019, with the data inline (ImmediateData) or in a profile of its own
+// (LinkedProfile), and in a newer one with AssociateID and Relationships. Which of the other fields
+// apply depends on the list it is in.
 type AssociatedEntity struct {
 	EntityType EntityType `json:"entity_type"`
 	// ImmediateData holds the associate's data inline.
@@ -19,7 +19,7 @@ type AssociatedEntity struct {
 	// ProviderName is where ImmediateData comes from.
 	ProviderName string `json:"provider_name"`
 	// LinkedProfile is the associate's own profile. Write only its ID; what is read is a subset of
-	// the profile (sheet 3.3).
+	// the profile (docs/api/companies.md#associates).
 	LinkedProfile *Profile `json:"linked_profile"`
 	// MergedResolverIDs are ResolverIDs that were merged into this associate.
 	MergedResolverIDs []string `json:"merged_resolver_ids"`
@@ -39,7 +39,7 @@ type AssociatedEntity struct {
 	NotifiedOn       string   `json:"notified_on"`
 	CeasedOn         string   `json:"ceased_on"`
 	NaturesOfControl []string `json:"natures_of_control"`
-	// Kind is company, person, secure-person, ...
+	// Kind is company, person, secure-person,...
 	Kind string `json:"kind"`
 	// TaskVariantIDs are the task variants the associate is to be verified for.
 	TaskVariantIDs []string `json:"task_variant_ids"`
@@ -52,10 +52,11 @@ type AssociatedEntity struct {
 	Unknown Unknown `json:"-"`
 }
 
-// AssociatedRole is what an associate is to a company (sheet 2.7, 3.1).
+// AssociatedRole is what an associate is to a company (docs/api/applications.md#apply,
+// docs/api/profiles.md#roles-and-states).
 type AssociatedRole string
 
-// Values of AssociatedRole. Others may appear at any time (sheet 1.11).
+// Values of AssociatedRole. Others may appear at any time.
 const (
 	AssociatedRoleAuthorizedPerson   AssociatedRole = "AUTHORIZED_PERSON"
 	AssociatedRoleUnauthorizedPerson AssociatedRole = "UNAUTHORIZED_PERSON"
@@ -86,8 +87,8 @@ type Shareholding struct {
 	Unknown Unknown `json:"-"`
 }
 
-// AssociateRelationship is one relation of an associate to the company, in the newer form (sheet
-// 3.3, data provider side).
+// AssociateRelationship is one relation of an associate to the company, in the newer form
+// (docs/api/companies.md#associates, data provider side).
 type AssociateRelationship struct {
 	AssociatedRole AssociatedRole `json:"associated_role"`
 	Tenure         *Tenure        `json:"tenure"`
@@ -105,7 +106,7 @@ type AssociateRelationship struct {
 // TenureType says whether a relationship still holds.
 type TenureType string
 
-// Values of TenureType. Others may appear at any time (sheet 1.11).
+// Values of TenureType. Others may appear at any time.
 const (
 	TenureTypeCurrent TenureType = "CURRENT"
 	TenureTypeFormer  TenureType = "FORMER"
@@ -120,9 +121,9 @@ type Tenure struct {
 	Unknown Unknown `json:"-"`
 }
 
-// Associate is one person or company that a company's data names as related to
-// it, in whichever generation the data has it (sheet 3.3). Somebody who is in
-// two lists, such as a director who owns shares, is two of them: see Same.
+// Associate is one person or company that a company's data names as related to it, in whichever
+// generation the data has it (docs/api/companies.md#associates). Somebody who is in two lists, such
+// as a director who owns shares, is two of them: see Same.
 type Associate struct {
 	// Entity is the element of the data itself. Change it to change the data,
 	// for example in the change function of CollectedData.Update. It is valid
@@ -299,7 +300,7 @@ func (v *AssociatedEntity) resolverIDs() []string {
 	return append(slices.Clone(v.MergedResolverIDs), v.ResolverID)
 }
 
-// sameID compares two UUIDs, whose case means nothing (sheet 1.8).
+// sameID compares two UUIDs, whose case means nothing (docs/api/basics.md#values).
 func sameID(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
 
 // AssociateLink says which profile is to be linked to a company, and as what.
@@ -315,10 +316,10 @@ type AssociateLink struct {
 	TaskVariantIDs []string
 }
 
-// LinkAssociate links the profile of an associate to the company that the data
-// belongs to, and returns the element for details such as AppointedOn or
-// TotalPercentage to be set. Passfort then adds the matching product
-// application to the associate's profile (sheet 2.2).
+// LinkAssociate links the profile of an associate to the company that the data belongs to, and
+// returns the element for details such as AppointedOn or TotalPercentage to be set. Passfort then
+// adds the matching product application to the associate's profile
+// (docs/api/companies.md#link-an-associate).
 //
 // It is made for the change function of CollectedData.Update: an associate that
 // is linked already in that role is not linked again, and only lacks the task

@@ -2,8 +2,9 @@ package passfort
 
 import "slices"
 
-// CompanyMetadata is what a register knows about a company (sheet 3.3). Its canonical identity is
-// the country of incorporation together with the number.
+// CompanyMetadata is what a register knows about a company
+// (docs/api/companies.md#company-metadata). Its canonical identity is the country of incorporation
+// together with the number.
 type CompanyMetadata struct {
 	// Number is the register number. Its format depends on country and provider.
 	Number string `json:"number"`
@@ -84,7 +85,7 @@ func (v *CompanyMetadata) Industries() []IndustryClassification {
 // TaxIDType is the kind of a tax number.
 type TaxIDType string
 
-// Values of TaxIDType. Others may appear at any time (sheet 1.11).
+// Values of TaxIDType. Others may appear at any time.
 const (
 	TaxIDTypeEuroVAT TaxIDType = "EUROVAT"
 	TaxIDTypeVAT     TaxIDType = "VAT"
@@ -116,7 +117,7 @@ type PreviousName struct {
 // all others.
 type CompanyAddressType string
 
-// Values of CompanyAddressType. Others may appear at any time (sheet 1.11).
+// Values of CompanyAddressType. Others may appear at any time.
 const (
 	CompanyAddressTypeRegisteredAddress CompanyAddressType = "registered_address"
 	CompanyAddressTypeBranchAddress     CompanyAddressType = "branch_address"
@@ -152,7 +153,7 @@ type SICCode struct {
 // ClassificationType is the scheme of an IndustryClassification.
 type ClassificationType string
 
-// Values of ClassificationType. Others may appear at any time (sheet 1.11).
+// Values of ClassificationType. Others may appear at any time.
 const (
 	ClassificationTypeSIC   ClassificationType = "SIC"
 	ClassificationTypeNACE  ClassificationType = "NACE"
@@ -160,8 +161,8 @@ const (
 	ClassificationTypeOther ClassificationType = "OTHER"
 )
 
-// IndustryClassification says what a company does, in a named scheme (sheet 3.3, data provider
-// side).
+// IndustryClassification says what a company does, in a named scheme
+// (docs/api/companies.md#company-data, data provider side).
 type IndustryClassification struct {
 	ClassificationType    ClassificationType `json:"classification_type"`
 	Code                  string             `json:"code"`
@@ -183,7 +184,7 @@ type CompanyContactDetails struct {
 // OwnershipType is the broad legal form of a company.
 type OwnershipType string
 
-// Values of OwnershipType. Others may appear at any time (sheet 1.11).
+// Values of OwnershipType. Others may appear at any time.
 const (
 	OwnershipTypePartnership        OwnershipType = "PARTNERSHIP"
 	OwnershipTypeCompany            OwnershipType = "COMPANY"
@@ -203,7 +204,7 @@ type StructuredCompanyType struct {
 }
 
 // CompanyFiling is a document at the register. It has a Document, or a Price for which a
-// COMPANY_FILING_PURCHASE check buys it (sheet 3.3).
+// COMPANY_FILING_PURCHASE check buys it (docs/api/companies.md#company-data).
 type CompanyFiling struct {
 	Document *Document    `json:"document"`
 	Type     DocumentType `json:"type"`
@@ -237,7 +238,7 @@ type CharityData struct {
 // CompanyField names what a CompanyFieldCheck compares.
 type CompanyField string
 
-// Values of CompanyField. Others may appear at any time (sheet 1.11).
+// Values of CompanyField. Others may appear at any time.
 const (
 	CompanyFieldName                   CompanyField = "NAME"
 	CompanyFieldNumber                 CompanyField = "NUMBER"
@@ -250,14 +251,14 @@ const (
 // CompanyFieldResult is the outcome of a CompanyFieldCheck.
 type CompanyFieldResult string
 
-// Values of CompanyFieldResult. Others may appear at any time (sheet 1.11).
+// Values of CompanyFieldResult. Others may appear at any time.
 const (
 	CompanyFieldResultMatch    CompanyFieldResult = "MATCH"
 	CompanyFieldResultMismatch CompanyFieldResult = "MISMATCH"
 )
 
-// CompanyFieldCheck says whether a field of the collected data agrees with the register (sheet
-// 3.3, data provider side).
+// CompanyFieldCheck says whether a field of the collected data agrees with the register
+// (docs/api/companies.md#company-data, data provider side).
 type CompanyFieldCheck struct {
 	Field  CompanyField       `json:"field"`
 	Result CompanyFieldResult `json:"result"`

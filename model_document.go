@@ -2,7 +2,8 @@ package passfort
 
 import "encoding/json"
 
-// Document is a document of a profile, made of images that were uploaded before (sheet 2.6, 3.10).
+// Document is a document of a profile, made of images that were uploaded before
+// (docs/api/documents.md#documents, docs/api/documents.md#kinds-of-documents).
 type Document struct {
 	// ID is what a document check is run with.
 	ID       string           `json:"id"`
@@ -21,8 +22,8 @@ type Document struct {
 
 func (v *Document) identity() string { return v.ID }
 
-// DocumentImage is an uploaded image (sheet 2.5). The portal shows it once a document refers to
-// it.
+// DocumentImage is an uploaded image (docs/api/documents.md#document-images). The portal shows it
+// once a document refers to it.
 type DocumentImage struct {
 	ID   string    `json:"id"`
 	Type ImageType `json:"image_type"`
@@ -35,8 +36,9 @@ type DocumentImage struct {
 	Data string `json:"data"`
 	// EncryptedData is opaque.
 	EncryptedData json.RawMessage `json:"encrypted_data"`
-	// DecryptedData is a data URI, present only where the API makes images readable (sheet 5.4).
-	// Documents.GetImage and DownloadImage leave it empty: DownloadImage streams it instead.
+	// DecryptedData is a data URI, present only where the API makes images readable
+	// (docs/api/documents.md#content-is-encrypted). Documents.GetImage and DownloadImage leave it
+	// empty: DownloadImage streams it instead.
 	DecryptedData string `json:"decrypted_data"`
 	// ProviderReference and FileID are newer than 2019.
 	ProviderReference string `json:"provider_reference"`
@@ -47,10 +49,11 @@ type DocumentImage struct {
 
 func (v *DocumentImage) identity() string { return v.ID }
 
-// DocumentCategory is what a document proves, and so how a provider treats it (sheet 3.10).
+// DocumentCategory is what a document proves, and so how a provider treats it
+// (docs/api/documents.md#kinds-of-documents).
 type DocumentCategory string
 
-// Values of DocumentCategory. Others may appear at any time (sheet 1.11).
+// Values of DocumentCategory. Others may appear at any time.
 const (
 	DocumentCategoryProofOfIdentity       DocumentCategory = "PROOF_OF_IDENTITY"
 	DocumentCategoryProofOfSourceOfWealth DocumentCategory = "PROOF_OF_SOURCE_OF_WEALTH"
@@ -63,10 +66,10 @@ const (
 	DocumentCategoryProofOfTaxStatus      DocumentCategory = "PROOF_OF_TAX_STATUS"
 )
 
-// DocumentType is the kind of a document (sheet 3.10).
+// DocumentType is the kind of a document (docs/api/documents.md#kinds-of-documents).
 type DocumentType string
 
-// Values of DocumentType. Others may appear at any time (sheet 1.11).
+// Values of DocumentType. Others may appear at any time.
 const (
 	DocumentTypePassport DocumentType = "PASSPORT"
 	// DocumentTypeDrivingLicence has the British spelling on the wire.
@@ -108,17 +111,19 @@ const (
 	DocumentTypeVisa             DocumentType = "VISA"
 )
 
-// ImageType is the side of a document an image shows, or the holder's face (sheet 2.5).
+// ImageType is the side of a document an image shows, or the holder's face
+// (docs/api/documents.md#document-images).
 type ImageType string
 
-// Values of ImageType. Others may appear at any time (sheet 1.11).
+// Values of ImageType. Others may appear at any time.
 const (
 	ImageTypeFront ImageType = "FRONT"
 	ImageTypeBack  ImageType = "BACK"
 	ImageTypeFace  ImageType = "FACE"
 )
 
-// DocumentData is what was read from a document (sheet 3.10).
+// DocumentData is what was read from a document
+// (docs/api/documents.md#extracted-data-and-verification).
 type DocumentData struct {
 	Issuer string `json:"issuer"`
 	// IssuingCountry is an alpha-3 or ICAO code.
@@ -140,7 +145,8 @@ type DocumentData struct {
 	Unknown Unknown `json:"-"`
 }
 
-// DocumentResult is the outcome of a document's verification (sheet 3.10).
+// DocumentResult is the outcome of a document's verification
+// (docs/api/documents.md#extracted-data-and-verification).
 type DocumentResult struct {
 	ProviderName      string `json:"provider_name"`
 	ImageChecksPassed *bool  `json:"image_checks_passed"`
@@ -176,7 +182,7 @@ type DocumentCheck struct {
 // DocumentField is a field of a document.
 type DocumentField string
 
-// Values of DocumentField. Others may appear at any time (sheet 1.11).
+// Values of DocumentField. Others may appear at any time.
 const (
 	DocumentFieldGivenNames     DocumentField = "FIELD_GIVEN_NAMES"
 	DocumentFieldFamilyName     DocumentField = "FIELD_FAMILY_NAME"
@@ -194,7 +200,7 @@ const (
 // DocumentFieldResult is the outcome of a DocumentFieldCheck.
 type DocumentFieldResult string
 
-// Values of DocumentFieldResult. Others may appear at any time (sheet 1.11).
+// Values of DocumentFieldResult. Others may appear at any time.
 const (
 	DocumentFieldResultUncertain DocumentFieldResult = "CHECK_UNCERTAIN"
 	DocumentFieldResultInvalid   DocumentFieldResult = "CHECK_INVALID"
@@ -209,7 +215,8 @@ type DocumentFieldCheck struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ProviderInformation is a further detail in a provider's words (sheet 3.10, newer than 2019).
+// ProviderInformation is a further detail in a provider's words
+// (docs/api/documents.md#kinds-of-documents, newer than 2019).
 type ProviderInformation struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
@@ -223,14 +230,14 @@ type ProviderInformation struct {
 // DocumentFileType is the kind of a DocumentFile.
 type DocumentFileType string
 
-// Values of DocumentFileType. Others may appear at any time (sheet 1.11).
+// Values of DocumentFileType. Others may appear at any time.
 const (
 	DocumentFileTypeLiveVideo  DocumentFileType = "LIVE_VIDEO"
 	DocumentFileTypeVideoFrame DocumentFileType = "VIDEO_FRAME"
 )
 
-// DocumentFile is a file that belongs to a document besides its images (sheet 3.10, newer than
-// 2019).
+// DocumentFile is a file that belongs to a document besides its images
+// (docs/api/documents.md#kinds-of-documents, newer than 2019).
 type DocumentFile struct {
 	Type      DocumentFileType `json:"type"`
 	FileID    string           `json:"file_id"`
@@ -239,8 +246,8 @@ type DocumentFile struct {
 	Unknown Unknown `json:"-"`
 }
 
-// DocumentMetadata describes a document by its number, without an image (sheet 3.10, newer than
-// 2019). A VISA_CHECK needs it.
+// DocumentMetadata describes a document by its number, without an image
+// (docs/api/documents.md#document-metadata, newer than 2019). A VISA_CHECK needs it.
 type DocumentMetadata struct {
 	DocumentType DocumentType `json:"document_type"`
 	Number       string       `json:"number"`

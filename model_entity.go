@@ -10,8 +10,9 @@ import (
 )
 
 // EntityData is what is known about a person or a company: the collected data of a profile, its
-// verified data, and the output of many checks (sheet 3.3). It has the members of individuals and
-// of companies side by side, as they are on the wire; EntityType tells which apply.
+// verified data, and the output of many checks (docs/api/profiles.md#collected-data). It has the
+// members of individuals and of companies side by side, as they are on the wire; EntityType tells
+// which apply.
 //
 // Writing collected data replaces all of it, so change what you read and send the whole: whatever
 // this package does not model comes along in Unknown, here and in every nested object.
@@ -46,9 +47,11 @@ type EntityData struct {
 	// ElectronicIDCheck appears in check outputs only, like the fields up to
 	// BankAccountValidations.
 	ElectronicIDCheck *ElectronicIDCheck `json:"electronic_id_check"`
-	// CreditRef maps a credit reference category, such as "ccj_exact", to its matches (sheet 3.5).
+	// CreditRef maps a credit reference category, such as "ccj_exact", to its matches
+	// (docs/api/checks.md#the-check).
 	CreditRef map[string]MatchResult `json:"credit_ref"`
-	// DBMatches maps "<source>_<kind>", such as "electoral_exact_dob", to its matches (sheet 3.5).
+	// DBMatches maps "<source>_<kind>", such as "electoral_exact_dob", to its matches
+	// (docs/api/checks.md#the-check).
 	DBMatches                map[string]MatchResult    `json:"db_matches"`
 	SanctionsResults         []SanctionsResult         `json:"sanctions_results"`
 	BankAccountVerifications []BankAccountVerification `json:"bank_account_verifications"`
@@ -63,8 +66,8 @@ type EntityData struct {
 	Officers            *Officers           `json:"officers"`
 	Filings             []CompanyFiling     `json:"filings"`
 	CharityData         *CharityData        `json:"charity_data"`
-	// AssociatedEntities is the newer, single list of everybody related to the company. It was
-	// seen on the data provider side (sheet 3.3).
+	// AssociatedEntities is the newer, single list of everybody related to the company. It was seen
+	// on the data provider side (docs/api/profiles.md#collected-data).
 	AssociatedEntities []AssociatedEntity `json:"associated_entities"`
 	// FieldChecks compares given with registered data. It was seen in newer check outputs.
 	FieldChecks []CompanyFieldCheck `json:"field_checks"`
@@ -78,20 +81,21 @@ func NewIndividual() *EntityData { return &EntityData{EntityType: EntityTypeIndi
 // NewCompany returns collected data of a company, as small as the API accepts it.
 func NewCompany() *EntityData { return &EntityData{EntityType: EntityTypeCompany} }
 
-// EntityType says whether collected data describes a person or a company (sheet 3.1).
+// EntityType says whether collected data describes a person or a company
+// (docs/api/profiles.md#roles-and-states).
 type EntityType string
 
-// Values of EntityType. Others may appear at any time (sheet 1.11).
+// Values of EntityType. Others may appear at any time.
 const (
 	EntityTypeIndividual EntityType = "INDIVIDUAL"
 	EntityTypeCompany    EntityType = "COMPANY"
 )
 
-// Role says what a profile is: a customer, or an associate of a company customer (sheet 3.1). It
-// is set on creation and never changes.
+// Role says what a profile is: a customer, or an associate of a company customer
+// (docs/api/profiles.md#roles-and-states). It is set on creation and never changes.
 type Role string
 
-// Values of Role. Others may appear at any time (sheet 1.11).
+// Values of Role. Others may appear at any time.
 const (
 	RoleIndividualCustomer   Role = "INDIVIDUAL_CUSTOMER"
 	RoleIndividualAssociated Role = "INDIVIDUAL_ASSOCIATED"
@@ -99,7 +103,8 @@ const (
 	RoleCompanyAssociated    Role = "COMPANY_ASSOCIATED"
 )
 
-// ExternalRefs holds references of a customer at data providers (sheet 3.3).
+// ExternalRefs holds references of a customer at data providers
+// (docs/api/profiles.md#collected-data).
 type ExternalRefs struct {
 	// JumioNetverify lists Jumio Netverify references (UUIDs).
 	JumioNetverify []string `json:"jumio_netverify"`
@@ -123,12 +128,13 @@ type ProviderReference struct {
 // FraudDatabase names a fraud database.
 type FraudDatabase string
 
-// Values of FraudDatabase. Others may appear at any time (sheet 1.11).
+// Values of FraudDatabase. Others may appear at any time.
 const (
 	FraudDatabaseCIFAS FraudDatabase = "CIFAS"
 )
 
-// FraudDetection is the outcome of a search in a fraud database (sheet 3.3, newer than 2019).
+// FraudDetection is the outcome of a search in a fraud database
+// (docs/api/profiles.md#collected-data, newer than 2019).
 type FraudDetection struct {
 	DatabaseType    FraudDatabase `json:"database_type"`
 	SearchReference string        `json:"search_reference"`
@@ -155,7 +161,7 @@ type FraudMatch struct {
 	Unknown Unknown `json:"-"`
 }
 
-// DatedAddress is an entry of a person's address history (sheet 3.3).
+// DatedAddress is an entry of a person's address history (docs/api/people.md#addresses).
 type DatedAddress struct {
 	Address *Address `json:"address"`
 	// StartDate and EndDate are approximate dates, YYYY-MM. An address without dates is current.
@@ -165,7 +171,8 @@ type DatedAddress struct {
 	Unknown Unknown `json:"-"`
 }
 
-// Address is a postal address in one of two forms, told apart by Type (sheet 3.3).
+// Address is a postal address in one of two forms, told apart by Type
+// (docs/api/people.md#addresses).
 type Address struct {
 	Type AddressType `json:"type"`
 	// Country is an ISO 3166-1 alpha-3 code, or RKS for Kosovo. Always send it.
@@ -219,7 +226,7 @@ func NewStructuredAddress(country string) *Address {
 // AddressType tells the two forms of an address apart.
 type AddressType string
 
-// Values of AddressType. Others may appear at any time (sheet 1.11).
+// Values of AddressType. Others may appear at any time.
 const (
 	// AddressTypeFreeform needs Country and Text. The server turns it into a structured address
 	// and keeps the text in OriginalFreeformAddress.

@@ -2,7 +2,7 @@ package passfort
 
 import "encoding/json"
 
-// IdentityOutput is the output of an IDENTITY_CHECK (sheet 3.5).
+// IdentityOutput is the output of an IDENTITY_CHECK (docs/api/checks.md#identity-outputs).
 type IdentityOutput struct {
 	EntityType        EntityType         `json:"entity_type"`
 	ElectronicIDCheck *ElectronicIDCheck `json:"electronic_id_check"`
@@ -22,7 +22,8 @@ type MatchResult struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ElectronicIDCheck lists the databases in which a person was found (sheet 3.5).
+// ElectronicIDCheck lists the databases in which a person was found
+// (docs/api/checks.md#identity-outputs).
 type ElectronicIDCheck struct {
 	Matches []ElectronicIDMatch `json:"matches"`
 	// Rules and the fields below are newer than 2019.
@@ -38,7 +39,7 @@ type ElectronicIDCheck struct {
 // DatabaseType is the kind of a database that knows a person.
 type DatabaseType string
 
-// Values of DatabaseType. Others may appear at any time (sheet 1.11).
+// Values of DatabaseType. Others may appear at any time.
 const (
 	DatabaseTypeCivil     DatabaseType = "CIVIL"
 	DatabaseTypeCredit    DatabaseType = "CREDIT"
@@ -51,7 +52,7 @@ const (
 // MatchedField is a field that agreed with a database.
 type MatchedField string
 
-// Values of MatchedField. Others may appear at any time (sheet 1.11).
+// Values of MatchedField. Others may appear at any time.
 const (
 	MatchedFieldForename MatchedField = "FORENAME"
 	MatchedFieldSurname  MatchedField = "SURNAME"
@@ -84,8 +85,8 @@ type NameValue struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ElectronicIDRule is a rule of the account for when an identity counts as confirmed (sheet 3.5,
-// newer than 2019).
+// ElectronicIDRule is a rule of the account for when an identity counts as confirmed
+// (docs/api/checks.md#identity-outputs, newer than 2019).
 type ElectronicIDRule struct {
 	Name   string `json:"name"`
 	Active *bool  `json:"active"`
@@ -127,7 +128,8 @@ type CreditFile struct {
 	Unknown Unknown `json:"-"`
 }
 
-// BankAccountOutput is the output of a CRA_BANK_ACCOUNT_VERIFICATION check (sheet 3.5).
+// BankAccountOutput is the output of a CRA_BANK_ACCOUNT_VERIFICATION check
+// (docs/api/checks.md#bank-accounts).
 type BankAccountOutput struct {
 	EntityType               EntityType                `json:"entity_type"`
 	BankAccountVerifications []BankAccountVerification `json:"bank_account_verifications"`
@@ -152,7 +154,7 @@ type BankAccountVerification struct {
 // BankAccountCommentType is the weight of a BankAccountComment.
 type BankAccountCommentType string
 
-// Values of BankAccountCommentType. Others may appear at any time (sheet 1.11).
+// Values of BankAccountCommentType. Others may appear at any time.
 const (
 	BankAccountCommentTypeComment  BankAccountCommentType = "COMMENT"
 	BankAccountCommentTypeMatch    BankAccountCommentType = "MATCH"
@@ -163,7 +165,7 @@ const (
 // BankAccountComponent is the part of a bank account a comment is about.
 type BankAccountComponent string
 
-// Values of BankAccountComponent. Others may appear at any time (sheet 1.11).
+// Values of BankAccountComponent. Others may appear at any time.
 const (
 	BankAccountComponentUKSortCode      BankAccountComponent = "UK_SORT_CODE"
 	BankAccountComponentUKAccountNumber BankAccountComponent = "UK_ACCOUNT_NUMBER"
@@ -178,7 +180,8 @@ type BankAccountComment struct {
 	Unknown Unknown `json:"-"`
 }
 
-// BankingDetails holds a person's own bank accounts (sheet 3.3, newer than 2019).
+// BankingDetails holds a person's own bank accounts (docs/api/checks.md#bank-accounts, newer than
+// 2019).
 type BankingDetails struct {
 	BankAccounts []BankAccount `json:"bank_accounts"`
 
@@ -188,12 +191,12 @@ type BankingDetails struct {
 // BankAccountType is the form of a bank account's numbers.
 type BankAccountType string
 
-// Values of BankAccountType. Others may appear at any time (sheet 1.11).
+// Values of BankAccountType. Others may appear at any time.
 const (
 	BankAccountTypeUKAccount BankAccountType = "UK_ACCOUNT"
 )
 
-// BankAccount is a bank account (sheet 3.5).
+// BankAccount is a bank account (docs/api/checks.md#bank-accounts).
 type BankAccount struct {
 	// Country is an alpha-3 code.
 	Country string          `json:"country"`
@@ -206,8 +209,8 @@ type BankAccount struct {
 	Unknown Unknown `json:"-"`
 }
 
-// MonetaryValue is an amount in a currency (ISO 4217). The API describes it but uses it in no
-// known operation (sheet 3.10).
+// MonetaryValue is an amount in a currency (ISO 4217). The API describes it but uses it in no known
+// operation (docs/api/documents.md#document-metadata).
 type MonetaryValue struct {
 	CurrencyCode string   `json:"currency_code"`
 	Value        *float64 `json:"value"`

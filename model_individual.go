@@ -1,11 +1,12 @@
 package passfort
 
-// PersonalDetails is who a person is (sheet 3.3).
+// PersonalDetails is who a person is (docs/api/people.md#individual-data).
 type PersonalDetails struct {
 	Name *FullName `json:"name"`
 	// DOB is a partial date: YYYY, YYYY-MM or YYYY-MM-DD. See ParsePartialDate.
 	DOB string `json:"dob"`
-	// Nationality is an ISO 3166-1 alpha-3 code or one of the additional ICAO codes (sheet 1.8).
+	// Nationality is an ISO 3166-1 alpha-3 code or one of the additional ICAO codes
+	// (docs/api/basics.md#values).
 	Nationality string `json:"nationality"`
 	Gender      Gender `json:"gender"`
 	// NationalIdentityNumber maps an alpha-3 country code to the number issued there.
@@ -14,8 +15,8 @@ type PersonalDetails struct {
 	Unknown Unknown `json:"-"`
 }
 
-// FullName is the name of a person (sheet 3.3). Title and AltFamilyNames can be set only through
-// the API, not in the portal.
+// FullName is the name of a person (docs/api/people.md#individual-data). Title and AltFamilyNames
+// can be set only through the API, not in the portal.
 type FullName struct {
 	Title string `json:"title"`
 	// GivenNames are the first and middle names. The server splits them at white space and trims
@@ -28,16 +29,17 @@ type FullName struct {
 	Unknown Unknown `json:"-"`
 }
 
-// Gender of a person (sheet 3.1). Leave it out when it is neither.
+// Gender of a person (docs/api/profiles.md#roles-and-states). Leave it out when it is neither.
 type Gender string
 
-// Values of Gender. Others may appear at any time (sheet 1.11).
+// Values of Gender. Others may appear at any time.
 const (
 	GenderMale   Gender = "M"
 	GenderFemale Gender = "F"
 )
 
-// ContactDetails are a person's phone number and email address (sheet 3.3).
+// ContactDetails are a person's phone number and email address
+// (docs/api/people.md#individual-data).
 type ContactDetails struct {
 	PhoneNumber string `json:"phone_number"`
 	Email       string `json:"email"`
@@ -48,7 +50,7 @@ type ContactDetails struct {
 // Continent is the two-letter code of a continent.
 type Continent string
 
-// Values of Continent. Others may appear at any time (sheet 1.11).
+// Values of Continent. Others may appear at any time.
 const (
 	ContinentAfrica       Continent = "AF"
 	ContinentAntarctica   Continent = "AN"
@@ -62,13 +64,13 @@ const (
 // ProxyType is the kind of proxy an IP address belongs to.
 type ProxyType string
 
-// Values of ProxyType. Others may appear at any time (sheet 1.11).
+// Values of ProxyType. Others may appear at any time.
 const (
 	ProxyTypeAnonymous ProxyType = "ANONYMOUS"
 )
 
-// IPLocation is an IP address and where the server located it (sheet 3.3). Only IPAddress is yours
-// to send.
+// IPLocation is an IP address and where the server located it (docs/api/people.md#individual-data).
+// Only IPAddress is yours to send.
 type IPLocation struct {
 	IPAddress string `json:"ip_address"`
 	// Country is an alpha-3 code.

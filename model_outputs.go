@@ -58,9 +58,9 @@ func (v *Check) IdentityResult() (*IdentityOutput, error) {
 	return outputOf[IdentityOutput](v, v.output())
 }
 
-// DocumentResults decodes the output of a DOCUMENT_VERIFICATION,
-// COMPANY_DOCUMENT_VERIFICATION or DOCUMENT_FETCH. That DOCUMENT_CAPTURE has
-// the same output is known from the data provider side only (sheet 3.5).
+// DocumentResults decodes the output of a DOCUMENT_VERIFICATION, COMPANY_DOCUMENT_VERIFICATION or
+// DOCUMENT_FETCH. That DOCUMENT_CAPTURE has the same output is known from the data provider side
+// only (docs/api/checks.md#the-check).
 func (v *Check) DocumentResults() (*DocumentOutput, error) {
 	return outputOf[DocumentOutput](v, v.output())
 }
@@ -122,8 +122,8 @@ type (
 	formOutput    EntityData
 )
 
-// output returns a value for the output of the check's type to be decoded
-// into, nil for a type whose output is not described (sheet 3.5).
+// output returns a value for the output of the check's type to be decoded into, nil for a type
+// whose output is not described (docs/api/checks.md#the-check).
 func (v *Check) output() any {
 	switch v.Type {
 	case CheckTypeIdentityCheck:
@@ -159,8 +159,8 @@ func outputOf[T any](v *Check, out any) (*T, error) {
 	return result, nil
 }
 
-// ScreeningMatch is somebody or something a screening found, in whichever
-// generation the output has it (sheet 3.6).
+// ScreeningMatch is somebody or something a screening found, in whichever generation the output has
+// it (docs/api/checks.md#screening-results).
 type ScreeningMatch struct {
 	// ID is the provider's: the match or hit id.
 	ID string
@@ -219,7 +219,7 @@ func (v *SanctionsResult) flags() []ScreeningFlagType {
 	return flags
 }
 
-// VisaOutput is the output of a VISA_CHECK (sheet 3.5, newer than 2019).
+// VisaOutput is the output of a VISA_CHECK (docs/api/checks.md#visas, newer than 2019).
 type VisaOutput struct {
 	EntityType EntityType `json:"entity_type"`
 	VisaCheck  *VisaCheck `json:"visa_check"`
@@ -238,7 +238,7 @@ type VisaCheck struct {
 // VisaEntitlement is what a visa allows.
 type VisaEntitlement string
 
-// Values of VisaEntitlement. Others may appear at any time (sheet 1.11).
+// Values of VisaEntitlement. Others may appear at any time.
 const (
 	VisaEntitlementWork  VisaEntitlement = "WORK"
 	VisaEntitlementStudy VisaEntitlement = "STUDY"
@@ -274,7 +274,8 @@ type VisaHolder struct {
 	Unknown Unknown `json:"-"`
 }
 
-// DeviceFraudOutput is the output of a DEVICE_FRAUD_DETECTION check (sheet 3.5, newer than 2019).
+// DeviceFraudOutput is the output of a DEVICE_FRAUD_DETECTION check (docs/api/checks.md#devices,
+// newer than 2019).
 type DeviceFraudOutput struct {
 	EntityType           EntityType            `json:"entity_type"`
 	DeviceMetadata       *DeviceMetadata       `json:"device_metadata"`
@@ -319,7 +320,7 @@ type DeviceFraudRule struct {
 }
 
 // DocumentOutput is the output of DOCUMENT_VERIFICATION, DOCUMENT_FETCH and
-// COMPANY_DOCUMENT_VERIFICATION checks (sheet 3.5).
+// COMPANY_DOCUMENT_VERIFICATION checks (docs/api/checks.md#the-check).
 type DocumentOutput struct {
 	EntityType EntityType `json:"entity_type"`
 	Documents  []Document `json:"documents"`

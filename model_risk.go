@@ -1,7 +1,7 @@
 package passfort
 
-// RiskOverview is the risk of a profile (sheet 3.8). It may be empty; newer accounts have
-// ApplicationRisk instead.
+// RiskOverview is the risk of a profile (docs/api/audit-and-risk.md#risk-of-a-profile). It may be
+// empty; newer accounts have ApplicationRisk instead.
 type RiskOverview struct {
 	OverallRisk *RiskLevel      `json:"overall_risk"`
 	Components  []ComponentRisk `json:"components"`
@@ -22,10 +22,10 @@ type RiskLevel struct {
 	Unknown Unknown `json:"-"`
 }
 
-// RiskCategory is a risk in words (sheet 3.8).
+// RiskCategory is a risk in words (docs/api/audit-and-risk.md#risk-of-a-profile).
 type RiskCategory string
 
-// Values of RiskCategory. Others may appear at any time (sheet 1.11).
+// Values of RiskCategory. Others may appear at any time.
 const (
 	RiskCategoryLow          RiskCategory = "LOW"
 	RiskCategoryMedium       RiskCategory = "MEDIUM"
@@ -55,7 +55,8 @@ type ComponentRisk struct {
 	Unknown Unknown `json:"-"`
 }
 
-// RiskComponent is a component of the newer risk model (sheet 3.8). No known operation returns it.
+// RiskComponent is a component of the newer risk model
+// (docs/api/audit-and-risk.md#risk-of-a-profile). No known operation returns it.
 type RiskComponent struct {
 	Name       string                 `json:"name"`
 	Category   *RiskComponentCategory `json:"category"`
@@ -83,7 +84,7 @@ type RiskComponentCategory struct {
 // CategoryGroupOperator is how a CategoryGroup combines scores.
 type CategoryGroupOperator string
 
-// Values of CategoryGroupOperator. Others may appear at any time (sheet 1.11).
+// Values of CategoryGroupOperator. Others may appear at any time.
 const (
 	CategoryGroupOperatorMax  CategoryGroupOperator = "MAX"
 	CategoryGroupOperatorMin  CategoryGroupOperator = "MIN"
@@ -91,8 +92,8 @@ const (
 	CategoryGroupOperatorSum  CategoryGroupOperator = "SUM"
 )
 
-// CategoryGroup combines categories of the newer risk model (sheet 3.8). No known operation
-// returns it.
+// CategoryGroup combines categories of the newer risk model
+// (docs/api/audit-and-risk.md#risk-of-a-profile). No known operation returns it.
 type CategoryGroup struct {
 	CategoryIDs []string              `json:"category_ids"`
 	Name        string                `json:"name"`

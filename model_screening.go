@@ -2,8 +2,8 @@ package passfort
 
 import "encoding/json"
 
-// ScreeningOutput is the output of a PEPS_AND_SANCTIONS_SCREEN or
-// COMPANY_PEPS_AND_SANCTIONS_SCREEN check (sheet 3.5).
+// ScreeningOutput is the output of a PEPS_AND_SANCTIONS_SCREEN or COMPANY_PEPS_AND_SANCTIONS_SCREEN
+// check (docs/api/checks.md#the-check).
 type ScreeningOutput struct {
 	EntityType       EntityType        `json:"entity_type"`
 	SanctionsResults []SanctionsResult `json:"sanctions_results"`
@@ -15,7 +15,8 @@ type ScreeningOutput struct {
 }
 
 // SanctionsResult is an entry of a screening database that may be the profile's person or company
-// (sheet 3.6). The fields from IsEnhanced to Locations occur for individuals only.
+// (docs/api/checks.md#screening-results). The fields from IsEnhanced to Locations occur for
+// individuals only.
 type SanctionsResult struct {
 	MatchID string `json:"match_id"`
 	// ModifiedDate is a date-time.
@@ -202,7 +203,7 @@ type ScreeningLocation struct {
 // MatchDateType is the meaning of a MatchDate.
 type MatchDateType string
 
-// Values of MatchDateType. Others may appear at any time (sheet 1.11).
+// Values of MatchDateType. Others may appear at any time.
 const (
 	MatchDateTypeDOB           MatchDateType = "DOB"
 	MatchDateTypeDeceased      MatchDateType = "DECEASED"
@@ -210,7 +211,8 @@ const (
 	MatchDateTypeEndOfRCAToPEP MatchDateType = "END_OF_RCA_TO_PEP"
 )
 
-// MatchDate is a date of a match, with its meaning (sheet 3.6, newer than 2019).
+// MatchDate is a date of a match, with its meaning (docs/api/checks.md#screening-results, newer
+// than 2019).
 type MatchDate struct {
 	Type MatchDateType `json:"type"`
 	// Date is a partial date.
@@ -222,7 +224,7 @@ type MatchDate struct {
 // MatchCountryType is how a match is connected with a country.
 type MatchCountryType string
 
-// Values of MatchCountryType. Others may appear at any time (sheet 1.11).
+// Values of MatchCountryType. Others may appear at any time.
 const (
 	MatchCountryTypeAffiliation        MatchCountryType = "AFFILIATION"
 	MatchCountryTypeCitizenship        MatchCountryType = "CITIZENSHIP"
@@ -238,7 +240,8 @@ const (
 	MatchCountryTypeNationality        MatchCountryType = "NATIONALITY"
 )
 
-// MatchCountry is a country of a match, with its meaning (sheet 3.6, newer than 2019).
+// MatchCountry is a country of a match, with its meaning (docs/api/checks.md#screening-results,
+// newer than 2019).
 type MatchCountry struct {
 	Type MatchCountryType `json:"type"`
 	// CountryCode is an alpha-3 code.
@@ -250,7 +253,7 @@ type MatchCountry struct {
 // ScreeningFlagType is what a screening hit is about.
 type ScreeningFlagType string
 
-// Values of ScreeningFlagType. Others may appear at any time (sheet 1.11).
+// Values of ScreeningFlagType. Others may appear at any time.
 const (
 	ScreeningFlagTypePEP          ScreeningFlagType = "PEP"
 	ScreeningFlagTypeSanction     ScreeningFlagType = "SANCTION"
@@ -261,14 +264,15 @@ const (
 // ScreeningHitStatus is the decision on a screening hit.
 type ScreeningHitStatus string
 
-// Values of ScreeningHitStatus. Others may appear at any time (sheet 1.11).
+// Values of ScreeningHitStatus. Others may appear at any time.
 const (
 	ScreeningHitStatusMatch      ScreeningHitStatus = "MATCH"
 	ScreeningHitStatusMismatch   ScreeningHitStatus = "MISMATCH"
 	ScreeningHitStatusUnresolved ScreeningHitStatus = "UNRESOLVED"
 )
 
-// ScreeningHit is the newer form of a screening result (sheet 3.6, data provider side).
+// ScreeningHit is the newer form of a screening result (docs/api/checks.md#screening-results, data
+// provider side).
 type ScreeningHit struct {
 	Provider *ScreeningProvider `json:"provider"`
 	Flags    []ScreeningFlag    `json:"flags"`

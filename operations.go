@@ -22,12 +22,13 @@ type operation struct {
 	bare   bool // a success may have no body
 
 	charged     string // what it may cost
-	rateLimited bool   // has a quota of its own (sheet 1.9)
+	rateLimited bool   // has a quota of its own (docs/api/basics.md#rate-limits)
 	since       string // the source that first names it
-	sure        string // how well it is known (sheet 7)
+	sure        string // how well it is known (docs/api/README.md#certainty)
 }
 
-// attemptLimit is the time limit of one attempt: the API's own is 60 s (sheet 1.10).
+// attemptLimit is the time limit of one attempt: the API's own is 60 s
+// (docs/api/basics.md#time-limits-repeats-and-charges).
 const attemptLimit = 75 * time.Second
 
 const (

@@ -14,7 +14,7 @@ import (
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
-// ProfilesService creates, reads and lists profiles (sheet 2.2).
+// ProfilesService creates, reads and lists profiles (docs/api/profiles.md#create-a-profile).
 type ProfilesService struct{ road *road }
 
 // Create makes a profile. Collected data needs at least its entity type;
@@ -161,8 +161,8 @@ func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, statu
 }
 
 // Delete deletes a profile and everything that belongs to it, for ever
-// (sheet 2.18). The message says why and may be empty. It is sent once; after
-// ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone.
+// (docs/api/profiles.md#delete-a-profile). The message says why and may be empty. It is sent once;
+// after ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone.
 func (s *ProfilesService) Delete(ctx context.Context, profileID, message string, opts ...CallOption) error {
 	body := struct {
 		ConfirmID string `json:"confirm_id"`
@@ -204,7 +204,7 @@ func (v *ProfileRequest) problem() string {
 	return ""
 }
 
-// maxProfilesPerPage is the largest page the API gives (sheet 1.7).
+// maxProfilesPerPage is the largest page the API gives (docs/api/basics.md#lists).
 const maxProfilesPerPage = 200
 
 // ProfileListOptions select profiles. The zero value selects all.
@@ -231,9 +231,9 @@ func (o *ProfileListOptions) problem() string {
 	return ""
 }
 
-// Profile is everything Passfort holds about one customer or associate (sheet 3.2). The server
-// sets all fields but Role, CollectedData and Applications. Lists and linked profiles carry a
-// subset, so any field may be absent.
+// Profile is everything Passfort holds about one customer or associate
+// (docs/api/profiles.md#the-profile). The server sets all fields but Role, CollectedData and
+// Applications. Lists and linked profiles carry a subset, so any field may be absent.
 type Profile struct {
 	ID string `json:"id"`
 	// CreationDate and LastModifiedDate are date-times. See ParseDateTime.
@@ -271,7 +271,7 @@ type Profile struct {
 
 func (v *Profile) identity() string { return v.ID }
 
-// ProfilePage is one page of profiles (sheet 2.2).
+// ProfilePage is one page of profiles (docs/api/profiles.md#create-a-profile).
 type ProfilePage struct {
 	// Count is the number of matches on all pages.
 	Count  *int `json:"count"`
@@ -290,20 +290,22 @@ type ProfilePage struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ProfileStatus is the standing of a profile. On the wire it is a bare JSON string (sheet 2.16).
+// ProfileStatus is the standing of a profile. On the wire it is a bare JSON string
+// (docs/api/profiles.md#status).
 type ProfileStatus string
 
-// Values of ProfileStatus. Others may appear at any time (sheet 1.11).
+// Values of ProfileStatus. Others may appear at any time.
 const (
 	ProfileStatusNormal    ProfileStatus = "NORMAL"
 	ProfileStatusSuspended ProfileStatus = "SUSPENDED"
 	ProfileStatusBanned    ProfileStatus = "BANNED"
 )
 
-// ProfileCategory says how far a profile has come (sheet 3.1). Profiles can be listed by it.
+// ProfileCategory says how far a profile has come (docs/api/profiles.md#roles-and-states). Profiles
+// can be listed by it.
 type ProfileCategory string
 
-// Values of ProfileCategory. Others may appear at any time (sheet 1.11).
+// Values of ProfileCategory. Others may appear at any time.
 const (
 	ProfileCategoryCustomer          ProfileCategory = "CUSTOMER"
 	ProfileCategoryPreviousCustomer  ProfileCategory = "PREVIOUS_CUSTOMER"
@@ -320,7 +322,7 @@ type TaskProgress struct {
 }
 
 // LinkedProfile is a profile that another one is linked to, with its roles there. A later
-// description has only its ID (sheet 3.2).
+// description has only its ID (docs/api/profiles.md#the-profile).
 type LinkedProfile struct {
 	Profile *Profile         `json:"profile"`
 	Roles   []AssociatedRole `json:"roles"`
@@ -329,7 +331,7 @@ type LinkedProfile struct {
 	Unknown Unknown `json:"-"`
 }
 
-// Capability is a permission of a user or an API key (sheet 3.9).
+// Capability is a permission of a user or an API key (docs/api/basics.md#permissions).
 type Capability string
 
 // Values of Capability. Some forty newer ones exist whose names are not public.

@@ -2,7 +2,7 @@ package passfort
 
 import "context"
 
-// SearchService finds companies in registers and addresses (sheet 2.12).
+// SearchService finds companies in registers and addresses (docs/api/search.md#companies).
 type SearchService struct{ road *road }
 
 // Companies searches a country's company register through the account's data
@@ -81,7 +81,7 @@ func (o *AddressSearchOptions) problem() string {
 }
 
 // CompanySearchResult holds the companies that were found, and what went wrong at the provider
-// (sheet 2.12).
+// (docs/api/search.md#companies).
 type CompanySearchResult struct {
 	Companies []CompanyCandidate `json:"companies"`
 	Errors    []ErrorDetail      `json:"errors"`
@@ -112,7 +112,7 @@ type CompanyCandidate struct {
 	Unknown Unknown `json:"-"`
 }
 
-// AddressSearchResult holds the addresses that were found (sheet 2.12).
+// AddressSearchResult holds the addresses that were found (docs/api/search.md#addresses).
 type AddressSearchResult struct {
 	Count   *int               `json:"count"`
 	Results []AddressCandidate `json:"results"`

@@ -5,8 +5,7 @@ import (
 	"errors"
 )
 
-// TagsService tags profiles (sheet 2.11). The tags of a profile are in
-// Profile.Tags.
+// TagsService tags profiles (docs/api/profiles.md#tags). The tags of a profile are in Profile.Tags.
 type TagsService struct{ road *road }
 
 // Add puts a tag on a profile. The name has at most 64 characters. It is sent
@@ -43,7 +42,7 @@ func (s *TagsService) Search(ctx context.Context, term string, limit int, opts .
 	return list[Tag](ctx, s.road, "Tags.Search", call{args: []string{term}, problem: problem, query: query, opts: opts})
 }
 
-// Tag is a label on a profile (sheet 2.11).
+// Tag is a label on a profile (docs/api/profiles.md#tags).
 type Tag struct {
 	ID string `json:"id"`
 	// Name has at most 64 characters.

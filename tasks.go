@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TasksService reads, adds and completes the tasks of a profile and keeps
-// their notes (sheet 2.9).
+// TasksService reads, adds and completes the tasks of a profile and keeps their notes
+// (docs/api/tasks.md#complete-a-task).
 type TasksService struct{ road *road }
 
 // List reads all tasks of a profile, expired versions included.
@@ -26,10 +26,10 @@ func (s *TasksService) Create(ctx context.Context, profileID string, req *TaskRe
 	return result[Task](ctx, s.road, "Tasks.Create", call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
 }
 
-// Complete sets the state of a task: passed, failed, or incomplete again. It
-// may be repeated. If an answer was lost, the task is read to find out, and
-// returned if it has the state. An account that knows only the fields of 2019 may
-// pass over the state: see that the result has it, and use Update there (sheet 2.9).
+// Complete sets the state of a task: passed, failed, or incomplete again. It may be repeated. If an
+// answer was lost, the task is read to find out, and returned if it has the state. An account that
+// knows only the fields of 2019 may pass over the state: see that the result has it, and use Update
+// there (docs/api/tasks.md#complete-a-task).
 func (s *TasksService) Complete(ctx context.Context, profileID, taskID string, state TaskState, opts ...CallOption) (*Task, error) {
 	out, err := s.update(ctx, profileID, taskID, &TaskUpdate{State: state}, missing("state", string(state)), opts)
 	return settle(out, err, func() (*Task, error) { return s.Get(ctx, profileID, taskID) },
@@ -98,7 +98,8 @@ func (v *TaskRequest) problem() string {
 
 // TaskUpdate is what Update sends.
 type TaskUpdate struct {
-	// State is the newer way; IsComplete and CheckIDs are those of 2019 (sheet 2.9).
+	// State is the newer way; IsComplete and CheckIDs are those of 2019
+	// (docs/api/tasks.md#complete-a-task).
 	State      TaskState `json:"state"`
 	IsComplete *bool     `json:"is_complete"`
 	CheckIDs   []string  `json:"check_ids"`
@@ -126,8 +127,8 @@ func (v *NoteRequest) problem() string {
 	return ""
 }
 
-// Task is a piece of due diligence on a profile (sheet 3.8). Where several tasks share a variant,
-// the current one has IsExpired false.
+// Task is a piece of due diligence on a profile (docs/api/tasks.md#the-task). Where several tasks
+// share a variant, the current one has IsExpired false.
 type Task struct {
 	// ID is the task's own id, not that of its variant.
 	ID      string       `json:"id"`
@@ -171,7 +172,7 @@ type TaskVariant struct {
 	Unknown Unknown `json:"-"`
 }
 
-// Note is a note on a task (sheet 2.9). A deleted note stays in the audit log.
+// Note is a note on a task (docs/api/tasks.md#notes). A deleted note stays in the audit log.
 type Note struct {
 	ID          string           `json:"id"`
 	Text        string           `json:"text"`
@@ -200,10 +201,10 @@ type NoteAttachment struct {
 	Unknown Unknown `json:"-"`
 }
 
-// TaskType is what a task establishes (sheet 3.8).
+// TaskType is what a task establishes (docs/api/tasks.md#task-types).
 type TaskType string
 
-// Values of TaskType. Others may appear at any time (sheet 1.11).
+// Values of TaskType. Others may appear at any time.
 const (
 	TaskTypeIndividualVerifyIdentity                              TaskType = "INDIVIDUAL_VERIFY_IDENTITY"
 	TaskTypeIndividualVerifyAddress                               TaskType = "INDIVIDUAL_VERIFY_ADDRESS"
@@ -239,24 +240,25 @@ const (
 	TaskTypeCompanyAssessOwnership            TaskType = "COMPANY_ASSESS_OWNERSHIP"
 	TaskTypeCompanyAssessWebsiteContent       TaskType = "COMPANY_ASSESS_WEBSITE_CONTENT"
 	// TaskTypeCompanyIdentifyAuthorisedPersons is another spelling of
-	// TaskTypeCompanyIdentifyAuthorizedPersons. Send the one with a Z, accept both (sheet 6.1).
+	// TaskTypeCompanyIdentifyAuthorizedPersons. Send the one with a Z, accept both
+	// (docs/api/disagreements.md#rulings).
 	TaskTypeCompanyIdentifyAuthorisedPersons TaskType = "COMPANY_IDENTIFY_AUTHORISED_PERSONS"
 )
 
-// TaskState is whether a task is complete, and how it ended (sheet 2.9).
+// TaskState is whether a task is complete, and how it ended (docs/api/tasks.md#complete-a-task).
 type TaskState string
 
-// Values of TaskState. Others may appear at any time (sheet 1.11).
+// Values of TaskState. Others may appear at any time.
 const (
 	TaskStateIncomplete    TaskState = "INCOMPLETE"
 	TaskStateCompletedPass TaskState = "COMPLETED_PASS"
 	TaskStateCompletedFail TaskState = "COMPLETED_FAIL"
 )
 
-// TaskExpiryReason is why a task expired (sheet 3.8).
+// TaskExpiryReason is why a task expired (docs/api/tasks.md#the-task).
 type TaskExpiryReason string
 
-// Values of TaskExpiryReason. Others may appear at any time (sheet 1.11).
+// Values of TaskExpiryReason. Others may appear at any time.
 const (
 	TaskExpiryReasonCheckExpired       TaskExpiryReason = "CHECK_EXPIRED"
 	TaskExpiryReasonProfileDeactivated TaskExpiryReason = "PROFILE_DEACTIVATED"

@@ -14,14 +14,14 @@ import (
 	"github.com/passfort-go/passfort/internal/transport"
 )
 
-// WithImageLimit sets the largest file or document image in bytes that is
-// sent, for accounts whose own limit is smaller. The default is 50 MiB, the
-// larger reading of the API's 50 MB (sheet 2.4).
+// WithImageLimit sets the largest file or document image in bytes that is sent, for accounts whose
+// own limit is smaller. The default is 50 MiB, the larger reading of the API's 50 MB
+// (docs/api/documents.md#files).
 func WithImageLimit(bytes int64) Option { return func(s *settings) { s.calls.imageLimit = bytes } }
 
-// WithFilesReadByPOST makes Files.Get and Files.Download send POST instead of
-// GET. One guide prints POST for the path of a file, everything else says GET
-// (sheet 6.1, 3). Use it only if your account refuses GET.
+// WithFilesReadByPOST makes Files.Get and Files.Download send POST instead of GET. One guide prints
+// POST for the path of a file, everything else says GET (docs/api/disagreements.md#rulings). Use it
+// only if your account refuses GET.
 func WithFilesReadByPOST() Option { return func(s *settings) { s.calls.filesReadPOST = true } }
 
 // OnProgress has fn told how many bytes of content Files.Download or

@@ -196,8 +196,9 @@ func timeOf(s string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// ParseDateTime reads a date-time of the API, YYYY-MM-DD hh:mm:ss, as UTC (sheet 1.8). It also
-// takes fractions of a second and RFC 3339. The error does not repeat the value.
+// ParseDateTime reads a date-time of the API, YYYY-MM-DD hh:mm:ss, as UTC
+// (docs/api/basics.md#values). It also takes fractions of a second and RFC 3339. The error does not
+// repeat the value.
 func ParseDateTime(s string) (time.Time, error) {
 	for _, layout := range []string{time.DateTime, time.RFC3339, "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -211,7 +212,7 @@ func ParseDateTime(s string) (time.Time, error) {
 func FormatDateTime(t time.Time) string { return t.UTC().Format(time.DateTime) }
 
 // PartialDate is a date of which only the year, or only the year and the month, may be known
-// (sheet 1.8). Month and Day are 0 when absent.
+// (docs/api/basics.md#values). Month and Day are 0 when absent.
 type PartialDate struct{ Year, Month, Day int }
 
 // ParsePartialDate reads YYYY, YYYY-MM or YYYY-MM-DD. The date must exist in the calendar. The

@@ -16,10 +16,10 @@ import (
 // the events of a WebhookHandler and of ParseWebhook carry the spelling of the
 // constant where there is one.
 //
-// Passfort does not publish the names (sheet 4.4). The comment of each constant
-// says how sure name and payload are: documented means by Passfort, observed
-// means found in the code of a customer, guess means the label of the portal
-// written in the pattern of the other names.
+// Passfort does not publish the names (docs/api/webhooks.md#event-names). The comment of each
+// constant says how sure name and payload are: documented means by Passfort, observed means found
+// in the code of a customer, guess means the label of the portal written in the pattern of the
+// other names.
 type EventName string
 
 // Values of EventName. Others may appear at any time, and are delivered to HandleAll.
@@ -116,7 +116,7 @@ func (e EventName) label() EventName {
 	return "unknown"
 }
 
-// WebhookEvent is one message of Passfort (sheet 4.3). The shared secret that
+// WebhookEvent is one message of Passfort (docs/api/webhooks.md#messages). The shared secret that
 // came with it is not part of it.
 type WebhookEvent struct {
 	// ID is the message's own. Whether a repeated delivery keeps it is not
@@ -185,11 +185,10 @@ const (
 	OriginSystem Origin = "system"  // neither is named: mostly the smart policy
 )
 
-// Origin says who caused the event: the user if there is one, else the API key,
-// else the system (sheet 5.7). To tell your own writes from others', give each
-// system its own key and compare APIKeyName. For collected data events the
-// guide says that no user means the API, even where no key is named (guide:
-// sync), so compare the data as well.
+// Origin says who caused the event: the user if there is one, else the API key, else the system
+// (docs/api/webhooks.md#loops). To tell your own writes from others', give each system its own key
+// and compare APIKeyName. For collected data events the guide says that no user means the API, even
+// where no key is named, so compare the data as well.
 func (e *WebhookEvent) Origin() Origin {
 	switch {
 	case e.User != nil:
@@ -223,8 +222,8 @@ func (e *WebhookEvent) payload(v any, names ...EventName) error {
 	return nil
 }
 
-// CollectedDataChange is the payload of EventCollectedDataChanged and
-// EventCollectedDataUpdated (sheet 4.6).
+// CollectedDataChange is the payload of EventCollectedDataChanged and EventCollectedDataUpdated
+// (docs/api/webhooks.md#collected-data-changed).
 type CollectedDataChange struct {
 	ProfileID   string `json:"profile_id"`
 	CustomerRef string `json:"customer_ref"`
@@ -263,12 +262,12 @@ type Change struct {
 	New json.RawMessage
 }
 
-// Changes lists what differs in meaning between Old and New. What the server
-// adds or rewrites by itself is left out: original_structured_address,
-// original_freeform_address, a FREEFORM address that became STRUCTURED, given
-// names split at white space (sheet 2.3, 3.3, 5.7); so are null, "", [] and {}
-// in place of an absent member. No change means that there is nothing to do,
-// which is what ends the loop of two systems that write to each other.
+// Changes lists what differs in meaning between Old and New. What the server adds or rewrites by
+// itself is left out: original_structured_address, original_freeform_address, a FREEFORM address
+// that became STRUCTURED, given names split at white space (docs/api/profiles.md#collected-data,
+// docs/api/people.md#individual-data, docs/api/webhooks.md#loops); so are null, "", [] and {} in
+// place of an absent member. No change means that there is nothing to do, which is what ends the
+// loop of two systems that write to each other.
 func (c *CollectedDataChange) Changes() []Change {
 	from, errOld := json.Marshal(c.Old)
 	to, errNew := json.Marshal(c.New)
@@ -283,7 +282,7 @@ func (c *CollectedDataChange) Changes() []Change {
 	return changes
 }
 
-// CheckCompleted is the payload of EventCheckCompleted (sheet 4.7).
+// CheckCompleted is the payload of EventCheckCompleted (docs/api/webhooks.md#check-completed).
 type CheckCompleted struct {
 	ProfileID   string `json:"profile_id"`
 	CustomerRef string `json:"customer_ref"`
@@ -310,8 +309,8 @@ func (e *WebhookEvent) CheckCompleted() (*CheckCompleted, error) {
 	return &c, nil
 }
 
-// ProductStatusChanged is the payload of EventProductStatusChanged (sheet 4.5).
-// It does not tell the status before.
+// ProductStatusChanged is the payload of EventProductStatusChanged
+// (docs/api/webhooks.md#product-status-changed). It does not tell the status before.
 type ProductStatusChanged struct {
 	ProfileID     string            `json:"profile_id"`
 	CustomerRef   string            `json:"customer_ref"`
@@ -339,7 +338,8 @@ func (e *WebhookEvent) ProductStatusChanged() (*ProductStatusChanged, error) {
 	return &c, nil
 }
 
-// ManualActionRequired is the payload of EventManualActionRequired (sheet 4.8).
+// ManualActionRequired is the payload of EventManualActionRequired
+// (docs/api/webhooks.md#manual-action-required).
 type ManualActionRequired struct {
 	ProfileID   string         `json:"profile_id"`
 	CustomerRef string         `json:"customer_ref"`
@@ -350,7 +350,7 @@ type ManualActionRequired struct {
 	Unknown Unknown `json:"-"`
 }
 
-// ManualAction is something a person has to do (sheet 4.8).
+// ManualAction is something a person has to do (docs/api/webhooks.md#manual-action-required).
 type ManualAction struct {
 	// ActionType is one of values that are not documented.
 	ActionType string `json:"action_type"`
@@ -378,8 +378,8 @@ func (e *WebhookEvent) ManualActionRequired() (*ManualActionRequired, error) {
 	return &m, nil
 }
 
-// CustomerRequestChanged is the payload of EventCustomerRequestChanged, as far
-// as it can be told (sheet 4.9).
+// CustomerRequestChanged is the payload of EventCustomerRequestChanged, as far as it can be told
+// (docs/api/webhooks.md#customer-request-changed).
 type CustomerRequestChanged struct {
 	ProfileID   string     `json:"profile_id"`
 	CustomerRef string     `json:"customer_ref"`
@@ -438,8 +438,8 @@ func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error)
 	return &c, nil
 }
 
-// EventsChanged is the payload of EventEventsCreated and EventEventsUpdated, as
-// far as it can be told (sheet 4.10).
+// EventsChanged is the payload of EventEventsCreated and EventEventsUpdated, as far as it can be
+// told (docs/api/webhooks.md#events-created-and-updated).
 type EventsChanged struct {
 	ProfileID   string     `json:"profile_id"`
 	CustomerRef string     `json:"customer_ref"`

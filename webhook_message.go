@@ -32,17 +32,16 @@ var (
 // ParseWebhook authenticates a delivery and returns its messages, for servers
 // that cannot use a WebhookHandler. The caller cares for duplicates.
 //
-// The header "Authorization: Bearer <secret>" must carry one of the secrets. If
-// it is missing, every message must carry one in its body, or the object that
-// holds them; in any case none may carry another one (sheet 4.2). Otherwise the error is
-// ErrWebhookUnauthorized, also when there is no secret to compare with. A body
-// without a right header that cannot be read counts as unauthorized too.
+// The header "Authorization: Bearer <secret>" must carry one of the secrets. If it is missing,
+// every message must carry one in its body, or the object that holds them; in any case none may
+// carry another one (docs/api/webhooks.md#authentication). Otherwise the error is
+// ErrWebhookUnauthorized, also when there is no secret to compare with. A body without a right
+// header that cannot be read counts as unauthorized too.
 //
-// The body may be one message, an array of messages, or an object with one
-// array of messages (sheet 4.3). Anything else, an empty batch and a member that
-// appears twice are ErrWebhookMalformed. Text that is not Unicode, a name cut
-// inside an emoji say, is read with U+FFFD for what is broken. The events share
-// no memory with body.
+// The body may be one message, an array of messages, or an object with one array of messages
+// (docs/api/webhooks.md#messages). Anything else, an empty batch and a member that appears twice
+// are ErrWebhookMalformed. Text that is not Unicode, a name cut inside an emoji say, is read with
+// U+FFFD for what is broken. The events share no memory with body.
 func ParseWebhook(h http.Header, body []byte, secrets ...string) ([]WebhookEvent, error) {
 	sums, err := sumSecrets(secrets)
 	if err != nil {
@@ -434,8 +433,8 @@ func (s secretSums) token(t jsontext.Token) secretState {
 	return s.check(t.String())
 }
 
-// data reads the members that the data of all events have in common (sheet
-// 4.3). One of another type than expected is left out.
+// data reads the members that the data of all events have in common
+// (docs/api/webhooks.md#messages). One of another type than expected is left out.
 func (r *webhookReader) data(e *WebhookEvent) error {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return err

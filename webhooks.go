@@ -16,8 +16,8 @@ import (
 	"github.com/passfort-go/passfort/internal/bounded"
 )
 
-// WebhookHandler receives webhooks. It is an http.Handler to be mounted at the
-// URL configured in the portal (sheet 4.1), and it is safe for concurrent use.
+// WebhookHandler receives webhooks. It is an http.Handler to be mounted at the URL configured in
+// the portal (docs/api/webhooks.md#delivery), and it is safe for concurrent use.
 //
 // A delivery is one message or a batch. It is authenticated as a whole before
 // anything else happens. Its messages are then handled one after the other: one
@@ -29,13 +29,12 @@ import (
 // committed, and it should be able to stand that: a crash, or a failing
 // Commit, between its success and the commit makes it run twice.
 //
-// A message without any handler is acknowledged, committed and logged. The same
-// message delivered to one handler twice at once runs its functions once: the
-// second delivery waits for the first. Two processes that share a store may both
-// run them, because Seen and Commit are two steps. What must happen once needs a
-// unique key, such as WebhookEvent.Key, in the transaction that does it. A delivery whose sender hangs up goes on all the same:
-// the repeat finds its messages committed. Passfort does not promise any order
-// between messages (sheet 4.1).
+// A message without any handler is acknowledged, committed and logged. The same message delivered
+// to one handler twice at once runs its functions once: the second delivery waits for the first.
+// Two processes that share a store may both run them, because Seen and Commit are two steps. What
+// must happen once needs a unique key, such as WebhookEvent.Key, in the transaction that does it. A
+// delivery whose sender hangs up goes on all the same: the repeat finds its messages committed.
+// Passfort does not promise any order between messages (docs/api/webhooks.md#delivery).
 //
 // Status 200 is only answered when every message was handled, skipped or
 // parked. Other answers are 401 (header or body secret), 405 (not POST), 413
@@ -96,9 +95,9 @@ func WithWebhookStore(s WebhookStore) WebhookOption {
 	return func(o *webhookSettings) { o.store = s }
 }
 
-// WithWebhookBodyLimit sets the size in bytes from which a body is refused with
-// status 413. The default is 16 MiB: a batch has up to 100 messages, and one
-// about collected data holds it twice (sheet 4.1, 4.6).
+// WithWebhookBodyLimit sets the size in bytes from which a body is refused with status 413. The
+// default is 16 MiB: a batch has up to 100 messages, and one about collected data holds it twice
+// (docs/api/webhooks.md#delivery, docs/api/webhooks.md#collected-data-changed).
 func WithWebhookBodyLimit(n int64) WebhookOption {
 	return func(o *webhookSettings) { o.bodyLimit = n }
 }
@@ -131,12 +130,11 @@ func WithWebhookDriftReporter(report func(Drift)) WebhookOption {
 	return func(o *webhookSettings) { o.drift = report }
 }
 
-// WithUndecodable hands fn the body of an authenticated delivery that is not a
-// webhook in any shape this package knows. If fn returns nil, having stored it,
-// the delivery is acknowledged; without this option it never is, and Passfort
-// sends it again (sheet 4.3). Only a right Authorization header authenticates
-// such a body. It holds the shared secret and personal data, and is valid until
-// fn returns.
+// WithUndecodable hands fn the body of an authenticated delivery that is not a webhook in any shape
+// this package knows. If fn returns nil, having stored it, the delivery is acknowledged; without
+// this option it never is, and Passfort sends it again (docs/api/webhooks.md#messages). Only a
+// right Authorization header authenticates such a body. It holds the shared secret and personal
+// data, and is valid until fn returns.
 func WithUndecodable(fn func(ctx context.Context, body []byte) error) WebhookOption {
 	return func(o *webhookSettings) { o.undecodable = fn }
 }

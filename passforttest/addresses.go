@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// rewriteAddresses does to collected data what the server does: a FREEFORM
-// address becomes STRUCTURED and keeps its text (sheet 2.3). It says whether
-// anything changed.
+// rewriteAddresses does to collected data what the server does: a FREEFORM address becomes
+// STRUCTURED and keeps its text (docs/api/profiles.md#collected-data). It says whether anything
+// changed.
 func (s *Server) rewriteAddresses(v any) bool {
 	changed := false
 	switch v := v.(type) {

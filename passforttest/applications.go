@@ -40,7 +40,7 @@ type flagStep struct {
 }
 
 // mayBecome says whether an application may go from one status to another
-// (sheet 2.7).
+// (docs/api/applications.md#apply).
 func mayBecome(from, to string) bool {
 	switch from {
 	case "APPLIED":

@@ -87,7 +87,7 @@ func (s *Server) shownData(p *profile) json.RawMessage {
 }
 
 // linkAssociates adds the company's applications to the profiles it links to
-// (sheet 2.2).
+// (docs/api/companies.md#link-an-associate).
 func (s *Server) linkAssociates(p *profile, by actor) {
 	if !p.Summary.HasLinks {
 		return

@@ -41,7 +41,7 @@ type checkKind struct {
 	needs  []string // members its request must have
 }
 
-// checkKinds returns the known check types (sheet 3.5).
+// checkKinds returns the known check types (docs/api/checks.md#the-check).
 func checkKinds() map[string]checkKind {
 	const person, company = "INDIVIDUAL", "COMPANY"
 	screening := []string{"_ASSESS_POLITICAL", "_ASSESS_SANCTIONS", "_ASSESS_MEDIA"}
@@ -320,8 +320,8 @@ func (s *Server) addCheck(p *profile, ch *check, by actor) {
 	s.audit(p, by, "instructed-check", object{"check_id": ch.ID, "check_type": ch.Type})
 }
 
-// instruct sends a check to its provider, which is when it is charged. While
-// the profile has collection steps it stays PENDING (sheet 2.14).
+// instruct sends a check to its provider, which is when it is charged. While the profile has
+// collection steps it stays PENDING (docs/api/customer-requests.md#collection-steps).
 func (s *Server) instruct(p *profile, ch *check, atOnce bool) {
 	if len(p.Steps) > 0 {
 		return

@@ -49,8 +49,8 @@ func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error)
 	return nil, sum, invalid("unknown entity_type")
 }
 
-// splitNames splits given names at white space, wherever they stand (sheet 3.3),
-// and says whether anything changed.
+// splitNames splits given names at white space, wherever they stand
+// (docs/api/people.md#individual-data), and says whether anything changed.
 func splitNames(v any) bool {
 	changed := false
 	switch v := v.(type) {
@@ -179,8 +179,8 @@ func (s *Server) replaceCollectedData(c *call) (*reply, error) {
 	return s.dataReply(p), nil
 }
 
-// stale answers a write that lost: the latest data, without its changes, and
-// the latest ETag (sheet 5.1).
+// stale answers a write that lost: the latest data, without its changes, and the latest ETag
+// (docs/api/profiles.md#etags).
 func (s *Server) stale(p *profile) *reply {
 	rep := s.dataReply(p)
 	rep.status = http.StatusPreconditionFailed

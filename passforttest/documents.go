@@ -82,8 +82,8 @@ func (s *Server) getImage(c *call) (*reply, error) {
 	return withContent(o, "data:"+i.Media+";base64,", i.Content), nil
 }
 
-// createDocument adds one document to the collected data. It takes no ETag but
-// moves it (sheet 5.1).
+// createDocument adds one document to the collected data. It takes no ETag but moves it
+// (docs/api/profiles.md#etags).
 func (s *Server) createDocument(c *call) (*reply, error) {
 	p, err := s.profile(c)
 	if err != nil {

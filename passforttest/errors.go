@@ -2,8 +2,8 @@ package passforttest
 
 import "net/http"
 
-// The codes Passfort puts into an error object. They have nothing to do with
-// HTTP statuses (sheet 1.6).
+// The codes Passfort puts into an error object. They have nothing to do with HTTP statuses
+// (docs/api/basics.md#errors).
 const (
 	CodeMissingRequiredFields   = 101
 	CodeEntityAlreadyApproved   = 102

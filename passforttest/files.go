@@ -161,7 +161,7 @@ func (s *Server) Images(profileID string) []StoredImage {
 }
 
 // PortalImages returns the document images a person sees in the portal: only
-// those a document refers to (guide: files).
+// those a document refers to.
 func (s *Server) PortalImages(profileID string) []StoredImage {
 	var out []StoredImage
 	for _, i := range s.Images(profileID) {

@@ -54,8 +54,8 @@ func (f Field) bounds(now time.Time) (first, last string) {
 	return now.AddDate(-oldest, 0, 0).Format(time.DateOnly), now.Format(time.DateOnly)
 }
 
-// The states of a customer request and of its forms (sheet 5.5). A request is
-// never CANCELLED.
+// The states of a customer request and of its forms (docs/api/customer-requests.md#states). A
+// request is never CANCELLED.
 const (
 	StateSent      = "SENT"
 	StateCompleted = "COMPLETED"

@@ -26,9 +26,8 @@ type keyInfo struct {
 	Expiry   time.Time `json:"expiry,omitzero"`
 }
 
-// AddAPIKey creates a further key of the account, called name. It may do
-// everything but create customer requests, which takes the master key
-// (sheet 1.2).
+// AddAPIKey creates a further key of the account, called name. It may do everything but create
+// customer requests, which takes the master key (docs/api/basics.md#keys).
 func (s *Server) AddAPIKey(name string) string {
 	s.enter()
 	defer s.leave()
@@ -86,8 +85,8 @@ type bucket struct {
 	at    time.Time
 }
 
-// limit takes one request from the operation's bucket and returns the headers
-// that limited endpoints send (sheet 1.9).
+// limit takes one request from the operation's bucket and returns the headers that limited
+// endpoints send (docs/api/basics.md#rate-limits).
 func (s *Server) limit(operation string) (http.Header, error) {
 	l, limited := s.cfg.limits[operation]
 	if !limited || l.Requests <= 0 || l.Per <= 0 {

@@ -103,8 +103,8 @@ func WithCompanies(companies ...Company) Option {
 // says otherwise. Default 40 ms.
 func WithCheckTime(d time.Duration) Option { return func(c *config) { c.checkTime = d } }
 
-// WithSyncLimit sets how long a check in sync mode may take before it becomes
-// asynchronous. Default 120 s (sheet 5.3).
+// WithSyncLimit sets how long a check in sync mode may take before it becomes asynchronous. Default
+// 120 s (docs/api/checks.md#modes-and-waiting).
 func WithSyncLimit(d time.Duration) Option { return func(c *config) { c.syncLimit = d } }
 
 // WithSyncHold sets how long a call in sync mode is held before it is answered
@@ -134,9 +134,8 @@ type RateLimit struct {
 	Burst    int
 }
 
-// WithRateLimit limits one operation. By default Profiles.Create and
-// CollectedData.Replace allow 10,000 requests an hour and Audit.PDFReport 0.75
-// a second (sheet 1.9).
+// WithRateLimit limits one operation. By default Profiles.Create and CollectedData.Replace allow
+// 10,000 requests an hour and Audit.PDFReport 0.75 a second (docs/api/basics.md#rate-limits).
 func WithRateLimit(operation string, limit RateLimit) Option {
 	mustBe("operation", operation, Operations())
 	return func(c *config) { c.limits[operation] = limit }
@@ -157,8 +156,8 @@ func WithImageLimit(bytes int64) Option { return func(c *config) { c.imageLimit 
 // WithWebhookPace sets the time between two batches. Default 200 ms.
 func WithWebhookPace(d time.Duration) Option { return func(c *config) { c.webhookPace = d } }
 
-// WithWebhookBatchSize sets how many messages a batch holds at most. Default
-// 100 (sheet 4.1).
+// WithWebhookBatchSize sets how many messages a batch holds at most. Default 100
+// (docs/api/webhooks.md#delivery).
 func WithWebhookBatchSize(n int) Option { return func(c *config) { c.webhookBatch = n } }
 
 // WithWebhookBackoff sets the shortest and the longest time before a delivery

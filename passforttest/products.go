@@ -179,10 +179,10 @@ func (m *RiskModel) level(score *float64) string {
 	return "LOW"
 }
 
-// SetRiskScore gives a profile a risk score, as the risk model would. In newer
-// accounts risk belongs to applications: those whose product has a RiskModel
-// get the score and have webhooks of their own. A profile without any has the
-// older, profile-wide risk (sheet 3.8).
+// SetRiskScore gives a profile a risk score, as the risk model would. In newer accounts risk
+// belongs to applications: those whose product has a RiskModel get the score and have webhooks of
+// their own. A profile without any has the older, profile-wide risk
+// (docs/api/audit-and-risk.md#risk-of-a-profile).
 func (s *Server) SetRiskScore(profileID string, score float64) error {
 	s.enter()
 	defer s.leave()

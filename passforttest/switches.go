@@ -113,7 +113,7 @@ func (s *Server) SetSwitches(sw Switches) {
 	s.sw = sw
 }
 
-// ListOrder is the order of lists. None is documented (sheet 1.7).
+// ListOrder is the order of lists. None is documented (docs/api/basics.md#lists).
 type ListOrder int
 
 // The orders that the simulator knows.

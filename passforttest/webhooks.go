@@ -42,10 +42,9 @@ const deliveredKept = 10_000
 // happens from now on, the shared secret, and whether messages travel in
 // batches. An empty url turns webhooks off and forgets what is queued.
 //
-// The secret is sent in the Authorization header and in every message. A
-// message is sent again until it is answered with 200. Unless batching, one
-// message is sent at a time, in order; a message nobody accepts holds up all
-// behind it (sheet 4.1).
+// The secret is sent in the Authorization header and in every message. A message is sent again
+// until it is answered with 200. Unless batching, one message is sent at a time, in order; a
+// message nobody accepts holds up all behind it (docs/api/webhooks.md#delivery).
 func (s *Server) SetWebhook(url, secret string, batching bool) {
 	s.enter()
 	defer s.leave()

@@ -1,5 +1,5 @@
 // Package ratelimit spreads calls of the operations that the API limits
-// (sheet 1.9) over time, inside one process:
+// (docs/api/basics.md#rate-limits) over time, inside one process:
 //
 //	client, err := passfort.New(apiKey, passfort.WithLimiter(ratelimit.New(nil)))
 //
@@ -35,9 +35,9 @@ func (q Quota) Share(n int) Quota {
 	return Quota{Calls: q.Calls / float64(n), Per: q.Per, Burst: max(q.Burst/n, 1)}
 }
 
-// Documented returns the quotas that Passfort documents (sheet 1.9), by
-// operation. The size of its bursts is not documented; those here are small
-// enough for an hour to stay within one part in a thousand of the quota.
+// Documented returns the quotas that Passfort documents (docs/api/basics.md#rate-limits), by
+// operation. The size of its bursts is not documented; those here are small enough for an hour to
+// stay within one part in a thousand of the quota.
 func Documented() map[string]Quota {
 	return map[string]Quota{
 		"Profiles.Create":       {Calls: 10_000, Per: time.Hour, Burst: 10},

@@ -146,7 +146,7 @@ func (s *site) now(ctx context.Context, a *applicant) stage {
 const (
 	// patience is how long after the end of a request something may come of it.
 	patience = 10 * time.Minute
-	// webhookDelay is the longest time between two batches (sheet 4.1).
+	// webhookDelay is the longest time between two batches (docs/api/webhooks.md#delivery).
 	webhookDelay = 10 * time.Second
 )
 

@@ -15,7 +15,8 @@ const DefaultMetaLimit = 1 << 20
 // windowSize is how much of the response is held at once.
 const windowSize = 32 << 10
 
-// imageMember is the member that holds the image in an answer (sheet 2.4, 2.5).
+// imageMember is the member that holds the image in an answer (docs/api/documents.md#files,
+// docs/api/documents.md#document-images).
 const imageMember = "decrypted_data"
 
 // DecodeOptions say how an answer is taken apart. The zero value is usable.
@@ -32,8 +33,8 @@ type DecodeOptions struct {
 // Content tells what an answer holds for the image.
 type Content int
 
-// The API may leave the image out, and it answers "" for one that it keeps
-// encrypted (sheet 5.4).
+// The API may leave the image out, and it answers "" for one that it keeps encrypted
+// (docs/api/documents.md#content-is-encrypted).
 const (
 	Absent  Content = iota // no such member
 	Other                  // not a string, null for example; the value is left in Meta

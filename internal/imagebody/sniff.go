@@ -11,7 +11,7 @@ import (
 // no accepted type.
 type Type string
 
-// The accepted types (sheet 2.4).
+// The accepted types (docs/api/documents.md#files).
 const (
 	GIF  Type = "image/gif"
 	JPEG Type = "image/jpeg"

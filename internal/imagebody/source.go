@@ -21,8 +21,8 @@ import (
 	"unicode/utf8"
 )
 
-// DefaultLimit is the largest image that is sent when no limit is given. The
-// API says 50 MB and does not say which; this is the larger reading (sheet 2.4).
+// DefaultLimit is the largest image that is sent when no limit is given. The API says 50 MB and
+// does not say which; this is the larger reading (docs/api/documents.md#files).
 const DefaultLimit = 50 << 20
 
 // headSize is how much is read ahead to tell the type.
