@@ -124,7 +124,7 @@ type Application struct {
 	FlagHistory   []ApplicationFlagChange   `json:"flag_history"`
 	// ApprovalBlockers say what is missing for an approval.
 	ApprovalBlockers []ApprovalBlocker `json:"approval_blockers"`
-	// Assignments has a shape the API does not describe, and is kept as it came.
+	// Assignments has a shape the API does not describe, and is kept unchanged.
 	Assignments json.RawMessage `json:"assignments"`
 	// Hidden is true for an application that a revert replaced.
 	Hidden *bool `json:"hidden"`
@@ -139,7 +139,7 @@ type Application struct {
 func (v *Application) identity() string { return v.ID }
 
 // Settled reports whether the application is decided, or only a person or new data
-// can move it: nothing that runs by itself will. It is the condition to give to
+// can move it: nothing automatic will. It is the condition to give to
 // Applications.Wait. An application with a flag of another version is not settled.
 func (v *Application) Settled() bool {
 	switch v.Status {

@@ -79,7 +79,7 @@ type AuditItem struct {
 	// Timestamp is in Unix seconds.
 	Timestamp *float64 `json:"timestamp"`
 	Message   string   `json:"message"`
-	// RefData depends on the action and is kept as it came.
+	// RefData depends on the action and is kept unchanged.
 	RefData   json.RawMessage `json:"ref_data"`
 	Filename  string          `json:"filename"`
 	Filehash  string          `json:"filehash"`

@@ -118,15 +118,15 @@ func BenchmarkEntity(b *testing.B) {
 // BenchmarkDrift decodes collected data with a drift reporter, and without one.
 func BenchmarkDrift(b *testing.B) {
 	doc := entityJSON(200 << 10)
-	var told int
+	var reported int
 	interleaved(b, func() {
 		var e passfort.EntityData
-		require.NoError(b, wire.UnmarshalReporting(doc, &e, func(wire.Drift) { told++ }))
+		require.NoError(b, wire.UnmarshalReporting(doc, &e, func(wire.Drift) { reported++ }))
 	}, func() {
 		var e passfort.EntityData
 		require.NoError(b, wire.UnmarshalReporting(doc, &e, nil))
 	})
-	require.Positive(b, told)
+	require.Positive(b, reported)
 }
 
 // BenchmarkProfileGet reads a profile, through the SDK against net/http and

@@ -361,9 +361,9 @@ type Check struct {
 	// InstructedExternally says that the result was produced elsewhere and given to Passfort.
 	InstructedExternally *bool           `json:"instructed_externally"`
 	Providers            []CheckProvider `json:"providers"`
-	// InputData is what the server took from the collected data, as it came. It is an EntityData.
+	// InputData is what the server took from the collected data, unchanged. It is an EntityData.
 	InputData json.RawMessage `json:"input_data"`
-	// OutputData is the output, as it came. Its shape depends on Type.
+	// OutputData is the output, unchanged. Its shape depends on Type.
 	OutputData json.RawMessage `json:"output_data"`
 	// DocumentID and the fields below repeat what the check was run with.
 	DocumentID string              `json:"document_id"`

@@ -70,7 +70,7 @@ func TestLostCheck(t *testing.T) {
 	}
 }
 
-// What the server repeats of a request tells its checks apart.
+// What the server repeats of a request identifies its check.
 func TestLostCheckIsNotAnother(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -187,7 +187,7 @@ func TestLostCheckOnTheSimulator(t *testing.T) {
 	}
 }
 
-// progressing answers Get with one state after the other, the last for ever.
+// progressing answers Get with one state after the other, the last permanently.
 func progressing(states ...string) roundTrip {
 	var mu sync.Mutex
 	n := 0

@@ -230,7 +230,7 @@ func WithPlainHTTP() Option { return func(s *settings) { s.plain = true } }
 //
 // Build its Transport on DefaultTransport. One with few idle connections, such as
 // the two for each host of an http.Transport made anew, opens a connection for
-// almost every call of a busy service. One that retries by itself is stopped
+// almost every call of a busy service. One that retries on its own is stopped
 // before it sends a request a second time, as far as it calls the hooks of
 // net/http/httptrace, as everything above an http.Transport does; the call then
 // ends or is repeated by its own rule. After a timeout a clone of an
@@ -267,7 +267,7 @@ func WithRetry(p RetryPolicy) Option { return func(s *settings) { s.retry = p } 
 // before the SDK's own in the User-Agent header.
 func WithUserAgent(product string) Option { return func(s *settings) { s.product = product } }
 
-// WithObserver sets who is told of every attempt and call, for metrics and
+// WithObserver sets who is notified of every attempt and call, for metrics and
 // tracing.
 func WithObserver(o Observer) Option { return func(s *settings) { s.observer = o } }
 
@@ -318,16 +318,16 @@ type Limiter interface {
 	Wait(ctx context.Context, operation string) error
 }
 
-// Observer is told of calls and attempts as they happen. Its methods are
+// Observer is notified of calls and attempts as they happen. Its methods are
 // called from the goroutine of the call and must be safe for concurrent use.
-// What they are told holds no id, query, header or body.
+// What they receive holds no id, query, header or body.
 type Observer interface {
-	// CallStarted is told of a call before its first attempt. The context it
+	// CallStarted is notified of a call before its first attempt. The context it
 	// returns is the one the rest of the call uses, so it may carry a span.
 	CallStarted(ctx context.Context, call CallInfo) context.Context
-	// AttemptEnded is told of each attempt.
+	// AttemptEnded is notified of each attempt.
 	AttemptEnded(ctx context.Context, attempt AttemptInfo)
-	// CallEnded is told how the call ended.
+	// CallEnded is notified of how the call ended.
 	CallEnded(ctx context.Context, result CallResult)
 }
 
@@ -346,17 +346,17 @@ type AttemptInfo struct {
 	RequestID  string
 	Duration   time.Duration
 	RetryAfter time.Duration // the wait that a refusal asked for
-	Quota      *Quota        // what is left of the operation's quota; nil: not told
+	Quota      *Quota        // what is left of the operation's quota; nil: not known
 	Problem    string        // what went wrong without an answer, in words without data
 }
 
-// Quota is what the API tells of the rate limit of an operation, which all programs with the key,
+// Quota is what the API reports of the rate limit of an operation, which all programs with the key,
 // and perhaps all of the account, share (docs/api/basics.md#rate-limits).
 type Quota struct {
 	// Remaining is how many requests are left.
 	Remaining int
 	// Reset is how long it takes until the quota is full again; 0 if that is not
-	// told.
+	// known.
 	Reset time.Duration
 }
 
@@ -415,7 +415,7 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// WhoAmI tells whose key the client uses: the test of key and connection.
+// WhoAmI returns whose key the client uses: the test of key and connection.
 func (c *Client) WhoAmI(ctx context.Context, opts ...CallOption) (*WhoAmI, error) {
 	return result[WhoAmI](ctx, c.road, "WhoAmI", call{opts: opts})
 }

@@ -8,7 +8,7 @@ import "context"
 type CollectService struct{ road *road }
 
 // CreateKey makes a key for several profiles. It is sent once; a key whose
-// answer was lost expires by itself.
+// answer was lost expires unused.
 func (s *CollectService) CreateKey(ctx context.Context, profileIDs []string, opts ...CallOption) (*CollectKey, error) {
 	problem := ""
 	if len(profileIDs) == 0 {

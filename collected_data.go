@@ -20,7 +20,7 @@ import (
 
 // CollectedDataService reads and changes the collected data of profiles
 // (docs/api/profiles.md#etags, docs/api/profiles.md#full-replacement). The API replaces all of it
-// with each write and merges nothing; an ETag tells whether somebody else wrote since it was read.
+// with each write and merges nothing; an ETag changes with each write of others.
 // Update does the whole dance.
 type CollectedDataService struct {
 	road  *road
@@ -32,7 +32,7 @@ type CollectedDataService struct {
 // BSON) hold the ETag too, so that a cache gives back what Replace takes.
 type CollectedData struct {
 	EntityData
-	// ETag is opaque and goes back as it came.
+	// ETag is opaque and goes back unchanged.
 	ETag string `json:"-"`
 }
 
@@ -101,8 +101,8 @@ func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts .
 }
 
 // Update reads the collected data, calls change with it, and sends the whole
-// back if change made a difference; if not, nothing is sent. When somebody
-// else wrote in between, change is called again with their data, so neither
+// back if change made a difference; if not, nothing is sent. When another
+// writer came in between, change is called again with their data, so neither
 // change is lost: change may run several times and must work on what it is
 // given. An error of change ends Update and is returned as it is.
 //
@@ -138,7 +138,7 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 			return nil, err
 		}
 	}
-	unmoved := 0 // writes in a row that were refused although nobody wrote
+	unmoved := 0 // writes in a row that were refused without a write of others
 	for race := 1; ; race++ {
 		before, after, err := now.changed(s.road, change)
 		if err != nil {
@@ -148,7 +148,7 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 			return now.data, nil
 		}
 		if now.data.ETag == "" {
-			return nil, s.road.refuse("CollectedData.Replace", "the server sent no ETag, so a write could undo somebody else's")
+			return nil, s.road.refuse("CollectedData.Replace", "the server sent no ETag, so a write could undo another writer's")
 		}
 		began := time.Now()
 		stored, err := s.write(ctx, profileID, after, now.data.ETag, false, opts)
@@ -190,7 +190,7 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 // Replace sends data as the whole of the collected data, if it is still at the
 // version data.ETag: the version that was read. Otherwise nothing is done and
 // the error is a *ConflictError with the latest data, which is
-// ErrPreconditionFailed; its Stuck says that nobody wrote since data was read, so
+// ErrPreconditionFailed; its Stuck reports that the data is unchanged since it was read, so
 // that the same call would be refused again. If an answer was lost and the data is another since,
 // the *ConflictError is ErrOutcomeUnknown instead: data may have been written
 // before that. What data does not hold is removed at Passfort; prefer
@@ -375,7 +375,7 @@ type ConflictError struct {
 	Latest *CollectedData `json:"-"`
 	// Stuck says that the same write would be refused again: the data and the ETag
 	// did not move since they were read, or only the ETag did, twice. Something
-	// between this program and Passfort changes ETags or answers 412 by itself.
+	// between this program and Passfort changes ETags or answers 412 on its own.
 	Stuck bool
 
 	failed error
@@ -388,7 +388,7 @@ func conflict(latest *version, failed error) error {
 // Error returns the text of the failed write, and whether it is stuck.
 func (e *ConflictError) Error() string {
 	if e.Stuck {
-		return failedText(e.failed) + ": nobody else wrote, so something between here and Passfort refuses or changes ETags"
+		return failedText(e.failed) + ": the data is unchanged, so something between here and Passfort refuses or changes ETags"
 	}
 	return failedText(e.failed)
 }

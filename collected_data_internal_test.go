@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A line is gone when nobody stands in it.
+// A line without a call in it is gone.
 func TestLinesOfUpdatesAreForgotten(t *testing.T) {
 	t.Parallel()
 	var queue turns

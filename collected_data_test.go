@@ -228,7 +228,7 @@ func TestUpdateAfterALostAnswer(t *testing.T) {
 	}
 }
 
-// TestUpdateCannotTell: the answer is lost, and then somebody else writes what
+// TestUpdateCannotTell: the answer is lost, and then another writer stores what
 // hides whether our write was done.
 func TestUpdateCannotTell(t *testing.T) {
 	t.Parallel()
@@ -426,7 +426,7 @@ func TestReplaceOfEveryVersion(t *testing.T) {
 	require.Zero(t, server.posts)
 }
 
-// Replace says so where nobody else wrote.
+// Replace says so where the data is unchanged.
 func TestReplaceThatIsStuck(t *testing.T) {
 	t.Parallel()
 	transport := roundTrip(func(r *http.Request) (*http.Response, error) {

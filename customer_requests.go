@@ -49,7 +49,7 @@ func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID stri
 
 // CustomerRequest reads the request of a profile that was made last. Its
 // IsCompleted is true when it is completed and when it is expired; only the
-// webhook tells these apart. The error is ErrNotFound if there is none.
+// webhook distinguishes these. The error is ErrNotFound if there is none.
 func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, opts ...CallOption) (*CustomerRequest, error) {
 	var out *CustomerRequest
 	_, err := s.road.do(ctx, "Forms.CustomerRequest", call{
@@ -142,7 +142,7 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 // request seen, which is also returned.
 //
 // With an Inbox that gets EventCustomerRequestChanged, a webhook ends the pause, and the result has
-// the State that it told. As the answer of the API can be faster than the webhook, Wait then gives
+// the State in it. As the answer of the API can be faster than the webhook, Wait then gives
 // it up to 10 seconds, the time between two batches (docs/api/webhooks.md#delivery); State is empty
 // if nothing came, or if what came before the wait does not say which request it is about.
 func (s *FormsService) Wait(ctx context.Context, profileID string, options *WaitOptions, opts ...CallOption) (*CustomerRequest, error) {
@@ -216,13 +216,13 @@ type CustomerRequest struct {
 	// IsCompleted is true when the request is completed or expired, false while a
 	// form can still be filled in.
 	IsCompleted *bool `json:"is_completed"`
-	// State is not in the API's answer. Wait sets it when a webhook has told it.
+	// State is not in the API's answer. Wait sets it when a webhook has it.
 	State CustomerRequestState `json:"-"`
 
 	Unknown Unknown `json:"-"`
 }
 
-// CustomerRequestState is the state of a customer request. Only the webhook tells it
+// CustomerRequestState is the state of a customer request. Only the webhook has it
 // (docs/api/customer-requests.md#states).
 //
 // A request holds one or more forms. Each form starts as SENT and ends as
@@ -390,7 +390,7 @@ func (e RegistrationError) MarshalJSON() ([]byte, error) { return jsonText(&e), 
 
 // decode reads a customer request from an answer: id, key and completion stand
 // at the top or in an object, under the names the API uses for them elsewhere.
-// What is a request by itself goes before what is in it. Keys in other places
+// What is a request of its own goes before what is in it. Keys in other places
 // than their own are taken away from there, so that Secrets alone hold them.
 func (s *FormsService) decode(name string, body []byte) (*CustomerRequest, error) {
 	out := new(CustomerRequest)

@@ -318,7 +318,7 @@ func TestContinuing(t *testing.T) {
 		{"open request without key", `{"id":"ID","is_completed":false}`, 1},
 		{"completed request", `{"id":"ID","apikey":"KEY","is_completed":true}`, 1},
 		{"request that does not say", `{"id":"ID","apikey":"KEY"}`, 1},
-		{"none, told with null", `null`, 1},
+		{"none, as null", `null`, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

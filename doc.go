@@ -54,15 +54,15 @@
 //
 // Passfort replaces all of the collected data with each write, and people change
 // it in the portal meanwhile. [CollectedDataService.Update] takes a function
-// that makes one change, sends the result only if nobody else wrote, and runs
-// the function again on the newer data if somebody did:
+// that makes one change, sends the result only if the data is unchanged, and runs
+// the function again on the newer data if it is not:
 //
 //	data, err := client.CollectedData.Update(ctx, profileID, func(data *passfort.EntityData) error {
 //		data.CustomerRef = "C-1042"
 //		return nil
 //	})
 //
-// What the function does not touch goes back exactly as it came: members this
+// What the function does not touch goes back unchanged: members this
 // package does not know, at every depth, explicit nulls, empty strings, the last
 // digit of long numbers, and text that is not valid Unicode (Go strings have
 // U+FFFD for the broken part).
@@ -90,7 +90,7 @@
 // is, and a wait that ends with its context returns a [*WaitError].
 //
 // For a write, the question is what happened at Passfort, and
-// [Error].Outcome answers it: it was not sent, it was rejected, or nobody knows.
+// [Error].Outcome answers it: it was not sent, it was rejected, or its outcome is unknown.
 //
 //	switch {
 //	case errors.Is(err, passfort.ErrOutcomeUnknown):
@@ -107,14 +107,14 @@
 // # What is logged
 //
 // Nothing, unless [WithLogger] or [WithObserver] asks for it. Logs, error texts
-// and what observers are told are made of operation names, route templates,
+// and what observers receive are made of operation names, route templates,
 // statuses, codes and durations: never keys, ids, queries, headers or bodies.
 // [Secret] values print as "[redacted]".
 //
 // # What is not certain
 //
-// The API is not described by a current public document, and nobody has run
-// this package against a live account. Comments name the page
+// The API is not described by a current public document, and this package
+// has not run against a live account. Comments name the page
 // and the section of docs/api that holds the fact, its source, its age and how
 // sure it is. Please report what differs; [WithDriftReporter] finds it.
 package passfort

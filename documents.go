@@ -147,7 +147,7 @@ const submitWorkers = 3
 //	}
 //
 // An upload whose outcome is unknown is not among them and must be decided by
-// you: nothing tells which image an id of ListImages stands for, and an image
+// you: nothing relates an id of ListImages to its image, and an image
 // that no document refers to does no harm.
 //
 // The Progress functions of the images may be called at the same time.
@@ -192,7 +192,7 @@ func (s *DocumentsService) Submit(ctx context.Context, profileID string, sub *Do
 }
 
 // uploadAll uploads the images that have no id yet. After a failure no other
-// image is begun, but those under way are finished: cut off, nobody would know
+// image is begun, but those under way are finished: cut off, it would be unknown
 // what became of them.
 func (s *DocumentsService) uploadAll(ctx context.Context, profileID string, sub *DocumentSubmission, uploads []*upload, last *Response, opts []CallOption) ([]string, *SubmitError) {
 	var (
@@ -250,7 +250,7 @@ func storedImages(ids []string) []StoredImage {
 
 // DocumentRequest is what Create sends. All fields are required.
 type DocumentRequest struct {
-	// Category tells the data provider how to treat the document.
+	// Category says how the data provider treats the document.
 	Category DocumentCategory
 	Type     DocumentType
 	// ImageIDs come from UploadImage or ListImages.
@@ -275,7 +275,7 @@ func (v *DocumentRequest) problem() string {
 
 // DocumentSubmission is a document for Submit. All fields are required.
 type DocumentSubmission struct {
-	// Category tells the data provider how to treat the document.
+	// Category says how the data provider treats the document.
 	Category DocumentCategory
 	Type     DocumentType
 	Images   []ImageUpload
@@ -377,7 +377,7 @@ func (v StoredImage) Format(f fmt.State, verb rune) { formatText(f, verb, v.Stri
 // GoString returns what String returns.
 func (v StoredImage) GoString() string { return v.String() }
 
-// Error tells how many images are stored and what failed first.
+// Error says how many images are stored and what failed first.
 func (e *SubmitError) Error() string {
 	var first error
 	if len(e.failed) > 0 {

@@ -157,7 +157,7 @@ func TestLostDocumentIsFound(t *testing.T) {
 	require.Equal(t, listed[0].ID, document.ID)
 	require.Equal(t, 1, srv.Count("Documents.Create"))
 
-	// Twice the same document: nobody can tell which is the lost one.
+	// Twice the same document: which is the lost one cannot be known.
 	req := &passfort.DocumentRequest{Category: document.Category, Type: document.Type}
 	for _, image := range document.Images {
 		req.ImageIDs = append(req.ImageIDs, image.ID)

@@ -39,7 +39,7 @@ const (
 	DriftUnknownEvent DriftKind = "unknown event"
 )
 
-// WithDriftReporter sets who is told when the API sends something this package
+// WithDriftReporter sets who is notified when the API sends something this package
 // does not know, once for each operation, pointer and kind. Inputs and outputs
 // of checks are looked into too. It is called from the goroutine of the call
 // and must be safe for concurrent use. For webhooks see
@@ -66,7 +66,7 @@ func newDriftFilter(report func(Drift)) *driftFilter {
 	return &driftFilter{report: report, seen: map[Drift]bool{}}
 }
 
-// reporter returns what the decoder reports to, nil if nobody wants to know.
+// reporter returns what the decoder reports to, nil without a reporter.
 func (f *driftFilter) reporter(operation string) func(wire.Drift) {
 	if f == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A name that may hold anything else than a name is not told.
+// A name that may hold anything else than a name is not reported.
 func TestNewsworthyEventNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"AZaz09_-.", strings.Repeat("x", 64)} {
@@ -21,11 +21,11 @@ func TestNewsworthyEventNames(t *testing.T) {
 
 func TestDriftIsBounded(t *testing.T) {
 	t.Parallel()
-	told := 0
-	f := newDriftFilter(func(Drift) { told++ })
+	reported := 0
+	f := newDriftFilter(func(Drift) { reported++ })
 	for i := range maxDrift + 10 {
 		f.tell(Drift{Pointer: fmt.Sprint(i)})
 		f.tell(Drift{Pointer: fmt.Sprint(i)})
 	}
-	require.Equal(t, maxDrift, told)
+	require.Equal(t, maxDrift, reported)
 }

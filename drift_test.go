@@ -13,7 +13,7 @@ import (
 	"github.com/passfort-go/passfort"
 )
 
-// news collects what a drift reporter was told.
+// news collects what a drift reporter received.
 type news struct {
 	mu  sync.Mutex
 	all []passfort.Drift

@@ -38,7 +38,7 @@ var (
 	// ErrPreconditionFailed: status 412. The collected data changed after it
 	// was read. See ConflictError.
 	ErrPreconditionFailed = errors.New("passfort: precondition failed")
-	// ErrOutcomeUnknown: a write may have been carried out, and nothing tells.
+	// ErrOutcomeUnknown: a write may have been carried out, and nothing shows whether.
 	// Look before you repeat it.
 	ErrOutcomeUnknown = errors.New("passfort: outcome unknown")
 	// ErrContentUnavailable: Passfort keeps the content encrypted and gives only what describes it
@@ -369,7 +369,7 @@ func (e *Error) hasCode(code ErrorCode) bool {
 
 // Transient reports whether the same call may succeed later: nothing was
 // answered, the answer broke off, the service was busy or failing (every 5xx but
-// 501 and 505), or a data provider was. What somebody has to change first is not
+// 501 and 505), or a data provider was. What a person has to change first is not
 // transient: a certificate that is not accepted, a proxy that refuses, http where
 // the server speaks TLS. It says nothing about whether a repeat is safe; Outcome
 // does.

@@ -237,7 +237,7 @@ func printed(t *testing.T, err error) string {
 	return out.String()
 }
 
-// watcher is an Observer that prints all it is told.
+// watcher is an Observer that prints all it receives.
 type watcher struct {
 	mu  sync.Mutex
 	out bytes.Buffer

@@ -157,7 +157,7 @@ func ExampleChecksService_SetTasks() {
 	// Output: PEPS_AND_SANCTIONS_SCREEN 1
 }
 
-// overrule decides by hand about a check that did not pass by itself.
+// overrule decides by hand about a check that did not pass automatically.
 func overrule(ctx context.Context, client *passfort.Client, profileID, checkID string, genuine bool) error {
 	check, err := client.Checks.Get(ctx, profileID, checkID)
 	if err != nil || check.Decision == passfort.DecisionPass {

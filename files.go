@@ -19,7 +19,7 @@ type FilesService struct{ road *road }
 // sent, except that an image of unknown size is broken off at the limit.
 //
 // It is sent once: after ErrOutcomeUnknown the file may be stored, and nothing
-// tells. A body that fails, shrinks or grows on the way breaks the request off,
+// knows. A body that fails, shrinks or grows on the way breaks the request off,
 // and the outcome is OutcomeNotSent: nothing is stored.
 //
 // When Upload returns it reads the body no more, unless a Read is stuck. After

@@ -112,7 +112,7 @@ type LoaderOptions struct {
 	// SignInURL is where visitors go for whom the credentials function returns
 	// ErrNotSignedIn.
 	SignInURL string
-	// OnError is told why a page could not be shown. Do not log more of the
+	// OnError receives why a page could not be shown. Do not log more of the
 	// request than RedactRequest leaves.
 	OnError func(*http.Request, error)
 }
@@ -314,7 +314,7 @@ func (l *loader) render(r *http.Request, nonce string) ([]byte, error) {
 }
 
 // setHeader sets what keeps the key on the page: nothing may store the page, no
-// request tells where it came from, and nothing else than the collection origin
+// request names where it came from, and nothing else than the collection origin
 // and what has the nonce may run.
 func (l *loader) setHeader(h http.Header, nonce string) {
 	origins := strings.Join(l.origins, " ")
@@ -358,7 +358,7 @@ func (l *loader) setHeader(h http.Header, nonce string) {
 		"camera="+passedOn+", microphone="+microphone+", geolocation=(), payment=(), usb=(), display-capture=()")
 }
 
-// fail answers with a page that tells the status and nothing else.
+// fail answers with a page with the status and nothing else.
 func (l *loader) fail(w http.ResponseWriter, r *http.Request, status int) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)

@@ -154,13 +154,13 @@ func TestLoaderOptionsInTheHeaders(t *testing.T) {
 func TestLoaderTellsItsErrorsToTheSite(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("no database")
-	var told []error
+	var seen []error
 	h := passfort.DynamicLoader(
 		func(*http.Request) (passfort.LoaderCredentials, error) { return passfort.LoaderCredentials{}, broken },
-		passfort.LoaderOptions{OnError: func(_ *http.Request, err error) { told = append(told, err) }},
+		passfort.LoaderOptions{OnError: func(_ *http.Request, err error) { seen = append(seen, err) }},
 	)
 	load(t, h, "GET", "/form")
-	require.Equal(t, []error{broken}, told)
+	require.Equal(t, []error{broken}, seen)
 }
 
 func TestNoncesDiffer(t *testing.T) {

@@ -122,7 +122,7 @@ type Tenure struct {
 }
 
 // Associate is one person or company that a company's data names as related to it, in whichever
-// generation the data has it (docs/api/companies.md#associates). Somebody who is in two lists, such
+// generation the data has it (docs/api/companies.md#associates). A person in two lists, such
 // as a director who owns shares, is two of them: see Same.
 type Associate struct {
 	// Entity is the element of the data itself. Change it to change the data,
@@ -135,7 +135,7 @@ type Associate struct {
 	Relationships []AssociateRelationship
 }
 
-// Associates yields everybody the data of a company names: authorised and
+// Associates yields every associate named in the data of a company: authorised and
 // formerly authorised persons, officers, shareholders and beneficial owners,
 // and then the associated_entities of the newer generation. People that only a
 // screening names are not among them.
@@ -343,7 +343,7 @@ func (v *EntityData) LinkAssociate(link AssociateLink) (*AssociatedEntity, error
 	return entity, nil
 }
 
-// linked returns the element for the link: the one that is there, or a new one.
+// linked returns the element for the link: the existing one, or a new one.
 func (v *EntityData) linked(link AssociateLink) (entity *AssociatedEntity, problem string) {
 	switch {
 	case link.ProfileID == "":

@@ -11,7 +11,7 @@ import (
 
 // EntityData is what is known about a person or a company: the collected data of a profile, its
 // verified data, and the output of many checks (docs/api/profiles.md#collected-data). It has the
-// members of individuals and of companies side by side, as they are on the wire; EntityType tells
+// members of individuals and of companies side by side, as they are on the wire; EntityType says
 // which apply.
 //
 // Writing collected data replaces all of it, so change what you read and send the whole: whatever
@@ -66,7 +66,7 @@ type EntityData struct {
 	Officers            *Officers           `json:"officers"`
 	Filings             []CompanyFiling     `json:"filings"`
 	CharityData         *CharityData        `json:"charity_data"`
-	// AssociatedEntities is the newer, single list of everybody related to the company. It was seen
+	// AssociatedEntities is the newer, single list of all related to the company. It was seen
 	// on the data provider side (docs/api/profiles.md#collected-data).
 	AssociatedEntities []AssociatedEntity `json:"associated_entities"`
 	// FieldChecks compares given with registered data. It was seen in newer check outputs.
@@ -171,7 +171,7 @@ type DatedAddress struct {
 	Unknown Unknown `json:"-"`
 }
 
-// Address is a postal address in one of two forms, told apart by Type
+// Address is a postal address in one of two forms, distinguished by Type
 // (docs/api/people.md#addresses).
 type Address struct {
 	Type AddressType `json:"type"`

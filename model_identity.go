@@ -90,12 +90,12 @@ type NameValue struct {
 type ElectronicIDRule struct {
 	Name   string `json:"name"`
 	Active *bool  `json:"active"`
-	// DistinctSources has a type the API does not state, and is kept as it came.
+	// DistinctSources has a type the API does not state, and is kept unchanged.
 	DistinctSources json.RawMessage            `json:"distinct_sources"`
 	DatabaseTypes   []DatabaseType             `json:"database_types"`
 	Requires        []ElectronicIDRequirement  `json:"requires"`
 	SatisfiedBy     []ElectronicIDSatisfaction `json:"satisfied_by"`
-	// Result has a type the API does not state, and is kept as it came.
+	// Result has a type the API does not state, and is kept unchanged.
 	Result json.RawMessage `json:"result"`
 
 	Unknown Unknown `json:"-"`

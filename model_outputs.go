@@ -15,7 +15,7 @@ var (
 	// it ended with Errors.
 	ErrNoOutput = errors.New("passfort: the check has no output")
 	// ErrOtherOutput: checks of this type have another output than the one asked
-	// for. OutputData has it as it came.
+	// for. OutputData has it unchanged.
 	ErrOtherOutput = errors.New("passfort: the check has another output")
 	// ErrNoInput: the check does not tell its input, because it is not complete yet.
 	ErrNoInput = errors.New("passfort: the check has no input")
@@ -159,14 +159,14 @@ func outputOf[T any](v *Check, out any) (*T, error) {
 	return result, nil
 }
 
-// ScreeningMatch is somebody or something a screening found, in whichever generation the output has
+// ScreeningMatch is a person or company a screening found, in whichever generation the output has
 // it (docs/api/checks.md#screening-results).
 type ScreeningMatch struct {
 	// ID is the provider's: the match or hit id.
 	ID string
 	// Flags say why the match matters.
 	Flags []ScreeningFlagType
-	// Dismissed says that somebody decided that it is not the profile's person
+	// Dismissed reports that a person decided that it is not the profile's person
 	// or company.
 	Dismissed bool
 	// Result is the element of SanctionsResults, nil in the newer generation.
@@ -177,7 +177,7 @@ type ScreeningMatch struct {
 
 // Matches yields what the screening found, of both generations. Flags of the
 // older one follow from its members: a sanction, a PEP entry or a media article
-// that is there, and otherwise refer.
+// that is present, and otherwise refer.
 func (v *ScreeningOutput) Matches() iter.Seq[ScreeningMatch] {
 	return func(yield func(ScreeningMatch) bool) {
 		for i := range v.SanctionsResults {
@@ -256,7 +256,7 @@ type Visa struct {
 	Source      string          `json:"source"`
 	Details     []NameValue     `json:"details"`
 	Holder      *VisaHolder     `json:"holder"`
-	// FieldChecks has a shape the API does not state, and is kept as it came.
+	// FieldChecks has a shape the API does not state, and is kept unchanged.
 	FieldChecks json.RawMessage `json:"field_checks"`
 
 	Unknown Unknown `json:"-"`
@@ -264,11 +264,11 @@ type Visa struct {
 
 // VisaHolder is the person a visa was issued to.
 type VisaHolder struct {
-	// FullName has a shape the API does not state, and is kept as it came.
+	// FullName has a shape the API does not state, and is kept unchanged.
 	FullName json.RawMessage `json:"full_name"`
 	// DOB is a partial date.
 	DOB string `json:"dob"`
-	// DocumentChecked has a shape the API does not state, and is kept as it came.
+	// DocumentChecked has a shape the API does not state, and is kept unchanged.
 	DocumentChecked json.RawMessage `json:"document_checked"`
 
 	Unknown Unknown `json:"-"`

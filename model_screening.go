@@ -21,7 +21,7 @@ type SanctionsResult struct {
 	MatchID string `json:"match_id"`
 	// ModifiedDate is a date-time.
 	ModifiedDate string `json:"modified_date"`
-	// FalsePositive is set when somebody decided that this is another person or company.
+	// FalsePositive is set when a person decided that this is another person or company.
 	FalsePositive *FalsePositive `json:"false_positive"`
 	MatchName     string         `json:"match_name"`
 	// MatchDates are partial dates, like all the dates below.
@@ -98,7 +98,7 @@ type TimePeriod struct {
 	Unknown Unknown `json:"-"`
 }
 
-// PEP says that somebody is, or was, politically exposed.
+// PEP describes a person who is, or was, politically exposed.
 type PEP struct {
 	Name string `json:"name"`
 	// FromDate and ToDate are partial dates.
@@ -277,7 +277,7 @@ type ScreeningHit struct {
 	Provider *ScreeningProvider `json:"provider"`
 	Flags    []ScreeningFlag    `json:"flags"`
 	Status   ScreeningHitStatus `json:"status"`
-	// Data is described nowhere, and kept as it came.
+	// Data is described nowhere, and kept unchanged.
 	Data json.RawMessage `json:"data"`
 
 	Unknown Unknown `json:"-"`

@@ -160,7 +160,7 @@ func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, statu
 	return *now, nil
 }
 
-// Delete deletes a profile and everything that belongs to it, for ever
+// Delete deletes a profile and everything that belongs to it, permanently
 // (docs/api/profiles.md#delete-a-profile). The message says why and may be empty. It is sent once;
 // after ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone.
 func (s *ProfilesService) Delete(ctx context.Context, profileID, message string, opts ...CallOption) error {
@@ -284,7 +284,7 @@ type ProfilePage struct {
 	Hidden *int `json:"hidden"`
 	// Capabilities maps a profile id to what the key may do with it.
 	Capabilities map[string][]Capability `json:"capabilities"`
-	// AssociatedResults is required but nowhere described by the API, and kept as it came.
+	// AssociatedResults is required but nowhere described by the API, and kept unchanged.
 	AssociatedResults json.RawMessage `json:"associated_results"`
 
 	Unknown Unknown `json:"-"`

@@ -80,7 +80,7 @@ func TestSimulatedHalfDoneRegistrations(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		fault passforttest.Fault
-		stuck bool // the request exists, and its key is known to nobody
+		stuck bool // the request exists, and its key is lost
 	}{
 		{"refused", passforttest.Fault{Status: http.StatusInternalServerError}, false},
 		{"dropped before", passforttest.Fault{DropBeforeWrite: true}, false},
@@ -140,5 +140,5 @@ func TestWaitSeesTheExpiry(t *testing.T) {
 	}})
 	require.NoError(t, err)
 	require.True(t, *got.IsCompleted)
-	require.Empty(t, got.State, "without a webhook nobody tells")
+	require.Empty(t, got.State, "without a webhook it is unknown")
 }

@@ -338,7 +338,7 @@ func (r *road) requestID(h http.Header) string {
 	if len(id) > 128 || !isHeaderText(id) {
 		return ""
 	}
-	// A server that echoes the key, or a part of it, shows it to nobody here.
+	// A server that echoes the key, or a part of it, does not show it here.
 	if key := r.header()["Apikey"][0]; id != "" && (strings.Contains(id, key) || strings.Contains(key, id)) {
 		return ""
 	}
@@ -347,7 +347,7 @@ func (r *road) requestID(h http.Header) string {
 
 // printedID returns a request id if it can be nothing but an id that a program made
 // up: long, with digits and small letters. What a server echoes there, a name or a
-// number of somebody, does not get into texts and logs.
+// number of a person, does not get into texts and logs.
 func printedID(id string) string {
 	digits, small := 0, 0
 	for _, c := range []byte(id) {
@@ -368,7 +368,7 @@ func printedID(id string) string {
 }
 
 func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt) {
-	told := AttemptInfo{
+	made := AttemptInfo{
 		CallInfo:   info,
 		Attempt:    a.Number,
 		StatusCode: a.Status,
@@ -378,21 +378,21 @@ func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt
 		Problem:    describe(a.Err),
 	}
 	if quota := transport.QuotaOf(a.Header); quota != nil {
-		told.Quota = &Quota{Remaining: quota.Remaining, Reset: quota.Reset}
+		made.Quota = &Quota{Remaining: quota.Remaining, Reset: quota.Reset}
 	}
 	if r.observer != nil {
-		r.observer.AttemptEnded(ctx, told)
+		r.observer.AttemptEnded(ctx, made)
 	}
 	if r.logger != nil {
 		r.logger.LogAttrs(ctx, slog.LevelDebug, "passfort attempt",
 			slog.String("operation", info.Operation),
 			slog.String("method", info.Method),
 			slog.String("route", info.Route),
-			slog.Int("attempt", told.Attempt),
-			slog.Int("status", told.StatusCode),
-			slog.Duration("duration", told.Duration),
-			slog.String("request_id", printedID(told.RequestID)),
-			slog.String("problem", told.Problem))
+			slog.Int("attempt", made.Attempt),
+			slog.Int("status", made.StatusCode),
+			slog.Duration("duration", made.Duration),
+			slog.String("request_id", printedID(made.RequestID)),
+			slog.String("problem", made.Problem))
 	}
 }
 
@@ -445,8 +445,8 @@ func expand(route string, args []string) (path, problem string) {
 	}
 }
 
-// checkHeader refuses what net/http would not send: from its error nobody could
-// tell that nothing was.
+// checkHeader refuses what net/http would not send, whose error does not say that
+// nothing was sent.
 func checkHeader(h http.Header) string {
 	for name, values := range h {
 		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) {

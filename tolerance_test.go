@@ -159,9 +159,9 @@ func TestToleranceOfEveryField(t *testing.T) {
 			for what, raw := range replacements {
 				changed := slices.Clone(members)
 				changed[i].value = raw
-				var told []wire.Drift
-				got := decodedReporting(t, typ, object(changed), &told)
-				require.Equal(t, []wire.Drift{{Pointer: "/" + m.name, Kind: wire.TypeChanged}}, told, "%s.%s: %s", name, field.Name, what)
+				var seen []wire.Drift
+				got := decodedReporting(t, typ, object(changed), &seen)
+				require.Equal(t, []wire.Drift{{Pointer: "/" + m.name, Kind: wire.TypeChanged}}, seen, "%s.%s: %s", name, field.Name, what)
 				requireRest(t, whole, got, field, name+"."+field.Name+": "+what)
 				cases++
 			}
@@ -173,9 +173,9 @@ func TestToleranceOfEveryField(t *testing.T) {
 			cases += 2
 		}
 		unknown := append(slices.Clone(members), member{"brand_new", `{"a":[1.0,null,""]}`})
-		var told []wire.Drift
-		got := decodedReporting(t, typ, object(unknown), &told)
-		require.Equal(t, []wire.Drift{{Pointer: "/brand_new", Kind: wire.UnknownMember}}, told, name)
+		var seen []wire.Drift
+		got := decodedReporting(t, typ, object(unknown), &seen)
+		require.Equal(t, []wire.Drift{{Pointer: "/brand_new", Kind: wire.UnknownMember}}, seen, name)
 		requireRest(t, whole, got, reflect.StructField{}, name+": unknown member")
 		cases++
 	}
@@ -201,10 +201,10 @@ func TestToleranceOfEveryEnum(t *testing.T) {
 			if len(s.enums[elem.Name()]) == 0 || pointer == "/-" {
 				continue
 			}
-			var told []wire.Drift
-			got := decodedReporting(t, typ, object([]member{{field.Tag.Get("json"), raw}}), &told)
-			require.NotEmpty(t, told)
-			for _, d := range told {
+			var seen []wire.Drift
+			got := decodedReporting(t, typ, object([]member{{field.Tag.Get("json"), raw}}), &seen)
+			require.NotEmpty(t, seen)
+			for _, d := range seen {
 				require.Equal(t, wire.Drift{Pointer: pointer, Kind: wire.UnknownValue}, d, name)
 			}
 			require.Contains(t, fmt.Sprint(got.Elem().Field(i).Interface()), "BRAND_NEW", "the value is there all the same")
@@ -218,17 +218,17 @@ func TestToleranceOfEveryEnum(t *testing.T) {
 // drift, and wants exactly raw back.
 func decoded(t *testing.T, typ reflect.Type, raw string, drift int) reflect.Value {
 	t.Helper()
-	var told []wire.Drift
-	v := decodedReporting(t, typ, raw, &told)
-	require.Len(t, told, drift, "%s: %v", typ.Name(), told)
+	var seen []wire.Drift
+	v := decodedReporting(t, typ, raw, &seen)
+	require.Len(t, seen, drift, "%s: %v", typ.Name(), seen)
 	return v
 }
 
-func decodedReporting(t *testing.T, typ reflect.Type, raw string, told *[]wire.Drift) reflect.Value {
+func decodedReporting(t *testing.T, typ reflect.Type, raw string, seen *[]wire.Drift) reflect.Value {
 	t.Helper()
 	v := reflect.New(typ)
 	require.NoError(t, json.Unmarshal([]byte(raw), v.Interface()), typ.Name())
-	require.NoError(t, wire.UnmarshalReporting([]byte(raw), v.Interface(), func(d wire.Drift) { *told = append(*told, d) }), typ.Name())
+	require.NoError(t, wire.UnmarshalReporting([]byte(raw), v.Interface(), func(d wire.Drift) { *seen = append(*seen, d) }), typ.Name())
 	again, err := json.Marshal(v.Interface())
 	require.NoError(t, err, typ.Name())
 	require.Equal(t, raw, string(again), typ.Name())

@@ -24,7 +24,7 @@ func WithImageLimit(bytes int64) Option { return func(s *settings) { s.calls.ima
 // only if your account refuses GET.
 func WithFilesReadByPOST() Option { return func(s *settings) { s.calls.filesReadPOST = true } }
 
-// OnProgress has fn told how many bytes of content Files.Download or
+// OnProgress calls fn with how many bytes of content Files.Download or
 // Documents.DownloadImage have written. The total is 0, because the API does
 // not tell it. Uploads have a Progress field instead.
 func OnProgress(fn func(done, total int64)) CallOption {

@@ -286,7 +286,7 @@ func submitting(sub passfort.DocumentSubmission) func(context.Context, *passfort
 }
 
 // A body that breaks off on the way is never a complete request, so nothing is
-// stored, and the caller is told so.
+// stored, and the error says so.
 func TestBrokenBodyIsNotStored(t *testing.T) {
 	t.Parallel()
 	img := picture(2_000_000)
@@ -475,7 +475,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// What an upload answers about the content is of no use to anybody.
+// What an upload answers about the content is of no use.
 func TestUploadIsNotLostToOddContent(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{`""`, `"[encrypted]"`, `"***"`, `"data:image/png,raw"`, `"YWJj-_"`, `null`, `{"key":"x"}`} {
@@ -501,14 +501,14 @@ func TestUploadProgress(t *testing.T) {
 		body  io.Reader
 		total int64
 	}{"known size": {bytes.NewReader(img), 500_000}, "unknown size": {once(img), 0}} {
-		var told []int64
+		var seen []int64
 		progress := func(sent, total int64) {
 			require.Equal(t, row.total, total, name)
-			told = append(told, sent)
+			seen = append(seen, sent)
 		}
 		_, err := c.Files.Upload(t.Context(), pid, &passfort.FileUpload{Body: row.body, Progress: progress})
 		require.NoError(t, err)
-		require.IsIncreasing(t, told)
-		require.EqualValues(t, 500_000, told[len(told)-1])
+		require.IsIncreasing(t, seen)
+		require.EqualValues(t, 500_000, seen[len(seen)-1])
 	}
 }

@@ -276,7 +276,7 @@ func (b *CheckInbox) Completed(checkID string) {
 }
 
 // RequestChanged wakes those who wait for the customer request of the profile,
-// and tells them its state. The request id and the state may be empty: not
+// with its state. The request id and the state may be empty: not
 // known. Use it where webhooks arrive through a queue or in another process.
 func (b *CheckInbox) RequestChanged(profileID, requestID string, state CustomerRequestState) {
 	if b != nil && profileID != "" {
@@ -355,7 +355,7 @@ func (b *CheckInbox) follow(profileID string) (wake <-chan struct{}, cancel func
 	return b.requests.signals.wait(profileID, false)
 }
 
-// requestNews is what webhooks told of how customer requests ended.
+// requestNews is what webhooks said of how customer requests ended.
 type requestNews struct {
 	signals *signals
 
@@ -399,7 +399,7 @@ func (n *requestNews) heard(key string) requestHeard {
 
 // requestListener follows the news of one profile for a wait.
 type requestListener struct {
-	news      *requestNews // nil: nobody tells
+	news      *requestNews // nil: no webhooks
 	profileID string
 	wake      <-chan struct{}
 	settled   int // news up to this number is about something else
@@ -427,7 +427,7 @@ func (l *requestListener) number() int {
 	return l.news.heard(l.profileID).number
 }
 
-// state returns the terminal state that was told of the request, or "".
+// state returns the terminal state of the request, or "".
 func (l *requestListener) state(requestID string) CustomerRequestState {
 	if requestID != "" {
 		if h := l.news.heard(l.profileID + "/" + requestID); h.state != "" {
@@ -441,11 +441,11 @@ func (l *requestListener) state(requestID string) CustomerRequestState {
 	return h.state
 }
 
-// stateGrace is how long a webhook may take that tells the state of a request
+// stateGrace is how long a webhook may take that has the state of a request
 // which is completed.
 const stateGrace = 10 * time.Second
 
-// await returns the state of a completed request once it is told.
+// await returns the state of a completed request once it is known.
 func (l *requestListener) await(ctx context.Context, requestID string) CustomerRequestState {
 	if l.news == nil {
 		return ""
@@ -465,7 +465,7 @@ func (l *requestListener) await(ctx context.Context, requestID string) CustomerR
 	}
 }
 
-// signals tells subscribers of a key that something happened to it, also when it
+// signals notifies subscribers of a key that something happened to it, also when it
 // happened before they came, as long as it is remembered.
 type signals struct {
 	mu      sync.Mutex

@@ -120,7 +120,7 @@ func (e EventName) label() EventName {
 // came with it is not part of it.
 type WebhookEvent struct {
 	// ID is the message's own. Whether a repeated delivery keeps it is not
-	// documented; duplicates are told by it all the same.
+	// documented; it identifies duplicates all the same.
 	ID    string
 	Event EventName
 	// Timestamp has a resolution of one second, so it cannot order a burst. It is
@@ -134,7 +134,7 @@ type WebhookEvent struct {
 	User *User
 	// APIKeyName names the API key that caused the event.
 	APIKeyName string
-	// Data is the payload as it came: personal data. Accessors such as
+	// Data is the payload, unchanged: personal data. Accessors such as
 	// CheckCompleted decode it.
 	Data json.RawMessage
 }
@@ -378,7 +378,7 @@ func (e *WebhookEvent) ManualActionRequired() (*ManualActionRequired, error) {
 	return &m, nil
 }
 
-// CustomerRequestChanged is the payload of EventCustomerRequestChanged, as far as it can be told
+// CustomerRequestChanged is the payload of EventCustomerRequestChanged, as far as it is known
 // (docs/api/webhooks.md#customer-request-changed).
 type CustomerRequestChanged struct {
 	ProfileID   string     `json:"profile_id"`
@@ -439,7 +439,7 @@ func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error)
 }
 
 // EventsChanged is the payload of EventEventsCreated and EventEventsUpdated, as far as it can be
-// told (docs/api/webhooks.md#events-created-and-updated).
+// known (docs/api/webhooks.md#events-created-and-updated).
 type EventsChanged struct {
 	ProfileID   string     `json:"profile_id"`
 	CustomerRef string     `json:"customer_ref"`

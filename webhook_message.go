@@ -101,10 +101,10 @@ func sumSecrets(secrets []string) (secretSums, error) {
 	}}, nil
 }
 
-// minSecret is the shortest secret in bytes: anybody finds one character.
+// minSecret is the shortest secret in bytes: one character can be guessed.
 const minSecret = 2
 
-// secretProblem says why a secret could never be received, or keeps nobody out, or
+// secretProblem says why a secret could never be received, or keeps no stranger out, or
 // returns "".
 func secretProblem(secret string) string {
 	switch {
@@ -271,7 +271,7 @@ func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhoo
 	return messages, nil
 }
 
-// webhookReader reads a body in one pass. Its errors are only told from nil:
+// webhookReader reads a body in one pass. Its errors are only compared with nil:
 // the texts of the decoder's may hold member names.
 type webhookReader struct {
 	secrets secretSums
@@ -533,7 +533,7 @@ const (
 	WebhookUndecodable WebhookOutcome = "undecodable" // taken by the hook of WithUndecodable
 )
 
-// WebhookResult is what an observer is told. It holds nothing from the message
+// WebhookResult is what an observer receives. It holds nothing from the message
 // but the name of a known event.
 type WebhookResult struct {
 	// Event is empty for a delivery without messages, and "unknown" for an event

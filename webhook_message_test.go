@@ -28,7 +28,7 @@ import (
 
 // statusFor delivers a body to a handler that fails for some messages and
 // parks some of those. It returns the status, and an error if the delivery was
-// acknowledged without all of it being handled or parked, or if the answer tells
+// acknowledged without all of it being handled or parked, or if the answer says
 // anything.
 func statusFor(ctx context.Context, body []byte, header bool, logged io.Writer) (int, error) {
 	committed := map[string]bool{}
@@ -204,7 +204,7 @@ func TestWebhookMutatedBodies(t *testing.T) {
 		})
 	}
 	running.Wait()
-	require.False(t, logged.leaked.Load(), "the log tells nothing")
+	require.False(t, logged.leaked.Load(), "the log says nothing")
 	total := map[int]int{}
 	for _, s := range statuses {
 		for status, times := range s {
@@ -227,7 +227,7 @@ func batchOf(message []byte, n int) []byte {
 	return []byte("[" + strings.Join(all, ",") + "]")
 }
 
-// zeros is a body that never ends by itself.
+// zeros is a body that never ends.
 type zeros struct{ left, read int }
 
 func (z *zeros) Read(p []byte) (int, error) {

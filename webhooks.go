@@ -122,7 +122,7 @@ func WithWebhookObserver(fn func(WebhookResult)) WebhookOption {
 	return func(o *webhookSettings) { o.observer = fn }
 }
 
-// WithWebhookDriftReporter sets who is told of an event without a constant, and
+// WithWebhookDriftReporter sets who is notified of an event without a constant, and
 // of what is new in the data of the events whose payload is described, once for
 // each event, pointer and kind: see Drift. It is called on the goroutine of the
 // delivery before the handlers, so it must be quick and safe for concurrent use.
@@ -531,7 +531,7 @@ func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (Webhook
 	return outcome, nil
 }
 
-// reportDrift tells the drift reporter what is new in a message. A reporter that
+// reportDrift reports what is new in a message. A reporter that
 // panics changes no answer.
 func (h *WebhookHandler) reportDrift(e *WebhookEvent) {
 	defer func() { _ = recover() }()
@@ -589,7 +589,7 @@ func (h *WebhookHandler) report(ctx context.Context, r WebhookResult, err error)
 
 // WebhookStore remembers which messages were handled. An implementation on a
 // database needs one table with the id as its key; share it between all
-// processes that receive webhooks. It may forget what is old: nobody knows how
+// processes that receive webhooks. It may forget what is old: it is unknown how
 // long Passfort repeats a message, and one repeated later is handled again. The
 // id is the message's own, or a hash of its
 // content if it has none; it is at most 128 bytes long. Both methods must be

@@ -93,9 +93,9 @@ func TestWebhookWithoutID(t *testing.T) {
 	var keys log
 	h, err := passfort.NewWebhookHandler([]string{"s0", "s2"}, passfort.WithWebhookStore(&scriptedStore{commit: func(id string) error { keys.add(id); return nil }}))
 	require.NoError(t, err)
-	var told log
+	var handled log
 	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
-		told.add(e.Key())
+		handled.add(e.Key())
 		return nil
 	})
 	long := strings.Repeat("x", 10_000)
@@ -111,7 +111,7 @@ func TestWebhookWithoutID(t *testing.T) {
 		require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), body)).Code)
 	}
 	got := keys.all()
-	require.Equal(t, got, told.all(), "handlers can know the key of the store")
+	require.Equal(t, got, handled.all(), "handlers can know the key of the store")
 	require.Equal(t, got[0], got[1], "the same message after the secret was rotated")
 	slices.Sort(got)
 	require.Len(t, slices.Compact(got), 6)
@@ -120,7 +120,7 @@ func TestWebhookWithoutID(t *testing.T) {
 	}
 }
 
-// scriptedStore is a store that fails as told.
+// scriptedStore is a store that fails as scripted.
 type scriptedStore struct {
 	seen   func(id string) (bool, error)
 	commit func(id string) error

@@ -54,7 +54,7 @@ func record() *recorder {
 }
 
 // clientOf returns a client of a server that answers with each handler in turn,
-// the last one for ever.
+// the last one permanently.
 func (r *recorder) clientOf(t *testing.T, answers ...http.HandlerFunc) *passfort.Client {
 	t.Helper()
 	var n atomic.Int64

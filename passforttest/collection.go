@@ -165,7 +165,7 @@ func (s *Server) openForms(w http.ResponseWriter, r *http.Request) {
 	s.answerVisitor(w, status, body)
 }
 
-// answerVisitor answers once the state that the answer tells of is kept.
+// answerVisitor answers once the state in the answer is kept.
 func (s *Server) answerVisitor(w http.ResponseWriter, status int, body []byte) {
 	if s.kept() != nil {
 		status, body = visitorAnswer(new(formRequest), time.Time{}, errNotKept())

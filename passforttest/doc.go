@@ -15,7 +15,7 @@
 //
 // Everything that takes time follows one clock ([WithClock]): checks become
 // PENDING, RUNNING and COMPLETE by themselves, customer requests expire, rate
-// limits refill. State that is due is worked out when somebody looks, so a
+// limits refill. State that is due is worked out when it is read, so a
 // server without a webhook runs no background work. [Server.AdvanceClock]
 // moves time forward. With the default clock the server also works inside a
 // testing/synctest bubble: create it there with [New] and use
@@ -42,7 +42,7 @@
 //
 // # How faithful it is
 //
-// Nobody could call the real API while this was written. What the simulator
+// The real API could not be called while this was written. What the simulator
 // does comes from published guides and descriptions; where those say nothing
 // (most statuses of refused calls, several webhook payloads, the shape of a
 // batch) it does something plain, and the documentation of the switch or

@@ -69,7 +69,7 @@ func (s *Server) createEvent(c *call) (*reply, error) {
 	return ok(e), nil
 }
 
-// newEvent completes an event somebody sent.
+// newEvent completes an event that was sent.
 func (s *Server) newEvent(body object) (object, error) {
 	if text(child(body, "data"), "event_type") == "" {
 		return nil, missing("data.event_type")

@@ -101,7 +101,7 @@ func serveOnce(srv *passforttest.Server, method, path, body, key string, header 
 }
 
 // FuzzAdmin sends anything to the admin pages: no panic, no script that was
-// not there, nothing for anybody else.
+// not there, nothing for others.
 func FuzzAdmin(f *testing.F) {
 	for _, path := range []string{"", "webhooks", "style.css", "clock", "profiles/ID", "profiles/ID/data", "profiles/ID/checks/x", "?q=%3Cscript%3E&from=1"} {
 		f.Add(http.MethodGet, path, "done=<script>")

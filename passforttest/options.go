@@ -83,13 +83,13 @@ func WithSeed(seed uint64) Option { return func(c *config) { c.seed = &seed } }
 func WithSwitches(sw Switches) Option { return func(c *config) { c.switches = sw } }
 
 // WithProducts configures products. A product that is asked for by an alias
-// nobody configured is made on the fly, with the default tasks.
+// is not configured is made on the fly, with the default tasks.
 func WithProducts(products ...Product) Option {
 	return func(c *config) { c.products = append(c.products, products...) }
 }
 
 // WithFlows configures the flow templates of customer requests. A template
-// nobody configured is made on the fly.
+// is not configured is made on the fly.
 func WithFlows(flows ...Flow) Option {
 	return func(c *config) { c.flows = append(c.flows, flows...) }
 }

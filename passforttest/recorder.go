@@ -260,7 +260,7 @@ type Reporter interface {
 func (s *Server) AssertSeen(t Reporter, operation string, times int) {
 	t.Helper()
 	if got := s.Count(operation); got != times {
-		t.Errorf("%s: the server saw %d requests, not %d%s", operation, got, times, s.told(operation))
+		t.Errorf("%s: the server saw %d requests, not %d%s", operation, got, times, s.seen(operation))
 	}
 }
 
@@ -276,7 +276,7 @@ func (s *Server) AssertApplied(t Reporter, operation string, times int) {
 		}
 	}
 	if got != times {
-		t.Errorf("%s: carried out %d times, not %d%s", operation, got, times, s.told(operation))
+		t.Errorf("%s: carried out %d times, not %d%s", operation, got, times, s.seen(operation))
 	}
 }
 
@@ -317,8 +317,8 @@ func (r RecordedRequest) JSON(v any) error {
 	return json.Unmarshal(r.Body, v)
 }
 
-// told lists the requests to an operation, a line each.
-func (s *Server) told(operation string) string {
+// seen lists the requests to an operation, a line each.
+func (s *Server) seen(operation string) string {
 	var b strings.Builder
 	for _, r := range s.RequestsTo(operation) {
 		fmt.Fprintf(&b, "\n\t%s %s: status %d, applied %v, fault %v", r.Method, r.Path, r.Status, r.Applied, r.Faulty)

@@ -154,7 +154,7 @@ func (s *Server) getTask(c *call) (*reply, error) {
 	return ok(s.taskWire(t)), nil
 }
 
-// createTask adds a task. With the variant of a task that is there it makes a
+// createTask adds a task. With the variant of an existing task it makes a
 // new version: the old one expires and the applications require the new one.
 func (s *Server) createTask(c *call) (*reply, error) {
 	p, err := s.profile(c)

@@ -44,7 +44,7 @@ const deliveredKept = 10_000
 //
 // The secret is sent in the Authorization header and in every message. A message is sent again
 // until it is answered with 200. Unless batching, one message is sent at a time, in order; a
-// message nobody accepts holds up all behind it (docs/api/webhooks.md#delivery).
+// message that is not accepted holds up all behind it (docs/api/webhooks.md#delivery).
 func (s *Server) SetWebhook(url, secret string, batching bool) {
 	s.enter()
 	defer s.leave()
@@ -119,7 +119,7 @@ func (s *Server) emitBare(p *profile, event string, data object) {
 }
 
 // keepTime lets things happen when they are due, because with a webhook
-// somebody is always looking.
+// it is always read.
 func (s *Server) keepTime() {
 	var next time.Time
 	var timer <-chan time.Time

@@ -19,7 +19,7 @@ type wire struct {
 	srv *passforttest.Server
 	hc  *http.Client
 
-	journal *memory // everything the server was told is in it
+	journal *memory // everything the server received is in it
 }
 
 type answer struct {

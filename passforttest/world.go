@@ -272,7 +272,7 @@ type systemClock struct{}
 func (systemClock) Now() time.Time                         { return time.Now() }
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-// ManualClock is a Clock that stands still until it is told to move. It is
+// ManualClock is a Clock that stands still until it is moved. It is
 // safe for concurrent use.
 type ManualClock struct {
 	mu      sync.Mutex
@@ -331,7 +331,7 @@ func (c *ManualClock) advance(d time.Duration) {
 	c.waiters = kept
 }
 
-// AutoAdvance makes the clock move by itself: by step with every request a
+// AutoAdvance makes the clock move automatically: by step with every request a
 // Server answers, and over the wait for a synchronous check at once, so that
 // nothing takes real time and polling still comes to an end. Zero stops it.
 func (c *ManualClock) AutoAdvance(step time.Duration) {

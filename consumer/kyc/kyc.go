@@ -1,5 +1,5 @@
 // Package kyc is what this service wants of identity checks. Nothing in it
-// tells which supplier makes them.
+// says which supplier makes them.
 package kyc
 
 import (
@@ -32,14 +32,14 @@ type Checker interface {
 	// Verify has the applicant's identity checked. It may take minutes.
 	Verify(ctx context.Context, caseID string) (Verdict, error)
 	// ChangeEmail corrects the applicant's address. It loses no change that
-	// somebody else makes to the case.
+	// others make to the case.
 	ChangeEmail(ctx context.Context, caseID, email string) error
 }
 
 // The errors that callers tell apart. Any other is for an operator to look at.
 var (
 	// ErrUncertain: it may have been done. A person must look before it is tried again.
-	ErrUncertain = errors.New("kyc: nobody knows whether it was done")
+	ErrUncertain = errors.New("kyc: unknown whether it was done")
 	// ErrLater: nothing was done, and the same call may work in a while.
 	ErrLater = errors.New("kyc: try again later")
 	// ErrUnknownCase: there is no such case.

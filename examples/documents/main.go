@@ -129,7 +129,7 @@ func folder(dir string) (fs.FS, error) {
 	return os.DirFS(dir), nil
 }
 
-// errNotConfirmed: nobody said yes to writing to a real account.
+// errNotConfirmed: writing to a real account was not confirmed.
 var errNotConfirmed = errors.New("not confirmed")
 
 // confirm says what is going to happen to a real account and asks, unless yes
@@ -144,7 +144,7 @@ func confirm(ctx context.Context, cfg config, stdin io.Reader, stdout io.Writer)
 		return nil
 	}
 	if file, is := stdin.(*os.File); !is || !term.IsTerminal(int(file.Fd())) {
-		return fmt.Errorf("%w: nobody can be asked here, so give -yes to go on", errNotConfirmed)
+		return fmt.Errorf("%w: there is no terminal to ask on: give -yes to go on", errNotConfirmed)
 	}
 	_, _ = fmt.Fprint(stdout, "Go on? [y/N] ")
 	// Reading a terminal cannot be interrupted, so it is left behind when ctx

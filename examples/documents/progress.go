@@ -21,7 +21,7 @@ func newProgress(stdout io.Writer, images pictures) progress {
 	if file, is := stdout.(*os.File); is && term.IsTerminal(int(file.Fd())) {
 		return newBar(stdout, images)
 	}
-	return &lines{out: stdout, images: images, told: make([]bool, len(images))}
+	return &lines{out: stdout, images: images, said: make([]bool, len(images))}
 }
 
 // bar is one progress bar for all images.
@@ -59,19 +59,19 @@ func (b *bar) end() {
 	_, _ = fmt.Fprintln(b.out)
 }
 
-// lines tells of each image once it is sent.
+// lines reports each image once it is sent.
 type lines struct {
 	mu     sync.Mutex
 	out    io.Writer
 	images pictures
-	told   []bool
+	said   []bool
 }
 
 func (l *lines) sent(image int, bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if bytes == l.images[image].size && !l.told[image] {
-		l.told[image] = true
+	if bytes == l.images[image].size && !l.said[image] {
+		l.said[image] = true
 		_, _ = fmt.Fprintf(l.out, "Sent %s: %s, %d bytes\n", l.images[image].side, l.images[image].name, bytes)
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // budget paces the calls of an operation whose hourly quota the whole account
-// shares. Nobody divides the quota: each worker slows down when the API tells
+// shares. The quota is not divided: each worker slows down when the API says
 // that little is left, or refuses, and speeds up again when it does not, as TCP
 // does on a line that many share. It is the passfort.Limiter and the
 // passfort.Observer of a client.
@@ -32,7 +32,7 @@ type pace struct {
 	interval  time.Duration // between two calls of this worker
 	next      time.Time     // when the next call may be made
 	slowed    time.Time     // when the interval was last made longer
-	remaining int           // as last told; -1: never
+	remaining int           // as last seen; -1: never
 }
 
 const (
@@ -76,7 +76,7 @@ func (b *budget) CallStarted(ctx context.Context, _ passfort.CallInfo) context.C
 // CallEnded does nothing.
 func (b *budget) CallEnded(context.Context, passfort.CallResult) {}
 
-// AttemptEnded learns from what the API tells of the quota.
+// AttemptEnded learns from what the API reports of the quota.
 func (b *budget) AttemptEnded(_ context.Context, a passfort.AttemptInfo) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,10 +117,10 @@ func (b *budget) AttemptEnded(_ context.Context, a passfort.AttemptInfo) {
 	}
 }
 
-// seen is what a worker tells of its calls.
+// seen is what a worker reports of its calls.
 type seen struct {
 	Attempts, Repeats, Limited int64
-	Remaining                  int // of the replacement of collected data; -1: not told
+	Remaining                  int // of the replacement of collected data; -1: not known
 }
 
 func (b *budget) seen() seen {

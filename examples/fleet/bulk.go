@@ -271,7 +271,7 @@ func (b *bulk) item(ctx context.Context, msg jetstream.Msg) {
 
 // final are the statuses of a refusal that is about the profile, such as one
 // that was deleted since. Others, such as that of a key that is not accepted,
-// are about the job: it waits until somebody helps.
+// are about the job: it waits until it is helped.
 var final = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusUnprocessableEntity}
 
 // work does what the job wants with one profile and records it. A refusal that
@@ -311,7 +311,7 @@ func (b *bulk) act(ctx context.Context, w work) error {
 		return b.recheck(ctx, w)
 	}
 	// Update reads before it writes, and writes only if something is to be
-	// changed and nobody else has written: a repeat finds it done.
+	// changed and the data is unchanged: a repeat finds it done.
 	_, err := b.client.CollectedData.Update(ctx, w.ProfileID, func(data *passfort.EntityData) error {
 		if data.CustomFieldsData == nil {
 			data.CustomFieldsData = map[string]any{}
@@ -404,7 +404,7 @@ func progressOf(ctx context.Context, js jetstream.JetStream, job string) (progre
 	return p, err
 }
 
-// countEffects lets the engine count the effects on the subjects: it tells how
+// countEffects lets the engine count the effects on the subjects: it reports how
 // many a consumer that would get them has before it.
 func countEffects(ctx context.Context, js jetstream.JetStream, subjects string) (int, error) {
 	consumer, err := js.CreateConsumer(ctx, effectStream, jetstream.ConsumerConfig{
@@ -419,7 +419,7 @@ func countEffects(ctx context.Context, js jetstream.JetStream, subjects string) 
 	return int(info.NumPending), nil
 }
 
-// hold pauses the bulk jobs of the whole fleet, for a year if nobody lets them
+// hold pauses the bulk jobs of the whole fleet, for a year unless a person lets them
 // go on: the engine gives out no more work. What is in hand is finished.
 func hold(ctx context.Context, js jetstream.JetStream) error {
 	for _, name := range []string{pagesConsumer, itemsConsumer} {

@@ -177,7 +177,7 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 	return nil
 }
 
-// runChecks lets workers run checks and tells how long their waits took to end.
+// runChecks lets workers run checks and reports how long their waits took to end.
 func runChecks(ctx context.Context, p *program, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	n := flags.Int("n", 10, "`number` of checks")

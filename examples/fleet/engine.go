@@ -71,7 +71,7 @@ type layout struct {
 	// BulkQueue bounds the profiles waiting in the queue of bulk jobs.
 	BulkQueue int64
 	// ParkedKeep is how long parked messages and the parts of large ones, which
-	// hold personal data, are kept. 0: for ever.
+	// hold personal data, are kept. 0: permanently.
 	ParkedKeep time.Duration
 
 	// Chosen names the flags that were given. What exists changes only by these.
@@ -187,7 +187,7 @@ type engineOptions struct {
 	// Lazy answers before a message is on the disk. The server then syncs every
 	// two minutes: a crash of the process loses nothing, one of the machine may.
 	Lazy bool
-	// Token is what clients log in with. Empty: anybody on this machine may.
+	// Token is what clients log in with. Empty: any process on this machine may.
 	Token string
 	// Key encrypts what is stored. Empty: in the clear.
 	Key string
@@ -301,7 +301,7 @@ func drain(ctx context.Context, consumer jetstream.Consumer, prefetch int, handl
 	}
 }
 
-// holding tells the engine that a message is being worked on, as long as it
+// holding notifies the engine that a message is being worked on, as long as it
 // takes. The caller calls the function it returns.
 func holding(msg jetstream.Msg, ackWait time.Duration) (release func()) {
 	var mu sync.Mutex

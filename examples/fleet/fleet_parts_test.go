@@ -399,7 +399,7 @@ func TestFrontSpreadsAndLeavesOut(t *testing.T) {
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil))
 		return w.Code
 	}
-	require.Equal(t, http.StatusBadGateway, ask("/webhooks"), "nobody is there")
+	require.Equal(t, http.StatusBadGateway, ask("/webhooks"), "no worker is there")
 	require.Equal(t, http.StatusNotFound, ask("/elsewhere"))
 	count := map[string]int{}
 	for _, name := range []string{"a", "b"} {
@@ -460,7 +460,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// lines is a writer that tells when it got a text.
+// lines is a writer that notifies when it got a text.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -23,7 +23,7 @@ const (
 	parkAfter = 20
 	// parkLate is for one that fails for another reason, such as an outage of
 	// Passfort or of your database: it would hit the next message as well, so
-	// parking helps nobody. With pauses of 10 s it is a week. The engine counts
+	// parking does not help. With pauses of 10 s it is a week. The engine counts
 	// tries, so they are a clock that workers share.
 	parkLate = 7 * 24 * 360
 )

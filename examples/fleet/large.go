@@ -55,7 +55,7 @@ func openLarge(ctx context.Context, conn *nats.Conn, js jetstream.JetStream, tab
 	return &large{conn, stream, table}, nil
 }
 
-// fits reports whether the engine takes a payload as it is. Its limit is told
+// fits reports whether the engine takes a payload as it is. Its limit is known
 // when a connection is made, so it is asked for each time.
 func (l *large) fits(body []byte) bool { return int64(len(body)) <= l.conn.MaxPayload()-headerRoom }
 

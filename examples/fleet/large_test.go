@@ -22,7 +22,7 @@ import (
 )
 
 // newSmallEngine returns the URL of an engine that takes messages of 1 MiB, as
-// NATS does unless it is told otherwise.
+// NATS does unless configured otherwise.
 func newSmallEngine(t *testing.T) string {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{

@@ -63,7 +63,7 @@ func (r *receiver) handler(log *slog.Logger, secrets ...string) (*passfort.Webho
 }
 
 // engineKnows is a passfort.WebhookStore for a handler whose messages go to an
-// engine that tells duplicates itself: storing the message is the commit.
+// engine that deduplicates: storing the message is the commit.
 type engineKnows struct{}
 
 // Seen leaves it to the engine.
@@ -126,13 +126,13 @@ func (r *receiver) storeLarge(ctx context.Context, e *passfort.WebhookEvent, bod
 		done, err = r.effects.find(ctx, effect)
 	}
 	if err == nil && done != nil {
-		// It was handled, so nobody else will remove what this delivery stored.
+		// It was handled, so no other process will remove what this delivery stored.
 		err = r.large.drop(ctx, effect)
 	}
 	return true, err
 }
 
-// hint tells all workers that a wait may be over. It is lost if nobody
+// hint notifies all workers that a wait may be over. It is lost if no worker
 // listens: a wait that gets none finds out by asking.
 type hint struct {
 	CheckID   string                        `json:"check,omitempty"`

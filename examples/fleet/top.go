@@ -103,7 +103,7 @@ type board struct {
 	workers map[string]*row
 }
 
-// row is the last two things a worker told.
+// row is the last two reports of a worker.
 type row struct {
 	before, last     stats
 	beforeAt, lastAt time.Time
@@ -179,7 +179,7 @@ func (b *board) render(now time.Time, q queued) string {
 	return out.String()
 }
 
-// isTerminal reports whether w shows what is written to somebody.
+// isTerminal reports whether w shows what is written to a person.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {

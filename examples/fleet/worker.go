@@ -181,7 +181,7 @@ func (w *worker) Run(ctx context.Context) error {
 	}
 	defer func() { _ = hints.Unsubscribe() }()
 	var running sync.WaitGroup
-	if w.cfg.APIKey == simulatorKey { // anybody who can publish may ask, and a check costs money
+	if w.cfg.APIKey == simulatorKey { // any client that can publish may ask, and a check costs money
 		checks, err := w.conn.QueueSubscribe(checkSubject, "workers", func(msg *nats.Msg) {
 			running.Go(func() { w.answerCheck(ctx, msg) })
 		})
@@ -221,7 +221,7 @@ func (w *worker) Run(ctx context.Context) error {
 	return errors.Join(err, <-stopped)
 }
 
-// stats is what a worker tells every second. Counts are since its start.
+// stats is what a worker reports every second. Counts are since its start.
 type stats struct {
 	Worker     string `json:"worker"`
 	Addr       string `json:"addr"`
@@ -239,7 +239,7 @@ type stats struct {
 	BulkFailed int64  `json:"bulk_refused"`
 	Retries    int64  `json:"retries"`
 	Limited    int64  `json:"limited"`
-	Remaining  int    `json:"remaining"` // of the hourly quota; -1: not told
+	Remaining  int    `json:"remaining"` // of the hourly quota; -1: not known
 	Memory     int64  `json:"memory"`    // bytes in use by the process
 }
 
@@ -332,7 +332,7 @@ type checkRequest struct {
 	CheckID   string `json:"check,omitempty"`
 }
 
-// checkAnswer tells how a wait ended.
+// checkAnswer says how a wait ended.
 type checkAnswer struct {
 	WaitedAt   string        `json:"waited_at"`
 	ReceivedAt string        `json:"received_at"` // empty: no webhook was heard of

@@ -15,7 +15,7 @@ import (
 // width is how many columns a line has at most.
 const width = 80
 
-// printer tells the story: in colour and with a progress line that is
+// printer prints the story: in colour and with a progress line that is
 // rewritten in place on a terminal, in plain lines otherwise.
 type printer struct {
 	w      io.Writer
@@ -66,7 +66,7 @@ func (p *printer) begin(what string) {
 	p.text(fmt.Sprintf("\n%d. %s", p.number, what), "   ", bold)
 }
 
-// note tells something about the step.
+// note prints a line about the step.
 func (p *printer) note(format string, args ...any) {
 	p.text("   "+fmt.Sprintf(format, args...), "   ", plain)
 }
@@ -80,7 +80,7 @@ func (p *printer) watch(format string, args ...any) {
 	p.text("   "+fmt.Sprintf(format, args...), "   ", yellow)
 }
 
-// field tells a name and its value.
+// field prints a name and its value.
 func (p *printer) field(name, format string, args ...any) {
 	p.text(fmt.Sprintf("   %-12s %s", name, fmt.Sprintf(format, args...)), strings.Repeat(" ", 16), plain)
 }
@@ -208,7 +208,7 @@ func (p *printer) task(task *passfort.Task) {
 	p.field("task", "%s  %s", task.Type, task.State)
 }
 
-// flags tells how the flag of an application moved.
+// flags prints how the flag of an application moved.
 func (p *printer) flags(application *passfort.Application) {
 	var moved []string
 	for _, step := range application.FlagHistory {

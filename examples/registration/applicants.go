@@ -45,7 +45,7 @@ type applicant struct {
 
 // registration is what a site must store: what will recognise the profile,
 // before it is asked for; the profile as soon as there is one; the credentials
-// as soon as there are any; how the request ended, when a webhook tells it.
+// as soon as there are any; how the request ended, when a webhook says it.
 type registration struct {
 	role        passfort.Role // of the profile; empty until one is asked for
 	reference   string        // its customer_ref, made here
@@ -229,7 +229,7 @@ func (s *applicants) end(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, &cookie)
 }
 
-// remove forgets an applicant. Nil is nobody.
+// remove forgets an applicant. Nil is no applicant.
 func (s *applicants) remove(e *list.Element) {
 	if a := at(e); a != nil {
 		delete(s.bySession, a.session)

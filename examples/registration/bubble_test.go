@@ -87,7 +87,7 @@ func TestALateWebhookTellsTheEnd(t *testing.T) {
 			inBubble(t, time.Second, func(t *testing.T, h *hosted) {
 				h.get("/")
 				h.post("/register", asPerson, http.StatusOK)
-				<-time.After(5 * time.Second) // that it was made has been told
+				<-time.After(5 * time.Second) // its creation was announced
 				row.end(h, h.profile())
 				require.Contains(t, h.get("/checking"), "We are checking")
 				seen := stagesIn(h.get("/events"))

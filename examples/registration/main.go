@@ -7,13 +7,13 @@
 // Without more it runs with a simulated Passfort inside, so the whole way can be
 // walked with a mouse. With PASSFORT_API_KEY set to the account's master key it
 // uses the real one; then tell it the flow template and the theme that Passfort
-// configured for you, and, so that an expired request can be told from a
+// configured for you, and, so that an expired request differs from a
 // completed one, PASSFORT_WEBHOOK_SECRET. Without it an applicant whose time ran
 // out hears after ten minutes that it takes longer.
 //
 // What to copy: begin and find in site.go (one profile for each applicant,
 // however often a step fails: after a lost answer the profile is looked for by
-// the reference it was given, and as long as it cannot be told whether there is
+// the reference it was given, and as long as it is unknown whether there is
 // one, no other is made), the loader in newSite (only the applicant's own key,
 // for one response), requestChanged and follow in progress.go (how a request
 // ended only from a webhook, the flag live), and accessLog (no key in a log).

@@ -7,7 +7,7 @@ import (
 	"github.com/passfort-go/passfort"
 )
 
-// stage is what the applicant is told, and the data of an event.
+// stage is what the applicant sees, and the data of an event.
 type stage struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
@@ -67,8 +67,8 @@ func stageOf(app *passfort.Application) stage {
 	return checkingStage()
 }
 
-// requestChanged keeps how a request ended when a webhook tells it, whether or
-// not somebody follows it, and wakes those who do.
+// requestChanged keeps how a request ended when a webhook says it, whether or
+// not a page follows it, and wakes those who do.
 func (s *site) requestChanged(ctx context.Context, e *passfort.WebhookEvent) error {
 	if told, err := e.CustomerRequestChanged(); err == nil && told.State.Terminal() {
 		a := s.applicants.ofProfile(told.ProfileID)
@@ -92,13 +92,13 @@ func (a *applicant) close(told passfort.CustomerRequestState) {
 		if r.closed.IsZero() {
 			r.closed = time.Now()
 		}
-		if told != "" {
-			r.ended = told
+		if change != "" {
+			r.ended = change
 		}
 	})
 }
 
-// follow tells the stages of a registration until the last one or the end of
+// follow reports the stages of a registration until the last one or the end of
 // ctx.
 func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error {
 	if state := a.snapshot(); state.closed.IsZero() {
@@ -155,7 +155,7 @@ const (
 // nothing came in time.
 //
 // The API says that a request has ended and not how; a webhook does, a little
-// later. Until it had its time, an application that is there tells nothing: the
+// later. Until it had its time, an existing application proves nothing: the
 // profile may have had it from the start.
 func (s *site) application(ctx context.Context, a *applicant) (*passfort.Application, error) {
 	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {

@@ -265,7 +265,7 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/form", http.StatusSeeOther)
 		return
 	case begun.role != "" && begun.role != role:
-		// The profile has its role for ever.
+		// The profile has its role permanently.
 		s.showStart(w, r, http.StatusConflict, a, "You have begun to open an account for a "+kindOf(begun.role)+
 			". Please go on with it, or sign out to open one for a "+kind+" instead.")
 		return
@@ -365,7 +365,7 @@ const (
 var errTooEarly = errors.New("it is not there, and may still be made")
 
 // find returns the profile that a lost answer left behind, or "" if there is
-// none. An error means that it cannot be told.
+// none. An error means that it is unknown.
 //
 // The API searches names and tags, not references, so all profiles
 // are gone through. What it shows of each in a list may be less than it has.

@@ -180,7 +180,7 @@ type conflict struct{ field, base, ours, theirs string }
 //
 // sent holds values that this service may have written to Passfort since base
 // was read, never those of a write that was refused. Finding one of them there
-// means that nobody else changed the field.
+// means that the field is unchanged elsewhere.
 func merge(base, ours, theirs values, sent []values) (values, []conflict) {
 	merged := values{}
 	var lost []conflict

@@ -211,7 +211,7 @@ func (w *world) logged() string {
 	return w.log.String()
 }
 
-// value returns one that nobody used before.
+// value returns one that is not used yet.
 func (w *world) value(field string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -322,7 +322,7 @@ func (w *world) settle() {
 	}, 2*time.Minute, 20*time.Millisecond)
 }
 
-// check holds the outcome against what everybody did.
+// check holds the outcome against what each writer did.
 func (w *world) check() {
 	t := w.t
 	t.Helper()
@@ -359,7 +359,7 @@ func (w *world) check() {
 			for _, e := range edits {
 				replaced[e.from] = true
 			}
-			var last []string // values that nobody replaced knowingly
+			var last []string // values not replaced knowingly
 			for _, e := range edits {
 				if !replaced[e.to] {
 					last = append(last, e.to)

@@ -56,7 +56,7 @@ func TestIntentsDoNotPileUp(t *testing.T) {
 			p.sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", Status: 403})
 			require.ErrorIs(p.t, p.syncer.sync(p.t.Context(), p.profile), passfort.ErrForbidden)
 		}, func(n int) string { return fmt.Sprint(n) }, 0},
-		{"in doubt, while somebody edits", (*pair).loseWrite, func(n int) string { return fmt.Sprint(n) }, times},
+		{"in doubt, during an edit", (*pair).loseWrite, func(n int) string { return fmt.Sprint(n) }, times},
 		{"in doubt, again and again", (*pair).loseWrite, func(int) string { return "1" }, 2},
 	}
 	for _, tt := range tests {
@@ -75,7 +75,7 @@ func TestIntentsDoNotPileUp(t *testing.T) {
 	}
 }
 
-// loseWrite makes the next write get lost without anybody here knowing.
+// loseWrite makes the next write get lost unnoticed here.
 func (p *pair) loseWrite() {
 	p.t.Helper()
 	p.sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", DropBeforeWrite: true})
@@ -83,7 +83,7 @@ func (p *pair) loseWrite() {
 	require.Zero(p.t, p.sim.ClearFaults())
 }
 
-// Somebody else writes just what a write of ours would have, had it not come to
+// Another writer stores just what a write of ours would have, had it not come to
 // nothing. That is theirs, and wins.
 func TestTheirValueIsNotTakenForAWriteThatCameToNothing(t *testing.T) {
 	theirs := func(p *pair) { p.editThere("segment", "business") }
@@ -193,10 +193,10 @@ func TestTwoProcessesIntend(t *testing.T) {
 	require.Zero(t, p.count(`SELECT COUNT(*) FROM writes`))
 }
 
-// A write that lost a race has no echo, so it excuses nobody's message.
+// A write that lost a race has no echo, so it excuses no message.
 func TestLostRaceExcusesNoMessage(t *testing.T) {
 	p := newPair(t)
-	p.store.ownKey = "" // then a message is told by its content only
+	p.store.ownKey = "" // then only its content identifies a message
 	p.editHere("phone", "1")
 	p.beforeWrite(once(func() { p.editThere("email", "theirs@example.com") }))
 	p.sync()

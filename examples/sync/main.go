@@ -54,7 +54,7 @@ Environment:
 Flags:
 `
 
-// config is everything the service can be told.
+// config is everything that can be configured.
 type config struct {
 	apiKey, baseURL, keyName string
 	secrets                  []string

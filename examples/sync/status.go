@@ -17,7 +17,7 @@ var statusHTML string
 
 // statusPage shows customers, what is pending and what lost a conflict. It
 // shows personal data to whoever can reach it, so it has a listener of its own,
-// on this machine only unless told otherwise.
+// on this machine only unless configured otherwise.
 type statusPage struct {
 	store    *store
 	failing  func() map[string]string

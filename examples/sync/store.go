@@ -34,7 +34,7 @@ type store struct {
 	db *sql.DB
 	dialect
 	ownKey  string // the name of our API key, if known
-	process string // tells this process from others on the database
+	process string // identifies this process on the database
 }
 
 type dialect struct {
@@ -340,7 +340,7 @@ type message struct {
 	fingerprint   string // of the values after it
 }
 
-// receive stores a message. One that is there is left alone.
+// receive stores a message. A stored one is left alone.
 func (t *tx) receive(m message) error {
 	var changes any
 	if m.changes != nil {
@@ -386,7 +386,7 @@ func (s webhookStore) Commit(ctx context.Context, id string) error {
 
 // pending returns the profiles with something to send or to apply, in no order.
 // What was put aside with a profile that is gone is not pending, until a new
-// message tells of that profile.
+// message says of that profile.
 func (s *store) pending(ctx context.Context) ([]string, error) {
 	var profiles []string
 	err := each(ctx, s.db, func(scan func(...any) error) error {
@@ -402,7 +402,7 @@ func (s *store) pending(ctx context.Context) ([]string, error) {
 // work is what there is to do for one customer, and what is known before.
 type work struct {
 	customer
-	messages []message // that cannot be told to be old news
+	messages []message // that may be news
 	edits    []int64   // rows of the outbox
 	intents  []intent
 }
@@ -426,7 +426,7 @@ func (w *work) sent() []values {
 // are marked as applied on the way. It returns nil if nothing is left.
 //
 // A message brings nothing new if base already has what it changed: whatever
-// changed later has a message of its own. Or if it tells of a write of ours,
+// changed later has a message of its own. Or if it is of a write of ours,
 // which is known by its content and by who did it; that write is then struck
 // off, so it excuses one message only.
 func (s *store) take(ctx context.Context, profileID string) (*work, error) {
@@ -555,7 +555,7 @@ func (t *tx) applied(id, outcome string) error {
 var errMoved = errors.New("the customer was synchronised by another process")
 
 // intend records what is about to be written: after a crash, or with the answer
-// lost, it tells our own values from those of others.
+// lost, it distinguishes our own values from those of others.
 func (s *store) intend(ctx context.Context, w *work, after, sent values) (id int64, err error) {
 	err = s.tx(ctx, func(t *tx) error {
 		return t.QueryRowContext(t.ctx, t.placeholders(`INSERT INTO intents (customer_id, process, fingerprint, sent, written_at)
@@ -567,7 +567,7 @@ func (s *store) intend(ctx context.Context, w *work, after, sent values) (id int
 	return id, err
 }
 
-// withdraw forgets intents that certainly came to nothing: what somebody else
+// withdraw forgets intents that certainly came to nothing: what another writer
 // writes must not be taken for them. After a crash before it they count as
 // writes that may have been done, as all others do.
 func (s *store) withdraw(ctx context.Context, w *work, ids []int64) error {

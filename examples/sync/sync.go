@@ -23,7 +23,7 @@ type syncer struct {
 	client  *passfort.Client
 	log     *slog.Logger
 	workers int
-	poll    time.Duration // how often to look for work nobody told of
+	poll    time.Duration // how often to look for work without a notice
 	backoff time.Duration // after the first failure of a profile; it doubles
 	grace   time.Duration // for what runs when the service stops
 
@@ -98,7 +98,7 @@ func (s *syncer) run(ctx context.Context) {
 	running.Wait()
 }
 
-// claim takes a profile that nobody works on and that need not wait.
+// claim takes a profile that no process works on and that need not wait.
 func (s *syncer) claim(profileID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

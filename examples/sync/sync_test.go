@@ -228,8 +228,8 @@ func TestSomebodyElseWritesWhatWeWrote(t *testing.T) {
 	}
 }
 
-// A key that is shared makes somebody else's write look like our echo. The echo
-// itself, when it comes, then tells.
+// A key that is shared makes another's write look like our echo. The echo
+// itself, when it comes, then decides.
 func TestSharedKey(t *testing.T) {
 	p := newPair(t)
 	other := p.sim.Client()
@@ -304,7 +304,7 @@ func TestBothSidesEdit(t *testing.T) {
 	require.Equal(t, conflict{"email", "", "ours@example.com", "theirs@example.com"}, lost)
 }
 
-// loseAnswer makes the next write happen without anybody here knowing.
+// loseAnswer makes the next write happen unnoticed here.
 func (p *pair) loseAnswer() {
 	p.t.Helper()
 	p.sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", DropAfterWrite: true})

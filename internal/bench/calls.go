@@ -13,7 +13,7 @@ import (
 	"github.com/passfort-go/passfort/internal/bench/generated"
 )
 
-// byHand is the client that everybody writes first.
+// byHand is the client that one writes first.
 func byHand() *http.Client {
 	return &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
 }

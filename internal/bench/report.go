@@ -65,7 +65,7 @@ func writeReport(root string, r report) error {
 		filepath.Join(root, "docs", "figures.svg"): chart,
 		readme: text,
 	} {
-		if err := os.WriteFile(name, data, 0o644); err != nil { //nolint:gosec // documentation is for everybody
+		if err := os.WriteFile(name, data, 0o644); err != nil { //nolint:gosec // documentation is public
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ ratios does not follow. A peer called "by hand" is what one writes without the S
 generated client is what oapi-codegen makes of
 [openapi.yaml](../internal/bench/openapi.yaml). The SDK's own JSON keeps everything it
 decodes. "json/v2" is github.com/go-json-experiment/json: its "embed" fields keep
-unknown members, but nothing tells null, empty and absent apart.
+unknown members, but null, empty and absent look the same.
 
 ![The ratios as bars](figures.svg)
 
@@ -138,7 +138,7 @@ what is held at once is less, and has tests of its own: ` + "`TestUploadMemory`"
 
 Pages of a list are not read ahead. The last ratio shows the most that could be
 gained. It would cost a second page of memory, a goroutine that lives between two
-steps of the loop, and a request that nobody asked for each time a loop ends
+steps of the loop, and a request without need each time a loop ends
 early.
 `)
 	for _, f := range r.figures {

@@ -142,10 +142,10 @@ func waitAll(ctx context.Context, s scale, of func(*provider, *passfort.CheckInb
 		return nil, ctx.Err()
 	}
 	if wake {
-		told := time.NewTimer(time.Until(p.complete))
-		defer told.Stop()
+		notice := time.NewTimer(time.Until(p.complete))
+		defer notice.Stop()
 		select {
-		case <-told.C:
+		case <-notice.C:
 		case <-ctx.Done():
 		}
 		for i := range s.waits {

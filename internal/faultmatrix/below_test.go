@@ -244,7 +244,7 @@ func (s stubborn) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, errors.New("gave up")
 }
 
-// Causes that somebody has to change are named, and met once.
+// Causes that a person has to change are named, and met once.
 func TestLastingCauses(t *testing.T) {
 	t.Parallel()
 	proxy := func(status int) *httptest.Server {

@@ -16,7 +16,7 @@ type fault struct {
 
 	wait     time.Duration // the call has to wait at least so long between attempts
 	deadline time.Duration // of the call's context, 0: none
-	only     bool          // one run tells everything: it never heals
+	only     bool          // one run shows everything: it never heals
 }
 
 // network is a fault that needs real connections.

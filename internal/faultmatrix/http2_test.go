@@ -199,7 +199,7 @@ func TestSilentConnectionIsLeft(t *testing.T) {
 			server.forget()
 			_, err = c.Checks.Run(t.Context(), w.profile, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
 			require.True(t, err == nil || errors.Is(err, passfort.ErrOutcomeUnknown))
-			require.Equal(t, 1, server.forget(), "a write is sent once, and nobody sends it again")
+			require.Equal(t, 1, server.forget(), "a write is sent once and never again")
 			_, err = c.WhoAmI(t.Context())
 			require.NoError(t, err, "the call after it")
 		})

@@ -55,7 +55,7 @@ func (r *results) add(one result) {
 	r.all = append(r.all, one)
 }
 
-// watcher counts the attempts of one operation and is told when one ended.
+// watcher counts the attempts of one operation and when one ended.
 type watcher struct {
 	operation string
 	attempts  atomic.Int32
@@ -79,7 +79,7 @@ func (w *watcher) AttemptEnded(_ context.Context, a passfort.AttemptInfo) {
 // CallEnded does nothing.
 func (w *watcher) CallEnded(context.Context, passfort.CallResult) {}
 
-// route passes what is told on to the watcher of the call that runs.
+// route passes notifications on to the watcher of the call that runs.
 type route struct{ to atomic.Pointer[watcher] }
 
 // CallStarted passes it on.
@@ -166,8 +166,8 @@ func inBubble(t *testing.T, f fault, always bool, found *results, class map[stri
 	synctest.Test(t, func(t *testing.T) {
 		srv := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
 		defer srv.Close()
-		told := &route{}
-		c := srv.Client(passfort.WithObserver(told), passfort.WithHTTPClient(&http.Client{Transport: toItself{srv.Transport()}}))
+		observer := &route{}
+		c := srv.Client(passfort.WithObserver(observer), passfort.WithHTTPClient(&http.Client{Transport: toItself{srv.Transport()}}))
 		w := fill(t, srv, c)
 		for _, op := range operations() {
 			require.NoError(t, srv.Restore(w.snapshot))
@@ -187,7 +187,7 @@ func inBubble(t *testing.T, f fault, always bool, found *results, class map[stri
 			}
 			srv.Inject(arm)
 			watch := &watcher{operation: op.name}
-			told.to.Store(watch)
+			observer.to.Store(watch)
 			ctx, cancel := context.WithTimeout(t.Context(), budget)
 			if f.deadline > 0 {
 				cancel()

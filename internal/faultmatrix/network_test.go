@@ -70,15 +70,15 @@ func (w *wire) client(t *testing.T, f fault, watch *watcher) *passfort.Client {
 	return c
 }
 
-// dial looks a name up that nobody has, or reaches the proxy.
+// dial looks a name up that does not exist, or reaches the proxy.
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !w.nameless.Load() {
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
-	nobody := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+	empty := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("no name server")
 	}}
-	return (&net.Dialer{Resolver: nobody}).DialContext(ctx, network, "no-such-host.invalid:443")
+	return (&net.Dialer{Resolver: empty}).DialContext(ctx, network, "no-such-host.invalid:443")
 }
 
 // toxics are the faults that the proxy makes.
@@ -143,7 +143,7 @@ func onTheNetwork(t *testing.T, f fault, always bool, found *results, class map[
 	}
 }
 
-// leaveIdle makes a connection and has it closed while nobody uses it.
+// leaveIdle makes a connection and has it closed while empty uses it.
 func (w *wire) leaveIdle(t *testing.T, c *passfort.Client) {
 	t.Helper()
 	_, err := c.WhoAmI(t.Context())

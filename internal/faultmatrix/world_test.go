@@ -25,7 +25,7 @@ type world struct {
 	address                                                             string
 }
 
-// scan is an image as far as anybody looks at it.
+// scan is an image as far as it is looked at.
 const scan = "%PDF-1.7\n%%EOF\n"
 
 // fill makes one of everything, through c.

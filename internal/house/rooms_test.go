@@ -25,8 +25,8 @@ var mayKnow = map[string][]string{
 	"examples/registration": {".", "passforttest"},
 }
 
-// Nobody knows more of the house than the tour in CONTRIBUTING.md says, and
-// nobody below knows anybody above.
+// No package imports more of the house than the tour in CONTRIBUTING.md says, and
+// none imports one above it.
 func TestRoomsKnowWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/passfort-go/passfort"

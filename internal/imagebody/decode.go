@@ -25,12 +25,12 @@ type DecodeOptions struct {
 	Limit int64
 	// MetaLimit is the largest size of the other members, 0 for DefaultMetaLimit.
 	MetaLimit int
-	// Progress is told the image bytes written so far. The total is always 0:
+	// Progress receives the image bytes written so far. The total is always 0:
 	// the API does not tell it.
 	Progress func(written, total int64)
 }
 
-// Content tells what an answer holds for the image.
+// Content says what an answer holds for the image.
 type Content int
 
 // The API may leave the image out, and it answers "" for one that it keeps encrypted
@@ -47,7 +47,7 @@ type Result struct {
 	Content   Content
 	Written   int64  // image bytes given to the writer
 	MediaType string // what a data URI says about itself, "" without one
-	Meta      []byte // a JSON object of the other members, each as it came, in order
+	Meta      []byte // a JSON object of the other members, each unchanged, in order
 }
 
 // Decode reads one JSON object from r to its end, writes the image in its

@@ -206,7 +206,7 @@ func lines(s string, width int, end string) string {
 	return b.String() + s
 }
 
-// Where nobody wants the image, nothing in it is an error.
+// Where the image is not wanted, nothing in it is an error.
 func TestDecodePassesOverTheImage(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

@@ -9,7 +9,7 @@ import (
 	"testing/fstest"
 )
 
-// gate lets the first reads pass and stops at the next one until told to proceed.
+// gate lets the first reads pass and stops at the next one until it may proceed.
 type gate struct {
 	r                io.Reader
 	free             int

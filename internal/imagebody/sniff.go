@@ -20,7 +20,7 @@ const (
 	TIFF Type = "image/tiff"
 )
 
-// Sniff tells the type from the first bytes of the content, "" if it is none
+// Sniff returns the type from the first bytes of the content, "" if it is none
 // of the accepted ones. Names play no part. A PDF may have a byte order mark
 // and white space before its marker, nothing else: a text that merely mentions
 // the marker is not one. TIFF is known in both byte orders, BigTIFF included.

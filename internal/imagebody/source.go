@@ -37,7 +37,7 @@ type Options struct {
 	Limit int64
 	// Members are written before the image, in this order.
 	Members []Member
-	// Progress is told the image bytes handed to the connection so far and the
+	// Progress receives the image bytes handed to the connection so far and the
 	// size of the image, 0 if unknown. A repeated attempt starts over. It runs
 	// on the goroutine that sends, and never after Release has returned nil.
 	Progress func(sent, total int64)
@@ -72,7 +72,7 @@ type Source struct {
 // NewSource reads the first bytes of r to tell the type, finds the size, and
 // checks both. A reader that can seek is put back to where it stood, whatever
 // the outcome. The size comes from seeking, from Len() int, from o.Size or from
-// Stat, in this order; what the reader tells must agree with o.Size. A reader
+// Stat, in this order; what the reader says must agree with o.Size. A reader
 // that only has Stat and was partly read before needs o.Size. A given size
 // means that r ends there: a body reads on to see that it does.
 //
@@ -146,28 +146,28 @@ func (s *Source) measure(given int64) error {
 	if given < 0 {
 		return ErrSizeMismatch
 	}
-	told := int64(-1)
+	known := int64(-1)
 	if seeker, ok := s.reader.(io.Seeker); ok {
 		// A pipe has the method too; there it fails and nothing has moved.
 		if start, err := seeker.Seek(0, io.SeekCurrent); err == nil {
 			s.seeker, s.start = seeker, start
 			if end, err := seeker.Seek(0, io.SeekEnd); err == nil {
-				told = end - start
+				known = end - start
 			}
 			if err := s.seek(s.start); err != nil {
 				return err
 			}
 		}
 	}
-	if l, ok := s.reader.(interface{ Len() int }); ok && told < 0 {
-		told = int64(l.Len())
+	if l, ok := s.reader.(interface{ Len() int }); ok && known < 0 {
+		known = int64(l.Len())
 	}
 	// Some special files tell nothing and hold something: reading decides.
 	switch {
-	case told > 0 && given > 0 && told != given:
+	case known > 0 && given > 0 && known != given:
 		return ErrSizeMismatch
-	case told > 0:
-		s.size = told
+	case known > 0:
+		s.size = known
 	case given > 0:
 		s.size = given
 	case s.seeker == nil:
@@ -230,7 +230,7 @@ func (s *Source) seek(to int64) error {
 	return nil
 }
 
-// Type returns the type told from the content.
+// Type returns the type by the content.
 func (s *Source) Type() Type { return s.kind }
 
 // Size returns the size of the image in bytes, and whether it is known.
@@ -442,7 +442,7 @@ func (s *Source) next(b *body, p []byte) (int, error) {
 	if end < 0 {
 		end = s.limit
 	}
-	// One byte more than may come tells an image that goes on from one that ends.
+	// One byte more than may come shows that an image goes on.
 	p = p[:min(int64(len(p)), end-b.taken+1)]
 	for range 100 {
 		n, err := s.reader.Read(p)

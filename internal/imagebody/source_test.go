@@ -72,7 +72,7 @@ func drain(r io.Reader, buffer int) (string, error) {
 	return out.String(), err
 }
 
-// statOnly is an opened file that tells its size by Stat and cannot seek.
+// statOnly is an opened file that has its size by Stat and cannot seek.
 type statOnly struct{ fs.File }
 
 func TestBodyIsExact(t *testing.T) {
@@ -102,7 +102,7 @@ func TestBodyIsExact(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, imagebody.PNG, s.Type())
 				size, known := s.Size()
-				// What ends within the head is known whatever the reader tells.
+				// What ends within the head is known whatever the reader says.
 				require.Equal(t, row.known || n < 1024, known, n)
 				want := object(img)
 				if known {

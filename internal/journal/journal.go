@@ -209,7 +209,7 @@ func appendFrame(to, record []byte) []byte {
 
 // Sync returns once every record appended before it is on the disk. Callers
 // that wait at the same time share one write. After a failure it keeps
-// failing, because nobody knows what the disk holds.
+// failing, because what the disk holds is unknown.
 func (j *File) Sync() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

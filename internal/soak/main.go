@@ -1,5 +1,5 @@
 // Command soak onboards people through a simulator that keeps failing, for as
-// long as it is told to, and counts.
+// long as it should, and counts.
 //
 //	go run ./internal/soak            # 10 minutes
 //	go run ./internal/soak -for 60s

@@ -14,7 +14,7 @@ import (
 type applicant struct {
 	client *passfort.Client
 	count  *tally
-	name   string // nobody else has it
+	name   string // unique
 
 	profile string
 }
@@ -247,7 +247,7 @@ func (a *applicant) verify(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes the profile, and looks whether it is gone when nobody says so.
+// remove deletes the profile, and looks whether it is gone when that is unknown.
 func (a *applicant) remove(ctx context.Context) error {
 	return a.sure(ctx, func() error {
 		err := a.client.Profiles.Delete(ctx, a.profile, "soak")

@@ -150,23 +150,23 @@ func (r readCloser) Close() error { r.close(); return nil }
 
 func TestDoneIsToldOfEachAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var told []transport.Attempt
-		call := &transport.Call{Class: transport.Safe, Done: func(a transport.Attempt) { told = append(told, a) }}
+		var seen []transport.Attempt
+		call := &transport.Call{Class: transport.Safe, Done: func(a transport.Attempt) { seen = append(seen, a) }}
 		_, _ = do(t, call,
 			func(*http.Request) reply {
 				<-time.After(3 * time.Second)
 				return reply{err: errReset}
 			},
 			answer(200, "{}", "X-Request-Id", "r2"))
-		require.Len(t, told, 2)
-		require.Equal(t, 1, told[0].Number)
-		require.Zero(t, told[0].Status)
-		require.Equal(t, 3*time.Second, told[0].Duration)
-		require.ErrorIs(t, told[0].Err, errReset)
-		require.Equal(t, 2, told[1].Number)
-		require.Equal(t, 200, told[1].Status)
-		require.Equal(t, "r2", told[1].Header.Get("X-Request-Id"))
-		require.NoError(t, told[1].Err)
+		require.Len(t, seen, 2)
+		require.Equal(t, 1, seen[0].Number)
+		require.Zero(t, seen[0].Status)
+		require.Equal(t, 3*time.Second, seen[0].Duration)
+		require.ErrorIs(t, seen[0].Err, errReset)
+		require.Equal(t, 2, seen[1].Number)
+		require.Equal(t, 200, seen[1].Status)
+		require.Equal(t, "r2", seen[1].Header.Get("X-Request-Id"))
+		require.NoError(t, seen[1].Err)
 	})
 }
 

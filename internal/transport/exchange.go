@@ -299,7 +299,7 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 	if free {
 		x.free = freeUsed
 	}
-	if x.result.Asked > 0 && !free { // spread those who were all told the same
+	if x.result.Asked > 0 && !free { // spread those with the same answer
 		wait += rand.N(min(wait/10, time.Second, left-wait) + 1)
 	}
 	x.wait = wait

@@ -239,7 +239,7 @@ func TestOneAttempt(t *testing.T) {
 }
 
 // A wait that the server asks for is waited, and a little more, so that not
-// everybody comes back at once.
+// all come back at once.
 func TestAskedWaitIsWaited(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spread := map[time.Duration]bool{}
@@ -444,7 +444,7 @@ func TestWhatAPauseLeavesKnown(t *testing.T) {
 	}
 }
 
-// net/http sends a GET again by itself when a kept connection breaks.
+// net/http repeats a GET when a kept connection breaks.
 func TestOnceMeansOnceForNetHTTPToo(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

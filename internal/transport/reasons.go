@@ -23,7 +23,7 @@ type Reason struct {
 func (r *Reason) Error() string { return r.text }
 func (r *Reason) Unwrap() error { return r.cause }
 
-// IsLasting reports whether the next attempt would end the same way: somebody
+// IsLasting reports whether the next attempt would end the same way: a person
 // has to change something first.
 func IsLasting(err error) bool {
 	var reason *Reason

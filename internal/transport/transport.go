@@ -65,7 +65,7 @@ type Call struct {
 	Most    int                         // attempts, 0: as the policy says
 	MaxBody int64                       // of an answer that is read whole
 	Admit   func(context.Context) error // asked before each attempt; may be nil
-	Done    func(Attempt)               // told of each attempt; may be nil
+	Done    func(Attempt)               // receives each attempt; may be nil
 
 	// Consume reads the body of a 2xx in a stream and returns what becomes the
 	// Result's Body. It may be nil.
@@ -88,7 +88,7 @@ type Sent uint8
 // What can be known.
 const (
 	No    Sent = iota // it never left
-	Maybe             // it may have been handled, and no answer tells
+	Maybe             // it may have been handled, and no answer says
 	Yes               // there is an answer
 )
 

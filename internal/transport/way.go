@@ -122,13 +122,13 @@ func (w *way) sentBefore() *try {
 func (w *way) neverLeft(err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.traced { // a transport that tells nothing: only its error can
+	if !w.traced { // a transport that reports nothing: only its error can
 		var dial *net.OpError
 		var dns *net.DNSError
 		return errors.As(err, &dns) || errors.As(err, &dial) && dial.Op == "dial"
 	}
 	if w.stopped {
-		// By itself net/http sends a stream again only if the server says that it
+		// net/http sends a stream again only if the server says that it
 		// was not processed.
 		t := w.sentBefore()
 		return w.plain && t != nil && t.h2 && !t.answered

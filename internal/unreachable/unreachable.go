@@ -1,6 +1,6 @@
 //go:build !plan9
 
-// Package unreachable has the error of a connection that nobody accepts, on every system.
+// Package unreachable has the error of a connection that is not accepted, on every system.
 package unreachable
 
 import "syscall"

@@ -11,7 +11,7 @@ import (
 // Comparison by meaning.
 //
 // Two documents mean the same when they differ only in what the server adds or
-// rewrites by itself and in what JSON allows to be spelled in several ways:
+// rewrites and in what JSON allows to be spelled in several ways:
 //
 //   - the members original_structured_address and original_freeform_address,
 //     wherever they stand;

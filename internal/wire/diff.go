@@ -93,7 +93,7 @@ func (d *differ) gap(path []string, key string, from, to []*node, i, iEnd, j, jE
 	until(iEnd, jEnd)
 }
 
-// identity returns the member that tells the elements of all lists apart, or "".
+// identity returns the member that identifies the elements of lists, or "".
 func identity(lists ...[]*node) string {
 	for _, key := range []string{"id", "associate_id", "resolver_id"} {
 		if identifies(key, lists...) {

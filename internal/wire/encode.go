@@ -22,7 +22,7 @@ var (
 )
 
 // Marshal encodes what v points to. Zero fields are left out. A member that
-// was kept by Unmarshal goes back as it came if its field still has the value
+// was kept by Unmarshal goes back unchanged if its field still has the value
 // that was decoded from it.
 func Marshal(v any) ([]byte, error) {
 	target := reflect.ValueOf(v).Elem()

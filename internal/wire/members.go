@@ -5,7 +5,7 @@
 // field, and every member whose typed value could not give the same JSON back:
 // an explicit null, an empty string, a number that float64 would spell
 // differently, a value of an unexpected type. Encoding writes the typed fields
-// where the caller changed them and the kept text where nobody did.
+// where the caller changed them and the kept text elsewhere.
 package wire
 
 import (

@@ -52,7 +52,7 @@ func TestNumbersInFields(t *testing.T) {
 			require.Equal(t, row.count, p.Count)
 			require.Equal(t, row.share, p.Share)
 			require.Equal(t, row.drifts, drifts)
-			require.Equal(t, doc, encode(t, &p), "it goes back as it came")
+			require.Equal(t, doc, encode(t, &p), "it goes back unchanged")
 		})
 	}
 }

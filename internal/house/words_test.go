@@ -1,0 +1,62 @@
+package house_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// terms returns the table of words of CONTRIBUTING.md: what is written, and
+// instead of what.
+func terms(t *testing.T) map[string][]string {
+	t.Helper()
+	_, after, found := strings.Cut(readFile(t, "CONTRIBUTING.md"), "### Words\n")
+	require.True(t, found)
+	section, _, _ := strings.Cut(after, "\n## ")
+	found2 := map[string][]string{}
+	for _, cells := range tableRows(section) {
+		require.Len(t, cells, 2, cells)
+		for _, instead := range strings.Split(cells[1], ", ") {
+			found2[cells[0]] = append(found2[cells[0]], instead)
+		}
+	}
+	require.NotEmpty(t, found2)
+	return found2
+}
+
+// inComments matches what a line of Go says in words: a comment, to its end.
+var inComments = regexp.MustCompile(`(?m)(?:^|[\t ])//[ ](.*)$`)
+
+// Comments use the words of the table, and not those beside them.
+func TestWords(t *testing.T) {
+	t.Parallel()
+	avoided := map[*regexp.Regexp]string{}
+	for word, instead := range terms(t) {
+		for _, other := range instead {
+			avoided[regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(other)+`\b`)] = word
+		}
+	}
+	for _, file := range filesNamed(t, "*.go") {
+		if strings.HasPrefix(file, "internal/house/") {
+			continue
+		}
+		for _, comment := range inComments.FindAllStringSubmatch(readFile(t, file), -1) {
+			for pattern, word := range avoided {
+				require.NotRegexp(t, pattern, comment[1], "%s: write %q", file, word)
+			}
+		}
+	}
+}
+
+// What users of the library cannot open is not named as a source.
+func TestSourcesCanBeOpened(t *testing.T) {
+	t.Parallel()
+	sheet := regexp.MustCompile(`(?i)\bsheet \d`)
+	for _, name := range []string{"*.go", "*.md", "*.tsv", "*.html"} {
+		for _, file := range filesNamed(t, name) {
+			require.NotRegexp(t, sheet, readFile(t, file), file)
+		}
+	}
+}
