@@ -220,7 +220,7 @@ type clientSettings struct {
 func WithBaseURL(u string) Option { return func(s *settings) { s.baseURL = u } }
 
 // WithPlainHTTP allows a base URL with http:// and the name of another machine:
-// for a simulator in another container, never for a real key, which everybody on
+// for a simulator in another container, never for a real key, which every machine on
 // the way could read.
 func WithPlainHTTP() Option { return func(s *settings) { s.plain = true } }
 

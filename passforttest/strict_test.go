@@ -70,7 +70,7 @@ func TestStrictData(t *testing.T) {
 	require.Empty(t, w.get("/profiles").object(t)["results"], "nothing was stored")
 }
 
-// Everything that the pages allow is accepted, and so is what nobody described.
+// Everything that the pages allow is accepted, and so is what is not described.
 func TestStrictDataAllows(t *testing.T) {
 	t.Parallel()
 	w := start(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/passfort-go/passfort"
 )
 
-// asUser makes this binary a program of somebody's in another container, which
+// asUser makes this binary a user's program in another container, which
 // reaches the simulator by the name that compose.yaml gives it.
 const asUser = "PASSFORT_SIM_TEST_AS_USER"
 

@@ -44,7 +44,9 @@ func TestWords(t *testing.T) {
 		}
 		for _, comment := range inComments.FindAllStringSubmatch(readFile(t, file), -1) {
 			for pattern, word := range avoided {
-				require.NotRegexp(t, pattern, comment[1], "%s: write %q", file, word)
+				if pattern.MatchString(comment[1]) {
+					t.Errorf("%s: write %q: %s", file, word, comment[1])
+				}
 			}
 		}
 	}

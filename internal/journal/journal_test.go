@@ -15,7 +15,7 @@ import (
 	"github.com/passfort-go/passfort/internal/journal"
 )
 
-// Beside the file anybody may have put a link under the name of its successor.
+// Beside the file a stranger may have put a link under the name of its successor.
 func TestRewriteFollowsNoLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
