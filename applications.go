@@ -60,7 +60,7 @@ func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, app
 // to 30 seconds, and after five minutes to a tenth of what has passed, up to 10
 // minutes. With an Inbox that is given all webhooks, any message about the profile
 // ends a pause, and while messages arrive few questions are asked without one. There is no time limit but the context's, so let the condition accept
-// everything the application can stop at: a product may decide by itself, or leave a
+// everything the application can stop at: a product may decide automatically, or leave a
 // task to a person. When the wait ends without
 // success, the error is a *WaitError with the last application seen, which is
 // also returned.

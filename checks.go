@@ -501,8 +501,8 @@ func (t CheckType) subject() (individual, company bool) {
 	return individual, strings.HasPrefix(string(t), "COMPANY_")
 }
 
-// CheckMode says whether running a check waits for its result (sheet 2.8). Empty leaves it to the
-// server: identity checks wait, all others do not.
+// CheckMode says whether running a check waits for its result (docs/api/checks.md#run-a-check).
+// Empty leaves it to the server: identity checks wait, all others do not.
 type CheckMode string
 
 // Values of CheckMode. Others may appear at any time.

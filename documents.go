@@ -330,7 +330,7 @@ type ImageUpload struct {
 	// Size is the number of bytes of the image. It may be 0 if the reader can seek
 	// or returns its size (Len, Stat), else the size is unknown and the request chunked.
 	Size int64
-	// Progress is told how many bytes of the image were handed to the connection, and
+	// Progress receives how many bytes of the image were handed to the connection, and
 	// how many there are, 0 if unknown. It runs on a goroutine of the call and
 	// starts over when the call is repeated.
 	Progress func(sent, total int64)

@@ -89,9 +89,9 @@ type LoaderOptions struct {
 	// Unavailable is shown when the script of the form cannot be loaded or
 	// JavaScript is off. Default: a sentence in English.
 	Unavailable string
-	// Template is a page of your own, executed with a LoaderPage. It must print
-	// .Form once. Give #collection-wrapper iframe a width and a height in a
-	// stylesheet of yours: the policy stops style attributes.
+	// Template is a page of your own, executed with a LoaderPage. It must print.Form once. Give
+	// #collection-wrapper iframe a width and a height in a stylesheet of yours: the policy stops
+	// style attributes.
 	Template *template.Template
 	// Data returns what Template gets as.Data, for example the name of the visitor.
 	Data func(*http.Request) any
@@ -107,7 +107,7 @@ type LoaderOptions struct {
 	// the link with the key. Log no more of it than the directive and the origin of
 	// what was stopped. Default: nowhere.
 	ReportURL string
-	// Framed lets pages of the same origin frame this one. Otherwise nobody may.
+	// Framed lets pages of the same origin frame this one. Otherwise no page may.
 	Framed bool
 	// SignInURL is where visitors go for whom the credentials function returns
 	// ErrNotSignedIn.

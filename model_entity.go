@@ -223,7 +223,7 @@ func NewStructuredAddress(country string) *Address {
 	return &Address{Type: AddressTypeStructured, Country: country}
 }
 
-// AddressType tells the two forms of an address apart.
+// AddressType is the form of an address.
 type AddressType string
 
 // Values of AddressType. Others may appear at any time.

@@ -324,7 +324,7 @@ func TestDownloadsHaveALimit(t *testing.T) {
 	}
 }
 
-// TestDoTo: what is no JSON goes into the writer as it came.
+// TestDoTo: what is no JSON goes into the writer unchanged.
 func TestDoTo(t *testing.T) {
 	t.Parallel()
 	export := strings.Repeat("id;name\n\x00\xff\n", 10_000)
@@ -366,7 +366,7 @@ func TestDoToOfOddAnswers(t *testing.T) {
 	whole := strings.Repeat("x", 200_000)
 	for _, row := range []struct {
 		name, method string
-		answers      []http.HandlerFunc // the last one for ever
+		answers      []http.HandlerFunc // the last one permanently
 		want         error
 		wrote        string
 		sent         int

@@ -26,7 +26,7 @@ type WaitOptions struct {
 	// passed since the wait began if that is more, up to 10 minutes.
 	MaxInterval time.Duration
 	// Inbox ends the pauses when a webhook arrives. While it delivers, a wait asks
-	// little by itself: see CheckInbox.
+	// little on its own: see CheckInbox.
 	Inbox *CheckInbox
 	// OnPoll is called before each question, with its number from 1.
 	OnPoll func(attempt int)

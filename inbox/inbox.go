@@ -118,7 +118,7 @@ func WithGrace(d time.Duration) Option { return func(s *settings) { s.grace = d 
 func WithKeepData(d time.Duration) Option { return func(s *settings) { s.keepData = d } }
 
 // WithKeepKeys sets for how long a handled message is remembered by its key, so that
-// a repeat is recognised. The default is 30 days; 0 is for ever.
+// a repeat is recognised. The default is 30 days; 0 keeps them permanently.
 func WithKeepKeys(d time.Duration) Option { return func(s *settings) { s.keepKeys = d } }
 
 // WithoutListen makes Run poll only. By default it takes one connection of the pool
@@ -213,7 +213,7 @@ func (b *Inbox) migrations() sqldb.Migrations {
 			`CREATE INDEX {prefix}messages_parked ON {table:messages} (id) WHERE state = 2`,
 			`CREATE INDEX {prefix}messages_handled ON {table:messages} (done_at) WHERE state = 1`,
 			`CREATE INDEX {prefix}messages_profile ON {table:messages} (profile_id)`,
-			// A lane is a profile with pending messages. Nobody may have it before ready_at.
+			// A lane is a profile with pending messages. No process may have it before ready_at.
 			`CREATE TABLE {table:lanes} (
 				lane TEXT PRIMARY KEY,
 				ready_at BIGINT NOT NULL,
@@ -227,7 +227,7 @@ func (b *Inbox) migrations() sqldb.Migrations {
 }
 
 // Plan returns the migrations that Migrate would make, with their statements, for
-// somebody to read or to run. It changes nothing.
+// a person to read or to run. It changes nothing.
 func (b *Inbox) Plan(ctx context.Context) ([]sqldb.Migration, error) {
 	return b.migrations().Plan(ctx, b.db)
 }
@@ -287,5 +287,5 @@ func (b *Inbox) observe(r Result) {
 	}
 }
 
-// newOwner returns what tells one claim from all others.
+// newOwner returns what distinguishes a claim from all others.
 func newOwner() string { return rand.Text() }

@@ -72,7 +72,7 @@ var errDuplicate = errors.New("the message is stored already")
 
 // receive stores a message in a transaction. The lane is locked first, until the
 // commit: so the numbers of its messages are in the order of their commits, and
-// nobody hands out a later one before it sees the earlier one.
+// no process hands out a later one before it sees the earlier one.
 func (b *Inbox) receive(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEvent) (stored bool, err error) {
 	data, err := json.Marshal(e)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Handler handles a message. What it does in tx is committed together with the fact
-// that the message is handled, or not at all; it must not end tx. On SQLite nobody
+// that the message is handled, or not at all; it must not end tx. On SQLite no process
 // else can write while it runs, so it should be short there. An error, or a panic,
 // makes the message be tried again: see WithTries. An error that is ErrPark parks it
 // at once.
@@ -98,7 +98,7 @@ type lane struct {
 // claimTime bounds a claim, also while the process is being stopped.
 const claimTime = 5 * time.Second
 
-// claim takes up to n lanes that nobody has and that need not wait, for the lease.
+// claim takes up to n lanes that are free and that need not wait, for the lease.
 func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, err error) {
 	if n == 0 {
 		return nil, "", nil
@@ -106,7 +106,7 @@ func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, e
 	if err := ctx.Err(); err != nil {
 		return nil, "", err
 	}
-	// A claim whose answer nobody waits for would keep its lanes for the lease.
+	// A claim whose answer is not awaited would keep its lanes for the lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
 	defer cancel()
 	owner = newOwner()
@@ -283,7 +283,7 @@ func (b *Inbox) call(ctx context.Context, handle Handler, tx *sql.Tx, m *Message
 	defer renewing.Wait()
 	over := make(chan struct{})
 	defer close(over)
-	if b.place.Dialect == PostgreSQL { // on SQLite nobody else can take the lane: the transaction has written
+	if b.place.Dialect == PostgreSQL { // on SQLite no other process can take the lane: the transaction has written
 		renewing.Go(func() { b.renew(ctx, over, cancel, name, owner) })
 	}
 	defer func() {

@@ -74,8 +74,8 @@ func (s *Server) setStatusOf(a *application, status, comment string, by actor) {
 	a.History = append(a.History, statusStep{status, dateTime(s.tick), by.user, comment})
 }
 
-// rejectByPolicy is the smart policy turning an application down. It does so
-// only from APPLIED (sheet 2.7).
+// rejectByPolicy is the smart policy turning an application down. It does so only from APPLIED
+// (docs/api/applications.md#apply).
 func (s *Server) rejectByPolicy(p *profile, a *application) {
 	product := s.product(a)
 	if a.Status != "APPLIED" || a.Automating {

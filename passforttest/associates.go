@@ -58,8 +58,8 @@ func linksIn(o object) []link {
 	return slices.Compact(links)
 }
 
-// shownData is collected data as the API shows it: links to other profiles are
-// expanded (sheet 3.3).
+// shownData is collected data as the API shows it: links to other profiles are expanded
+// (docs/api/companies.md#associates).
 func (s *Server) shownData(p *profile) json.RawMessage {
 	if !p.Summary.HasLinks {
 		return p.Data

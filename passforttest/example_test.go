@@ -84,7 +84,7 @@ func (c *customer) approve(ctx context.Context, a *passfort.Application) {
 	}
 }
 
-// live tells the life of the application of one customer.
+// live plays the life of the application of one customer.
 func (c *customer) live(ctx context.Context) {
 	c.pass(ctx)
 	c.approve(ctx, c.tell(ctx, "verified"))

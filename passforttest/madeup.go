@@ -4,7 +4,7 @@ import "fmt"
 
 // MakeUp adds n made-up profiles and returns their ids, in order. Of each ten, seven
 // are people, one is a company and two are its associates. The same n gives the same
-// data, and the same seed the same ids. Nobody is real.
+// data, and the same seed the same ids. No person is real.
 func (s *Server) MakeUp(n int) []string {
 	ids := make([]string, 0, n)
 	for len(ids) < n {

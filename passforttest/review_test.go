@@ -14,7 +14,7 @@ const (
 	day       = 24 * time.Hour
 )
 
-// monitored is a product that screens, verifies by hand and approves by itself.
+// monitored is a product that screens, verifies by hand and approves automatically.
 func monitored(change ...func(*passforttest.Product)) passforttest.Option {
 	p := passforttest.Product{
 		Alias: "monitored", AutoApprove: true, Tasks: []passforttest.ProductTask{

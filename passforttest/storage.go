@@ -73,7 +73,7 @@ func (s *Server) Restore(saved []byte) error {
 }
 
 // refresh brings a profile that was saved to the form it has in memory: the data a
-// check ran on is that of the profile as long as nobody changed it, and what an
+// check ran on is that of the profile as long as it is unchanged, and what an
 // earlier version did not keep is read out of the data.
 func (p *profile) refresh() {
 	for _, ch := range p.Checks {

@@ -56,7 +56,7 @@ func (s *Server) expire(p *profile, old, next *task, reason string) {
 	}
 }
 
-// lasts returns how long a passed task is good for, zero is for ever, and how
+// lasts returns how long a passed task is good for, zero is permanently, and how
 // long before its end the next version appears. Of several applications the
 // shortest time counts.
 func (s *Server) lasts(p *profile, t *task) (period, before time.Duration) {

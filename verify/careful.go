@@ -72,7 +72,7 @@ func carefulProbes() []Probe {
 	}
 }
 
-// stale writes the data that is there with an ETag that is out of date, once.
+// stale writes the present data with an ETag that is out of date, once.
 func (s *session) stale() *answer {
 	const key = "stale"
 	if a := s.kept[key]; a != nil {

@@ -44,7 +44,7 @@ type ListenOptions struct {
 // their shapes: event names, where the secret stands, how batches look, whether a
 // repeat keeps its id, and how long the pauses between repeats are. It keeps no
 // value of a message and acts on none. What is authentic is acknowledged and so
-// lost for everybody else: use an account for tests. It is safe for concurrent use.
+// lost for all others: use an account for tests. It is safe for concurrent use.
 type Listener struct {
 	opts ListenOptions
 

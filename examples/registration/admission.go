@@ -13,7 +13,7 @@ import (
 // This file decides who may begin a registration. Each one makes a profile, and
 // profiles and their checks cost money. A real site asks for a sign-in, a
 // confirmed e-mail address or a captcha in mayRegister, as rates alone only slow
-// down somebody with many addresses.
+// down a person with many addresses.
 
 // admission holds how many registrations may begin: of one address, and of all.
 type admission struct {

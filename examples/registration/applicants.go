@@ -17,7 +17,7 @@ import (
 // registrations in its database.
 //
 // A visitor gets a cookie with the first page, and another one, a session, with
-// the registration: a cookie that somebody else put into the browser before opens
+// the registration: a cookie that another person put into the browser before opens
 // nothing. Those who only look take no room.
 type applicants struct {
 	cookie http.Cookie
@@ -53,7 +53,7 @@ type registration struct {
 	profileID   string
 	credentials passfort.LoaderCredentials
 	closed      time.Time                     // when the end of the request was first seen
-	ended       passfort.CustomerRequestState // empty unless told
+	ended       passfort.CustomerRequestState // empty unless known
 	renewed     bool                          // there was a request before this one
 }
 
@@ -62,7 +62,7 @@ func (r registration) hasForm() bool { return r.credentials.RequestID != "" }
 // lost reports whether a profile was asked for and the answer did not come.
 func (r registration) lost() bool { return r.reference != "" && r.profileID == "" }
 
-// ranOut reports whether the time for the form is over, as far as can be told.
+// ranOut reports whether the time for the form is over, as far as is known.
 func (r registration) ranOut() bool {
 	return r.ended == passfort.CustomerRequestStateExpired ||
 		r.ended == "" && !r.closed.IsZero() && time.Since(r.closed) > patience
@@ -154,8 +154,8 @@ var (
 
 // admit returns the applicant who sent a form of the first page, and sends the
 // session. The ticket is a secret of that page: with it, a button that is pressed
-// twice is one applicant's. The cookie alone does not do, as somebody else may
-// know it. Somebody new must be allowed in first.
+// twice is one applicant's. The cookie alone does not do, as another person may
+// know it. A new applicant must be allowed in first.
 func (s *applicants) admit(w http.ResponseWriter, given, ticket string, allow func() error) (*applicant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -70,7 +70,7 @@ func (f *follower) set(ctx context.Context, next stage, over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil {
-		return // somebody else follows, or nobody
+		return // another request follows, or none
 	}
 	f.last, f.over = next, over
 	if over {
@@ -164,7 +164,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// current returns the stage that is there within a moment.
+// current returns the stage reached within a moment.
 func (s *site) current(ctx context.Context, a *applicant) stage {
 	last := checkingStage()
 	if !s.watch(a) {
@@ -239,7 +239,7 @@ func (s *site) events(w http.ResponseWriter, r *http.Request) {
 		return control.Flush()
 	}
 	if !signedIn {
-		// Without a word the page would show for ever what it showed last.
+		// Without a word the page would keep showing what it showed last.
 		_ = send(endedStage())
 		return
 	}

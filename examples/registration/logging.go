@@ -38,7 +38,7 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// reports holds how many reports of stopped content are logged: anybody can post
+// reports holds how many reports of stopped content are logged: any page can post
 // them.
 type reports struct {
 	mu   sync.Mutex

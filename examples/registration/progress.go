@@ -34,7 +34,7 @@ func expiredStage() stage {
 	return stage{"expired", "Your form has expired", "It was open for too long. Start again: you keep the place that you have with us.", 4, true, true}
 }
 
-// lateStage is for a form that was sent, or of which that cannot be told.
+// lateStage is for a form that was sent, or of which that cannot be change.
 func lateStage(sent bool) stage {
 	text := "We write to you as soon as we know more."
 	if !sent {
@@ -70,10 +70,10 @@ func stageOf(app *passfort.Application) stage {
 // requestChanged keeps how a request ended when a webhook says it, whether or
 // not a page follows it, and wakes those who do.
 func (s *site) requestChanged(ctx context.Context, e *passfort.WebhookEvent) error {
-	if told, err := e.CustomerRequestChanged(); err == nil && told.State.Terminal() {
-		a := s.applicants.ofProfile(told.ProfileID)
-		if a != nil && a.snapshot().isAbout(told.RequestID) {
-			a.close(told.State)
+	if change, err := e.CustomerRequestChanged(); err == nil && change.State.Terminal() {
+		a := s.applicants.ofProfile(change.ProfileID)
+		if a != nil && a.snapshot().isAbout(change.RequestID) {
+			a.close(change.State)
 		}
 	}
 	return s.inbox.Deliver(ctx, e)
@@ -85,8 +85,8 @@ func (r registration) isAbout(requestID string) bool {
 	return requestID == r.credentials.RequestID || requestID == "" && !r.renewed
 }
 
-// close notes that the request has ended, and how if that was told.
-func (a *applicant) close(told passfort.CustomerRequestState) {
+// close notes that the request has ended, and how if that is known.
+func (a *applicant) close(change passfort.CustomerRequestState) {
 	defer a.follower.wake()
 	a.update(func(r *registration) {
 		if r.closed.IsZero() {
@@ -134,7 +134,7 @@ func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error
 	return err
 }
 
-// now tells where a request stands at this moment, as far as one question can.
+// now returns where a request stands at this moment, as far as one question can.
 func (s *site) now(ctx context.Context, a *applicant) stage {
 	request, err := s.client.Forms.CustomerRequest(ctx, a.snapshot().profileID)
 	if err == nil && request.IsCompleted != nil && *request.IsCompleted {

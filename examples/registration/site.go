@@ -213,7 +213,7 @@ func (s *site) showStart(w http.ResponseWriter, r *http.Request, status int, a *
 }
 
 // unlessSent shows next as long as there is a form to fill in. Afterwards it
-// sends nobody anywhere: whoever goes back must get past it.
+// redirects to no other page: whoever goes back must get past it.
 func (s *site) unlessSent(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := s.applicants.of(r)
@@ -288,7 +288,7 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/form", http.StatusSeeOther)
 }
 
-// refuse says why somebody is not admitted.
+// refuse says why a visitor is not admitted.
 func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.applicants.greet(w, r)
 	var tooMany *tooManyError

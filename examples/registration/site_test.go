@@ -86,7 +86,7 @@ func TestTheSessionBeginsWithTheRegistration(t *testing.T) {
 	require.NotContains(t, page, key)
 }
 
-// TestAnotherBrowser completes a form where nobody registered.
+// TestAnotherBrowser completes a form without a registration.
 func TestAnotherBrowser(t *testing.T) {
 	t.Parallel()
 	h := host(t)

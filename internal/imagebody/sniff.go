@@ -62,7 +62,7 @@ var foreignTypes = []struct {
 }
 
 // foreign names what the content is if it is none of the accepted types, "" if
-// that cannot be told. The name never repeats any of the content.
+// that cannot be known. The name never repeats any of the content.
 func foreign(head []byte) string {
 	for _, t := range foreignTypes {
 		if len(head) > t.at && bytes.HasPrefix(head[t.at:], []byte(t.magic)) {

@@ -148,7 +148,7 @@ func (p *Plan) due(now time.Time) bool {
 }
 
 // Took returns between which bounds it took from its beginning to its end, which
-// a wake-up tells exactly, and reports whether that is known.
+// a wake-up says exactly, and reports whether that is known.
 func (p *Plan) Took() (least, most time.Duration, known bool) {
 	if p.Began.IsZero() || p.Heard.IsZero() || p.overdue {
 		return 0, 0, false

@@ -131,7 +131,7 @@ func TestClone(t *testing.T) {
 	require.Equal(t, []int{1}, from.Anyway.([]any)[1].(map[string][]int)["a"])
 }
 
-// A database hands over bytes that anybody may have written.
+// A database hands over bytes of unknown origin.
 func FuzzUnmarshalBSON(f *testing.F) {
 	f.Add(bsonOf(stored))
 	f.Add(bsonOf("\x07_id\x00123456789012" + stored))
