@@ -48,7 +48,7 @@ func (b *Inbox) Run(ctx context.Context, handle Handler) error {
 	if handle == nil {
 		return errors.New("inbox: nil handler")
 	}
-	if err := b.Check(ctx); err != nil {
+	if err := b.Check(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -1,0 +1,229 @@
+package syncer
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/inbox/sqldb"
+)
+
+// update brings the profile in line, and withdraws the intents that certainly came to
+// nothing.
+func (s *Syncer) update(ctx context.Context, m *Mapping, t *taken) (*passfort.CollectedData, error) {
+	var tried []int64 // the intent of each version of the data, 0: nothing to send
+	var last passfort.Response
+	data, err := s.client.CollectedData.Update(ctx, t.profileID.String, func(d *passfort.EntityData) error {
+		tried = append(tried, 0)
+		theirs, err := m.valuesOf(d)
+		if err != nil {
+			return err
+		}
+		if d.EntityType != m.Entity {
+			return errKind
+		}
+		merged, _ := m.merge(t.base, t.ours, theirs, t.sent())
+		send := m.changes(theirs, merged)
+		if len(send) == 0 {
+			return nil
+		}
+		if err := m.write(d, merged); err != nil {
+			return err
+		}
+		tried[len(tried)-1], err = s.intend(ctx, m, t, merged, send)
+		return err
+	}, passfort.CaptureResponse(&last))
+	refused := slices.DeleteFunc(cameToNothing(tried, &last, err), func(id int64) bool { return id == 0 })
+	if len(refused) == 0 {
+		return data, err
+	}
+	if failed := s.withdraw(ctx, t, refused); failed != nil {
+		if err == nil {
+			return nil, failed
+		}
+		s.settings.log.Error("syncer: cannot record that a write was refused", "problem", sqldb.Word(failed))
+	}
+	return data, err
+}
+
+// cameToNothing returns which of the intents of an Update were certainly not carried
+// out. Update goes on to another version of the data when a write was refused, and then
+// writes again. It also does when the outcome of a write is unknown, but once, and only
+// to see whether anything is left to do.
+func cameToNothing(tried []int64, last *passfort.Response, err error) []int64 {
+	n := len(tried)
+	var conflict *passfort.ConflictError
+	switch {
+	case err != nil && !errors.Is(err, passfort.ErrOutcomeUnknown):
+		return tried
+	case n < 2:
+		return nil
+	case errors.As(err, &conflict): // the last was not sent, the one before it is in doubt
+		return append(slices.Clone(tried[:n-2]), tried[n-1])
+	case err != nil || tried[n-1] != 0: // the last was sent
+		return tried[:n-1]
+	case last.StatusCode == http.StatusPreconditionFailed && last.Attempts == 1:
+		return tried
+	default:
+		return tried[:n-2]
+	}
+}
+
+// create makes the profile of a customer. That it is about to is committed first: if the
+// answer is lost, the profile is looked for by its customer_ref before another is made.
+func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken) error {
+	if t.creating.Valid {
+		found, err := s.findByRef(ctx, i.key)
+		if err != nil {
+			return err
+		}
+		if found != "" {
+			return s.created(ctx, i, found, nil, t)
+		}
+	}
+	if _, err := s.place.Exec(ctx, s.db, `UPDATE {table:customers} SET creating_at = {now} WHERE entity = ? AND customer_key = ? AND profile_id IS NULL`,
+		i.entity, i.key); err != nil {
+		return err
+	}
+	data := &passfort.EntityData{EntityType: m.Entity, CustomerRef: i.key}
+	if err := m.write(data, t.ours); err != nil {
+		return err
+	}
+	profile, err := s.client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: m.role(), CollectedData: data})
+	if err != nil {
+		return err
+	}
+	return s.created(ctx, i, profile.ID, profile.CollectedData, t)
+}
+
+func (m *Mapping) role() passfort.Role {
+	switch {
+	case m.Role != "":
+		return m.Role
+	case m.Entity == passfort.EntityTypeCompany:
+		return passfort.RoleCompanyCustomer
+	}
+	return passfort.RoleIndividualCustomer
+}
+
+// created links a new profile to its customer. The work stays: the profile is read, and
+// compared with what the customer is by then.
+func (s *Syncer) created(ctx context.Context, i item, profileID string, stored *passfort.EntityData, t *taken) error {
+	m := s.mapping(passfort.EntityType(i.entity))
+	return s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
+		if err := s.Link(ctx, tx, passfort.EntityType(i.entity), i.key, profileID); err != nil {
+			return err
+		}
+		now, err := s.owned(ctx, tx, i)
+		if err != nil {
+			return err
+		}
+		values, err := m.valuesOf(stored)
+		if err != nil || stored == nil || len(m.changes(values, t.ours)) > 0 {
+			return s.finishIn(ctx, tx, i, t.changes, now)
+		}
+		// What was sent is what is stored: base is known without reading it.
+		raw, err := encodeValues(values)
+		if err != nil {
+			return err
+		}
+		if _, err := s.place.Exec(ctx, tx, `UPDATE {table:customers} SET base = ?, base_version = base_version + 1, fields = ?, synced_at = {now}
+			WHERE entity = ? AND customer_key = ?`, raw, m.version(), i.entity, i.key); err != nil {
+			return err
+		}
+		return s.finishIn(ctx, tx, i, t.changes, now-1) // one change is the Link above
+	})
+}
+
+// findByRef returns the profile with a customer_ref, or "". The API cannot search for
+// one, so every profile without a customer is looked at.
+func (s *Syncer) findByRef(ctx context.Context, ref string) (string, error) {
+	for p, err := range s.client.Profiles.All(ctx, nil) {
+		if err != nil {
+			return "", err
+		}
+		found, _, err := s.refOf(ctx, p)
+		if err != nil {
+			return "", err
+		}
+		if found == ref {
+			return p.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// refOf returns the customer_ref and the entity of a listed profile, whose collected data
+// is read if the list does not have it. A profile with a customer, and one that is gone,
+// has none.
+func (s *Syncer) refOf(ctx context.Context, p *passfort.Profile) (string, passfort.EntityType, error) {
+	var linked int
+	if err := s.place.Row(ctx, s.db, []any{&linked}, `SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?`, p.ID); err != nil || linked > 0 {
+		return "", "", err
+	}
+	if d := p.CollectedData; d != nil && d.CustomerRef != "" {
+		return d.CustomerRef, d.EntityType, nil
+	}
+	data, err := s.client.CollectedData.Get(ctx, p.ID)
+	if errors.Is(err, passfort.ErrNotFound) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return data.CustomerRef, data.EntityType, nil
+}
+
+// adopt links a profile without a customer, which a message is about, to the customer
+// whose key is its customer_ref. If there is none, nothing is done: Reconcile reports it.
+func (s *Syncer) adopt(ctx context.Context, i item) error {
+	var saw int64
+	err := s.place.Row(ctx, s.db, []any{&saw}, `SELECT changes FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key, i.owner)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errMoved
+	}
+	if err != nil {
+		return err
+	}
+	ref, entity, err := s.refOf(ctx, &passfort.Profile{ID: i.key})
+	if err != nil {
+		return err
+	}
+	if _, err := s.adoptRef(ctx, i.key, ref, entity); err != nil {
+		return err
+	}
+	return s.finish(ctx, i, saw)
+}
+
+// adoptRef links a profile to the customer whose key is its customer_ref, if there is one
+// without a profile, and reports whether it did.
+func (s *Syncer) adoptRef(ctx context.Context, profileID, ref string, entity passfort.EntityType) (adopted bool, err error) {
+	m := s.mapping(entity)
+	if ref == "" || m == nil {
+		return false, nil
+	}
+	err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
+		if _, err := m.Table.Load(ctx, tx, ref, m.Fields); err != nil {
+			return err
+		}
+		adopted = true
+		return s.Link(ctx, tx, entity, ref, profileID)
+	})
+	if err != nil && !sqldb.Transient(err) && (errors.Is(err, sql.ErrNoRows) || errors.Is(err, ErrLinked) || notAKey(err)) {
+		return false, nil
+	}
+	return adopted && err == nil, err
+}
+
+// notAKey reports whether a customer_ref cannot be a key of the table, such as a text
+// where keys are uuids.
+func notAKey(err error) bool {
+	switch sqldb.Word(err) {
+	case "SQLSTATE 22P02", "SQLSTATE 22003":
+		return true
+	}
+	return false
+}
