@@ -66,8 +66,8 @@ func (s *Syncer) Conflicts(ctx context.Context, all bool, after int64) (list []C
 }
 
 // Resolve closes an open conflict for a person: what was kept stays, or our value is
-// written to the customer and sent to Passfort as an edit. It is ErrResolved if somebody
-// closed it before.
+// written to the customer and sent to Passfort as an edit. It is ErrResolved if it was
+// closed before.
 func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) error {
 	if by == "" || kept != KeptTheirs && kept != KeptOurs {
 		return errors.New("syncer: a conflict is resolved by somebody, for ours or theirs")

@@ -91,7 +91,7 @@ func Example() {
 	go func() { stopped <- box.Run(ctx, sync.Handle) }()
 	go func() { stopped <- sync.Run(ctx) }()
 	var profileID string
-	for until := ""; until != "IRN"; { // somebody in the portal changes the nationality
+	for until := ""; until != "IRN"; { // a person in the portal changes the nationality
 		for profile, err := range sim.Client().Profiles.All(ctx, nil) {
 			if err != nil {
 				panic(err)

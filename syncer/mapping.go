@@ -411,7 +411,7 @@ type lost struct{ field, base, ours, theirs string }
 // people review the customer. What loses is returned.
 //
 // sent holds values that may have been written to Passfort since base was read, never
-// those of a write that was refused. Finding one of them there means that nobody else
+// those of a write that was refused. Finding one of them there means that no other writer
 // changed the field.
 func (m *Mapping) merge(base, ours, theirs Values, sent []Values) (Values, []lost) {
 	merged := Values{}

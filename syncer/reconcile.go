@@ -50,7 +50,7 @@ type Finding struct {
 
 // Sweep says how Reconcile goes over all profiles.
 type Sweep struct {
-	// Name tells sweeps apart that are under way at once. One that ended early is resumed
+	// Name distinguishes sweeps that are under way at once. One that ended early is resumed
 	// by the next call with its name.
 	Name string
 	// Repair makes Run bring in line what is found; otherwise it is only reported.
@@ -94,7 +94,7 @@ type sweeping struct {
 const sweepWorkers = 4
 
 // Reconcile compares every customer with its profile and with what both were when they
-// last agreed, and finds what no message and no edit told: run it every night, after
+// last agreed, and finds what no message and no edit reported: run it every night, after
 // webhooks were off or stalled, and after a change of a mapping. It makes no write at
 // Passfort itself: what it repairs, Run brings in line by the usual rules. If ctx or the
 // database ends it, the next call with the same name resumes it, and so it may be
@@ -270,7 +270,7 @@ func (w *sweeping) compare(ctx context.Context, c *customer) error {
 	return nil
 }
 
-// judge decides what a difference is, with the customer locked: nothing, if somebody is
+// judge decides what a difference is, with the customer locked: nothing, if a process is
 // at it, or was since it was read.
 func (w *sweeping) judge(ctx context.Context, tx *sql.Tx, m *Mapping, c *customer, theirs Values, finding *Finding) error {
 	ours, err := w.load(ctx, tx, m, c.key)

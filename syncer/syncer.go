@@ -161,7 +161,7 @@ func (s *Syncer) migrations() sqldb.Migrations {
 				synced_at BIGINT,
 				gone_at BIGINT,
 				PRIMARY KEY (entity, customer_key))`,
-			// work is one row for each customer that may not be in step. Nobody may have it
+			// work is one row for each customer that may not be in step. No process may have it
 			// before ready_at.
 			`CREATE TABLE {table:work} (
 				entity TEXT NOT NULL,

@@ -370,7 +370,7 @@ func TestConvergesThroughKills(t *testing.T) {
 		w.sim.Inject(passforttest.Fault{DropAfterWrite: true, Probability: 0.02, Times: -1})
 
 		var mu sync.Mutex
-		last := map[string][]string{} // by customer and column: values that nobody replaced knowingly
+		last := map[string][]string{} // by customer and column: values that no edit replaced knowingly
 		note := func(place, from, to string) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -78,7 +78,7 @@ type item struct {
 }
 
 // claimTime bounds a claim, also while the process is being stopped: one whose answer
-// nobody waits for would keep its customers for the lease.
+// no process waits for would keep its customers for the lease.
 const claimTime = 5 * time.Second
 
 func (s *Syncer) claim(ctx context.Context, n int) (items []item, err error) {
@@ -345,7 +345,7 @@ func (s *Syncer) finishIn(ctx context.Context, tx *sql.Tx, i item, saw, now int6
 }
 
 // intend records what is about to be written: after a crash, or with the answer lost, it
-// tells our own values from those of others.
+// distinguishes our own values from those of others.
 func (s *Syncer) intend(ctx context.Context, m *Mapping, t *taken, after, sent Values) (id int64, err error) {
 	raw, err := json.Marshal(sent)
 	if err != nil {
@@ -359,7 +359,7 @@ func (s *Syncer) intend(ctx context.Context, m *Mapping, t *taken, after, sent V
 	return id, err
 }
 
-// withdraw forgets intents that certainly came to nothing: what somebody else writes must
+// withdraw forgets intents that certainly came to nothing: what another writer writes must
 // not be taken for them.
 func (s *Syncer) withdraw(ctx context.Context, t *taken, ids []int64) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime) // also while the service is being stopped
