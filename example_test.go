@@ -128,7 +128,7 @@ func ExampleProfilesService_All() {
 	newCustomer(ctx, client)
 
 	count := 0
-	for profile, err := range client.Profiles.All(ctx, &passfort.ProfileListOptions{Query: "Sampleton"}) {
+	for profile, err := range client.Profiles.All(ctx, &passfort.ProfileListOptions{Query: "Sampleton", Ahead: 4}) {
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/passfort-go/passfort/internal/bounded"
 	"github.com/passfort-go/passfort/internal/wire"
@@ -50,6 +51,9 @@ func (s *ProfilesService) List(ctx context.Context, options *ProfileListOptions,
 // lists; if more than 1,000 went between two pages the error is ErrPagesMoved, as
 // some may have been missed. A page that repeats the one before is an error too: the
 // server ignores the offset.
+//
+// With ProfileListOptions.Ahead pages are read while the loop is busy with the ones
+// before, in the same order and with the same checks.
 func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, opts ...CallOption) iter.Seq2[*Profile, error] {
 	first := ProfileListOptions{}
 	if options != nil {
@@ -58,8 +62,10 @@ func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, 
 	first.Limit = cmp.Or(first.Limit, maxProfilesPerPage)
 	return func(yield func(*Profile, error) bool) {
 		at := pages{options: first, yielded: bounded.New[struct{}](rememberedProfiles)}
+		ahead := pagesAhead{ctx: ctx, service: s, opts: opts}
+		defer ahead.stop()
 		for !at.end {
-			got, err := s.List(ctx, &at.options, opts...)
+			got, err := ahead.page(&at)
 			if err == nil {
 				err = at.turn(got)
 			}
@@ -129,10 +135,83 @@ func (p *pages) turn(got *ProfilePage) error {
 	if got.Limit != nil && *got.Limit > 0 && *got.Limit <= maxProfilesPerPage {
 		p.options.Limit = *got.Limit
 	}
-	p.options.Offset += min(p.options.Limit, math.MaxInt-p.options.Offset)
+	p.options = p.options.following()
 	nothing := len(ids) == 0 && (got.Hidden == nil || *got.Hidden == 0)
 	p.end = nothing || count == nil && len(p.fresh) == 0 || count != nil && p.options.Offset >= *count
 	return nil
+}
+
+// pagesAhead reads the pages that follow while those before are worked on.
+type pagesAhead struct {
+	ctx     context.Context //nolint:containedctx // of the one call of All
+	service *ProfilesService
+	opts    []CallOption
+
+	queue   []pageAhead     // in order
+	reading context.Context //nolint:containedctx // of the queue
+	cancel  context.CancelFunc
+	under   sync.WaitGroup
+}
+
+// pageAhead is a page that is being read.
+type pageAhead struct {
+	options ProfileListOptions
+	got     chan pageRead
+}
+
+type pageRead struct {
+	page     *ProfilePage
+	response Response
+	err      error
+}
+
+// page returns the page that at stands at.
+func (a *pagesAhead) page(at *pages) (*ProfilePage, error) {
+	if at.options.Ahead == 0 || at.count == nil {
+		a.stop() // where the list ends is not known
+		return a.service.List(a.ctx, &at.options, a.opts...)
+	}
+	if len(a.queue) > 0 && !a.queue[0].options.samePage(&at.options) {
+		a.stop() // the places of the list moved
+	}
+	next := at.options
+	if n := len(a.queue); n > 0 {
+		next = a.queue[n-1].options.following()
+	}
+	for len(a.queue) == 0 || len(a.queue) < at.options.Ahead && next.Offset < *at.count {
+		a.read(next)
+		next = next.following()
+	}
+	read := <-a.queue[0].got
+	a.queue = a.queue[1:]
+	if capture := settingsOf(a.opts).capture; capture != nil {
+		*capture = read.response
+	}
+	return read.page, read.err
+}
+
+// read begins to read a page.
+func (a *pagesAhead) read(options ProfileListOptions) {
+	if a.cancel == nil {
+		a.reading, a.cancel = context.WithCancel(a.ctx)
+	}
+	ctx, next := a.reading, pageAhead{options, make(chan pageRead, 1)}
+	a.queue = append(a.queue, next)
+	a.under.Go(func() {
+		var read pageRead
+		opts := append(slices.Clip(a.opts), CaptureResponse(&read.response))
+		read.page, read.err = a.service.List(ctx, &options, opts...)
+		next.got <- read
+	})
+}
+
+// stop gives up the pages that are being read.
+func (a *pagesAhead) stop() {
+	if a.cancel != nil {
+		a.cancel()
+		a.under.Wait()
+		a.cancel, a.queue = nil, nil
+	}
 }
 
 // Status reads whether the profile is normal, suspended or banned.
@@ -217,6 +296,24 @@ type ProfileListOptions struct {
 	Limit int `url:"limit,omitempty"`
 	// Offset is how many matches to skip.
 	Offset int `url:"offset,omitempty"`
+	// Ahead is how many pages All reads at once, at most 16; 0 reads one when it is
+	// needed. So many pages are held in memory, beside the one of the loop. The first
+	// page is read alone, and where the server does not count the matches all are.
+	Ahead int `url:"-"`
+}
+
+// maxPagesAhead bounds what is held and asked for at once.
+const maxPagesAhead = 16
+
+// samePage reports whether o selects the same page as other.
+func (o *ProfileListOptions) samePage(other *ProfileListOptions) bool {
+	return o.Offset == other.Offset && o.Limit == other.Limit
+}
+
+// following returns the options of the page after this one.
+func (o ProfileListOptions) following() ProfileListOptions {
+	o.Offset += min(o.Limit, math.MaxInt-o.Offset)
+	return o
 }
 
 func (o *ProfileListOptions) problem() string {
@@ -227,6 +324,8 @@ func (o *ProfileListOptions) problem() string {
 		return "the limit is not between 0 and 200"
 	case o.Offset < 0:
 		return "the offset is negative"
+	case o.Ahead < 0 || o.Ahead > maxPagesAhead:
+		return "the pages ahead are not between 0 and 16"
 	}
 	return ""
 }

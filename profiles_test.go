@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -286,4 +290,180 @@ func TestListProfiles(t *testing.T) {
 	require.NotNil(t, page.Results[0].Risk)
 	require.Equal(t, []passfort.Capability{"READ_PROFILE", "NEW_ONE"}, page.Capabilities["a"])
 	require.JSONEq(t, `[{"x":1}]`, string(page.AssociatedResults))
+}
+
+// answerAfter serves pages from memory, each after a time by the clock of the bubble.
+type answerAfter struct {
+	pages       http.Handler
+	takes       time.Duration
+	now, most   atomic.Int64 // requests under way
+	asked, gone atomic.Int64
+}
+
+func (a *answerAfter) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.asked.Add(1)
+	now := a.now.Add(1)
+	defer a.now.Add(-1)
+	for most := a.most.Load(); now > most && !a.most.CompareAndSwap(most, now); most = a.most.Load() {
+	}
+	select {
+	case <-time.After(a.takes):
+	case <-r.Context().Done():
+		a.gone.Add(1)
+		return nil, r.Context().Err()
+	}
+	w := httptest.NewRecorder()
+	a.pages.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// Four pages at once take less than a third of the time, in order, and no more than
+// four are asked for.
+func TestAllProfilesAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const page = 50 * time.Millisecond
+		took := map[int]time.Duration{}
+		for _, ahead := range []int{0, 1, 4} {
+			server := &answerAfter{pages: newShelf(4000), takes: page}
+			began := time.Now()
+			got := all(t, clientOn(t, server), &passfort.ProfileListOptions{Ahead: ahead})
+			took[ahead] = time.Since(began)
+			require.Equal(t, newShelf(4000).ids, got)
+			require.EqualValues(t, 20, server.asked.Load())
+			require.EqualValues(t, max(1, ahead), server.most.Load())
+		}
+		require.Equal(t, 20*page, took[0])
+		require.Equal(t, 20*page, took[1])
+		require.LessOrEqual(t, 3*took[4], took[0], "at least three times as fast")
+	})
+}
+
+// A loop that is left, or whose context ends, leaves nothing behind, and no page is
+// held but those ahead.
+func TestAllProfilesAheadStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := &answerAfter{pages: newShelf(4000), takes: 50 * time.Millisecond}
+		c := clientOn(t, server)
+		n := 0
+		began := time.Now()
+		for _, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: 4}) {
+			require.NoError(t, err)
+			if n++; n == 201 { // of the second page, with four more under way
+				break
+			}
+		}
+		require.Equal(t, 100*time.Millisecond, time.Since(began))
+		require.Zero(t, server.now.Load())
+		require.EqualValues(t, 5, server.asked.Load())
+
+		ctx, cancel := context.WithCancel(t.Context())
+		var failure error
+		n = 0
+		for _, err := range c.Profiles.All(ctx, &passfort.ProfileListOptions{Ahead: 4}) {
+			if failure = err; err == nil {
+				if n++; n == 201 {
+					cancel()
+				}
+			}
+		}
+		require.ErrorIs(t, failure, context.Canceled)
+		require.Zero(t, server.now.Load())
+
+		// A slow loop holds four pages ahead, and no more.
+		server.asked.Store(0)
+		for range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: 4}) {
+			if <-time.After(time.Second); server.asked.Load() >= 5 {
+				require.EqualValues(t, 5, server.asked.Load())
+				break
+			}
+			n++
+		}
+	})
+}
+
+// What All promises of odd servers and moving pages holds with pages ahead.
+func TestAllProfilesAheadOfOddServers(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name  string
+		shape func(*shelf)
+		fails bool
+	}{
+		{"as usual", func(*shelf) {}, false},
+		{"smaller pages than asked for", func(s *shelf) { s.most = 2 }, false},
+		{"no count", func(s *shelf) { s.silent = true }, false},
+		{"a count that has wrapped around", func(s *shelf) { s.extra = -100 }, false},
+		{"a count and a limit of 64 bits and more", func(s *shelf) { s.wide = true }, false},
+		{"a count that is too large", func(s *shelf) { s.extra = 1_000_000 }, false},
+		{"one page again and again", func(s *shelf) { s.stuck = true }, true},
+		{"one that is deleted between each two pages", func(s *shelf) {
+			s.onPage = func(int) {
+				if len(s.ids) > 20 {
+					s.ids = s.ids[1:]
+				}
+			}
+		}, false},
+		{"many that are deleted", func(s *shelf) {
+			s.onPage = func(offset int) {
+				if offset > 0 {
+					s.ids = s.ids[:1]
+				}
+			}
+		}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			shelf := newShelf(25)
+			if row.name == "many that are deleted" {
+				shelf = newShelf(1500)
+			}
+			want := slices.Clone(shelf.ids)
+			row.shape(shelf)
+			c := newClient(t, serve(t, shelf.ServeHTTP))
+			seen := map[string]int{}
+			var failure error
+			var last passfort.Response
+			for profile, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Limit: 3, Ahead: 4}, passfort.CaptureResponse(&last)) {
+				if failure = err; err == nil {
+					seen[profile.ID]++
+				}
+			}
+			require.Equal(t, 200, last.StatusCode)
+			if row.fails {
+				require.Error(t, failure)
+				return
+			}
+			require.NoError(t, failure)
+			shelf.mu.Lock()
+			defer shelf.mu.Unlock()
+			for _, id := range shelf.ids {
+				require.Equal(t, 1, seen[id], id)
+			}
+			require.LessOrEqual(t, len(seen), len(want))
+		})
+	}
+	c := newClient(t, serve(t, newShelf(1).ServeHTTP))
+	for _, ahead := range []int{-1, 17} {
+		for _, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: ahead}) {
+			require.ErrorIs(t, err, passfort.ErrInvalidInput)
+		}
+	}
+}
+
+// A loop that deletes what it lists misses nothing of what was there.
+func TestAllProfilesAheadWhileTheyAreDeleted(t *testing.T) {
+	t.Parallel()
+	shelf := newShelf(450)
+	c := newClient(t, serve(t, shelf.ServeHTTP))
+	seen := map[string]int{}
+	for profile, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Limit: 20, Ahead: 4}) {
+		require.NoError(t, err)
+		seen[profile.ID]++
+		shelf.mu.Lock()
+		shelf.ids = slices.DeleteFunc(shelf.ids, func(id string) bool { return id == profile.ID })
+		shelf.mu.Unlock()
+	}
+	require.Len(t, seen, 450)
 }
