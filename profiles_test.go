@@ -359,6 +359,7 @@ func TestAllProfilesAheadStops(t *testing.T) {
 		require.EqualValues(t, 5, server.asked.Load())
 
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		var failure error
 		n = 0
 		for _, err := range c.Profiles.All(ctx, &passfort.ProfileListOptions{Ahead: 4}) {

@@ -61,6 +61,8 @@ func TestBestIsTheBest(t *testing.T) {
 	}
 }
 
+func numbered(n int) marks { return marks{uint64(n), uint64(n)} }
+
 func TestAlignIsTheLongest(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -73,7 +75,7 @@ func TestAlignIsTheLongest(t *testing.T) {
 			}
 		}
 		equal := func(i, j int) bool { return a[i] == b[j] }
-		pairs := align(len(a), len(b), equal)
+		pairs := align(marksOfAll(a, numbered), marksOfAll(b, numbered), equal)
 		requireRising(t, pairs, len(a), len(b))
 		for _, p := range pairs {
 			require.True(t, equal(p[0], p[1]))
@@ -112,7 +114,7 @@ func TestAlignLongLists(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			pairs := align(len(row.a), len(row.b), func(i, j int) bool { return row.a[i] == row.b[j] })
+			pairs := align(marksOfAll(row.a, numbered), marksOfAll(row.b, numbered), func(i, j int) bool { return row.a[i] == row.b[j] })
 			requireRising(t, pairs, len(row.a), len(row.b))
 			require.Len(t, pairs, row.want)
 		})
@@ -146,6 +148,35 @@ func TestAlike(t *testing.T) {
 			a, b := parsed(row.a), parsed(row.b)
 			require.InDelta(t, row.likeness, likeness(a, b), 1e-6)
 			require.Len(t, alike([]*node{a}, []*node{parsed(`7`), b}), row.pairs)
+		})
+	}
+}
+
+// What is compared grows with the lists, not with their product.
+func TestAlignGrows(t *testing.T) {
+	t.Parallel()
+	for name, other := range map[string]func(i, n int) int{
+		"the same":      func(i, _ int) int { return i },
+		"all different": func(i, _ int) int { return -1 - i },
+		"one more":      func(i, _ int) int { return i - 1 },
+		"the other way": func(i, n int) int { return n - i },
+		"two by two":    func(i, _ int) int { return i ^ 1 },
+		"all alike":     func(int, int) int { return 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, n := range []int{10, 1000, 100_000} {
+				a, b := make([]int, n), make([]int, n)
+				for i := range n {
+					a[i], b[i] = i, other(i, n)
+				}
+				compared := 0
+				align(marksOfAll(a, numbered), marksOfAll(b, numbered), func(i, j int) bool {
+					compared++
+					return a[i] == b[j]
+				})
+				require.LessOrEqual(t, compared, 4*n)
+			}
 		})
 	}
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "slices"
+import (
+	"hash/maphash"
+	"slices"
+)
 
 // covers is Covers of one value.
 func covers(base, sent, latest *node) bool {
@@ -148,7 +151,12 @@ func coversOrder[E comparable](base, sent, latest []E) bool {
 	for e, n := range count(sent) {
 		shared += min(n, was[e])
 	}
-	if len(align(len(base), len(sent), func(i, j int) bool { return base[i] == sent[j] })) == shared {
+	seed := maphash.MakeSeed()
+	of := func(e E) marks {
+		h := maphash.Comparable(seed, e)
+		return marks{h, h}
+	}
+	if len(align(marksOfAll(base, of), marksOfAll(sent, of), func(i, j int) bool { return base[i] == sent[j] })) == shared {
 		return true
 	}
 	i := 0

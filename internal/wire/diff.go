@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,12 +58,18 @@ func memberNames(nodes ...*node) []string {
 
 func (d *differ) arrays(path []string, from, to []*node) {
 	key := identity(from, to)
+	marksOf := func(n *node) marks { return n.marks }
 	equal := func(i, j int) bool { return same(from[i], to[j]) }
 	if key != "" {
+		seed := maphash.MakeSeed()
+		marksOf = func(n *node) marks {
+			h := maphash.String(seed, n.member(key).text)
+			return marks{h, h}
+		}
 		equal = func(i, j int) bool { return from[i].member(key).text == to[j].member(key).text }
 	}
 	i, j := 0, 0
-	for _, p := range align(len(from), len(to), equal) {
+	for _, p := range align(marksOfAll(from, marksOf), marksOfAll(to, marksOf), equal) {
 		d.gap(path, key, from, to, i, p[0], j, p[1])
 		d.diff(append(path, strconv.Itoa(p[1])), from[p[0]], to[p[1]])
 		i, j = p[0]+1, p[1]+1
@@ -124,9 +131,36 @@ const (
 	window   = 1024
 )
 
-// align returns the index pairs of a common subsequence of two lists of n and m
-// elements: the longest one unless the lists are huge.
-func align(n, m int, equal func(i, j int) bool) [][2]int {
+// marks are two hashes of an element. Elements that are equal have one of them in
+// common.
+type marks [2]uint64
+
+func marksOfAll[E any](list []E, of func(E) marks) []marks {
+	all := make([]marks, len(list))
+	for i, e := range list {
+		all[i] = of(e)
+	}
+	return all
+}
+
+// places are the places of elements by their marks, rising.
+type places map[uint64][]int
+
+func (p places) add(m marks, at int) {
+	p[m[0]] = append(p[m[0]], at)
+	if m[1] != m[0] {
+		p[m[1]] = append(p[m[1]], at)
+	}
+}
+
+func (p places) has(m marks) bool { return len(p[m[0]]) > 0 || len(p[m[1]]) > 0 }
+
+// align returns the index pairs of a common subsequence of two lists of elements
+// with these marks: the longest one unless the lists are huge. Elements without a
+// mark in common with any of the other list are passed over, so that lists that
+// differ everywhere take no longer than lists that are the same.
+func align(from, to []marks, equal func(i, j int) bool) [][2]int {
+	n, m := len(from), len(to)
 	var pairs [][2]int
 	start := 0
 	for start < n && start < m && equal(start, start) {
@@ -137,25 +171,34 @@ func align(n, m int, equal func(i, j int) bool) [][2]int {
 	for tail < min(n, m)-start && equal(n-1-tail, m-1-tail) {
 		tail++
 	}
-	midN, midM := n-start-tail, m-start-tail
-	if midN == 0 || midM <= maxTable/midN {
-		for _, p := range best(midN, midM, func(i, j int) float32 {
-			if equal(start+i, start+j) {
+	onlyIn := func(list []marks, end int, other places) (kept []int, at places) {
+		at = places{}
+		for i := start; i < end; i++ {
+			if other == nil || other.has(list[i]) {
+				kept = append(kept, i)
+				at.add(list[i], i)
+			}
+		}
+		return kept, at
+	}
+	_, there := onlyIn(to, m-tail, nil)
+	left, here := onlyIn(from, n-tail, there)
+	right, there := onlyIn(to, m-tail, here)
+	if len(left) == 0 || len(right) <= maxTable/len(left) {
+		for _, p := range best(len(left), len(right), func(i, j int) float32 {
+			if a, b := from[left[i]], to[right[j]]; (a[0] == b[0] || a[1] == b[1]) && equal(left[i], right[j]) {
 				return 1
 			}
 			return 0
 		}) {
-			pairs = append(pairs, [2]int{start + p[0], start + p[1]})
+			pairs = append(pairs, [2]int{left[p[0]], right[p[1]]})
 		}
 	} else {
-		from := start
-		for i := start; i < n-tail; i++ {
-			for j := from; j < min(m-tail, from+window); j++ {
-				if equal(i, j) {
-					pairs = append(pairs, [2]int{i, j})
-					from = j + 1
-					break
-				}
+		next := start
+		for _, i := range left {
+			if j := there.first(from[i], next, min(m-tail, next+window), func(j int) bool { return equal(i, j) }); j >= 0 {
+				pairs = append(pairs, [2]int{i, j})
+				next = j + 1
 			}
 		}
 	}
@@ -163,6 +206,22 @@ func align(n, m int, equal func(i, j int) bool) [][2]int {
 		pairs = append(pairs, [2]int{n - tail + i, m - tail + i})
 	}
 	return pairs
+}
+
+// first returns the first place in [from,end) of one of the marks that fits, or -1.
+func (p places) first(m marks, from, end int, fits func(int) bool) int {
+	found := -1
+	for _, mark := range m {
+		list := p[mark]
+		at, _ := slices.BinarySearch(list, from)
+		for ; at < len(list) && list[at] < end && (found < 0 || list[at] < found); at++ {
+			if fits(list[at]) {
+				found = list[at]
+				break
+			}
+		}
+	}
+	return found
 }
 
 // alike pairs the elements of two lists that share no equal element: one by one

@@ -21,6 +21,9 @@ type node struct {
 	// hash is the same for all values that are the same; so different hashes
 	// spare a comparison.
 	hash uint64
+	// marks are hashes of all there is: as it stands, and with the text in place of
+	// an address that has one, FREEFORM or STRUCTURED.
+	marks marks
 	// freeform is the original_freeform_address of an object.
 	freeform string
 	// resplit says that the elements are not the ones that stand in raw.
@@ -130,6 +133,9 @@ func (p *parser) value(name string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.kind != object && n.kind != array {
+		n.marks = marks{n.hash, n.hash}
+	}
 	n.raw = bytes.TrimLeft(p.data[before:p.dec.InputOffset()], " \t\r\n,:")
 	return n, nil
 }
@@ -140,6 +146,7 @@ func (n *node) setText(seed maphash.Seed, s string) {
 	}
 	n.kind, n.text = text, s
 	n.hash = maphash.String(seed, "s"+s)
+	n.marks = marks{n.hash, n.hash}
 }
 
 func (p *parser) object(n *node) error {
@@ -169,7 +176,11 @@ func (p *parser) object(n *node) error {
 	}
 	n.kind = object
 	slices.SortFunc(n.members, func(a, b namedNode) int { return strings.Compare(a.name, b.name) })
+	n.marks = marks{n.sum(p.seed, 0), n.sum(p.seed, 1)}
 	if n.addressType() != "" {
+		if text := n.addressText(); text != "" {
+			n.marks[1] = maphash.String(p.seed, "a"+n.member("country").text+"/"+text)
+		}
 		n.hash = maphash.String(p.seed, "a"+n.member("country").text)
 		return nil
 	}
@@ -203,6 +214,7 @@ func (p *parser) array(n *node, name string) error {
 		return nil
 	}
 	n.kind = array
+	n.marks = marks{n.sum(p.seed, 0), n.sum(p.seed, 1)}
 	var h maphash.Hash
 	h.SetSeed(p.seed)
 	h.WriteByte('[')
@@ -211,6 +223,31 @@ func (p *parser) array(n *node, name string) error {
 	}
 	n.hash = h.Sum64()
 	return nil
+}
+
+// sum returns the hash of the marks of all members and elements.
+func (n *node) sum(seed maphash.Seed, mark int) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	h.WriteByte(byte(n.kind))
+	for _, m := range n.members {
+		h.WriteString(m.name)
+		h.WriteByte(0)
+		maphash.WriteComparable(&h, m.value.marks[mark])
+	}
+	for _, e := range n.elems {
+		maphash.WriteComparable(&h, e.marks[mark])
+	}
+	return h.Sum64()
+}
+
+// addressText returns the text that tells what the server makes of a FREEFORM
+// address, and what it made a STRUCTURED one of, if it did.
+func (n *node) addressText() string {
+	if n.addressType() == "FREEFORM" {
+		return strings.TrimSpace(n.member("text").text)
+	}
+	return strings.TrimSpace(n.freeform)
 }
 
 // splitNames does to given names what the server does: it splits them at white
