@@ -241,7 +241,7 @@ func (n *node) sum(seed maphash.Seed, mark int) uint64 {
 	return h.Sum64()
 }
 
-// addressText returns the text that tells what the server makes of a FREEFORM
+// addressText returns the text that says what the server makes of a FREEFORM
 // address, and what it made a STRUCTURED one of, if it did.
 func (n *node) addressText() string {
 	if n.addressType() == "FREEFORM" {
