@@ -5,6 +5,7 @@ package transport
 import (
 	"context"
 	"net"
+	"net/http"
 )
 
 // dialContext returns what makes connections that count.
@@ -17,3 +18,6 @@ func dialContext(dialer *net.Dialer) func(ctx context.Context, network, address 
 		return &countingConn{Conn: conn}, nil
 	}
 }
+
+// withoutRedirects does nothing: only a browser's fetch follows a redirect unasked.
+func withoutRedirects(*http.Request, http.RoundTripper) {}

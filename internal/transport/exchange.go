@@ -124,6 +124,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		sender = x.over(base)
 	}
 	traced := req.WithContext(httptrace.WithClientTrace(ctx, way.trace()))
+	withoutRedirects(traced, base)
 	body := metered(traced)
 	traced.GetBody = x.reopen(body)
 	traced.Cancel = nil //nolint:staticcheck // http.Client.Timeout sets it beside the context's deadline
