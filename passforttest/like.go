@@ -3,14 +3,15 @@ package passforttest
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/passfort-go/passfort/verify"
 )
 
 // Like makes the server answer as an account did when verify.Run or a
-// verify.Listener made the report: it sets the switches that were seen and the
-// products with the tasks that they require. A product whose alias is not in the
+// verify.Listener made the report: it sets the switches and the size of a page
+// that were seen, and the products with the tasks that they require. A product whose alias is not in the
 // report is called "product-1", "product-2" and so on.
 //
 // What was not seen stays as it is; verify.Report.Unseen has its switches. Several
@@ -23,6 +24,9 @@ func Like(report *verify.Report) Option {
 		}
 		for _, f := range report.Findings {
 			c.switches.set(f)
+			if n, err := strconv.Atoi(f.Value); err == nil && f.Probe == "page-default" {
+				WithPageSize(n)(c)
+			}
 		}
 		for i, p := range report.Products {
 			product := Product{Alias: p.Alias, Tasks: []ProductTask{}}
@@ -54,7 +58,8 @@ func (sw *Switches) set(f verify.Finding) {
 		field.SetString(f.Value)
 	case field.Kind() == reflect.Int:
 		values := map[string]int64{
-			"NewestFirst": int64(NewestFirst), "Shuffled": int64(Shuffled), "BatchObject": int64(BatchObject), "BatchSingle": int64(BatchSingle),
+			"NewestFirst": int64(NewestFirst), "Shuffled": int64(Shuffled),
+			"BatchObject": int64(BatchObject), "BatchSingle": int64(BatchSingle),
 		}
 		if n, known := values[f.Value]; known {
 			field.SetInt(n)

@@ -18,6 +18,8 @@ type config struct {
 	flows                           []Flow
 	companies                       []Company
 
+	pageSize int
+
 	checkTime      time.Duration
 	syncLimit      time.Duration
 	syncHold       time.Duration
@@ -54,6 +56,7 @@ func defaults() config {
 			"CollectedData.Replace": {Requests: 10_000, Per: time.Hour},
 			"Audit.PDFReport":       {Requests: 3, Per: 4 * time.Second, Burst: 1},
 		},
+		pageSize:    50,
 		recordLimit: 20_000, recordBytes: 64 << 10,
 		bodyLimit: 32 << 20, imageLimit: 50 << 20,
 		webhookPace:    200 * time.Millisecond,
@@ -98,6 +101,10 @@ func WithFlows(flows ...Flow) Option {
 func WithCompanies(companies ...Company) Option {
 	return func(c *config) { c.companies = append(c.companies, companies...) }
 }
+
+// WithPageSize sets how many profiles a page of Profiles.List has unless a limit is
+// sent: 1 to 200. Default 50.
+func WithPageSize(n int) Option { return func(c *config) { c.pageSize = min(max(n, 1), 200) } }
 
 // WithCheckTime sets how long a provider takes for a check, unless its Outcome
 // says otherwise. Default 40 ms.

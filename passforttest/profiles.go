@@ -177,7 +177,7 @@ func (p *profile) taskTypes() []string {
 }
 
 func (s *Server) listProfiles(c *call) (*reply, error) {
-	limit, err := intQuery(c, "limit", 50, 1, 200)
+	limit, err := intQuery(c, "limit", s.cfg.pageSize, 1, 200)
 	if err != nil {
 		return nil, err
 	}

@@ -14,9 +14,12 @@ import (
 func carefulProbes() []Probe {
 	return []Probe{
 		{
-			Name: "stale-status", Tier: TierCareful, Asks: "POST the collected data that is there with an ETag that is out of date",
-			Belief: "a write with a stale If-Match is refused with 412", Page: "docs/api/profiles.md#etags",
-			Means: "two writers can overwrite each other: take turns yourself",
+			Name:   "stale-status",
+			Tier:   TierCareful,
+			Asks:   "POST the collected data that is there with an ETag that is out of date",
+			Belief: "a write with a stale If-Match is refused with 412",
+			Page:   "docs/api/profiles.md#etags",
+			Means:  "two writers can overwrite each other: take turns yourself",
 			judge: func(s *session) judgement {
 				a := s.stale()
 				if a.status == 0 {
@@ -26,8 +29,13 @@ func carefulProbes() []Probe {
 			},
 		},
 		{
-			Name: "stale-data", Tier: TierCareful, Switch: "PreconditionEnvelope", Asks: "the same", Belief: "a 412 holds the data that is stored",
-			Means: "the SDK reads the data again after a lost race: one call more", Page: "docs/api/profiles.md#etags",
+			Name:   "stale-data",
+			Tier:   TierCareful,
+			Switch: "PreconditionEnvelope",
+			Asks:   "the same",
+			Belief: "a 412 holds the data that is stored",
+			Means:  "the SDK reads the data again after a lost race: one call more",
+			Page:   "docs/api/profiles.md#etags",
 			judge: func(s *session) judgement {
 				a := s.stale()
 				if a.status != http.StatusPreconditionFailed {
@@ -37,8 +45,13 @@ func carefulProbes() []Probe {
 			},
 		},
 		{
-			Name: "stale-etag", Tier: TierCareful, Switch: "PreconditionWithoutETag", Asks: "the same", Belief: "a 412 has the ETag of what is stored",
-			Means: "the SDK reads the data again after a lost race: one call more", Page: "docs/api/profiles.md#etags",
+			Name:   "stale-etag",
+			Tier:   TierCareful,
+			Switch: "PreconditionWithoutETag",
+			Asks:   "the same",
+			Belief: "a 412 has the ETag of what is stored",
+			Means:  "the SDK reads the data again after a lost race: one call more",
+			Page:   "docs/api/profiles.md#etags",
 			judge: func(s *session) judgement {
 				a := s.stale()
 				if a.status != http.StatusPreconditionFailed {
@@ -48,8 +61,12 @@ func carefulProbes() []Probe {
 			},
 		},
 		{
-			Name: "echo-version", Tier: TierCareful, Asks: "POST the same collected data back with its ETag", Belief: "the ETag moves with every write",
-			Means: "an ETag tells nothing of a write that changed nothing", Page: "docs/api/profiles.md#etags",
+			Name:   "echo-version",
+			Tier:   TierCareful,
+			Asks:   "POST the same collected data back with its ETag",
+			Belief: "the ETag moves with every write",
+			Means:  "an ETag tells nothing of a write that changed nothing",
+			Page:   "docs/api/profiles.md#etags",
 			judge: func(s *session) judgement {
 				e := s.echo()
 				if e.problem != "" {
@@ -59,8 +76,12 @@ func carefulProbes() []Probe {
 			},
 		},
 		{
-			Name: "echo-data", Tier: TierCareful, Asks: "GET the collected data after it", Belief: "data that is sent back is stored as it is",
-			Means: "the server rewrites what it stored before: compare by meaning", Page: "docs/api/profiles.md#full-replacement",
+			Name:   "echo-data",
+			Tier:   TierCareful,
+			Asks:   "GET the collected data after it",
+			Belief: "data that is sent back is stored as it is",
+			Means:  "the server rewrites what it stored before: compare by meaning",
+			Page:   "docs/api/profiles.md#full-replacement",
 			judge: func(s *session) judgement {
 				e := s.echo()
 				if e.problem != "" {
@@ -78,7 +99,8 @@ func (s *session) stale() *answer {
 	if a := s.kept[key]; a != nil {
 		return a
 	}
-	data := s.data()
+	path := passfort.Path("profiles", s.profileID(), "collected_data")
+	data := s.fresh(path) // what a server that ignores If-Match would store again
 	etag := data.header.Get("Etag")
 	if !data.ok() || data.long || etag == "" {
 		return &answer{problem: "no collected data with an ETag", header: http.Header{}}
@@ -87,7 +109,7 @@ func (s *session) stale() *answer {
 	if strings.Contains(etag, "'") {
 		old = strings.ReplaceAll(old, `"`, "'")
 	}
-	a := s.post(passfort.Path("profiles", s.profileID(), "collected_data"), json.RawMessage(data.body), http.Header{"If-Match": {old}})
+	a := s.post(path, json.RawMessage(data.body), http.Header{"If-Match": {old}})
 	s.kept[key] = a
 	return a
 }
@@ -158,8 +180,9 @@ func repeatedProbe() Probe {
 	return Probe{
 		Name: "repeated-decision", Tier: TierCareful, Switch: "RepeatedDecisionRefused",
 		Asks:   "POST to an application that is APPROVED or REJECTED the status that it has",
-		Belief: "a decision that is there already changes nothing", Page: "docs/api/applications.md#status-machine",
-		Means: "a decision that is sent twice is refused with code 102 or 103: take that for done",
+		Belief: "a decision that is there already changes nothing",
+		Page:   "docs/api/applications.md#status-machine",
+		Means:  "a decision that is sent twice is refused with code 102 or 103: take that for done",
 		judge: func(s *session) judgement {
 			var profileID, id, status string
 			if s.opts.Tier == TierDemo {

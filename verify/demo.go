@@ -27,12 +27,16 @@ const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AA
 // left is what remains of a profile that could not be deleted.
 const left = "the profile of this run, a person called Verify Probe: delete it in the portal"
 
+const perhapsLeft = "perhaps a profile: its creation was not answered. Look for a person called Verify Probe"
+
 // createProbes come first in a demo run: the others look at what they make.
 func createProbes() []Probe {
 	return []Probe{{
 		Name: "created-status", Tier: TierDemo, Switch: "CreatedStatus",
 		Asks:   "POST a profile of a made-up person, an application, four small images and a file",
-		Belief: "a creation is answered with 200", Means: "code that compares with 200 fails; the SDK takes any 2xx", Page: "docs/api/basics.md#statuses",
+		Belief: "a creation is answered with 200",
+		Means:  "code that compares with 200 fails; the SDK takes any 2xx",
+		Page:   "docs/api/basics.md#statuses",
 		judge: func(s *session) judgement {
 			if j := whoAmI(s); s.foreign != "" {
 				return notSeen(j.seen)
@@ -67,24 +71,24 @@ func (s *session) demo() *madeProfile {
 	if !a.ok() || id == "" {
 		s.failed = true
 		if a.status == 0 || a.status/100 == 5 {
-			s.report.Left = append(s.report.Left, "perhaps a profile: its creation was not answered. Look for a person called Verify Probe")
+			s.report.Left = append(s.report.Left, perhapsLeft)
 		}
 		return nil
 	}
 	m := &madeProfile{id: id, created: a}
 	s.made = m
-	if a := s.post(passfort.Path("profiles", id, "applications"), object{"product": object{"alias": alias}}, nil); a.ok() {
+	if a := s.post(m.path("applications"), object{"product": object{"alias": alias}}, nil); a.ok() {
 		m.application = text(a.object(), "id")
 	}
-	for _, t := range s.get(passfort.Path("profiles", id, "tasks")).list() {
+	for _, t := range s.get(m.path("tasks")).list() {
 		m.task = text(t, "id")
 	}
 	for range 4 {
-		if a := s.post(passfort.Path("profiles", id, "document_images"), object{"data": pixel, "image_type": "FRONT"}, nil); a.ok() {
+		if a := s.post(m.path("document_images"), object{"data": pixel, "image_type": "FRONT"}, nil); a.ok() {
 			m.images = append(m.images, text(a.object(), "id"))
 		}
 	}
-	if a := s.post(passfort.Path("profiles", id, "files"), object{"data": pixel, "name": "verify.png"}, nil); a.ok() {
+	if a := s.post(m.path("files"), object{"data": pixel, "name": "verify.png"}, nil); a.ok() {
 		m.file = text(a.object(), "id")
 	}
 	return m
@@ -96,7 +100,8 @@ func madeData(dob string) object {
 		"entity_type":      "INDIVIDUAL",
 		"personal_details": object{"name": object{"given_names": []string{"Verify"}, "family_name": "Probe"}, "dob": dob},
 		"address_history": []object{{"address": object{
-			"type": "STRUCTURED", "country": "GBR", "locality": "London", "postal_code": "N1 1AA", "route": "Example Road", "street_number": "1",
+			"type": "STRUCTURED", "country": "GBR", "locality": "London", "postal_code": "N1 1AA",
+			"route": "Example Road", "street_number": "1",
 		}}},
 	}
 }
@@ -122,8 +127,11 @@ func demoProbe(p Probe, judge func(*session, *madeProfile) judgement) Probe {
 func demoProbes() []Probe {
 	return []Probe{
 		demoProbe(Probe{
-			Name: "file-by-post", Switch: "FileReadByPOST", Asks: "POST nothing to the file", Belief: "a file is read by GET; POST is refused",
-			Means: "both work: nothing to do", Page: "docs/api/documents.md#files",
+			Name:   "file-by-post",
+			Switch: "FileReadByPOST",
+			Asks:   "POST nothing to the file",
+			Belief: "a file is read by GET; POST is refused",
+			Means:  "both work: nothing to do", Page: "docs/api/documents.md#files",
 		}, func(s *session, m *madeProfile) judgement {
 			if m.file == "" {
 				return notSeen("no file could be uploaded")
@@ -135,8 +143,11 @@ func demoProbes() []Probe {
 			return either(!a.ok(), a.said(), a.said())
 		}),
 		demoProbe(Probe{
-			Name: "document-etag", Asks: "POST a document with one of the images", Belief: "adding a document moves the ETag",
-			Means: "an ETag does not tell that a document was added", Page: "docs/api/profiles.md#etags",
+			Name:   "document-etag",
+			Asks:   "POST a document with one of the images",
+			Belief: "adding a document moves the ETag",
+			Means:  "an ETag does not tell that a document was added",
+			Page:   "docs/api/profiles.md#etags",
 		}, func(s *session, m *madeProfile) judgement {
 			if len(m.images) == 0 {
 				return notSeen("no image could be uploaded")
@@ -152,8 +163,12 @@ func demoProbes() []Probe {
 			return either(before != after, "it moved", "it did not move")
 		}),
 		demoProbe(Probe{
-			Name: "strictness", Switch: "Lenient", Asks: "POST collected data with a date of birth that is no date", Belief: "a value of another form is refused",
-			Means: "what is wrong is stored: call EntityData.Validate before you send", Page: "docs/api/basics.md#values",
+			Name:   "strictness",
+			Switch: "Lenient",
+			Asks:   "POST collected data with a date of birth that is no date",
+			Belief: "a value of another form is refused",
+			Means:  "what is wrong is stored: call EntityData.Validate before you send",
+			Page:   "docs/api/basics.md#values",
 		}, func(s *session, m *madeProfile) judgement {
 			a := s.post(m.path("collected_data"), madeData("31.01.1990"), nil)
 			if a.status == 0 {
@@ -162,12 +177,19 @@ func demoProbes() []Probe {
 			return either(!a.ok(), a.said(), "it is accepted")
 		}),
 		demoProbe(Probe{
-			Name: "empty-answers", Switch: "EmptyBodies", Asks: "POST a note to a task and DELETE it", Belief: "a call with nothing to say answers null",
-			Means: "code that decodes every answer fails on an empty one; the SDK does not", Page: "docs/api/basics.md#requests-and-answers",
+			Name:   "empty-answers",
+			Switch: "EmptyBodies",
+			Asks:   "POST a note to a task and DELETE it",
+			Belief: "a call with nothing to say answers null",
+			Means:  "code that decodes every answer fails on an empty one; the SDK does not",
+			Page:   "docs/api/basics.md#requests-and-answers",
 		}, emptyAnswers),
 		demoProbe(Probe{
-			Name: "check-sync", Asks: "POST an identity check in sync mode", Belief: "a sync check is complete in the answer",
-			Means: "wait for the check: Checks.RunAndWait", Page: "docs/api/checks.md#modes-and-waiting",
+			Name:   "check-sync",
+			Asks:   "POST an identity check in sync mode",
+			Belief: "a sync check is complete in the answer",
+			Means:  "wait for the check: Checks.RunAndWait",
+			Page:   "docs/api/checks.md#modes-and-waiting",
 		}, func(s *session, m *madeProfile) judgement {
 			a := s.check(m, "sync")
 			if !a.ok() {
@@ -179,8 +201,11 @@ func demoProbes() []Probe {
 			return confirmed("it is")
 		}),
 		demoProbe(Probe{
-			Name: "check-async", Asks: "POST an identity check in async mode", Belief: "an async check is PENDING or RUNNING in the answer",
-			Means: "nothing: look at Check.Done always", Page: "docs/api/checks.md#modes-and-waiting",
+			Name:   "check-async",
+			Asks:   "POST an identity check in async mode",
+			Belief: "an async check is PENDING or RUNNING in the answer",
+			Means:  "nothing: look at Check.Done always",
+			Page:   "docs/api/checks.md#modes-and-waiting",
 		}, func(s *session, m *madeProfile) judgement {
 			a := s.check(m, "async")
 			if !a.ok() {
@@ -193,8 +218,12 @@ func demoProbes() []Probe {
 		}),
 		repeatedProbe(),
 		demoProbe(Probe{
-			Name: "revert", Switch: "RevertCreatesApplication", Asks: "POST the end of the rejection", Belief: "reverting a decision keeps the application",
-			Means: "go on with the id of the answer: the old application is hidden", Page: "docs/api/applications.md#revert-a-decision",
+			Name:   "revert",
+			Switch: "RevertCreatesApplication",
+			Asks:   "POST the end of the rejection",
+			Belief: "reverting a decision keeps the application",
+			Means:  "go on with the id of the answer: the old application is hidden",
+			Page:   "docs/api/applications.md#revert-a-decision",
 		}, func(s *session, m *madeProfile) judgement {
 			if s.reject() == "" {
 				return notSeen("no application could be rejected")
@@ -207,9 +236,12 @@ func demoProbes() []Probe {
 			return either(strings.EqualFold(id, m.application), "the same id", "another id")
 		}),
 		demoProbe(Probe{
-			Name: "request-key", Switch: "RequestKeyObject", Asks: "POST a customer request with the flow \"default\"",
-			Belief: "the answer has the key of the request as a text", Means: "the SDK reads both; other code has to look into the object",
-			Page: "docs/api/customer-requests.md#create-a-customer-request",
+			Name:   "request-key",
+			Switch: "RequestKeyObject",
+			Asks:   "POST a customer request with the flow \"default\"",
+			Belief: "the answer has the key of the request as a text",
+			Means:  "the SDK reads both; other code has to look into the object",
+			Page:   "docs/api/customer-requests.md#create-a-customer-request",
 		}, func(s *session, m *madeProfile) judgement {
 			a := s.post("/forms"+passfort.Path("profile", m.id, "customer_request"), object{
 				"type": "FLOW", "flow_template": object{"alias": "default"}, "theme": object{"alias": "default"},
@@ -227,7 +259,8 @@ func demoProbes() []Probe {
 
 func (s *session) check(m *madeProfile, mode string) *answer {
 	return s.send(s.client, passfort.Request{
-		Method: http.MethodPost, Path: m.path("checks"), Query: map[string][]string{"mode": {mode}}, Body: object{"check_type": "IDENTITY_CHECK"},
+		Method: http.MethodPost, Path: m.path("checks"), Query: map[string][]string{"mode": {mode}},
+		Body: object{"check_type": "IDENTITY_CHECK"},
 	}, checkLimit)
 }
 
@@ -259,7 +292,8 @@ func emptyAnswers(s *session, m *madeProfile) judgement {
 	if !note.ok() || id == "" {
 		return notSeen(note.said())
 	}
-	a := s.send(s.client, passfort.Request{Method: http.MethodDelete, Path: m.path("tasks", m.task, "notes", id)}, answerLimit)
+	path := m.path("tasks", m.task, "notes", id)
+	a := s.send(s.client, passfort.Request{Method: http.MethodDelete, Path: path}, answerLimit)
 	switch text := strings.TrimSpace(string(a.body)); {
 	case !a.ok():
 		return notSeen(a.said())
@@ -275,8 +309,11 @@ func emptyAnswers(s *session, m *madeProfile) judgement {
 func lastProbes() []Probe {
 	return []Probe{
 		demoProbe(Probe{
-			Name: "delete", Asks: "POST the deletion of the profile, and GET it", Belief: "a deleted profile is gone at once",
-			Means: "Profiles.Delete takes effect later", Page: "docs/api/profiles.md#delete-a-profile",
+			Name:   "delete",
+			Asks:   "POST the deletion of the profile, and GET it",
+			Belief: "a deleted profile is gone at once",
+			Means:  "Profiles.Delete takes effect later",
+			Page:   "docs/api/profiles.md#delete-a-profile",
 		}, func(s *session, m *madeProfile) judgement {
 			a := s.post(m.path("delete"), object{"confirm_id": m.id}, nil)
 			if !a.ok() {

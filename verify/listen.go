@@ -84,7 +84,8 @@ func NewListener(opts ListenOptions) (*Listener, error) {
 	}
 	opts.Secrets = slices.Clone(opts.Secrets)
 	return &Listener{
-		opts: opts, names: map[string]bool{}, ids: map[string]bool{}, refusedIDs: map[string]bool{}, refusedAs: map[[32]byte]bool{},
+		opts: opts, names: map[string]bool{}, ids: map[string]bool{},
+		refusedIDs: map[string]bool{}, refusedAs: map[[32]byte]bool{},
 	}, nil
 }
 
@@ -226,8 +227,8 @@ func (l *Listener) Report() *Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := &Report{
-		SDK: passfort.Version, Tier: TierListen, Date: time.Now().UTC().Format(time.DateOnly), Server: "the sender of webhooks",
-		Requests: l.deliveries, Complete: true,
+		SDK: passfort.Version, Tier: TierListen, Date: time.Now().UTC().Format(time.DateOnly),
+		Server: "the sender of webhooks", Requests: l.deliveries, Complete: true,
 	}
 	if l.deliveries == 0 {
 		r.Server = "nothing came with the right secret; " + plural(l.strangers, "delivery") + " came without it"
@@ -250,8 +251,10 @@ func listenProbe(p Probe, hear func(*Listener) judgement) Probe {
 func listenProbes() []Probe {
 	return []Probe{
 		listenProbe(Probe{
-			Name: "webhook-secret", Belief: "the secret is in every message and in the header Authorization", Page: "docs/api/webhooks.md#authentication",
-			Means: "the secret comes once: WebhookHandler accepts it, other code may not",
+			Name:   "webhook-secret",
+			Belief: "the secret is in every message and in the header Authorization",
+			Page:   "docs/api/webhooks.md#authentication",
+			Means:  "the secret comes once: WebhookHandler accepts it, other code may not",
 		}, func(l *Listener) judgement {
 			whole := l.deliveries - l.malformed
 			switch {
@@ -265,8 +268,10 @@ func listenProbes() []Probe {
 			return differs("in the messages only, or not always in both")
 		}),
 		listenProbe(Probe{
-			Name: "webhook-form", Belief: "a delivery is a message or a batch of messages", Page: "docs/api/webhooks.md#messages",
-			Means: "WebhookHandler needs WithUndecodable, or the queue stands still",
+			Name:   "webhook-form",
+			Belief: "a delivery is a message or a batch of messages",
+			Page:   "docs/api/webhooks.md#messages",
+			Means:  "WebhookHandler needs WithUndecodable, or the queue stands still",
 		}, func(l *Listener) judgement {
 			if l.deliveries == 0 {
 				return notSeen("no delivery")
@@ -274,8 +279,11 @@ func listenProbes() []Probe {
 			return either(l.malformed == 0, "so it is", plural(l.malformed, "delivery")+" of another form")
 		}),
 		listenProbe(Probe{
-			Name: "batch-shape", Switch: "BatchShape", Belief: "a batch is an array of messages", Page: "docs/api/webhooks.md#batches",
-			Means: "WebhookHandler reads it; other code has to expect it",
+			Name:   "batch-shape",
+			Switch: "BatchShape",
+			Belief: "a batch is an array of messages",
+			Page:   "docs/api/webhooks.md#batches",
+			Means:  "WebhookHandler reads it; other code has to expect it",
 		}, func(l *Listener) judgement {
 			switch {
 			case l.objects > 0:
@@ -288,7 +296,9 @@ func listenProbes() []Probe {
 			return notSeen("no batch")
 		}),
 		listenProbe(Probe{
-			Name: "event-names", Belief: "events have the names that docs/api lists; there may be more", Page: "docs/api/webhooks.md#event-names",
+			Name:   "event-names",
+			Belief: "events have the names that docs/api lists; there may be more",
+			Page:   "docs/api/webhooks.md#event-names",
 		}, func(l *Listener) judgement {
 			if len(l.names) == 0 {
 				return notSeen("no event")
@@ -296,8 +306,10 @@ func listenProbes() []Probe {
 			return confirmed(strings.Join(slices.Sorted(maps.Keys(l.names)), ", "))
 		}),
 		listenProbe(Probe{
-			Name: "data-event", Switch: "CollectedDataEvent", Belief: "a change of collected data comes as COLLECTED_DATA_UPDATED",
-			Means: "handle COLLECTED_DATA_CHANGED too", Page: "docs/api/webhooks.md#event-names",
+			Name:   "data-event",
+			Switch: "CollectedDataEvent",
+			Belief: "a change of collected data comes as COLLECTED_DATA_UPDATED",
+			Means:  "handle COLLECTED_DATA_CHANGED too", Page: "docs/api/webhooks.md#event-names",
 		}, func(l *Listener) judgement {
 			switch {
 			case l.names[string(passfort.EventCollectedDataChanged)]:
@@ -308,11 +320,15 @@ func listenProbes() []Probe {
 			return notSeen("no such event")
 		}),
 		listenProbe(Probe{
-			Name: "deprecated-events", Switch: "DeprecatedEvents", Belief: "deprecated events do not come", Page: "docs/api/webhooks.md#event-names",
-			Means: "the same change comes as two events: switch the deprecated one off in the portal",
+			Name:   "deprecated-events",
+			Switch: "DeprecatedEvents",
+			Belief: "deprecated events do not come",
+			Page:   "docs/api/webhooks.md#event-names",
+			Means:  "the same change comes as two events: switch the deprecated one off in the portal",
 		}, func(l *Listener) judgement {
 			for _, name := range []passfort.EventName{
-				passfort.EventProfileStatusChanged, passfort.EventTaskIsCompleteChanged, passfort.EventCollectionStepsCompleted,
+				passfort.EventProfileStatusChanged, passfort.EventTaskIsCompleteChanged,
+				passfort.EventCollectionStepsCompleted,
 			} {
 				if l.names[string(name)] {
 					return differs("one came")
@@ -324,8 +340,10 @@ func listenProbes() []Probe {
 			return notSeen("nothing happened that has one")
 		}),
 		listenProbe(Probe{
-			Name: "repeat-id", Belief: "a repeat of a message keeps its id", Page: "docs/api/webhooks.md#delivery",
-			Means: "a WebhookStore does not recognise repeats: make handlers idempotent",
+			Name:   "repeat-id",
+			Belief: "a repeat of a message keeps its id",
+			Page:   "docs/api/webhooks.md#delivery",
+			Means:  "a WebhookStore does not recognise repeats: make handlers idempotent",
 		}, func(l *Listener) judgement {
 			if l.keptID+l.newID == 0 {
 				return notSeen("no repeat: refuse some deliveries")
@@ -333,7 +351,9 @@ func listenProbes() []Probe {
 			return either(l.newID == 0, "it does", "it has another one")
 		}),
 		listenProbe(Probe{
-			Name: "repeat-pauses", Belief: "what is refused comes again after a pause, and pauses grow", Page: "docs/api/webhooks.md#delivery",
+			Name:   "repeat-pauses",
+			Belief: "what is refused comes again after a pause, and pauses grow",
+			Page:   "docs/api/webhooks.md#delivery",
 		}, func(l *Listener) judgement {
 			if len(l.pauses) < 2 {
 				return notSeen("less than two repeats: refuse some deliveries")
@@ -345,7 +365,9 @@ func listenProbes() []Probe {
 			return confirmed(strings.Join(shown, ", "))
 		}),
 		listenProbe(Probe{
-			Name: "webhook-order", Belief: "messages may come in any order, and twice", Page: "docs/api/webhooks.md#delivery",
+			Name:   "webhook-order",
+			Belief: "messages may come in any order, and twice",
+			Page:   "docs/api/webhooks.md#delivery",
 		}, func(l *Listener) judgement {
 			if l.stamps < 2 {
 				return notSeen("less than two messages with a time")

@@ -49,8 +49,8 @@ func (p Probe) within(t Tier) bool {
 func Probes() []Probe {
 	var out []Probe
 	for _, part := range [][]Probe{
-		createProbes(), basicProbes(), listProbes(), profileProbes(), carefulProbes(), partProbes(), demoProbes(), limitProbes(),
-		lastProbes(), listenProbes(),
+		createProbes(), basicProbes(), listProbes(), profileProbes(), carefulProbes(), partProbes(), demoProbes(),
+		limitProbes(), lastProbes(), listenProbes(),
 	} {
 		out = append(out, part...)
 	}

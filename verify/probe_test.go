@@ -151,16 +151,32 @@ func TestPairsOfSwitchesAreDetected(t *testing.T) {
 	}
 }
 
+// The size of a page is an option of the simulator, and no switch.
+func TestSizeOfAPageIsDetected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		report, srv := inTier(t, verify.TierRead, passforttest.WithPageSize(3))
+		defer srv.Close()
+		require.Equal(t, []string{" 3"}, switchesOf(report))
+		again, other := inTier(t, verify.TierRead, passforttest.Like(report))
+		defer other.Close()
+		require.Equal(t, report, again)
+	})
+}
+
 func TestLikeTheAccount(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(17, 5))
-	for range rounds(40) {
+	for round := range rounds(60) {
 		five := some(r, 5)
 		synctest.Test(t, func(t *testing.T) {
-			report, srv := inTier(t, verify.TierDemo, with(five...))
+			tier := tiers[round%len(tiers)]
+			report, srv := inTier(t, tier, with(five...))
 			defer srv.Close()
-			require.Equal(t, names(five), switchesOf(report))
-			again, other := inTier(t, verify.TierDemo, passforttest.Like(report))
+			if tier == verify.TierDemo {
+				require.Equal(t, names(five), switchesOf(report))
+			}
+			again, other := inTier(t, tier, passforttest.Like(report))
 			defer other.Close()
 			require.Equal(t, report, again)
 		})

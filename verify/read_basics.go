@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,15 +15,20 @@ const missingID = "00000000-0000-4000-8000-000000000000"
 func basicProbes() []Probe {
 	return []Probe{
 		{
-			Name: "whoami", Asks: "GET who am I", Belief: "the answer names the key and its institution; there is no user",
-			Means: "this is another API or another version: do not rely on the SDK here", Page: "docs/api/basics.md#who-am-i", judge: whoAmI,
+			Name:   "whoami",
+			Asks:   "GET who am I",
+			Belief: "the answer names the key and its institution; there is no user",
+			Means:  "this is another API or another version: do not rely on the SDK here",
+			Page:   "docs/api/basics.md#who-am-i",
+			judge:  whoAmI,
 		},
 		{
 			Name: "host", Asks: "nothing more", Belief: "the host is that of one of three regions",
-			Means: "a host that is not documented: check PASSFORT_BASE_URL", Page: "docs/api/basics.md#hosts-and-regions",
+			Means: "a host that is not documented: check PASSFORT_BASE_URL",
+			Page:  "docs/api/basics.md#hosts-and-regions",
 			judge: func(s *session) judgement {
 				switch name := hostName(s.host); {
-				case s.host == "", name == "this machine":
+				case s.host == "", name == thisMachine:
 					return notSeen("the server is on this machine, or the transport does not say")
 				default:
 					return either(name != "", "the host of "+name, "a host of no known region")
@@ -30,7 +36,10 @@ func basicProbes() []Probe {
 			},
 		},
 		{
-			Name: "http-version", Asks: "nothing more", Belief: "HTTP/1.1 or HTTP/2", Page: "docs/api/basics.md#requests-and-answers",
+			Name:   "http-version",
+			Asks:   "nothing more",
+			Belief: "HTTP/1.1 or HTTP/2",
+			Page:   "docs/api/basics.md#requests-and-answers",
 			judge: func(s *session) judgement {
 				if s.protocol == "" {
 					return notSeen("the transport does not say")
@@ -39,7 +48,10 @@ func basicProbes() []Probe {
 			},
 		},
 		{
-			Name: "gateway", Asks: "nothing more", Belief: "something may stand before the API", Page: "docs/api/basics.md#statuses",
+			Name:   "gateway",
+			Asks:   "nothing more",
+			Belief: "something may stand before the API",
+			Page:   "docs/api/basics.md#statuses",
 			judge: func(s *session) judgement {
 				if name := gatewayOf(s.get("/whoami").header); name != "" {
 					return confirmed("a gateway names itself: " + name)
@@ -48,19 +60,28 @@ func basicProbes() []Probe {
 			},
 		},
 		{
-			Name: "request-id", Asks: "nothing more", Belief: "every answer has the header X-Request-Id",
-			Means: "Error.RequestID is empty: give Passfort the time of a call instead", Page: "docs/api/basics.md#requests-and-answers",
+			Name:   "request-id",
+			Asks:   "nothing more",
+			Belief: "every answer has the header X-Request-Id",
+			Means:  "Error.RequestID is empty: give Passfort the time of a call instead",
+			Page:   "docs/api/basics.md#requests-and-answers",
 			judge: func(s *session) judgement {
 				return either(s.get("/whoami").header.Get("X-Request-Id") != "", "there is one", "there is none")
 			},
 		},
 		{
-			Name: "wrong-key", Asks: "GET who am I, once, with a key that is none", Belief: "a wrong key is refused with 401 or 403, or code 203 or 204",
-			Means: "errors.Is(err, passfort.ErrUnauthorized) may be false for a wrong key", Page: "docs/api/basics.md#keys", judge: wrongKey,
+			Name:   "wrong-key",
+			Asks:   "GET who am I, once, with a key that is none",
+			Belief: "a wrong key is refused with 401 or 403, or code 203 or 204",
+			Means:  "errors.Is(err, passfort.ErrUnauthorized) may be false for a wrong key",
+			Page:   "docs/api/basics.md#keys",
+			judge:  wrongKey,
 		},
 		{
 			Name: "errors-in-200", Switch: "ErrorsInOK", Asks: "GET a profile that does not exist",
-			Belief: "a refusal has a status of its own", Means: "the SDK finds the refusal all the same; code that calls the API without it must not trust a 200",
+			Belief: "a refusal has a status of its own",
+			Means: "the SDK finds the refusal all the same; code that calls the API without it " +
+				"must not trust a 200",
 			Page: "docs/api/basics.md#errors-with-status-200",
 			judge: func(s *session) judgement {
 				switch a := missing(s); {
@@ -74,8 +95,11 @@ func basicProbes() []Probe {
 			},
 		},
 		{
-			Name: "error-status", Asks: "the same", Belief: "what does not exist is answered with 404",
-			Means: "errors.Is(err, passfort.ErrNotFound) may be false for what does not exist", Page: "docs/api/basics.md#statuses",
+			Name:   "error-status",
+			Asks:   "the same",
+			Belief: "what does not exist is answered with 404",
+			Means:  "errors.Is(err, passfort.ErrNotFound) may be false for what does not exist",
+			Page:   "docs/api/basics.md#statuses",
 			judge: func(s *session) judgement {
 				a := missing(s)
 				if a.status == 0 || a.refusedInOK() {
@@ -85,8 +109,12 @@ func basicProbes() []Probe {
 			},
 		},
 		{
-			Name: "error-shape", Switch: "ErrorsAsObject", Asks: "the same", Belief: "errors is an array of objects",
-			Means: "the SDK reads both; other code has to expect an object", Page: "docs/api/basics.md#errors",
+			Name:   "error-shape",
+			Switch: "ErrorsAsObject",
+			Asks:   "the same",
+			Belief: "errors is an array of objects",
+			Means:  "the SDK reads both; other code has to expect an object",
+			Page:   "docs/api/basics.md#errors",
 			judge: func(s *session) judgement {
 				v, there := missing(s).object()["errors"]
 				switch v.(type) {
@@ -102,8 +130,11 @@ func basicProbes() []Probe {
 			},
 		},
 		{
-			Name: "error-codes", Asks: "the same", Belief: "an error item has a code", Page: "docs/api/basics.md#codes",
-			Means: "branch on statuses, not on codes",
+			Name:   "error-codes",
+			Asks:   "the same",
+			Belief: "an error item has a code",
+			Page:   "docs/api/basics.md#codes",
+			Means:  "branch on statuses, not on codes",
 			judge: func(s *session) judgement {
 				a := missing(s)
 				if errs, _ := a.errors(); len(errs) == 0 {
@@ -114,8 +145,11 @@ func basicProbes() []Probe {
 			},
 		},
 		{
-			Name: "malformed-id", Asks: "GET a profile with an id that is no UUID", Belief: "it is refused, and no failure of the server",
-			Means: "the SDK repeats it as a failure of the server: check ids before", Page: "docs/api/basics.md#statuses",
+			Name:   "malformed-id",
+			Asks:   "GET a profile with an id that is no UUID",
+			Belief: "it is refused, and no failure of the server",
+			Means:  "the SDK repeats it as a failure of the server: check ids before",
+			Page:   "docs/api/basics.md#statuses",
 			judge: func(s *session) judgement {
 				a := s.get("/profiles/not-an-id")
 				if a.status == 0 {
@@ -147,20 +181,19 @@ func whoAmI(s *session) judgement {
 	o := a.object()
 	_, named := o["auditee_name"]
 	_, belongs := o["institution"]
-	codes := a.codes()
 	switch {
 	case a.status == 0:
 		server = "nothing that answers: " + a.problem
 	case a.long:
 		server = "a server that answers " + statusText(a.status) + " with more than 4 MiB: no Passfort API"
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden, slices.Contains(codes, "203"), slices.Contains(codes, "204"):
+	case refusesKey(a):
 		server = "a server that refuses the key: another region's, a wrong one, or one that this address may not use"
 	case a.status == http.StatusTooManyRequests:
 		server = "a server that answers 429: run this again later"
-	case a.json() == nil && strings.Contains(a.header.Get("Content-Type"), "html"), strings.HasPrefix(strings.TrimSpace(string(a.body)), "<"):
+	case isHTML(a):
 		server = "a server that answers HTML with " + statusText(a.status) + ": no Passfort API, or a gateway before it"
 	case a.status == http.StatusNotFound:
-		server = "a server that does not know this path: the base URL may lack /4.0 at its end, or it is no Passfort API"
+		server = "a server that does not know this path: no Passfort API, or the base URL lacks /4.0 at its end"
 	case a.status/100 != 2:
 		server = "a server that answers " + a.said()
 	case a.json() == nil:
@@ -176,8 +209,12 @@ func whoAmI(s *session) judgement {
 		return differs("this is " + server)
 	}
 	s.report.Server = "a Passfort API"
-	if name := hostName(s.host); name != "" {
-		s.report.Server += ", the host of " + name
+	switch name := hostName(s.host); name {
+	case "":
+	case thisMachine:
+		s.report.Server += " on " + name
+	default:
+		s.report.Server += " in " + name
 	}
 	if !named || !belongs {
 		return differs("the answer lacks the name of the key or the institution")
@@ -194,10 +231,20 @@ func wrongKey(s *session) judgement {
 		return notSeen("no other key could be used")
 	}
 	a := s.send(other, passfort.Request{Method: http.MethodGet, Path: "/whoami"}, answerLimit)
-	codes := a.codes()
 	if a.status == 0 {
 		return notSeen(a.said())
 	}
-	refused := a.status == http.StatusUnauthorized || a.status == http.StatusForbidden || slices.Contains(codes, "203") || slices.Contains(codes, "204")
-	return either(refused, a.said(), a.said())
+	return either(refusesKey(a), a.said(), a.said())
+}
+
+func isHTML(a *answer) bool {
+	return a.json() == nil && strings.Contains(a.header.Get("Content-Type"), "html") ||
+		bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<"))
+}
+
+// refusesKey reports whether an answer refuses the key, by its status or a code.
+func refusesKey(a *answer) bool {
+	codes := a.codes()
+	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden ||
+		slices.Contains(codes, "203") || slices.Contains(codes, "204")
 }

@@ -10,8 +10,10 @@ import (
 func listProbes() []Probe {
 	return []Probe{
 		{
-			Name: "page-form", Asks: "GET the first page of profiles", Belief: "a page has count, limit, offset and results",
-			Means: "Profiles.All may end too early", Page: "docs/api/profiles.md#list-profiles",
+			Name:   "page-form",
+			Asks:   "GET the first page of profiles",
+			Belief: "a page has count, limit, offset and results",
+			Means:  "Profiles.All may end too early", Page: "docs/api/profiles.md#list-profiles",
 			judge: func(s *session) judgement {
 				a := s.get("/profiles")
 				if !a.ok() {
@@ -25,19 +27,28 @@ func listProbes() []Probe {
 			},
 		},
 		{
-			Name: "page-default", Asks: "the same", Belief: "a page has 50 profiles unless a limit is sent",
-			Means: "send ProfileListOptions.Limit", Page: "docs/api/basics.md#lists",
+			Name:   "page-default",
+			Asks:   "the same",
+			Belief: "a page has 50 profiles unless a limit is sent",
+			Means:  "send ProfileListOptions.Limit", Page: "docs/api/basics.md#lists",
 			judge: func(s *session) judgement {
 				limit, there := integer(s.get("/profiles").object(), "limit")
 				if !there {
 					return notSeen("no limit in the answer")
 				}
-				return either(limit == 50, "50", strconv.Itoa(limit))
+				j := either(limit == 50, "50", strconv.Itoa(limit))
+				if j.verdict == Differs {
+					j.value = strconv.Itoa(limit)
+				}
+				return j
 			},
 		},
 		{
-			Name: "page-most", Asks: "GET a page with limit=201", Belief: "a page has at most 200 profiles, and a larger limit is refused",
-			Means: "a larger limit is accepted or cut: look at ProfilePage.Limit", Page: "docs/api/basics.md#lists",
+			Name:   "page-most",
+			Asks:   "GET a page with limit=201",
+			Belief: "a page has at most 200 profiles, and a larger limit is refused",
+			Means:  "a larger limit is accepted or cut: look at ProfilePage.Limit",
+			Page:   "docs/api/basics.md#lists",
 			judge: func(s *session) judgement {
 				a := s.get("/profiles", "limit", "201")
 				limit, _ := integer(a.object(), "limit")
@@ -51,8 +62,11 @@ func listProbes() []Probe {
 			},
 		},
 		{
-			Name: "page-offset", Asks: "GET the second profile of the list", Belief: "offset and limit choose what a page has",
-			Means: "do not page: Profiles.All ends with ErrPagesMoved", Page: "docs/api/basics.md#lists",
+			Name:   "page-offset",
+			Asks:   "GET the second profile of the list",
+			Belief: "offset and limit choose what a page has",
+			Means:  "do not page: Profiles.All ends with ErrPagesMoved",
+			Page:   "docs/api/basics.md#lists",
 			judge: func(s *session) judgement {
 				a := s.get("/profiles", "limit", "1", "offset", "1")
 				count, _ := integer(a.object(), "count")
@@ -61,12 +75,16 @@ func listProbes() []Probe {
 				}
 				offset, _ := integer(a.object(), "offset")
 				n := len(objects(a.object()["results"]))
-				return either(offset == 1 && n <= 1, plural(n, "profile")+" at offset 1", plural(n, "profile")+" at offset "+strconv.Itoa(offset))
+				seen := plural(n, "profile") + " at offset " + strconv.Itoa(offset)
+				return either(offset == 1 && n <= 1, seen, seen)
 			},
 		},
 		{
-			Name: "page-hidden", Asks: "nothing more", Belief: "hidden is how many profiles of the page the key may not see",
-			Means: "there are profiles that this key cannot see: a page may be shorter than its limit", Page: "docs/api/profiles.md#list-profiles",
+			Name:   "page-hidden",
+			Asks:   "nothing more",
+			Belief: "hidden is how many profiles of the page the key may not see",
+			Means:  "there are profiles that this key cannot see: a page may be shorter than its limit",
+			Page:   "docs/api/profiles.md#list-profiles",
 			judge: func(s *session) judgement {
 				hidden, there := integer(s.get("/profiles").object(), "hidden")
 				if !there {
@@ -79,9 +97,12 @@ func listProbes() []Probe {
 			},
 		},
 		{
-			Name: "list-order", Switch: "ListOrder", Asks: "GET lists of profiles, tasks and audit items twice each",
-			Belief: "a list is in the order of creation, the oldest first", Means: "sort by a date before you take the first or the last of a list",
-			Page: "docs/api/basics.md#lists", judge: listOrder,
+			Name:   "list-order",
+			Switch: "ListOrder",
+			Asks:   "GET lists of profiles, tasks and audit items twice each",
+			Belief: "a list is in the order of creation, the oldest first",
+			Means:  "sort by a date before you take the first or the last of a list",
+			Page:   "docs/api/basics.md#lists", judge: listOrder,
 		},
 	}
 }
@@ -179,7 +200,8 @@ func (s *session) newest() []string {
 	items := objects(page.object()["results"])
 	if count, _ := integer(page.object(), "count"); count > len(items) && len(items) > 0 {
 		offset := strconv.Itoa(max(0, count-tailSize))
-		items = append(items, objects(s.get("/profiles", "limit", strconv.Itoa(tailSize), "offset", offset).object()["results"])...)
+		tail := s.get("/profiles", "limit", strconv.Itoa(tailSize), "offset", offset)
+		items = append(items, objects(tail.object()["results"])...)
 	}
 	slices.Reverse(items) // of one second, the last of a list is taken for the newest
 	slices.SortStableFunc(items, func(a, b object) int {

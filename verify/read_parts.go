@@ -22,7 +22,9 @@ func partProbes() []Probe {
 			"an application has a status, a flag and a product"),
 		listProbe("checks", "GET the checks of the profile", "docs/api/checks.md#the-check",
 			func(o object) bool {
-				return text(o, "check_type") != "" && passfort.CheckState(text(o, "state")).Known() && (text(o, "state") == "COMPLETE" || text(o, "decision") == "")
+				state := text(o, "state")
+				return text(o, "check_type") != "" && passfort.CheckState(state).Known() &&
+					(state == "COMPLETE" || text(o, "decision") == "")
 			}, "a check has a type and one of three states, and a decision only when it is complete"),
 		listProbe("tasks", "GET the tasks of the profile", "docs/api/tasks.md#the-task",
 			func(o object) bool {
@@ -34,12 +36,17 @@ func partProbes() []Probe {
 		listProbe("document_images", "GET the document images of the profile", "docs/api/documents.md#document-images",
 			func(o object) bool { return text(o, "image_type") != "" }, "a document image has a type"),
 		listProbe("audit-items", "GET the audit items of the profile", "docs/api/audit-and-risk.md#audit-items",
-			func(o object) bool { return text(o, "profileID") != "" && text(o, "action") != "" }, "an audit item has profileID, in camel case, and an action"),
-		listProbe("collection_steps", "GET the collection steps of the profile", "docs/api/customer-requests.md#collection-steps",
+			func(o object) bool { return text(o, "profileID") != "" && text(o, "action") != "" },
+			"an audit item has profileID, in camel case, and an action"),
+		listProbe("collection_steps", "GET the collection steps of the profile",
+			"docs/api/customer-requests.md#collection-steps",
 			func(o object) bool { return text(o, "collection_type") != "" }, "a collection step has a type"),
 		{
-			Name: "approval-blockers", Asks: "nothing more", Belief: "an approval blocker has a blocker_type", Page: "docs/api/applications.md#approval-blockers",
-			Means: "Application.ApprovalBlockers does not say why",
+			Name:   "approval-blockers",
+			Asks:   "nothing more",
+			Belief: "an approval blocker has a blocker_type",
+			Page:   "docs/api/applications.md#approval-blockers",
+			Means:  "Application.ApprovalBlockers does not say why",
 			judge: func(s *session) judgement {
 				_, items := s.first("applications", func(o object) bool { return len(objects(o["approval_blockers"])) > 0 })
 				for _, o := range items {
@@ -56,12 +63,20 @@ func partProbes() []Probe {
 			},
 		},
 		{
-			Name: "required-tasks", Switch: "RequiredTaskIsVariant", Asks: "nothing more", Belief: "required_tasks of an application hold ids of tasks",
-			Means: "they hold ids of task variants: match Task.Variant.ID", Page: "docs/api/applications.md#the-application", judge: requiredTasks,
+			Name:   "required-tasks",
+			Switch: "RequiredTaskIsVariant",
+			Asks:   "nothing more",
+			Belief: "required_tasks of an application hold ids of tasks",
+			Means:  "they hold ids of task variants: match Task.Variant.ID",
+			Page:   "docs/api/applications.md#the-application",
+			judge:  requiredTasks,
 		},
 		{
-			Name: "image-full", Asks: "GET a document image with full=false", Belief: "with full=false there is no content",
-			Means: "the list of images is as cheap as it gets: reading one transfers its content", Page: "docs/api/documents.md#document-images",
+			Name:   "image-full",
+			Asks:   "GET a document image with full=false",
+			Belief: "with full=false there is no content",
+			Means:  "the list of images is as cheap as it gets: reading one transfers its content",
+			Page:   "docs/api/documents.md#document-images",
 			judge: func(s *session) judgement {
 				a := s.image("full", "false")
 				if a == nil || !a.ok() {
@@ -71,8 +86,12 @@ func partProbes() []Probe {
 			},
 		},
 		{
-			Name: "image-content", Switch: "ReadableImages", Asks: "GET a document image", Belief: "the content of an image cannot be read back",
-			Means: "Documents.DownloadImage works here: think of who may use it", Page: "docs/api/documents.md#content-is-encrypted",
+			Name:   "image-content",
+			Switch: "ReadableImages",
+			Asks:   "GET a document image",
+			Belief: "the content of an image cannot be read back",
+			Means:  "Documents.DownloadImage works here: think of who may use it",
+			Page:   "docs/api/documents.md#content-is-encrypted",
 			judge: func(s *session) judgement {
 				a := s.image()
 				if a == nil || !a.ok() {
@@ -82,8 +101,12 @@ func partProbes() []Probe {
 			},
 		},
 		{
-			Name: "file-content", Switch: "ReadableFiles", Asks: "GET a file that a note or an audit item names", Belief: "the content of a file cannot be read back",
-			Means: "Files.Download works here: think of who may use it", Page: "docs/api/documents.md#content-is-encrypted",
+			Name:   "file-content",
+			Switch: "ReadableFiles",
+			Asks:   "GET a file that a note or an audit item names",
+			Belief: "the content of a file cannot be read back",
+			Means:  "Files.Download works here: think of who may use it",
+			Page:   "docs/api/documents.md#content-is-encrypted",
 			judge: func(s *session) judgement {
 				id, file := s.file()
 				if file == "" {
@@ -97,8 +120,11 @@ func partProbes() []Probe {
 			},
 		},
 		{
-			Name: "customer-request", Asks: "GET the latest customer request of the profile", Belief: "is_completed is a boolean",
-			Means: "CustomerRequest.IsCompleted stays nil", Page: "docs/api/customer-requests.md#read-a-customer-request",
+			Name:   "customer-request",
+			Asks:   "GET the latest customer request of the profile",
+			Belief: "is_completed is a boolean",
+			Means:  "CustomerRequest.IsCompleted stays nil",
+			Page:   "docs/api/customer-requests.md#read-a-customer-request",
 			judge: func(s *session) judgement {
 				id := s.profileID()
 				if id == "" {
@@ -118,8 +144,10 @@ func partProbes() []Probe {
 // listProbe looks at a list that is a bare array, and at each item of it.
 func listProbe(list, asks, page string, as func(object) bool, belief string) Probe {
 	return Probe{
-		Name: strings.NewReplacer("_", "-", "document_", "").Replace(list), Asks: asks, Belief: "the list is a bare array; " + belief,
-		Means: "fields of its items stay empty, or decoding fails", Page: page,
+		Name:   strings.NewReplacer("_", "-", "document_", "").Replace(list),
+		Asks:   asks,
+		Belief: "the list is a bare array; " + belief,
+		Means:  "fields of its items stay empty, or decoding fails", Page: page,
 		judge: func(s *session) judgement {
 			a := s.below(list)
 			if !a.ok() {
@@ -269,8 +297,11 @@ func hasContent(a *answer) bool {
 func limitProbes() []Probe {
 	return []Probe{
 		{
-			Name: "audit-report", Asks: "GET the audit report", Belief: "the report is a PDF", Means: "look at AuditReport.MediaType",
-			Page: "docs/api/audit-and-risk.md#the-audit-report",
+			Name:   "audit-report",
+			Asks:   "GET the audit report",
+			Belief: "the report is a PDF",
+			Means:  "look at AuditReport.MediaType",
+			Page:   "docs/api/audit-and-risk.md#the-audit-report",
 			judge: func(s *session) judgement {
 				a := s.report1()
 				if !a.ok() {
@@ -280,8 +311,10 @@ func limitProbes() []Probe {
 			},
 		},
 		{
-			Name: "rate-limit-headers", Asks: "nothing more", Belief: "a limited operation says how much is left in X-RateLimit-Remaining",
-			Page: "docs/api/basics.md#rate-limits",
+			Name:   "rate-limit-headers",
+			Asks:   "nothing more",
+			Belief: "a limited operation says how much is left in X-RateLimit-Remaining",
+			Page:   "docs/api/basics.md#rate-limits",
 			judge: func(s *session) judgement {
 				if a := s.report1(); a.header.Get("X-RateLimit-Remaining") != "" {
 					return confirmed("so it does")
@@ -290,9 +323,11 @@ func limitProbes() []Probe {
 			},
 		},
 		{
-			Name: "rate-limit-status", Asks: "GET the audit report again at once: two in a second are over its documented limit",
-			Belief: "a call over the limit is answered with 429", Means: "errors.Is(err, passfort.ErrRateLimited) may be false",
-			Page: "docs/api/basics.md#rate-limits",
+			Name:   "rate-limit-status",
+			Asks:   "GET the audit report again at once: two in a second are over its documented limit",
+			Belief: "a call over the limit is answered with 429",
+			Means:  "errors.Is(err, passfort.ErrRateLimited) may be false",
+			Page:   "docs/api/basics.md#rate-limits",
 			judge: func(s *session) judgement {
 				if s.overLimit() == nil {
 					return notSeen("no limit was reached")
@@ -300,15 +335,20 @@ func limitProbes() []Probe {
 				return confirmed(statusText(http.StatusTooManyRequests))
 			},
 		},
-		headerProbe("rate-limit-retry", "RateLimitRetrySecs", "X-RateLimit-Retry-Secs", "the SDK waits so long, which is shorter than until the quota is full"),
+		headerProbe("rate-limit-retry", "RateLimitRetrySecs", "X-RateLimit-Retry-Secs",
+			"the SDK waits so long, which is shorter than until the quota is full"),
 		headerProbe("retry-after", "RetryAfter", "Retry-After", "the SDK waits so long"),
 	}
 }
 
 func headerProbe(name, switchName, header, means string) Probe {
 	return Probe{
-		Name: name, Switch: switchName, Asks: "nothing more", Belief: "a 429 has no header " + header, Means: means,
-		Page: "docs/api/basics.md#rate-limits",
+		Name:   name,
+		Switch: switchName,
+		Asks:   "nothing more",
+		Belief: "a 429 has no header " + header,
+		Means:  means,
+		Page:   "docs/api/basics.md#rate-limits",
 		judge: func(s *session) judgement {
 			a := s.overLimit()
 			if a == nil {

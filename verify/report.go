@@ -80,7 +80,8 @@ type Finding struct {
 	// Switch is the switch of passforttest that plays what was seen; empty if there
 	// is none.
 	Switch string `json:"switch,omitempty"`
-	// Value is what the switch has to be set to, if it is no plain yes.
+	// Value is what the switch, or the option that plays it, has to be set to, if it
+	// is no plain yes.
 	Value string `json:"value,omitempty"`
 	// Page is the page on the API that has the belief.
 	Page string `json:"page"`

@@ -58,12 +58,14 @@ func (t Tier) Plan() Plan {
 			"ETag that is out of date, writes the same collected data back, and sets an application to the status that it " +
 			"has. The data stays as it is; a new version, audit items and a webhook may come of it."}
 	case TierDemo:
-		return Plan{t, 110, 6 * time.Minute, "makes one profile with made-up data, an application, a task, notes, images, " +
-			"a file, a document, two identity checks and a customer request, and deletes the profile at the end. On a " +
-			"live account the profile and the checks are charged: use it on a demo account only."}
+		return Plan{t, 110, 6 * time.Minute, "makes one profile with made-up data, an application, a note, images, a " +
+			"file, a document, two identity checks and a customer request, and deletes the profile at the end. On a live " +
+			"account the profile, these checks and those that the product runs by itself are charged: use it on a demo " +
+			"account only."}
 	case TierRead, TierListen:
 	}
-	return Plan{t, 60, 2 * time.Minute, "makes GET requests only. Reading a profile leaves an audit item, as any read does."}
+	return Plan{t, 60, 2 * time.Minute, "makes GET requests only. Reading a profile leaves an audit item, as any read " +
+		"does."}
 }
 
 // Run asks the account of the client and returns what it found. It ends within
@@ -96,7 +98,8 @@ func Run(ctx context.Context, client *passfort.Client, opts Options) (*Report, e
 	}
 	for _, p := range Probes() {
 		if !p.within(opts.Tier) {
-			s.report.Findings = append(s.report.Findings, p.finding(judgement{NotTried, "tier " + p.Tier.String() + " asks for it", ""}))
+			why := judgement{NotTried, "tier " + p.Tier.String() + " asks for it", ""}
+			s.report.Findings = append(s.report.Findings, p.finding(why))
 		}
 	}
 	s.report.Complete = s.ended() == ""

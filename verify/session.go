@@ -55,7 +55,9 @@ func newSession(ctx context.Context, client *passfort.Client, opts Options, plan
 	if s.pace == 0 {
 		s.pace = defaultPace
 	}
-	s.report = &Report{SDK: passfort.Version, Tier: opts.Tier, Date: time.Now().UTC().Format(time.DateOnly), Server: "nothing answered yet"}
+	s.report = &Report{
+		SDK: passfort.Version, Tier: opts.Tier, Date: time.Now().UTC().Format(time.DateOnly), Server: "nothing answered yet",
+	}
 	return s
 }
 
@@ -98,7 +100,8 @@ func (s *session) fresh(path string, query ...string) *answer {
 
 // post sends a body, once. Only the tiers that may write call it.
 func (s *session) post(path string, body any, header http.Header) *answer {
-	return s.send(s.client, passfort.Request{Method: http.MethodPost, Path: path, Body: body, Header: header}, answerLimit)
+	r := passfort.Request{Method: http.MethodPost, Path: path, Body: body, Header: header}
+	return s.send(s.client, r, answerLimit)
 }
 
 // send makes one request at the pace of the run.
@@ -165,7 +168,8 @@ func (s *session) wait() bool {
 }
 
 func protocolOf(conn net.Conn) string {
-	if c, is := conn.(interface{ ConnectionState() tls.ConnectionState }); is && c.ConnectionState().NegotiatedProtocol == "h2" {
+	c, secure := conn.(interface{ ConnectionState() tls.ConnectionState })
+	if secure && c.ConnectionState().NegotiatedProtocol == "h2" {
 		return "HTTP/2"
 	}
 	return "HTTP/1.1"

@@ -76,6 +76,8 @@ var (
 	timedETag = regexp.MustCompile(`^(?:W/)?["']\d{9,11}\.\d{1,6}["']$`)
 )
 
+const thisMachine = "this machine"
+
 // hostName says which host is called, in words: other names than those of the API
 // stay out of the report.
 func hostName(hostPort string) string {
@@ -84,20 +86,23 @@ func hostName(hostPort string) string {
 		host = hostPort
 	}
 	for name, base := range map[string]string{
-		"the EU": passfort.BaseURLEU, "the US": passfort.BaseURLUS, "the UAE": passfort.BaseURLAE, "the EU, by its older name": passfort.DefaultBaseURL,
+		"the EU": passfort.BaseURLEU, "the US": passfort.BaseURLUS, "the UAE": passfort.BaseURLAE,
+		"the EU, by its older name": passfort.DefaultBaseURL,
 	} {
 		if strings.HasPrefix(base, "https://"+host+"/") {
 			return name
 		}
 	}
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return "this machine"
+		return thisMachine
 	}
 	return ""
 }
 
 // gateways are the names that a Server or Via header is searched for.
-var gateways = []string{"cloudflare", "cloudfront", "nginx", "envoy", "awselb", "gunicorn", "openresty", "varnish", "akamai", "istio", "google"}
+var gateways = []string{
+	"cloudflare", "cloudfront", "nginx", "envoy", "awselb", "gunicorn", "openresty", "varnish", "akamai", "istio", "google",
+}
 
 func gatewayOf(h http.Header) string {
 	said := strings.ToLower(h.Get("Server") + " " + h.Get("Via"))

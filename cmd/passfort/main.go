@@ -201,7 +201,7 @@ func (p *program) agrees(ctx context.Context) bool {
 	}()
 	select {
 	case line := <-answer:
-		return line == "yes"
+		return strings.EqualFold(line, "yes") || strings.EqualFold(line, "y")
 	case <-ctx.Done():
 		return false
 	}
@@ -212,8 +212,8 @@ func (p *program) progress(s verify.Step) {
 	switch {
 	case s.Finding != nil:
 		p.clear()
-		line := fmt.Sprintf("%3d/%d  %-20s %-10s %s", s.Number, s.Of, s.Finding.Probe, s.Finding.Verdict, s.Finding.Seen)
-		p.print(cut(line) + "\n")
+		f := s.Finding
+		p.print(cut(fmt.Sprintf("%3d/%d  %-20s %-10s %s", s.Number, s.Of, f.Probe, f.Verdict, f.Seen)) + "\n")
 	case p.terminal:
 		p.clear()
 		p.print(cut(fmt.Sprintf("%3d/%d  %s", s.Number, s.Of, s.Probe.Asks)))
