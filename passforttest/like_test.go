@@ -37,7 +37,9 @@ func TestLikeSetsWhatWasSeen(t *testing.T) {
 	require.Contains(t, string(failed.Body()), `"errors":[`)
 	p, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
 		Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
-		Applications: []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "gold"}}, {Product: passfort.ProductRef{Alias: "product-2"}}},
+		Applications: []passfort.ApplicationRequest{
+			{Product: passfort.ProductRef{Alias: "gold"}}, {Product: passfort.ProductRef{Alias: "product-2"}},
+		},
 	})
 	require.NoError(t, err)
 	require.Len(t, p.Tasks, 1)

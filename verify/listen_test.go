@@ -63,6 +63,9 @@ func TestEverySwitchOfWebhooksIsDetected(t *testing.T) {
 
 func TestStrangersAreNotHeard(t *testing.T) {
 	t.Parallel()
+	message := func(event, secret string) string {
+		return `{"id":"1","event":"` + event + `","secret":"` + secret + `","timestamp":1,"data":{}}`
+	}
 	told := 0
 	l, err := verify.NewListener(verify.ListenOptions{Secrets: []string{secret}, Progress: func(int, []string) { told++ }})
 	require.NoError(t, err)
@@ -71,11 +74,11 @@ func TestStrangersAreNotHeard(t *testing.T) {
 		status             int
 	}{
 		"a GET":                     {http.MethodGet, "Bearer " + secret, "", http.StatusMethodNotAllowed},
-		"no secret":                 {http.MethodPost, "", `{"id":"1","event":"X","timestamp":1,"data":{}}`, http.StatusUnauthorized},
-		"another secret":            {http.MethodPost, "Bearer x", `{"id":"1","event":"X","secret":"x","timestamp":1,"data":{}}`, http.StatusUnauthorized},
+		"no secret":                 {http.MethodPost, "", message("X", ""), http.StatusUnauthorized},
+		"another secret":            {http.MethodPost, "Bearer x", message("X", "x"), http.StatusUnauthorized},
 		"a long body of a stranger": {http.MethodPost, "", strings.Repeat(" ", 1<<20+1), http.StatusRequestEntityTooLarge},
 		"no JSON with the secret":   {http.MethodPost, "Bearer " + secret, "<html>", http.StatusOK},
-		"a name that is a value":    {http.MethodPost, "Bearer " + secret, `{"id":"1","event":"Ada Example 1990","secret":"` + secret + `","timestamp":1,"data":{}}`, http.StatusOK},
+		"a name that is a value":    {http.MethodPost, "Bearer " + secret, message("Ada Example 1990", secret), http.StatusOK},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, "/", strings.NewReader(c.body))
 		r.Header.Set("Authorization", c.auth)

@@ -24,6 +24,7 @@ type turn struct {
 
 func turns() []turn {
 	type sw = passforttest.Switches
+	const changed = "COLLECTED_DATA_CHANGED"
 	return []turn{
 		{"ErrorsInOK", "", verify.TierRead, func(s *sw) { s.ErrorsInOK = true }},
 		{"ErrorsAsObject", "", verify.TierRead, func(s *sw) { s.ErrorsAsObject = true }},
@@ -47,7 +48,7 @@ func turns() []turn {
 		{"RequestKeyObject", "", verify.TierDemo, func(s *sw) { s.RequestKeyObject = true }},
 		{"BatchShape", "BatchObject", verify.TierListen, func(s *sw) { s.BatchShape = passforttest.BatchObject }},
 		{"BatchShape", "BatchSingle", verify.TierListen, func(s *sw) { s.BatchShape = passforttest.BatchSingle }},
-		{"CollectedDataEvent", "COLLECTED_DATA_CHANGED", verify.TierListen, func(s *sw) { s.CollectedDataEvent = "COLLECTED_DATA_CHANGED" }},
+		{"CollectedDataEvent", changed, verify.TierListen, func(s *sw) { s.CollectedDataEvent = changed }},
 		{"DeprecatedEvents", "", verify.TierListen, func(s *sw) { s.DeprecatedEvents = true }},
 	}
 }

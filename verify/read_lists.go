@@ -172,15 +172,10 @@ func (s *session) subjects() []string {
 		return *s.chosen
 	}
 	var ids []string
-	for _, id := range s.newest() {
-		if len(ids) == 0 && s.tried < maxTried {
-			s.tried++
-			if !s.get(passfort.Path("profiles", id)).ok() {
-				continue
-			}
-		}
-		if ids = append(ids, id); len(ids) == 1+maxOthers {
-			break
+	for i, id := range s.newest() {
+		readable := len(ids) > 0 || i < maxTried && s.get(passfort.Path("profiles", id)).ok()
+		if readable && len(ids) <= maxOthers {
+			ids = append(ids, id)
 		}
 	}
 	s.chosen = &ids

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,8 +28,10 @@ func world(t *testing.T, srv *passforttest.Server) string {
 	last := ""
 	for range 5 {
 		data := passfort.NewIndividual()
-		data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Ada"}, FamilyName: "Example"}}
-		data.AddressHistory = []passfort.DatedAddress{{Address: &passfort.Address{Type: passfort.AddressTypeStructured, Country: "GBR", Locality: "London"}}}
+		name := &passfort.FullName{GivenNames: []string{"Ada"}, FamilyName: "Example"}
+		address := &passfort.Address{Type: passfort.AddressTypeStructured, Country: "GBR", Locality: "London"}
+		data.PersonalDetails = &passfort.PersonalDetails{Name: name}
+		data.AddressHistory = []passfort.DatedAddress{{Address: address}}
 		p, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
 			Role: passfort.RoleIndividualCustomer, CollectedData: data,
 			Applications: []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "gold"}}},
@@ -41,12 +42,14 @@ func world(t *testing.T, srv *passforttest.Server) string {
 	}
 	file, err := client.Files.Upload(ctx, last, &passfort.FileUpload{Name: "a.png", Body: strings.NewReader(image)})
 	require.NoError(t, err)
-	_, err = client.Documents.UploadImage(ctx, last, &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(image)})
+	front := &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(image)}
+	_, err = client.Documents.UploadImage(ctx, last, front)
 	require.NoError(t, err)
 	tasks, err := client.Tasks.List(ctx, last)
 	require.NoError(t, err)
 	require.NotEmpty(t, tasks)
-	_, err = client.Tasks.AddNote(ctx, last, tasks[0].ID, &passfort.NoteRequest{Text: "a note", Attachments: []passfort.NoteAttachment{{ID: file.ID}}})
+	note := &passfort.NoteRequest{Text: "a note", Attachments: []passfort.NoteAttachment{{ID: file.ID}}}
+	_, err = client.Tasks.AddNote(ctx, last, tasks[0].ID, note)
 	require.NoError(t, err)
 	srv.AdvanceClock(2 * time.Second)
 	require.NoError(t, srv.SetTaskState(last, tasks[0].ID, "COMPLETED_PASS"))
@@ -176,7 +179,9 @@ func TestCarefulTierChangesNothing(t *testing.T) {
 		defer srv.Close()
 		id := world(t, srv)
 		_, err := srv.EditCollectedData(id, func(data map[string]any) {
-			data["not_modelled"] = map[string]any{"n": json.Number("12345678901234567890.10"), "html": "<&>", "null": nil, "empty": []any{}}
+			data["not_modelled"] = map[string]any{
+				"n": json.Number("12345678901234567890.10"), "html": "<&>", "null": nil, "empty": []any{},
+			}
 		})
 		require.NoError(t, err)
 		before, data := withoutTimes(t, srv), func() string { b, _ := srv.CollectedData(id); return string(b) }
@@ -233,6 +238,46 @@ func TestDemoTierSaysWhatIsLeft(t *testing.T) {
 	})
 }
 
+// A creation whose answer is lost: nobody knows whether there is a profile.
+func TestDemoTierSaysWhatMayBeLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := passforttest.New()
+		defer srv.Close()
+		srv.Inject(passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true})
+		report, err := verify.Run(t.Context(), srv.Client(), verify.Options{Tier: verify.TierDemo})
+		require.NoError(t, err)
+		require.Len(t, report.Left, 1)
+		require.Contains(t, report.Left[0], "perhaps")
+		srv.AssertApplied(t, "Profiles.Create", 1)
+		srv.AssertApplied(t, "Profiles.Delete", 0)
+	})
+}
+
+// Profiles that this key may not read are passed over, three of them.
+func TestProfilesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for hidden, seen := range map[int]verify.Verdict{2: verify.Confirmed, 3: verify.NotSeen} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := passforttest.New()
+			defer srv.Close()
+			world(t, srv)
+			srv.ForgetRequests()
+			// The first two calls are of ids that are none.
+			srv.Inject(passforttest.Fault{Operation: "Profiles.Get", Status: http.StatusNotFound, Times: 2 + hidden})
+			report, err := verify.Run(t.Context(), srv.Client(), verify.Options{})
+			require.NoError(t, err)
+			require.Empty(t, report.With(verify.Differs))
+			for _, f := range report.Findings {
+				if f.Probe == "profile-form" {
+					require.Equal(t, seen, f.Verdict)
+				}
+			}
+			require.Equal(t, 5, srv.Count("Profiles.Get"))
+		})
+	}
+}
+
 func TestOptionsThatCannotBeRight(t *testing.T) {
 	t.Parallel()
 	srv := passforttest.NewServer()
@@ -249,10 +294,8 @@ func TestOptionsThatCannotBeRight(t *testing.T) {
 	_, err := verify.Run(t.Context(), nil, verify.Options{})
 	require.ErrorIs(t, err, passfort.ErrInvalidInput)
 	asked := verify.Plan{}
-	_, err = verify.Run(t.Context(), srv.Client(), verify.Options{Tier: verify.TierDemo, Confirm: func(p verify.Plan) bool {
-		asked = p
-		return false
-	}})
+	decline := func(p verify.Plan) bool { asked = p; return false }
+	_, err = verify.Run(t.Context(), srv.Client(), verify.Options{Tier: verify.TierDemo, Confirm: decline})
 	require.ErrorIs(t, err, verify.ErrDeclined)
 	require.Equal(t, verify.TierDemo, asked.Tier)
 	require.Empty(t, srv.Requests())
@@ -290,9 +333,11 @@ func TestReportReadsBack(t *testing.T) {
 		again, err := verify.ReadReport(&b)
 		require.NoError(t, err)
 		require.Equal(t, report, again)
-		require.True(t, reflect.DeepEqual(report.Products, []verify.Product{{Tasks: []string{"INDIVIDUAL_VERIFY_IDENTITY"}}}))
+		require.Equal(t, []verify.Product{{Tasks: []string{"INDIVIDUAL_VERIFY_IDENTITY"}}}, report.Products)
 	})
-	for name, text := range map[string]string{"no report": "{}", "no JSON": "<html>", "too long": strings.Repeat(" ", 2<<20)} {
+	for name, text := range map[string]string{
+		"no report": "{}", "no JSON": "<html>", "too long": strings.Repeat(" ", 2<<20),
+	} {
 		_, err := verify.ReadReport(strings.NewReader(text))
 		require.Error(t, err, name)
 	}

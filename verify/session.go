@@ -45,8 +45,7 @@ type session struct {
 	made     *madeProfile
 	failed   bool      // the profile of the demo tier could not be made
 	chosen   *[]string // the profiles that are looked at
-	tried    int
-	reports  bool // the audit report was asked for
+	reports  bool      // the audit report was asked for
 	echoed   *echoed
 }
 

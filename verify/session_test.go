@@ -35,7 +35,8 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	stop := context.AfterFunc(r.Context(), func() { _ = in.CloseWithError(r.Context().Err()) })
 	select {
 	case status := <-w.begun:
-		return &http.Response{StatusCode: status, Header: w.header, Body: ended{out, stop}, ProtoMajor: 1, Request: r}, nil
+		body := ended{out, stop}
+		return &http.Response{StatusCode: status, Header: w.header, Body: body, ProtoMajor: 1, Request: r}, nil
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
@@ -72,6 +73,8 @@ func TestForeignServers(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}
 	}
+	refused := `{"errors":[{"code":204,"message":"MARKED"}]}`
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	who := `{"auditee_name":"k","institution":{"id":"1","name":"n","logo_url":null},"user":null}`
 	for name, c := range map[string]struct {
 		handler  http.HandlerFunc
@@ -81,12 +84,12 @@ func TestForeignServers(t *testing.T) {
 	}{
 		"HTML for everything":  {answer(200, "text/html", "<html><body>MARKED</body></html>"), "HTML", 1, time.Second},
 		"HTML with 503":        {answer(503, "text/html", "<html>MARKED</html>"), "HTML with status 503", 1, time.Second},
-		"401 for everything":   {answer(401, "application/json", `{"errors":[{"code":204,"message":"MARKED"}]}`), "refuses the key", 1, time.Second},
-		"a refused key in 200": {answer(200, "application/json", `{"errors":[{"code":204}]}`), "refuses the key", 1, time.Second},
+		"401 for everything":   {answer(401, "application/json", refused), "refuses the key", 1, time.Second},
+		"a refused key in 200": {answer(200, "application/json", refused), "refuses the key", 1, time.Second},
 		"another API":          {answer(200, "application/json", `{"MARKED":"MARKED"}`), "another API", 1, time.Second},
 		"404 for everything":   {answer(404, "text/plain", "MARKED"), "does not know this path", 1, time.Second},
 		"text for everything":  {answer(200, "text/plain", "MARKED"), "no JSON", 1, time.Second},
-		"one that hangs":       {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "nothing that answers", 1, 11 * time.Second},
+		"one that hangs":       {hang, "nothing that answers", 1, 11 * time.Second},
 		"one that hangs later": {func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "whoami") {
 				_, _ = io.WriteString(w, who)
@@ -148,18 +151,24 @@ func TestReportHoldsNoData(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := passforttest.New(passforttest.WithAPIKey(mark+"-key"), passforttest.WithAPIKeyName(mark+" name"),
 					passforttest.WithInstitution(mark), passforttest.WithProducts(passforttest.Product{
-						Alias: mark, Name: mark, Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", Variant: mark, Name: mark, Description: mark}},
+						Alias: mark, Name: mark, Tasks: []passforttest.ProductTask{{
+							Type: "INDIVIDUAL_VERIFY_IDENTITY", Variant: mark, Name: mark, Description: mark,
+						}},
 					}),
-					passforttest.WithSwitches(passforttest.Switches{ReadableFiles: true, ReadableImages: true, ErrorsInOK: true, PreconditionEnvelope: true}))
+					passforttest.WithSwitches(passforttest.Switches{
+						ReadableFiles: true, ReadableImages: true, ErrorsInOK: true, PreconditionEnvelope: true,
+					}))
 				defer srv.Close()
 				id := world(t, srv)
 				client := srv.Client()
-				_, err := client.Applications.Create(t.Context(), id, &passfort.ApplicationRequest{Product: passfort.ProductRef{Alias: mark}})
+				marked := &passfort.ApplicationRequest{Product: passfort.ProductRef{Alias: mark}}
+				_, err := client.Applications.Create(t.Context(), id, marked)
 				require.NoError(t, err)
 				_, err = srv.EditCollectedData(id, func(data map[string]any) {
 					data["customer_ref"], data[mark], data["new_member"] = mark, mark, map[string]any{mark: mark}
 					data["custom_fields_data"] = map[string]any{strings.ToLower(mark): mark}
-					data["personal_details"] = map[string]any{"name": map[string]any{"given_names": []any{mark}, "family_name": mark}, mark: json.Number("1")}
+					name := map[string]any{"given_names": []any{mark}, "family_name": mark}
+					data["personal_details"] = map[string]any{"name": name, mark: json.Number("1")}
 				})
 				require.NoError(t, err)
 				ids := []string{id}
@@ -169,7 +178,8 @@ func TestReportHoldsNoData(t *testing.T) {
 					ids = append(ids, p.ID)
 				}
 				var b bytes.Buffer
-				logged := srv.Client(passfort.WithLogger(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+				lines := slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})
+				logged := srv.Client(passfort.WithLogger(slog.New(lines)))
 				o := verify.Options{Tier: tier, Progress: func(s verify.Step) {
 					raw, err := json.Marshal(s)
 					require.NoError(t, err)
@@ -204,7 +214,9 @@ func TestReportHoldsNoData(t *testing.T) {
 // A redirect that goes round and round.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Path, http.StatusFound)
+	}))
 	defer srv.Close()
 	client, err := passfort.New("sim-key-of-a-test", passfort.WithBaseURL(srv.URL+"/4.0"))
 	require.NoError(t, err)

@@ -58,7 +58,7 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	go func() { ended <- srv.Serve(l) }()
 	select {
 	case <-ctx.Done():
-	case err = <-ended:
+	case err := <-ended:
 		ended <- err
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
@@ -66,10 +66,13 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if srv.Shutdown(within) != nil {
 		_ = srv.Close()
 	}
-	_ = <-ended
+	served := <-ended
 	report := listener.Report()
 	if err := p.finish(report, out); err != nil {
 		return p.fail(notAll, err)
+	}
+	if !errors.Is(served, http.ErrServerClosed) {
+		return p.fail(notAll, errors.New("nothing more could be accepted on the address"))
 	}
 	if report.Requests == 0 {
 		return notAll

@@ -39,7 +39,8 @@ func (o *output) String() string {
 
 func command(in string, env map[string]string) (*program, *output, *output) {
 	var out, errs output
-	return &program{env: func(name string) string { return env[name] }, in: strings.NewReader(in), out: &out, errs: &errs}, &out, &errs
+	lookup := func(name string) string { return env[name] }
+	return &program{env: lookup, in: strings.NewReader(in), out: &out, errs: &errs}, &out, &errs
 }
 
 // account is a simulator that the environment names.
@@ -168,9 +169,8 @@ func TestListen(t *testing.T) {
 	go func() {
 		status <- p.run(ctx, []string{"listen", "-addr", "127.0.0.1:0", "-refuse", "2", "-json", file, "-batching"})
 	}()
-	srv := passforttest.NewServer(passforttest.WithWebhookBackoff(time.Millisecond, 10*time.Millisecond), passforttest.WithSwitches(passforttest.Switches{
-		BatchShape: passforttest.BatchObject,
-	}))
+	srv := passforttest.NewServer(passforttest.WithWebhookBackoff(time.Millisecond, 10*time.Millisecond),
+		passforttest.WithSwitches(passforttest.Switches{BatchShape: passforttest.BatchObject}))
 	defer srv.Close()
 	srv.SetWebhook(<-address, "s3cr3t", true)
 	_, err := srv.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
