@@ -159,6 +159,7 @@ func (nopCloser) Close() error { return nil }
 // finish prints the report and writes it to the file.
 func (p *program) finish(report *verify.Report, file io.WriteCloser) error {
 	p.clear()
+	p.print("\n")
 	if err := report.WriteText(p.out); err != nil {
 		return err
 	}
