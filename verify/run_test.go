@@ -238,7 +238,7 @@ func TestDemoTierSaysWhatIsLeft(t *testing.T) {
 	})
 }
 
-// A creation whose answer is lost: nobody knows whether there is a profile.
+// A creation whose answer is lost: there may be a profile.
 func TestDemoTierSaysWhatMayBeLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
