@@ -233,8 +233,16 @@ func demoProbes() []Probe {
 			if !a.ok() || id == "" {
 				return notSeen(a.said())
 			}
-			return either(strings.EqualFold(id, m.application), "the same id", "another id")
+			j := either(strings.EqualFold(id, m.application), "the same id", "another id")
+			m.application, m.rejected = id, ""
+			return j
 		}),
+		demoProbe(Probe{
+			Name: "approved-review", Switch: "ApprovedStays",
+			Asks:   "POST the tasks as passed, the approval, and then one of the tasks as open",
+			Belief: "an approved application goes into review when a task that it requires is opened",
+			Means:  "an approval stays whatever happens to its tasks: look at the tasks too", Page: "docs/api/applications.md#review",
+		}, approvedReview),
 		demoProbe(Probe{
 			Name:   "request-key",
 			Switch: "RequestKeyObject",
@@ -303,6 +311,45 @@ func emptyAnswers(s *session, m *madeProfile) judgement {
 		return confirmed("null")
 	}
 	return notSeen("something else: " + kindOf(a.json()))
+}
+
+// approvedReview approves the application of a demo run and opens a task of it.
+func approvedReview(s *session, m *madeProfile) judgement {
+	if m.application == "" || m.rejected != "" {
+		return notSeen("no application that can be approved")
+	}
+	status := func() string { return text(s.fresh(m.path("applications", m.application)).object(), "status") }
+	var required string
+	for _, t := range s.fresh(m.path("tasks")).list() {
+		if expired, _ := t["is_expired"].(bool); expired {
+			continue
+		}
+		if required = text(t, "id"); text(t, "state") == "COMPLETED_PASS" {
+			continue
+		}
+		if a := s.post(m.path("tasks", required), object{"state": "COMPLETED_PASS"}, nil); !a.ok() {
+			return notSeen("a task could not be passed: " + a.said())
+		}
+	}
+	if required == "" {
+		return notSeen("no task to open")
+	}
+	if status() == "APPLIED" { // and not approved by the product itself
+		s.post(m.path("applications", m.application), object{"status": "APPROVED"}, nil)
+	}
+	if now := status(); now != "APPROVED" {
+		return notSeen("the application could not be approved")
+	}
+	if a := s.post(m.path("tasks", required), object{"state": "INCOMPLETE"}, nil); !a.ok() {
+		return notSeen("the task could not be opened: " + a.said())
+	}
+	switch status() {
+	case "IN_REVIEW":
+		return confirmed("it does")
+	case "APPROVED":
+		return differs("it stays APPROVED")
+	}
+	return notSeen("it has another status then")
 }
 
 // lastProbes end a demo run.

@@ -84,6 +84,7 @@ var seenRows = map[string]string{
 	"Order of webhooks":                     "webhook-order",
 	"After a 412":                           "stale-data",
 	"Reverting a decision":                  "revert",
+	"An approved application":               "approved-review",
 	"`required_tasks[].id`":                 "required-tasks",
 	"Status of a creation":                  "created-status",
 	"Roles":                                 "profile-form",

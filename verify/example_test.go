@@ -46,7 +46,7 @@ func ExampleRun() {
 func ExamplePlan() {
 	plan := verify.TierDemo.Plan()
 	fmt.Println(plan.Tier, "makes at most", plan.MaxRequests, "requests in", plan.MaxTime)
-	// Output: demo makes at most 110 requests in 6m0s
+	// Output: demo makes at most 120 requests in 6m0s
 }
 
 // Which beliefs an account does not share, and what that means for code.

@@ -44,6 +44,7 @@ func turns() []turn {
 		{"CreatedStatus", "", verify.TierDemo, func(s *sw) { s.CreatedStatus = true }},
 		{"FileReadByPOST", "", verify.TierDemo, func(s *sw) { s.FileReadByPOST = true }},
 		{"RevertCreatesApplication", "", verify.TierDemo, func(s *sw) { s.RevertCreatesApplication = true }},
+		{"ApprovedStays", "", verify.TierDemo, func(s *sw) { s.ApprovedStays = true }},
 		{"EmptyBodies", "", verify.TierDemo, func(s *sw) { s.EmptyBodies = true }},
 		{"RequestKeyObject", "", verify.TierDemo, func(s *sw) { s.RequestKeyObject = true }},
 		{"BatchShape", "BatchObject", verify.TierListen, func(s *sw) { s.BatchShape = passforttest.BatchObject }},

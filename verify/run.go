@@ -58,7 +58,7 @@ func (t Tier) Plan() Plan {
 			"ETag that is out of date, writes the same collected data back, and sets an application to the status that it " +
 			"has. The data stays as it is; a new version, audit items and a webhook may come of it."}
 	case TierDemo:
-		return Plan{t, 110, 6 * time.Minute, "makes one profile with made-up data, an application, a note, images, a " +
+		return Plan{t, 120, 6 * time.Minute, "makes one profile with made-up data, an application, a note, images, a " +
 			"file, a document, two identity checks and a customer request, and deletes the profile at the end. On a live " +
 			"account the profile, these checks and those that the product runs by itself are charged: use it on a demo " +
 			"account only."}
