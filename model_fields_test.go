@@ -408,7 +408,7 @@ func pointers(problems []passfort.Problem) []string {
 
 func TestValidate(t *testing.T) {
 	t.Parallel()
-	street := func(country string) *passfort.Address { return passfort.NewStructuredAddress(country) }
+	street := passfort.NewStructuredAddress
 	company := func(m passfort.CompanyMetadata) *passfort.EntityData {
 		return &passfort.EntityData{EntityType: passfort.EntityTypeCompany, Metadata: &m}
 	}

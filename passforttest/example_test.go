@@ -171,13 +171,15 @@ func ExampleServer_DecideEscalation() {
 		Applications: []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "loan"}}},
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	srv.AdvanceClock(time.Minute)
 	c := customer{srv, client, profile.ID}
 	a := c.tell(ctx, "applied")
 	if err := srv.DecideEscalation(profile.ID, a.ID, "legal", true); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	c.tell(ctx, "legal approves")
 	// Output:

@@ -166,8 +166,8 @@ func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bod
 }
 
 // head is how many bytes a request is without its body.
-func (e *RecordedRequest) head() int64 {
-	return int64(len(e.Path) + len(e.RawQuery) + len(e.Host) + headerSize(e.Header))
+func (r *RecordedRequest) head() int64 {
+	return int64(len(r.Path) + len(r.RawQuery) + len(r.Host) + headerSize(r.Header))
 }
 
 func headerSize(h http.Header) int {

@@ -156,7 +156,7 @@ func TestRosterAgreesWithALookAtAll(t *testing.T) {
 			}
 			n++
 		}
-		require.Equal(t, len(want), len(s.roster.page(i, 50)))
+		require.Len(t, s.roster.page(i, 50), len(want))
 		require.Same(t, want[0], s.roster.page(i, 50)[0])
 	}
 	for _, p := range s.roster.of([]string{"APPLICANT", "INACTIVE_APPLICANT"}) {

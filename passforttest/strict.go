@@ -366,9 +366,9 @@ func (s *Server) judgeBody(c *call) error {
 	if f == nil || s.switches().Lenient {
 		return nil
 	}
-	v, err := decode(c.body)
-	if err != nil {
-		return nil
+	v, unread := decode(c.body)
+	if unread != nil {
+		return nil //nolint:nilerr // the operation refuses what cannot be read, in its own words
 	}
 	if _, isList := v.([]any); isList != (f.kind == reflect.Slice) {
 		return nil
@@ -387,9 +387,9 @@ func (s *Server) judgeData(now, before json.RawMessage) error {
 		return nil
 	}
 	f := s.forms.of(collectedData)
-	o, err := decodeObject(now)
-	if err != nil {
-		return nil
+	o, unread := decodeObject(now)
+	if unread != nil {
+		return nil //nolint:nilerr // the operation refuses what cannot be read, in its own words
 	}
 	found := f.judge(o, "", nil)
 	if len(found) == 0 {

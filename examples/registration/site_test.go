@@ -21,7 +21,7 @@ import (
 )
 
 // raw sends a request with these cookies and follows no redirect.
-func (h *hosted) raw(method, path, cookie string, form url.Values) (*http.Response, string) {
+func (h *hosted) raw(method, path, cookie string, form url.Values) (answered, string) {
 	h.t.Helper()
 	r, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(form.Encode()))
 	require.NoError(h.t, err)
@@ -36,11 +36,17 @@ func (h *hosted) raw(method, path, cookie string, form url.Values) (*http.Respon
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(h.t, err)
-	return answer, string(body)
+	return answered{answer.StatusCode, answer.Header}, string(body)
+}
+
+// answered is an answer without its body.
+type answered struct {
+	StatusCode int
+	Header     http.Header
 }
 
 // cookieOf returns the cookie that an answer sets, or "".
-func cookieOf(answer *http.Response) string {
+func cookieOf(answer answered) string {
 	cookie, _, _ := strings.Cut(answer.Header.Get("Set-Cookie"), ";")
 	return cookie
 }
@@ -169,6 +175,7 @@ func TestManyPagesOfOneApplicant(t *testing.T) {
 				if err != nil {
 					return
 				}
+				defer func() { _ = answer.Body.Close() }()
 				mu.Lock()
 				defer mu.Unlock()
 				status[answer.StatusCode]++
@@ -222,6 +229,7 @@ func TestAFloodOfRegistrations(t *testing.T) {
 				r.Header.Set("X-Real-IP", address)
 				answer, err := somebody.Do(r)
 				require.NoError(t, err)
+				require.NoError(t, answer.Body.Close())
 				if method == http.MethodPost {
 					if answer.StatusCode == http.StatusTooManyRequests {
 						require.NotEmpty(t, answer.Header.Get("Retry-After"))

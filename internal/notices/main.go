@@ -8,6 +8,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -31,7 +32,7 @@ func main() {
 }
 
 func write(of, out string) error {
-	modules, err := list(of)
+	modules, err := list(context.Background(), of)
 	if err != nil {
 		return err
 	}
@@ -50,11 +51,11 @@ var systems = []string{"linux/amd64", "linux/arm64", "darwin/arm64", "windows/am
 
 // list returns the modules of a package's binary on all systems, without the main
 // module, and the Go distribution.
-func list(of string) ([]module, error) {
+func list(ctx context.Context, of string) ([]module, error) {
 	found := map[string]module{}
 	for _, system := range systems {
 		goos, goarch, _ := strings.Cut(system, "/")
-		cmd := exec.Command("go", "list", "-deps", "-json=Module", of)
+		cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Module", of)
 		cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
 		cmd.Stderr = os.Stderr
 		output, err := cmd.Output()
@@ -78,7 +79,7 @@ func list(of string) ([]module, error) {
 			}
 		}
 	}
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
 		return nil, err
 	}

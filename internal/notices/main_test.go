@@ -36,7 +36,7 @@ func TestNotices(t *testing.T) {
 // shipped with it.
 func TestNoticesOfTheSimulator(t *testing.T) {
 	t.Parallel()
-	modules, err := list("github.com/passfort-go/passfort/cmd/passfort-sim")
+	modules, err := list(t.Context(), "github.com/passfort-go/passfort/cmd/passfort-sim")
 	require.NoError(t, err)
 	want, err := notices(modules)
 	require.NoError(t, err)

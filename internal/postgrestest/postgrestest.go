@@ -3,6 +3,7 @@
 package postgrestest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -83,7 +84,7 @@ func begin() (*Server, error) {
 	if s.as, err = asPostgres(dir); err != nil {
 		return nil, err
 	}
-	create := exec.Command(initdb, "--pgdata", filepath.Join(dir, "data"),
+	create := exec.CommandContext(context.Background(), initdb, "--pgdata", filepath.Join(dir, "data"),
 		"--username", "test", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
 	create.Dir, create.SysProcAttr = dir, s.as
 	if out, err := create.CombinedOutput(); err != nil {
@@ -127,7 +128,7 @@ func asPostgres(dir string) (*syscall.SysProcAttr, error) {
 func (s *Server) run() error {
 	// A crash of the server alone loses nothing that was written, so it need not
 	// sync to disk.
-	s.process = exec.Command(program("postgres"), "-D", filepath.Join(s.dir, "data"),
+	s.process = exec.CommandContext(context.Background(), program("postgres"), "-D", filepath.Join(s.dir, "data"),
 		"-c", "listen_addresses="+s.host, "-p", s.port, "-k", s.dir, "-c", "fsync=off", "-c", "max_connections=200")
 	s.process.Dir, s.process.SysProcAttr = s.dir, s.as
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -140,7 +141,7 @@ func (s *Server) run() error {
 		return err
 	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		ready := exec.Command(program("pg_isready"), "-q", "-h", s.host, "-p", s.port)
+		ready := exec.CommandContext(context.Background(), program("pg_isready"), "-q", "-h", s.host, "-p", s.port)
 		if ready.Run() == nil {
 			return nil
 		}
