@@ -154,3 +154,36 @@ func TestManyErrorItems(t *testing.T) {
 		require.Less(t, len(fmt.Sprint(failure.LogValue())), 500)
 	}
 }
+
+// FuzzAnswer makes answers of a shape as large as they may be: how one begins, and
+// what is repeated to the end. None makes the client hold more than four times the
+// limit.
+func FuzzAnswer(f *testing.F) {
+	measuresMemory(f)
+	for _, shape := range [][2]string{
+		{`[`, `0,`}, {`[`, `{},`}, {`[`, `[],`}, {`[`, `null,`}, {`{"results":[`, `{"tags":[{}]},`}, {`{"id":"`, `x`}, {`{"id":"`, `\n`},
+		{`{`, `"x":0,`}, {`{"custom_fields_data":{"a":[`, `[],`}, {``, `[`}, {``, `{"a":`}, {`{"errors":[`, `{},`}, {``, ` `},
+		{`{"officers":{"directors":[`, `{"data":{}},`}, {`[`, `{"errors":[{},{},{}]},`}, {`{"documents":[`, `{"images":[{}]},`},
+	} {
+		f.Add(shape[0], shape[1])
+	}
+	const limit, overhead = 512 << 10, 2 << 20
+	f.Fuzz(func(t *testing.T, begin, part string) {
+		if part == "" || len(begin) > 1000 || len(part) > 1000 {
+			return
+		}
+		text := closed(io.MultiReader(strings.NewReader(begin), &endlessText{part: part}), limit-64)
+		c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) { return answered(200, text), nil }),
+			passfort.WithMaxAnswer(limit), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+		for call, send := range map[string]func() error{
+			"Checks.List":       func() error { return failed(c.Checks.List(t.Context(), pid)) },
+			"Profiles.List":     func() error { return failed(c.Profiles.List(t.Context(), nil)) },
+			"CollectedData.Get": func() error { return failed(c.CollectedData.Get(t.Context(), pid)) },
+			"Do": func() error {
+				return failed(passfort.Do[any](t.Context(), c, passfort.Request{Method: "GET", Path: "/x"}))
+			},
+		} {
+			require.LessOrEqual(t, peakHeap(func() { _ = send() }), int64(4*limit+overhead), call)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package passfort_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -243,4 +244,88 @@ func ExampleWebhookHandler_SetSecrets() {
 	// Output:
 	// <nil>
 	// <nil>
+}
+
+// What the SDK has no field for goes back as it came. It can be read, set and
+// compared too.
+func ExampleUnknown() {
+	var address passfort.Address
+	if err := json.Unmarshal([]byte(`{"country":"GBR","plus_code":"9C3W+X","floors":[1,2.50]}`), &address); err != nil {
+		fmt.Println(err)
+		return
+	}
+	floors, _ := address.Unknown.Get("floors")
+	fmt.Println(string(floors))
+
+	copied := address.Clone()
+	fmt.Println(copied.Unknown.Equal(address.Unknown))
+	if err := copied.Unknown.Set("plus_code", json.RawMessage(`"9C3W+Y"`)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	copied.Unknown.Delete("floors")
+	fmt.Println(copied.Unknown.Equal(address.Unknown), copied.Unknown.Len(), address.Unknown.Len())
+	// Output:
+	// [1,2.50]
+	// true
+	// false 1 2
+}
+
+// A clone shares nothing with what it was made from, at any depth.
+func ExampleEntityData_Clone() {
+	data := passfort.NewIndividual()
+	passfort.Ensure(&data.ContactDetails).Email = "robin@sampleton.example"
+	cached := data.Clone()
+	data.ContactDetails.Email = ""
+	fmt.Println(cached.ContactDetails.Email)
+	// Output: robin@sampleton.example
+}
+
+// The account's own fields, by the kind that each has.
+func ExampleEntityData_CustomField() {
+	var data passfort.EntityData
+	err := json.Unmarshal([]byte(`{"custom_fields_data":{
+		"account": 12345678901234567890, "tier": "gold", "pep": false, "since": "2020-03", "sectors": ["retail", "travel"]
+	}}`), &data)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	account, _ := data.CustomField("account").Number() // every digit of it
+	tier, _ := data.CustomField("tier").Text()
+	pep, known := data.CustomField("pep").Bool()
+	since, _ := data.CustomField("since").Date()
+	fmt.Println(account, tier, pep, known, since.Year)
+	for _, sector := range data.CustomField("sectors").Values() {
+		text, _ := sector.Text()
+		fmt.Println(text)
+	}
+	fmt.Println(data.CustomField("absent").IsSet())
+	// Output:
+	// 12345678901234567890 gold false true 2020
+	// retail
+	// travel
+	// false
+}
+
+// An answer that is no JSON goes into a writer.
+func ExampleDoTo() {
+	srv := passforttest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+	ctx := context.Background()
+	profile := newCustomer(ctx, client)
+
+	var report bytes.Buffer
+	got, err := passfort.DoTo(ctx, client, passfort.Request{
+		Method: http.MethodGet,
+		Path:   passfort.Path("profiles", profile.ID, "audit", "pdf_report"),
+		Route:  "/profiles/{profile_id}/audit/pdf_report", // what errors and logs may show
+	}, &report)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(got.StatusCode, got.Header.Get("Content-Type"), report.Len() > 0)
+	// Output: 200 application/pdf true
 }

@@ -16,6 +16,8 @@ import (
 //
 // Writing collected data replaces all of it, so change what you read and send the whole: whatever
 // this package does not model comes along in Unknown, here and in every nested object.
+//
+// A struct of yours that embeds it encodes as EntityData alone, in JSON too: give it a field.
 type EntityData struct {
 	// EntityType must always be sent. NewIndividual and NewCompany set it.
 	EntityType EntityType `json:"entity_type"`

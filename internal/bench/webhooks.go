@@ -24,7 +24,8 @@ func webhookBatch() []byte {
 	return []byte("[" + strings.Join(messages, ",") + "]")
 }
 
-// measureWebhooks authenticates, decodes and dispatches one batch.
+// measureWebhooks authenticates, decodes and dispatches one batch, and refuses what
+// strangers send.
 func measureWebhooks(ctx context.Context, s scale) ([]figure, error) {
 	body := webhookBatch()
 	type envelope struct {
@@ -67,5 +68,6 @@ func measureWebhooks(ctx context.Context, s scale) ([]figure, error) {
 	}
 	figures := t.ratios("Receive a batch of 100 webhooks of 20 KB", rivals...)
 	promised(figures, bare, 1.3)
-	return figures, nil
+	strangers, err := measureStrangers(ctx, s)
+	return append(figures, strangers...), err
 }

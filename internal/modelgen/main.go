@@ -1,7 +1,7 @@
-// Command modelgen writes model_json.go: Clone and the methods of JSON and of other encoders of every
-// model type of package passfort, that is, of every struct with a field "Unknown Unknown", and the method Known of every enum, that
-// is, of every string type with constants that are values of the API. Run it by "go generate"
-// in the root.
+// Command modelgen writes model_json.go: Clone and the methods that encoders call, of every model
+// type of package passfort, that is, of every struct with a field "Unknown Unknown", and the
+// method Known of every enum, that is, of every string type with constants that are values of the
+// API. Run it by "go generate" in the root.
 package main
 
 import (
