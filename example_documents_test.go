@@ -246,7 +246,7 @@ func ExampleWebhookHandler_SetSecrets() {
 	// <nil>
 }
 
-// What the SDK has no field for goes back as it came. It can be read, set and
+// What the SDK has no field for goes back unchanged. It can be read, set and
 // compared too.
 func ExampleUnknown() {
 	var address passfort.Address
