@@ -67,7 +67,7 @@ func answeredAfter(ctx context.Context, address, body string) (time.Duration, er
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close() //nolint:errcheck // it was read from
+	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		return 0, err
 	}

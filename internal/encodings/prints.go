@@ -69,7 +69,7 @@ func Prints() []Print {
 			var t failures
 			assert.Equal(&t, reflect.Zero(reflect.TypeOf(v)).Interface(), v)
 			assert.Nil(&t, v)
-			assert.EqualValues(&t, v, "another")
+			assert.EqualValues(&t, "another", v)
 			assert.Contains(&t, []any{v}, "another")
 			return t.text.String()
 		}),

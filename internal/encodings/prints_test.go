@@ -53,7 +53,7 @@ func TestHolds(t *testing.T) {
 	around := []byte("before " + canaryKey + " after")
 	for _, text := range []string{
 		string(around), strings.ToUpper(string(around)), fmt.Sprintf("%x", around), fmt.Sprintf("% X", around), fmt.Sprintf("%#v", around),
-		fmt.Sprint(around), fmt.Sprintf("%U", []rune(canaryKey)[0]) + canaryKey, hex.Dump([]byte(canaryKey)),
+		fmt.Sprintf("%d", around), hex.Dump([]byte(canaryKey)),
 		base64.StdEncoding.EncodeToString(around), base64.StdEncoding.EncodeToString(around[1:]), base64.StdEncoding.EncodeToString(around[2:]),
 	} {
 		require.True(t, holds(text, canaryKey), text)
@@ -135,7 +135,7 @@ func failures(t *testing.T) map[string]error {
 		},
 		"redirected": echoing(307), "errors in a 200": echoing(200),
 		"no JSON":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, canaryPerson+canaryKey) },
-		"no answer": func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
+		"no answer": func(_ http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		srv := httptest.NewServer(answer)
 		t.Cleanup(srv.Close)
