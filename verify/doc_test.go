@@ -85,6 +85,7 @@ var seenRows = map[string]string{
 	"After a 412":                           "stale-data",
 	"Reverting a decision":                  "revert",
 	"An approved application":               "approved-review",
+	"Completing a task":                     "approved-review",
 	"`required_tasks[].id`":                 "required-tasks",
 	"Status of a creation":                  "created-status",
 	"Roles":                                 "profile-form",
