@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -243,4 +244,37 @@ func TestWireDumpOfAnImage(t *testing.T) {
 	require.Contains(t, dump.String(), "too many to print their shape")
 	require.NotContains(t, dump.String(), "canary")
 	require.Less(t, dump.Len(), 4096)
+}
+
+// A transport that keeps the two idle connections of net/http is warned of, once.
+func TestFewIdleConnectionsAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	built := passfort.DefaultTransport()
+	none := &http.Transport{DisableKeepAlives: true}
+	for name, row := range map[string]struct {
+		transport http.RoundTripper
+		says      string
+	}{
+		"net/http's":      {http.DefaultTransport, "idle_connections=2"},
+		"made anew":       {&http.Transport{}, "idle_connections=2"},
+		"eight":           {&http.Transport{MaxIdleConnsPerHost: 8}, "idle_connections=8"},
+		"ours":            {built, ""},
+		"without any":     {none, ""},
+		"not of net/http": {roundTrip(nil), ""},
+		"nil":             {nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log strings.Builder
+			logger := slog.New(slog.NewTextHandler(&log, nil))
+			_, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: row.transport}), passfort.WithLogger(logger))
+			require.NoError(t, err)
+			if row.says == "" {
+				require.Empty(t, log.String())
+				return
+			}
+			require.Contains(t, log.String(), row.says)
+			require.Contains(t, log.String(), "level=WARN")
+		})
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,8 +115,10 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		defer cancel()
 	}
 	// net/http waits for a body that is being read, which may wait for anything.
-	stop := context.AfterFunc(ctx, func() { closeBody(req) })
-	defer stop()
+	if req.Body != nil && req.Body != http.NoBody {
+		stop := context.AfterFunc(ctx, func() { closeBody(req) })
+		defer stop()
+	}
 	base := x.pool.current()
 	_, plain := base.(*http.Transport)
 	way := &way{plain: plain, stop: func() { stopHere(errAgain) }}
@@ -247,30 +250,37 @@ const chunk = 1 << 20
 // is not held twice while it grows. One that is too large is ErrBodyTooLarge, or
 // else cut.
 func readAll(resp *http.Response, limit int64, cut bool) ([]byte, error) {
-	var buf bytes.Buffer
+	size := int64(bytes.MinRead)
 	if n := resp.ContentLength; n > 0 && n <= min(limit, chunk) {
-		buf.Grow(int(n) + bytes.MinRead)
+		size = n + 1 // so that the end is seen
 	}
-	body := io.LimitReader(resp.Body, limit+1)
-	n, err := buf.ReadFrom(io.LimitReader(body, chunk))
-	chunks, total := [][]byte{buf.Bytes()}, n
-	for more := n == chunk; more && err == nil; {
-		next := make([]byte, 0, chunk)
-		for len(next) < chunk && err == nil {
-			var got int
-			got, err = body.Read(next[len(next):chunk])
-			next = next[:len(next)+got]
+	var (
+		chunks [][]byte
+		total  int64
+		err    error
+	)
+	whole := make([]byte, 0, size)
+	for err == nil && total <= limit {
+		if len(whole) == cap(whole) {
+			if len(whole) < chunk {
+				whole = slices.Grow(whole, min(len(whole), chunk-len(whole)))
+			} else {
+				chunks = append(chunks, whole)
+				whole = make([]byte, 0, chunk)
+			}
 		}
-		chunks, total = append(chunks, next), total+int64(len(next))
-		if errors.Is(err, io.EOF) {
-			more, err = false, nil
-		}
+		var got int
+		room := min(int64(cap(whole)-len(whole)), limit+1-total)
+		got, err = resp.Body.Read(whole[len(whole) : len(whole)+int(room)])
+		whole, total = whole[:len(whole)+got], total+int64(got)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
 	if total > limit && !cut {
 		return nil, ErrBodyTooLarge
 	}
-	whole := chunks[0]
-	if len(chunks) > 1 {
+	if chunks = append(chunks, whole); len(chunks) > 1 {
 		whole = make([]byte, 0, total)
 		for i, part := range chunks {
 			whole, chunks[i] = append(whole, part...), nil
@@ -322,6 +332,9 @@ func (x *exchange) mayRepeat() bool {
 		return false
 	}
 	r := &x.result
+	if r.Err == nil && r.Status/100 == 2 {
+		return false
+	}
 	var refused *refusedError
 	switch {
 	case errors.As(r.Err, &refused), IsLasting(r.Err), errors.Is(r.Err, ErrBodyTooLarge), IsFinal(r.Err):
