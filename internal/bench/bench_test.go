@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -86,4 +88,35 @@ func TestREADMEWithoutAPlace(t *testing.T) {
 	t.Parallel()
 	_, err := between([]byte("no marks"), "table")
 	require.Error(t, err)
+}
+
+// A promise has to be missed in three runs of three.
+func TestGate(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		ratios []float64 // of each run
+		runs   int
+		fails  bool
+	}{
+		{"kept", []float64{1}, 1, false},
+		{"missed once", []float64{2, 1}, 2, false},
+		{"missed twice", []float64{2, 2, 1}, 3, false},
+		{"missed each time", []float64{2, 2, 2}, 3, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			runs := 0
+			c := benchCase{"a", func(context.Context, scale) ([]figure, error) {
+				runs++
+				return []figure{
+					{what: "a", against: "b", value: spreadOf(row.ratios[runs-1]), atMost: 1.1},
+					{what: "a", against: "c", value: spreadOf(9)},
+				}, nil
+			}}
+			err := c.gate(t.Context(), smoke, io.Discard)
+			require.Equal(t, row.fails, err != nil, "%v", err)
+			require.Equal(t, row.runs, runs)
+		})
+	}
 }

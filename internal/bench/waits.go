@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"path"
@@ -14,23 +15,33 @@ import (
 	"github.com/passfort-go/passfort"
 )
 
-// provider answers questions about checks that are complete at one moment.
+// provider answers questions about checks, each of which takes between 0.7 and 1.3
+// of a time: a whole number of somebody's ticks would measure nothing.
 type provider struct {
 	*httptest.Server
-	asked    atomic.Int64
-	complete time.Time
+	asked atomic.Int64
+	ends  map[string]time.Time // by check
+	last  time.Time            // of them
 }
 
-func newProvider(checkFor time.Duration) *provider {
-	p := &provider{complete: time.Now().Add(checkFor)}
+func newProvider(checkFor time.Duration, checks []string) *provider {
+	p := &provider{ends: map[string]time.Time{}}
+	began, random := time.Now(), rand.New(rand.NewPCG(1, 1))
+	for _, id := range checks {
+		end := began.Add(checkFor*7/10 + time.Duration(random.Int64N(int64(checkFor)*6/10)))
+		p.ends[id] = end
+		if end.After(p.last) {
+			p.last = end
+		}
+	}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.asked.Add(1)
-		state := passfort.CheckStateRunning
-		if !time.Now().Before(p.complete) {
+		id, state := path.Base(r.URL.Path), passfort.CheckStateRunning
+		if !time.Now().Before(p.ends[id]) {
 			state = passfort.CheckStateComplete
 		}
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"id":%q,"check_type":"IDENTITY_CHECK","state":%q}`, path.Base(r.URL.Path), state)
+		fmt.Fprintf(w, `{"id":%q,"check_type":"IDENTITY_CHECK","state":%q}`, id, state)
 	}))
 	return p
 }
@@ -41,7 +52,7 @@ type waiter func(ctx context.Context, checkID string) error
 // measureWaits waits for many checks at once.
 func measureWaits(ctx context.Context, s scale) ([]figure, error) {
 	var figures []figure
-	what := fmt.Sprintf("%d waits at once for checks of %s", s.waits, short(s.checkFor))
+	what := fmt.Sprintf("%d waits at once for checks of about %s", s.waits, short(s.checkFor))
 	for _, way := range []struct {
 		name string
 		wait func(*provider, *passfort.CheckInbox) (waiter, error)
@@ -109,7 +120,11 @@ type waited struct {
 
 func waitAll(ctx context.Context, s scale, of func(*provider, *passfort.CheckInbox) (waiter, error), wake bool) (*waited, error) {
 	before := heap()
-	p := newProvider(s.checkFor)
+	checks := make([]string, s.waits)
+	for i := range checks {
+		checks[i] = fmt.Sprintf("ea560000-0000-4000-8000-%012d", i)
+	}
+	p := newProvider(s.checkFor, checks)
 	defer p.Close()
 	var inbox *passfort.CheckInbox
 	if wake {
@@ -121,19 +136,22 @@ func waitAll(ctx context.Context, s scale, of func(*provider, *passfort.CheckInb
 	}
 	began := time.Now()
 	type end struct {
-		at  time.Time
-		err error
+		at, complete time.Time
+		err          error
 	}
 	ends := make(chan end, s.waits)
-	checkID := func(i int) string { return fmt.Sprintf("ea560000-0000-4000-8000-%012d", i) }
-	for i := range s.waits {
+	for _, id := range checks {
+		if wake {
+			webhook := time.AfterFunc(time.Until(p.ends[id]), func() { inbox.Completed(id) })
+			defer webhook.Stop()
+		}
 		go func() {
-			err := wait(ctx, checkID(i))
-			ends <- end{time.Now(), err}
+			err := wait(ctx, id)
+			ends <- end{time.Now(), p.ends[id], err}
 		}()
 	}
 	var got waited
-	half := time.NewTimer(time.Until(p.complete) / 2)
+	half := time.NewTimer(time.Until(p.last) / 2)
 	defer half.Stop()
 	select {
 	case <-half.C:
@@ -141,23 +159,12 @@ func waitAll(ctx context.Context, s scale, of func(*provider, *passfort.CheckInb
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if wake {
-		notice := time.NewTimer(time.Until(p.complete))
-		defer notice.Stop()
-		select {
-		case <-notice.C:
-		case <-ctx.Done():
-		}
-		for i := range s.waits {
-			inbox.Completed(checkID(i))
-		}
-	}
 	var lags []float64
 	last := began
 	for range s.waits {
 		e := <-ends
 		err = errors.Join(err, e.err)
-		lags = append(lags, e.at.Sub(p.complete).Seconds())
+		lags = append(lags, e.at.Sub(e.complete).Seconds())
 		if e.at.After(last) {
 			last = e.at
 		}
