@@ -82,11 +82,30 @@ func measureCall(ctx context.Context, s scale) ([]figure, error) {
 			return err
 		}},
 	}
+	known, err := peers(srv.URL)
+	if err != nil {
+		return nil, err
+	}
+	rivals = append(rivals, known...)
 	t, err := race(ctx, s, rivals...)
 	if err != nil {
 		return nil, err
 	}
 	figures := t.ratios("Read a profile", rivals...)
 	promised(figures, name, 1.1)
-	return figures, nil
+	bytes := []rival{
+		{name: "SDK", run: func(ctx context.Context) error {
+			_, err := passfort.Do[json.RawMessage](ctx, client, passfort.Request{Method: http.MethodGet, Path: "/profiles/" + profileID})
+			return err
+		}},
+		{name: "net/http by hand", run: func(ctx context.Context) error {
+			_, err := exchange(ctx, hand, http.MethodGet, srv.URL+"/profiles/"+profileID, nil)
+			return err
+		}},
+	}
+	t, err = race(ctx, s, bytes...)
+	if err != nil {
+		return nil, err
+	}
+	return append(figures, t.ratios("Read the bytes of a profile", bytes...)...), nil
 }

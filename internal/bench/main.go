@@ -9,7 +9,8 @@
 // -write puts the results into docs/figures.md, docs/figures.svg and the README.
 // -gate fails when a promised ratio is missed in three runs of three.
 // Peers are net/http and encoding/json by hand, a client that oapi-codegen
-// generated from openapi.yaml, and reading an image whole. All talk to servers
+// generated from openapi.yaml, four well-known clients of other APIs, and reading an
+// image whole. All talk to servers
 // in this process, so no figure holds a network.
 package main
 
