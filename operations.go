@@ -9,6 +9,7 @@ import (
 )
 
 //go:generate go test -run ^TestOperationsReference$ . -update
+//go:generate go run -C internal/apigen .
 
 // operation is one operation of the API: all that the road must know to send
 // it and to read its answer.

@@ -240,8 +240,9 @@ func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, statu
 }
 
 // Delete deletes a profile and everything that belongs to it, permanently
-// (docs/api/profiles.md#delete-a-profile). The message says why and may be empty. It is sent once;
-// after ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone.
+// (docs/api/profiles.md#delete-a-profile). The message says why and may be empty. It stays in
+// the audit log for good, as do the initials of the profile: put no personal data in it. It is sent
+// once; after ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone.
 func (s *ProfilesService) Delete(ctx context.Context, profileID, message string, opts ...CallOption) error {
 	body := struct {
 		ConfirmID string `json:"confirm_id"`

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/passfort-go/passfort/api"
 )
 
 // AdminPath is where the pages of AdminHandler live.
@@ -35,6 +37,8 @@ func (s *Server) AdminHandler(hosts ...string) http.Handler {
 	mux.HandleFunc("GET "+AdminPath+"{$}", a.home)
 	mux.HandleFunc("GET "+AdminPath+"style.css", a.style)
 	mux.HandleFunc("GET "+AdminPath+"webhooks", a.webhooks)
+	mux.HandleFunc("GET "+AdminPath+"openapi.yaml", serve("application/yaml", api.OpenAPI()))
+	mux.HandleFunc("GET "+AdminPath+"openapi", serve("text/html; charset=utf-8", api.Page()))
 	mux.HandleFunc("POST "+AdminPath+"clock", a.moveClock)
 	mux.HandleFunc("GET "+p, a.profile)
 	mux.HandleFunc("POST "+p+"/data", a.changeData)
@@ -79,6 +83,14 @@ func isLoopback(address string) bool {
 
 // short is the part of an id that a person compares.
 func short(id string) string { return id[:min(8, len(id))] }
+
+// serve answers with what never changes.
+func serve(mediaType string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", mediaType)
+		_, _ = w.Write(content)
+	}
+}
 
 type admin struct {
 	s     *Server

@@ -147,3 +147,19 @@ func TestAdminRefusesOtherSites(t *testing.T) {
 	require.Less(t, srv.Now().Sub(before).Hours(), 1.0)
 	require.Equal(t, http.StatusMethodNotAllowed, browse(t, h, http.MethodGet, "clock?by=48h", nil, nil).Code, "a link changes nothing")
 }
+
+func TestAdminServesTheDescription(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.New()
+	t.Cleanup(srv.Close)
+	h := srv.AdminHandler()
+	for path, c := range map[string]struct{ mediaType, has string }{
+		"openapi.yaml": {"application/yaml", "openapi: 3.1.0"},
+		"openapi":      {"text/html; charset=utf-8", "Create a profile"},
+	} {
+		rec := browse(t, h, http.MethodGet, path, nil, nil)
+		require.Equal(t, http.StatusOK, rec.Code, path)
+		require.Equal(t, c.mediaType, rec.Header().Get("Content-Type"), path)
+		require.Contains(t, rec.Body.String(), c.has, path)
+	}
+}

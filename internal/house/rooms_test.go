@@ -16,7 +16,7 @@ import (
 var mayKnow = map[string][]string{
 	".":                     {"internal/bounded", "internal/imagebody", "internal/poll", "internal/transport", "internal/wire", "internal/wiredump"},
 	"verify":                {"."},
-	"passforttest":          {".", "internal/countries", "internal/unreachable", "verify"},
+	"passforttest":          {".", "api", "internal/countries", "internal/unreachable", "verify"},
 	"cmd/passfort":          {".", "verify"},
 	"internal/poll":         {"internal/bounded"},
 	"internal/soak":         {".", "passforttest"},
