@@ -342,11 +342,11 @@ func (d *describer) structure(name string, st *structure) yaml.MapSlice {
 		if known := kept[name+"."+f.name]; known != "" {
 			typ = known
 		}
-		schema := described(d.named(typ), prose(f.doc, "", st.fields))
+		schema := d.named(typ)
 		if slices.Contains(nullable[name], f.name) {
 			schema = orNull(schema)
 		}
-		members = append(members, yaml.MapItem{Key: f.name, Value: schema})
+		members = append(members, yaml.MapItem{Key: f.name, Value: described(schema, prose(f.doc, "", st.fields))})
 	}
 	return object("description", text(prose(st.doc, name, st.fields)), "type", "object", "properties", members, "additionalProperties", true)
 }

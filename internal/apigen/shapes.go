@@ -142,8 +142,23 @@ var requiredParameters = map[string][]string{
 	"addressID":            {"id", "country_code"},
 }
 
-// nullable lists members that are null, and not absent, where there is nothing.
-var nullable = map[string][]string{}
+// nullable lists members that are null where there is nothing, as samples have
+// them, or as a guess of the simulator.
+var nullable = map[string][]string{
+	"ApplicationRiskScore":    {"score"},
+	"ApplicationStatusChange": {"decisioner"},
+	"AuditItem":               {"user", "apikey", "message", "filename", "filehash", "signature"},
+	"CheckCompleted":          {"apikey", "user", "customer_ref"},
+	"CollectedDataChange":     {"apikey", "user", "customer_ref"},
+	"CompanyCandidate":        {"state"},
+	"CustomerRequestChanged":  {"apikey", "user", "customer_ref"},
+	"EventsChanged":           {"apikey", "user", "customer_ref"},
+	"Institution":             {"logo_url"},
+	"ManualActionRequired":    {"apikey", "user", "customer_ref"},
+	"Note":                    {"author"},
+	"ProductStatusChanged":    {"apikey", "user", "customer_ref"},
+	"WhoAmI":                  {"user"},
+}
 
 // kept lists members that the SDK keeps as they came, and what is known of them.
 var kept = map[string]string{"Check.input_data": "EntityData", "Check.output_data": "output", "CheckRequest.output_data": "output"}
