@@ -329,3 +329,58 @@ func ExampleDoTo() {
 	fmt.Println(got.StatusCode, got.Header.Get("Content-Type"), report.Len() > 0)
 	// Output: 200 application/pdf true
 }
+
+// A walk over all profiles, four at a time, that goes on after a kill.
+func ExampleEach() {
+	srv := passforttest.NewServer()
+	defer srv.Close()
+	client, ctx := srv.Client(), context.Background()
+	exampleProfile(ctx, client)
+	exampleProfile(ctx, client)
+
+	place := new(passfort.Checkpoint) // or unmarshalled from what was stored
+	profiles := client.Profiles.All(ctx, &passfort.ProfileListOptions{Checkpoint: place})
+	err := passfort.Each(ctx, profiles, 4, func(_ context.Context, profile *passfort.Profile) error {
+		// What is to be done with the profile.
+		place.Add(profile)
+		stored, err := json.Marshal(place) // keep it in the same transaction
+		_ = stored
+		return err
+	})
+	fmt.Println(place.Done(), "of", place.Total(), err)
+	// Output: 2 of 2 <nil>
+}
+
+// Pages have the count of all profiles.
+func ExampleProfilesService_Pages() {
+	srv := passforttest.NewServer()
+	defer srv.Close()
+	client, ctx := srv.Client(), context.Background()
+	exampleProfile(ctx, client)
+
+	for page, err := range client.Profiles.Pages(ctx, nil) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(len(page.Results), "of", passfort.Deref(page.Count))
+	}
+	// Output: 1 of 1
+}
+
+// After ErrOutcomeUnknown the reference tells whether the profile was created.
+func ExampleProfilesService_FindByCustomerRef() {
+	srv := passforttest.NewServer()
+	defer srv.Close()
+	client, ctx := srv.Client(), context.Background()
+
+	data := passfort.NewIndividual()
+	data.CustomerRef = "customer-1"
+	srv.Inject(passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true})
+	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+	if errors.Is(err, passfort.ErrOutcomeUnknown) {
+		profile, err = client.Profiles.FindByCustomerRef(ctx, data.CustomerRef)
+	}
+	fmt.Println(err, profile.Role)
+	// Output: <nil> INDIVIDUAL_CUSTOMER
+}

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/passfort-go/passfort/internal/bounded"
+	"github.com/passfort-go/passfort/internal/transport"
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
@@ -55,13 +56,37 @@ func (s *ProfilesService) List(ctx context.Context, options *ProfileListOptions,
 // With ProfileListOptions.Ahead pages are read while the loop is busy with the ones
 // before, in the same order and with the same checks.
 func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, opts ...CallOption) iter.Seq2[*Profile, error] {
+	pages := s.Pages(ctx, options, opts...)
+	return func(yield func(*Profile, error) bool) {
+		for page, err := range pages {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range page.Results {
+				if !yield(&page.Results[i], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Pages returns an iterator over the pages that All reads, with what they say of the
+// whole list, for a progress bar or a transaction for each page. Results has only
+// the profiles that no page before had.
+func (s *ProfilesService) Pages(ctx context.Context, options *ProfileListOptions, opts ...CallOption) iter.Seq2[*ProfilePage, error] {
 	first := ProfileListOptions{}
 	if options != nil {
 		first = *options
 	}
 	first.Limit = cmp.Or(first.Limit, maxProfilesPerPage)
-	return func(yield func(*Profile, error) bool) {
+	return func(yield func(*ProfilePage, error) bool) {
 		at := pages{options: first, yielded: bounded.New[struct{}](rememberedProfiles)}
+		if place := first.Checkpoint; place != nil {
+			offset, count := place.at.Place()
+			at.options.Offset, at.count = max(offset, first.Offset), count
+		}
 		ahead := pagesAhead{ctx: ctx, service: s, opts: opts}
 		defer ahead.stop()
 		for !at.end {
@@ -73,13 +98,44 @@ func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, 
 				yield(nil, s.road.refused("Profiles.List", err))
 				return
 			}
-			for _, profile := range at.fresh {
-				if !yield(profile, nil) {
-					return
-				}
+			if !at.moved && !yield(got, nil) {
+				return
 			}
 		}
 	}
+}
+
+// FindByCustomerRef returns the first profile whose collected data has this customer
+// reference. The API cannot search by it, so this reads the list, 200 profiles with
+// each request, until one has it: half of the list on average, and all of it for
+// ErrNotFound. Where the list leaves collected data out, each profile costs one more
+// request. So keep the id that Create returns, and use this to find what an
+// ErrOutcomeUnknown left behind.
+func (s *ProfilesService) FindByCustomerRef(ctx context.Context, customerRef string, opts ...CallOption) (*Profile, error) {
+	if problem := missing("customer reference", customerRef); problem != "" {
+		return nil, s.road.refuse("Profiles.List", problem)
+	}
+	for profile, err := range s.All(ctx, nil, opts...) {
+		if err != nil {
+			return nil, err
+		}
+		data := profile.CollectedData
+		if data == nil {
+			if data, err = result[EntityData](ctx, s.road, "CollectedData.Get", call{args: []string{profile.ID}, opts: opts}); err != nil {
+				if errors.Is(err, ErrNotFound) {
+					continue // deleted since
+				}
+				return nil, err
+			}
+		}
+		if data.CustomerRef == customerRef {
+			return profile, nil
+		}
+	}
+	op := operationNamed("Profiles.List")
+	err := newError(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, &transport.Result{})
+	err.cause, err.problem = ErrNotFound, "no profile has this customer reference"
+	return nil, err
 }
 
 // ErrPagesMoved is returned by Profiles.All when so many profiles were deleted while
@@ -94,15 +150,15 @@ const rememberedProfiles = 1000
 type pages struct {
 	options ProfileListOptions // of the next page
 	yielded *bounded.Map[struct{}]
-	before  []string   // the ids of the page before
-	count   *int       // as the page before said
-	fresh   []*Profile // of this page, to be yielded
+	before  []string // the ids of the page before
+	count   *int     // as the page before said
+	moved   bool     // profiles before this page are gone: it is read again from further up
 	end     bool
 }
 
 // turn takes a page: it decides what of it is new, and where the next one begins.
 func (p *pages) turn(got *ProfilePage) error {
-	p.fresh = nil
+	p.moved = false
 	count := got.Count
 	if count != nil && *count < 0 {
 		count = nil // it wrapped around at the server
@@ -112,22 +168,26 @@ func (p *pages) turn(got *ProfilePage) error {
 		if fell > rememberedProfiles {
 			return ErrPagesMoved
 		}
-		p.count, p.before = count, nil
+		p.count, p.before, p.moved = count, nil, true
 		p.options.Offset = max(0, p.options.Offset-fell)
+		if place := p.options.Checkpoint; place != nil {
+			place.at.Fell(fell, *count)
+		}
 		return nil
 	}
 	p.count = count
 	ids := make([]string, len(got.Results))
 	for i := range got.Results {
-		id := got.Results[i].ID
-		ids[i] = id
-		if _, known := p.yielded.Get(id); known && id != "" {
-			continue
-		}
-		p.yielded.Put(id, struct{}{})
-		p.fresh = append(p.fresh, &got.Results[i])
+		ids[i] = got.Results[i].ID
 	}
-	if len(ids) > 0 && len(p.fresh) == 0 && slices.Equal(ids, p.before) {
+	offset := p.options.Offset
+	got.Results = slices.DeleteFunc(got.Results, func(profile Profile) bool {
+		_, known := p.yielded.Get(profile.ID)
+		p.yielded.Put(profile.ID, struct{}{})
+		return known && profile.ID != ""
+	})
+	fresh := len(got.Results)
+	if len(ids) > 0 && fresh == 0 && slices.Equal(ids, p.before) {
 		return fmt.Errorf("%w: the page before again", wire.ErrShape)
 	}
 	p.before = ids
@@ -137,7 +197,31 @@ func (p *pages) turn(got *ProfilePage) error {
 	}
 	p.options = p.options.following()
 	nothing := len(ids) == 0 && (got.Hidden == nil || *got.Hidden == 0)
-	p.end = nothing || count == nil && len(p.fresh) == 0 || count != nil && p.options.Offset >= *count
+	if err := p.note(offset, got); err != nil {
+		return err
+	}
+	p.end = nothing || count == nil && fresh == 0 || count != nil && p.options.Offset >= *count
+	return nil
+}
+
+// note takes out of a page what its checkpoint says is handled.
+func (p *pages) note(offset int, got *ProfilePage) error {
+	if p.options.Checkpoint == nil {
+		return nil
+	}
+	ids := make([]string, len(got.Results))
+	for i := range got.Results {
+		ids[i] = got.Results[i].ID
+	}
+	open, err := p.options.Checkpoint.at.Begin(offset, p.options.Offset, p.count, ids)
+	if err != nil {
+		return errCheckpointBehind
+	}
+	i := -1
+	got.Results = slices.DeleteFunc(got.Results, func(Profile) bool {
+		i++
+		return !open[i]
+	})
 	return nil
 }
 
@@ -242,7 +326,9 @@ func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, statu
 // Delete deletes a profile and everything that belongs to it, permanently
 // (docs/api/profiles.md#delete-a-profile). The message says why and may be empty. It stays in
 // the audit log for good, as do the initials of the profile: put no personal data in it. It is sent
-// once; after ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone.
+// once; after ErrOutcomeUnknown, Get answers ErrNotFound if the profile is gone. It moves the
+// profiles behind it one place up in lists: All and Pages follow, a loop over List skips as many as
+// it deletes.
 func (s *ProfilesService) Delete(ctx context.Context, profileID, message string, opts ...CallOption) error {
 	body := struct {
 		ConfirmID string `json:"confirm_id"`
@@ -297,6 +383,9 @@ type ProfileListOptions struct {
 	Limit int `url:"limit,omitempty"`
 	// Offset is how many matches to skip.
 	Offset int `url:"offset,omitempty"`
+	// Checkpoint lets All and Pages go on where a walk before came to, and leave out
+	// what was handled. Use it with the same query and categories.
+	Checkpoint *Checkpoint `url:"-"`
 	// Ahead is how many pages All reads at once, at most 16; 0 reads one when it is
 	// needed. So many pages are held in memory, beside the one of the loop. The first
 	// page is read alone, and where the server does not count the matches all are.
@@ -430,61 +519,3 @@ type LinkedProfile struct {
 
 	Unknown Unknown `json:"-"`
 }
-
-// Capability is a permission of a user or an API key (docs/api/basics.md#permissions).
-type Capability string
-
-// Values of Capability. Some forty newer ones exist whose names are not public.
-const (
-	CapabilityRoot                         Capability = "ROOT"
-	CapabilityEditProfile                  Capability = "EDIT_PROFILE"
-	CapabilityReadProfile                  Capability = "READ_PROFILE"
-	CapabilityCreateProfile                Capability = "CREATE_PROFILE"
-	CapabilityDeleteProfile                Capability = "DELETE_PROFILE"
-	CapabilityCreateRole                   Capability = "CREATE_ROLE"
-	CapabilityEditRole                     Capability = "EDIT_ROLE"
-	CapabilityDeleteRole                   Capability = "DELETE_ROLE"
-	CapabilityEditProfileCollectedData     Capability = "EDIT_PROFILE_COLLECTED_DATA"
-	CapabilityReadProfileCollectedData     Capability = "READ_PROFILE_COLLECTED_DATA"
-	CapabilityReadProfileCollectionSteps   Capability = "READ_PROFILE_COLLECTION_STEPS"
-	CapabilityEditProfileCollectionSteps   Capability = "EDIT_PROFILE_COLLECTION_STEPS"
-	CapabilityEditDocumentImage            Capability = "EDIT_DOCUMENT_IMAGE"
-	CapabilityReadDocumentImage            Capability = "READ_DOCUMENT_IMAGE"
-	CapabilityUploadDocumentImage          Capability = "UPLOAD_DOCUMENT_IMAGE"
-	CapabilityPurchaseFilingDocument       Capability = "PURCHASE_FILING_DOCUMENT"
-	CapabilityCreateTaskNote               Capability = "CREATE_TASK_NOTE"
-	CapabilityDeleteTaskNote               Capability = "DELETE_TASK_NOTE"
-	CapabilityCustomAuthorNote             Capability = "CUSTOM_AUTHOR_NOTE"
-	CapabilityAssignProductApplication     Capability = "ASSIGN_PRODUCT_APPLICATION"
-	CapabilityReadProductApplication       Capability = "READ_PRODUCT_APPLICATION"
-	CapabilityCreateProductApplication     Capability = "CREATE_PRODUCT_APPLICATION"
-	CapabilityEditProductApplicationStatus Capability = "EDIT_PRODUCT_APPLICATION_STATUS"
-	CapabilityCreateProfileTask            Capability = "CREATE_PROFILE_TASK"
-	CapabilityEditConversation             Capability = "EDIT_CONVERSATION"
-	CapabilityRunCheck                     Capability = "RUN_CHECK"
-	CapabilityCreateProfileTag             Capability = "CREATE_PROFILE_TAG"
-	CapabilityDeleteProfileTag             Capability = "DELETE_PROFILE_TAG"
-	CapabilityReadTask                     Capability = "READ_TASK"
-	CapabilityEditTaskCompletionStatus     Capability = "EDIT_TASK_COMPLETION_STATUS"
-	CapabilityManagePEPAndSanctionsMatches Capability = "MANAGE_PEP_AND_SANCTIONS_MATCHES"
-	CapabilitySearch                       Capability = "SEARCH"
-	CapabilityCreateUser                   Capability = "CREATE_USER"
-	CapabilityViewUsers                    Capability = "VIEW_USERS"
-	CapabilityViewUser                     Capability = "VIEW_USER"
-	CapabilityEditUser                     Capability = "EDIT_USER"
-	CapabilityEditUserRole                 Capability = "EDIT_USER_ROLE"
-	CapabilityEditUserPassword             Capability = "EDIT_USER_PASSWORD"
-	CapabilityEditUserFilterSets           Capability = "EDIT_USER_FILTER_SETS"
-	CapabilityViewApplication              Capability = "VIEW_APPLICATION"
-	CapabilityEditPayment                  Capability = "EDIT_PAYMENT"
-	CapabilityViewConfig                   Capability = "VIEW_CONFIG"
-	CapabilityEditConfig                   Capability = "EDIT_CONFIG"
-	CapabilityViewConfigCredentials        Capability = "VIEW_CONFIG_CREDENTIALS"
-	CapabilityViewReport                   Capability = "VIEW_REPORT"
-	CapabilityCreateReport                 Capability = "CREATE_REPORT"
-	CapabilityDeleteReport                 Capability = "DELETE_REPORT"
-	CapabilityEditReport                   Capability = "EDIT_REPORT"
-	// CapabilityDataExport and CapabilityCreateCustomerRequest are newer than 2019.
-	CapabilityDataExport            Capability = "DATA_EXPORT"
-	CapabilityCreateCustomerRequest Capability = "CREATE_CUSTOMER_REQUEST"
-)

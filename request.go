@@ -4,15 +4,20 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
+	"github.com/passfort-go/passfort/internal/checkpoint"
 	"github.com/passfort-go/passfort/internal/transport"
 	"github.com/passfort-go/passfort/internal/wire"
 )
@@ -157,4 +162,105 @@ func checkRequest(r Request) string {
 		}
 	}
 	return ""
+}
+
+var errCheckpointBehind = fmt.Errorf("%w: 10,000 profiles were taken and not added to the checkpoint", ErrInvalidInput)
+
+// Checkpoint is how far a walk over the profiles has come, for one that has to go on
+// after a kill. Put it into ProfileListOptions, Add each profile that is handled or
+// passed over, and store its JSON; a Checkpoint read from that JSON goes on from
+// there. What is stored together with the effect of handling a profile, in one
+// transaction, makes that happen once; what is stored after it, at least once.
+//
+// It remembers the last 1,000 profiles by a hash, so that profiles that move to
+// another page are not handled again, and follows a list that deletions make
+// shorter. It is safe for concurrent use. A failure of All or Each does not change
+// it: go on with the same one.
+type Checkpoint struct{ at checkpoint.Checkpoint }
+
+// Add notes that a profile is handled.
+func (c *Checkpoint) Add(profile *Profile) { c.at.Add(profile.ID) }
+
+// Done returns how many profiles were added.
+func (c *Checkpoint) Done() int { return c.at.Done() }
+
+// Total returns how many profiles match, as the last page said; 0 if it said nothing.
+func (c *Checkpoint) Total() int {
+	_, count := c.at.Place()
+	return Deref(count)
+}
+
+// MarshalJSON returns what to store: at most some 250 KB, usually 22 KB. It holds no
+// id and no personal data.
+func (c *Checkpoint) MarshalJSON() ([]byte, error) { return c.at.MarshalJSON() }
+
+// UnmarshalJSON takes what was stored.
+func (c *Checkpoint) UnmarshalJSON(data []byte) error {
+	if err := c.at.UnmarshalJSON(data); err != nil {
+		return errors.New("passfort: not the JSON of a checkpoint")
+	}
+	return nil
+}
+
+// Each calls fn with the values of an iterator such as that of Profiles.All, n at a
+// time. The first error ends it: no further value is taken, what is under way is
+// finished with its own context, and the error is returned. When ctx ends, that is
+// the error. No goroutine is left.
+//
+// The pace is that of the client: give it a Limiter to keep a quota. For a walk that
+// goes on after a kill see Checkpoint.
+func Each[T any](ctx context.Context, values iter.Seq2[T, error], n int, fn func(context.Context, T) error) error {
+	var (
+		work    sync.WaitGroup
+		once    sync.Once
+		failure error
+		queue   = make(chan T)
+		failed  = make(chan struct{})
+	)
+	fail := func(err error) {
+		once.Do(func() {
+			failure = err
+			close(failed)
+		})
+	}
+	for range max(n, 1) {
+		work.Go(func() {
+			for value := range queue {
+				if err := fn(ctx, value); err != nil {
+					fail(err)
+				}
+			}
+		})
+	}
+	hand := func(value T, err error) bool {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			fail(err)
+			return false
+		}
+		select {
+		case <-failed:
+			return false
+		default:
+		}
+		select {
+		case queue <- value:
+			return true
+		case <-failed:
+			return false
+		case <-ctx.Done():
+			fail(ctx.Err())
+			return false
+		}
+	}
+	for value, err := range values {
+		if !hand(value, err) {
+			break
+		}
+	}
+	close(queue)
+	work.Wait()
+	return failure
 }

@@ -73,6 +73,7 @@ var serviceVerbs = map[string]string{
 
 var serviceNouns = []string{
 	"AuditService.Items", "AuditService.PDFReport", "CollectService.Steps", "FormsService.CustomerRequest", "ProfilesService.Status",
+	"ProfilesService.FindByCustomerRef", "ProfilesService.Pages",
 	"SearchService.Addresses", "SearchService.Companies", "TasksService.Notes",
 }
 
