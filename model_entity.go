@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/passfort-go/passfort/internal/countries"
 )
 
 // EntityData is what is known about a person or a company: the collected data of a profile, its
@@ -396,7 +398,7 @@ func (p *problems) person(d *PersonalDetails) {
 		p.add("/gender", "is neither M nor F: leave it out")
 	}
 	for _, country := range slices.Sorted(maps.Keys(d.NationalIdentityNumber)) {
-		if !isCountry(country) {
+		if !countries.Country(country) {
 			p.add("/national_identity_number", "has a key that is no ISO 3166-1 alpha-3 code")
 		}
 	}
@@ -546,7 +548,7 @@ func (p *problems) month(pointer, value string) {
 }
 
 func (p *problems) country(pointer, code string) {
-	if code != "" && !isCountry(code) {
+	if code != "" && !countries.Country(code) {
 		p.add(pointer, notCountry(code))
 	}
 }

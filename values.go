@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/passfort-go/passfort/internal/countries"
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
@@ -316,7 +317,7 @@ func (f CustomField) Values() []CustomField {
 
 // nation takes what travel documents have beside countries (ICAO 9303), too.
 func (p *problems) nation(pointer, code string) {
-	if code != "" && !isCountry(code) && !isCode(icaoCodes, code) {
+	if code != "" && !countries.Nationality(code) {
 		p.add(pointer, notCountry(code))
 	}
 }
@@ -331,30 +332,10 @@ func notCountry(code string) string {
 	switch {
 	case code == "XKX":
 		return "is not the code of Kosovo, which is RKS here"
-	case isCountry(strings.ToUpper(code)):
+	case countries.Country(strings.ToUpper(code)):
 		return "is not in capitals"
 	case len(code) == 2:
 		return "has two letters: ISO 3166-1 alpha-3 has three"
 	}
 	return "is no ISO 3166-1 alpha-3 code"
 }
-
-func isCountry(code string) bool { return isCode(countryCodes, code) }
-
-func isCode(codes, code string) bool {
-	return len(code) == 3 && strings.Contains(codes, " "+code+" ")
-}
-
-// countryCodes are ISO 3166-1 alpha-3, RKS for Kosovo, and three that stand for none.
-const countryCodes = " ABW AFG AGO AIA ALA ALB AND ARE ARG ARM ASM ATA ATF ATG AUS AUT AZE BDI BEL BEN BES BFA BGD BGR " +
-	"BHR BHS BIH BLM BLR BLZ BMU BOL BRA BRB BRN BTN BVT BWA CAF CAN CCK CHE CHL CHN CIV CMR COD COG COK COL COM CPV " +
-	"CRI CUB CUW CXR CYM CYP CZE DEU DJI DMA DNK DOM DZA ECU EGY ERI ESH ESP EST ETH FIN FJI FLK FRA FRO FSM GAB GBR " +
-	"GEO GGY GHA GIB GIN GLP GMB GNB GNQ GRC GRD GRL GTM GUF GUM GUY HKG HMD HND HRV HTI HUN IDN IMN IND IOT IRL IRN " +
-	"IRQ ISL ISR ITA JAM JEY JOR JPN KAZ KEN KGZ KHM KIR KNA KOR KWT LAO LBN LBR LBY LCA LIE LKA LSO LTU LUX LVA MAC " +
-	"MAF MAR MCO MDA MDG MDV MEX MHL MKD MLI MLT MMR MNE MNG MNP MOZ MRT MSR MTQ MUS MWI MYS MYT NAM NCL NER NFK NGA " +
-	"NIC NIU NLD NOR NPL NRU NZL OMN PAK PAN PCN PER PHL PLW PNG POL PRI PRK PRT PRY PSE PYF QAT REU ROU RUS RWA SAU " +
-	"SDN SEN SGP SGS SHN SJM SLB SLE SLV SMR SOM SPM SRB SSD STP SUR SVK SVN SWE SWZ SXM SYC SYR TCA TCD TGO THA TJK " +
-	"TKL TKM TLS TON TTO TUN TUR TUV TWN TZA UGA UKR UMI URY USA UZB VAT VCT VEN VGB VIR VNM VUT WLF WSM YEM ZAF ZMB ZWE " +
-	"RKS UNK XXX ZZZ "
-
-const icaoCodes = " GBN GBO GBP GBS EUE UNO UNA XBA XIM XCC XCO XEC XPO XOM XXA XXB XXC "

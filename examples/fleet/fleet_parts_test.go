@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,64 +309,6 @@ func TestTokens(t *testing.T) {
 		require.False(t, seen[got])
 		seen[got] = true
 	}
-}
-
-// TestBudgetIsShared lets three clients, which know nothing of each other, use
-// one account's quota for some simulated hours.
-func TestBudgetIsShared(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const hourly, reserve, hours = 1_000, 100, 4
-		sim := passforttest.New(passforttest.WithAPIKey(simulatorKey), passforttest.WithRecorder(10, 0),
-			passforttest.WithRateLimit("CollectedData.Replace", passforttest.RateLimit{Requests: hourly, Per: time.Hour}))
-		defer sim.Close()
-		sim.SetSwitches(passforttest.Switches{RateLimitRetrySecs: true})
-		profile, err := sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
-			Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
-		})
-		require.NoError(t, err)
-		data, err := sim.Client().CollectedData.Get(t.Context(), profile.ID)
-		require.NoError(t, err)
-
-		ctx, cancel := context.WithTimeout(t.Context(), hours*time.Hour)
-		defer cancel()
-		budgets := make([]*budget, 3)
-		done := make([]atomic.Int64, len(budgets))
-		var running sync.WaitGroup
-		for i := range budgets {
-			budgets[i] = newBudget(reserve)
-			client := sim.Client(passfort.WithLimiter(budgets[i]), passfort.WithObserver(budgets[i]),
-				passfort.WithRetry(passfort.RetryPolicy{MaxElapsed: 20 * time.Second}))
-			for range 4 {
-				running.Go(func() {
-					for ctx.Err() == nil {
-						if _, err := client.CollectedData.Replace(ctx, profile.ID, data, passfort.Overwrite()); err == nil {
-							done[i].Add(1)
-						}
-					}
-				})
-			}
-		}
-		running.Wait()
-		total, limited, attempts := int64(0), int64(0), int64(0)
-		for _, b := range budgets {
-			limited += b.seen().Limited
-			attempts += b.seen().Attempts
-		}
-		var shares []int64
-		for i := range done {
-			shares = append(shares, done[i].Load())
-			total += done[i].Load()
-		}
-		const possible = hourly + hourly*hours // the full bucket, and what flows in
-		t.Logf("%d of %d possible writes, %v by worker; %d of %d attempts refused; %d left", total, possible, shares, limited, attempts, budgets[0].seen().Remaining)
-		require.Greater(t, total, int64(possible*8/10))
-		require.Less(t, limited, attempts/20)
-		for _, n := range shares {
-			require.Greater(t, n, total/6)
-		}
-		require.Positive(t, budgets[0].seen().Remaining, "others are served too")
-	})
 }
 
 func TestBoard(t *testing.T) {

@@ -5,7 +5,8 @@ go 1.26.0
 require (
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
-	github.com/passfort-go/passfort v0.0.0
+	github.com/passfort-go/passfort v0.1.0
+	github.com/passfort-go/passfort/ratelimit v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -29,3 +30,5 @@ require (
 )
 
 replace github.com/passfort-go/passfort => ../..
+
+replace github.com/passfort-go/passfort/ratelimit => ../../ratelimit

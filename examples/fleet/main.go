@@ -11,7 +11,7 @@
 //
 // engine.go lays out the streams, receive.go takes webhooks in, large.go
 // those that are too large for NATS, handle.go does what they ask for, bulk.go is
-// the jobs and budget.go what they may use of the account's quota. worker.go puts
+// the jobs; ratelimit.Adaptive paces them by the quota of the account. worker.go puts
 // these together: the part to copy. up.go, sim.go, command.go and top.go are the
 // demonstration.
 package main

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/ratelimit"
 )
 
 // workerConfig is all a worker needs to know.
@@ -46,7 +47,7 @@ type worker struct {
 	receiver *receiver
 	handler  *handler
 	bulk     *bulk
-	budget   *budget
+	budget   *ratelimit.Adaptive
 
 	partitions int
 	listener   net.Listener
@@ -57,7 +58,7 @@ type worker struct {
 // newWorker connects a worker to the engine and lets it listen. It waits until
 // the streams are there. Run does the rest.
 func newWorker(ctx context.Context, cfg workerConfig) (*worker, error) {
-	w := &worker{cfg: cfg, inbox: passfort.NewCheckInbox(), budget: newBudget(cfg.Reserve)}
+	w := &worker{cfg: cfg, inbox: passfort.NewCheckInbox(), budget: ratelimit.NewAdaptive(cfg.Reserve)}
 	var err error
 	w.client, err = passfort.New(cfg.APIKey, passfort.WithBaseURL(cfg.BaseURL), passfort.WithUserAgent("passfort-fleet"),
 		passfort.WithLimiter(w.budget), passfort.WithObserver(w.budget),
@@ -244,14 +245,18 @@ type stats struct {
 }
 
 func (w *worker) stats() stats {
-	calls := w.budget.seen()
+	calls := w.budget.Seen()
+	remaining, known := w.budget.Remaining("CollectedData.Replace")
+	if !known {
+		remaining = -1
+	}
 	return stats{
 		Worker: w.cfg.Name, Addr: w.Addr(), Pid: os.Getpid(),
 		Received: w.receiver.received.Load(), Duplicates: w.receiver.duplicates.Load(), Refused: w.receiver.refused.Load(),
 		Handled: w.handler.handled.Load(), Redone: w.handler.redone.Load(), Failed: w.handler.failed.Load(),
 		Parked: w.handler.parked.Load(), LagMicros: w.handler.lagMicros.Load(),
 		BulkDone: w.bulk.done.Load(), BulkAgain: w.bulk.again.Load(), BulkFailed: w.bulk.refused.Load(),
-		Retries: calls.Repeats + w.bulk.retried.Load(), Limited: calls.Limited, Remaining: calls.Remaining,
+		Retries: calls.Repeats + w.bulk.retried.Load(), Limited: calls.Limited, Remaining: remaining,
 		Memory: memory(),
 	}
 }
