@@ -368,7 +368,7 @@ func ExampleProfilesService_Pages() {
 	// Output: 1 of 1
 }
 
-// After ErrOutcomeUnknown the reference tells whether the profile was created.
+// After ErrOutcomeUnknown the reference finds the profile that may have been created.
 func ExampleProfilesService_FindByCustomerRef() {
 	srv := passforttest.NewServer()
 	defer srv.Close()
