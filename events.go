@@ -35,7 +35,8 @@ func (s *EventsService) Update(ctx context.Context, profileID, eventID string, e
 	return result[Event](ctx, s.road, "Events.Update", call{args: []string{profileID, eventID}, problem: nilEvent(event), body: event, opts: opts})
 }
 
-// Resolve says what an event turned out to be. The reason may be empty. Only
+// Resolve says what an event turned out to be: EventResolutionMismatch, EventResolutionMatch
+// or another of the values. The reason may be empty. Only
 // these two members are sent; whether the API wants the whole event is not
 // documented, and Update sends that. It may be repeated. If an answer was lost,
 // the event is read to find out.
@@ -82,7 +83,8 @@ func nilEvent(event *Event) string {
 }
 
 // Event is a finding on a profile, such as a sanction or adverse media (docs/api/checks.md#events).
-// Resolve it by setting Resolution.
+// Resolve it by setting Resolution. It is no message of a webhook: that is a WebhookEvent, and
+// the constants that begin with Event and have no Type or Resolution in them are its EventName.
 type Event struct {
 	ID string `json:"id"`
 	// CreationDate is a date-time, set by the server.
@@ -192,4 +194,11 @@ const (
 	EventResolutionMatch       EventResolution = "MATCH"
 	EventResolutionIgnore      EventResolution = "IGNORE"
 	EventResolutionCreatedTask EventResolution = "CREATED_TASK"
+)
+
+// Other words for two of the values, as they are looked for: a finding that is dismissed does
+// not match the person, one that is confirmed does.
+const (
+	EventResolutionDismissed = EventResolutionMismatch
+	EventResolutionConfirmed = EventResolutionMatch
 )

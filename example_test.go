@@ -321,7 +321,7 @@ func ExampleEventsService_Resolve() {
 		if event.Resolution != passfort.EventResolutionUnresolved {
 			continue
 		}
-		resolved, err := client.Events.Resolve(ctx, profile.ID, event.ID, passfort.EventResolutionMismatch, "another date of birth")
+		resolved, err := client.Events.Resolve(ctx, profile.ID, event.ID, passfort.EventResolutionDismissed, "another date of birth")
 		if err != nil {
 			fmt.Println(err)
 			return
