@@ -157,3 +157,35 @@ func TestContractOfDates(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, passfort.PartialDate{Year: 1992, Month: 11}, date)
 }
+
+// The second part: names since 0.2.0.
+var (
+	_ = [...]string{passfort.BaseURLEU, passfort.BaseURLUS, passfort.BaseURLAE, passfort.DefaultBaseURL}
+
+	_ func(...passfort.Option) (*passfort.Client, error)                                                                       = passfort.NewFromEnv
+	_ func(*passfort.Client, string) (*passfort.Client, error)                                                                 = (*passfort.Client).WithKey
+	_ func(*passfort.Client)                                                                                                   = (*passfort.Client).CloseIdleConnections
+	_ func() *http.Transport                                                                                                   = passfort.DefaultTransport
+	_ func() passfort.Option                                                                                                   = passfort.WithPlainHTTP
+	_ func(int64) passfort.Option                                                                                              = passfort.WithMaxAnswer
+	_ error                                                                                                                    = passfort.ErrAnswerTooLarge
+	_ func(string, string) passfort.CallOption                                                                                 = passfort.Header
+	_ func(string, string) passfort.CallOption                                                                                 = passfort.Query
+	_ func(int) passfort.CallOption                                                                                            = passfort.MaxAttempts
+	_ func(time.Duration) passfort.CallOption                                                                                  = passfort.AttemptTimeout
+	_ func(string) passfort.Secret                                                                                             = passfort.NewSecret
+	_ func(passfort.Unknown, passfort.Unknown) bool                                                                            = passfort.Unknown.Equal
+	_ func(*passfort.EntityData) *passfort.EntityData                                                                          = (*passfort.EntityData).Clone
+	_ func(*passfort.EntityData) []passfort.Problem                                                                            = (*passfort.EntityData).Validate
+	_ func(**passfort.PersonalDetails) *passfort.PersonalDetails                                                               = passfort.Ensure[passfort.PersonalDetails]
+	_ func(*bool) bool                                                                                                         = passfort.Deref[bool]
+	_ func(*passfort.Check) (time.Time, bool)                                                                                  = (*passfort.Check).CompletedAt
+	_ func(*passfort.Application) bool                                                                                         = (*passfort.Application).Settled
+	_ func(*passfort.WaitError) []error                                                                                        = (*passfort.WaitError).Unwrap
+	_                                                                                                                          = passfort.ConflictError{Stuck: true}
+	_                                                                                                                          = passfort.Problem{Pointer: "", Text: ""}
+	_                                                                                                                          = passfort.FileUpload{Open: func() (io.ReadCloser, error) { return nil, nil }}
+	_                                                                                                                          = passfort.ImageUpload{Open: func() (io.ReadCloser, error) { return nil, nil }}
+	_ [3]passfort.ErrorCode                                                                                                    = [...]passfort.ErrorCode{passfort.CodeTooManyMatches, passfort.CodeProviderMisconfigured, passfort.CodeProviderTimeout}
+	_ func(context.Context, *passfort.Client, passfort.Request, io.Writer, ...passfort.CallOption) (*passfort.Response, error) = passfort.DoTo
+)
