@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/passfort-go/passfort/internal/bounded"
+	"github.com/passfort-go/passfort/internal/lanes"
 )
 
 // WebhookHandler receives webhooks. It is an http.Handler to be mounted at the URL configured in
@@ -78,6 +79,7 @@ type webhookSettings struct {
 	observer    func(WebhookResult)
 	drift       func(Drift)
 	undecodable func(context.Context, []byte) error
+	concurrency int
 	parkAfter   int
 	park        func(context.Context, *WebhookEvent, error) error
 }
@@ -139,6 +141,15 @@ func WithUndecodable(fn func(ctx context.Context, body []byte) error) WebhookOpt
 	return func(o *webhookSettings) { o.undecodable = fn }
 }
 
+// WithWebhookConcurrency handles the messages of up to n profiles of one delivery
+// at the same time, for handlers that wait for a database or an engine. Those of
+// one profile, and those without one, stay in the order of the delivery. After a
+// failure no other message is begun, and those that were begun are finished. The
+// default is 1: one message after the other.
+func WithWebhookConcurrency(n int) WebhookOption {
+	return func(o *webhookSettings) { o.concurrency = n }
+}
+
 // WithPark hands fn a message that has failed n times (at least 1), with its
 // last error, so that it does not block the messages behind it. If fn returns
 // nil, having put the message aside, the message is committed and the delivery
@@ -159,6 +170,8 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 		store:     NewMemoryWebhookStore(defaultWebhookMemory),
 		bodyLimit: defaultWebhookBodyLimit,
 		timeout:   defaultWebhookTimeout,
+
+		concurrency: 1,
 	}
 	for _, opt := range opts {
 		if opt != nil {
@@ -172,6 +185,8 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 		return nil, errors.New("passfort: the body limit of webhooks must be positive")
 	case s.timeout <= 0:
 		return nil, errors.New("passfort: the handler timeout of webhooks must be positive")
+	case s.concurrency <= 0:
+		return nil, errors.New("passfort: the concurrency of webhooks must be positive")
 	case s.parkAfter > 0 && s.park == nil:
 		return nil, errors.New("passfort: the park hook is nil")
 	}
@@ -332,13 +347,20 @@ func (h *WebhookHandler) deliver(w http.ResponseWriter, r *http.Request) (int, W
 	if err != nil {
 		return h.malformed(ctx, body)
 	}
-	for i := range messages {
+	var refused atomic.Bool
+	profile := func(m *webhookMessage) string { return m.event.ProfileID }
+	done := lanes.Run(messages, h.settings.concurrency, profile, func(m *webhookMessage) bool {
 		if h.stopping.Err() != nil {
-			return http.StatusServiceUnavailable, WebhookRefused
+			refused.Store(true)
+			return false
 		}
-		if !h.message(ctx, r.Context(), &messages[i]) {
-			return http.StatusInternalServerError, ""
-		}
+		return h.message(ctx, r.Context(), m)
+	})
+	switch {
+	case refused.Load():
+		return http.StatusServiceUnavailable, WebhookRefused
+	case !done:
+		return http.StatusInternalServerError, ""
 	}
 	return http.StatusOK, ""
 }

@@ -3,6 +3,7 @@ package passfort_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -287,4 +289,45 @@ func TestInboxIsBoundedByBytes(t *testing.T) {
 		}
 	})
 	require.Less(t, peak, int64(48<<20), "of 120 MiB")
+}
+
+// TestWebhookConcurrency: 100 messages of 10 profiles, 10 at a time, each profile
+// in its order; a failure keeps the delivery from being acknowledged.
+func TestWebhookConcurrency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHandler(t, passfort.WithWebhookConcurrency(10))
+		var mu sync.Mutex
+		last, failing := map[string]int64{}, ""
+		h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
+			<-time.After(10 * time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			if e.ProfileID == failing {
+				return errors.New("no")
+			}
+			order := e.Timestamp.Unix()
+			require.Greater(t, order, last[e.ProfileID], "the order of %s", e.ProfileID)
+			last[e.ProfileID] = order
+			return nil
+		})
+		hundred := func(run int) string {
+			var all []string
+			for n := range 100 {
+				all = append(all, fmt.Sprintf(`{"id":"m%d-%d","event":"PROFILE_CREATED","timestamp":%d,"data":{"profile_id":"p%d"}}`, run, n, 1000*run+n+1, n%10))
+			}
+			return "[" + strings.Join(all, ",") + "]"
+		}
+		began := time.Now()
+		require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), hundred(1))).Code)
+		require.Equal(t, 100*time.Millisecond, time.Since(began))
+		failing = "p3"
+		require.Equal(t, http.StatusInternalServerError, send(h, delivery(t.Context(), hundred(2))).Code)
+		failing = ""
+		require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), hundred(2))).Code)
+		require.Len(t, last, 10)
+		for _, order := range last {
+			require.Greater(t, order, int64(2090))
+		}
+	})
 }

@@ -34,6 +34,7 @@ func TestNewWebhookHandlerErrors(t *testing.T) {
 		{"nil store", []string{"a"}, []passfort.WebhookOption{passfort.WithWebhookStore(nil)}},
 		{"no body allowed", []string{"a"}, []passfort.WebhookOption{passfort.WithWebhookBodyLimit(0)}},
 		{"no time", []string{"a"}, []passfort.WebhookOption{passfort.WithHandlerTimeout(0)}},
+		{"no concurrency", []string{"a"}, []passfort.WebhookOption{passfort.WithWebhookConcurrency(0)}},
 		{"nil park hook", []string{"a"}, []passfort.WebhookOption{passfort.WithPark(1, park), passfort.WithPark(3, nil)}},
 	}
 	for _, tt := range tests {
