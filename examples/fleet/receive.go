@@ -23,6 +23,9 @@ const (
 	// of one. After that the delivery is answered with 500, and Passfort sends it
 	// again.
 	storeTimeout = 5 * time.Second
+	// storeAtOnce is how many messages of a delivery, each of another profile, wait
+	// for the engine at the same time: on a cluster one takes a round trip and more.
+	storeAtOnce = 32
 	// partsTimeout is how long it may take to confirm all parts of one.
 	partsTimeout = time.Minute
 )
@@ -49,6 +52,7 @@ func (r *receiver) handler(log *slog.Logger, secrets ...string) (*passfort.Webho
 		passfort.WithWebhookStore(engineKnows{}),
 		passfort.WithWebhookBodyLimit(maxDelivery),
 		passfort.WithHandlerTimeout(partsTimeout),
+		passfort.WithWebhookConcurrency(storeAtOnce),
 		passfort.WithWebhookLogger(slog.New(quiet{log.Handler()})),
 		passfort.WithWebhookObserver(func(result passfort.WebhookResult) {
 			if result.Outcome != passfort.WebhookHandled {
