@@ -2,6 +2,7 @@ package passforttest
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -296,6 +297,23 @@ func (s *Server) outputFor(p *profile, ch *check, o outcome) any {
 	case strings.HasPrefix(ch.Type, "COMPANY_"):
 		if data, err := decodeObject(ch.Input); err == nil && data["metadata"] != nil {
 			out["metadata"] = data["metadata"]
+		}
+		if ch.Type == "COMPANY_OWNERSHIP" {
+			out["ownership_structure"] = ownershipOf(ch.Input)
+		}
+	}
+	return out
+}
+
+// ownershipOf is the ownership structure a register has: what the company itself
+// named, and empty lists where it named nobody.
+func ownershipOf(data []byte) object {
+	o, _ := decodeObject(data)
+	out := object{}
+	maps.Copy(out, child(o, "ownership_structure"))
+	for _, name := range []string{"shareholders", "share_classes", "beneficial_owners"} {
+		if _, is := out[name].([]any); !is {
+			out[name] = []any{}
 		}
 	}
 	return out

@@ -347,3 +347,51 @@ func TestAssociates(t *testing.T) {
 	require.Equal(t, firm, text(linked[0], "profile", "id"))
 	require.Equal(t, true, w.get("/profiles/" + firm).object(t)["has_associates"])
 }
+
+// An ownership check has what the company itself named, or empty lists.
+func TestOwnershipOutput(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.srv.SetCheckOutcome("COMPANY_OWNERSHIP", passforttest.Outcome{After: 1})
+	id := w.company()
+	run := func() any {
+		check := w.created("/profiles/"+id+"/checks?mode=sync", `{"check_type":"COMPANY_OWNERSHIP"}`)
+		return w.get("/profiles/" + id + "/checks/" + check).object(t)["output_data"].(map[string]any)["ownership_structure"]
+	}
+	require.Equal(t, map[string]any{"shareholders": []any{}, "share_classes": []any{}, "beneficial_owners": []any{}}, run())
+	w.post("/profiles/"+id+"/collected_data", `{"entity_type":"COMPANY","ownership_structure":{"share_classes":[{"name":"A"}]}}`)
+	require.Equal(t, []any{map[string]any{"name": "A"}}, run().(map[string]any)["share_classes"])
+}
+
+func TestCollectKeyTakesIDsInAnyCase(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	id := w.person()
+	for _, made := range []answer{
+		w.post("/api_keys/collect", `{"profile_ids":["`+strings.ToUpper(id)+`"]}`), w.post("/api_keys/collect/"+strings.ToUpper(id), ""),
+	} {
+		key := text(made.object(t), "key")
+		for _, spelled := range []string{id, strings.ToUpper(id)} {
+			require.Equal(t, http.StatusOK, w.do(http.MethodGet, "/profiles/"+spelled+"/collected_data", "", "apikey", key).status)
+		}
+	}
+}
+
+func TestRevertWithANullBody(t *testing.T) {
+	t.Parallel()
+	w := start(t, byHand()...)
+	id := w.person()
+	p := "/profiles/" + id + "/applications/" + text(w.application(id), "id")
+	for _, body := range []string{"", "null", " null ", "{}", `{"comment":null}`} {
+		require.Equal(t, http.StatusOK, w.post(p, `{"status":"REJECTED"}`).status)
+		require.Equal(t, http.StatusOK, w.post(p+"/revert_decision", body).status, body)
+	}
+	require.Equal(t, http.StatusBadRequest, w.post(p+"/revert_decision", `[]`).status)
+}
+
+func TestAuditNamesTheKey(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	item := w.get("/profiles/" + w.person() + "/audit-items").list(t)[0]
+	require.Equal(t, map[string]any{"name": "Simulator key"}, item["apikey"])
+}

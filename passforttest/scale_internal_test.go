@@ -62,7 +62,7 @@ func idIn(t testing.TB, answer string) string {
 // Each call looks at as many profiles in a large world as in a small one.
 func TestCallsDoNotGrow(t *testing.T) {
 	t.Parallel()
-	sizes := []int{100, 5_000}
+	sizes := []int{100, 2_500}
 	looked := map[string][]int{}
 	for _, size := range sizes {
 		s := New(WithSeed(1), WithoutRateLimits(), WithRecorder(0, 0), WithClock(NewClock(time.Unix(1e9, 0))))
@@ -171,11 +171,11 @@ func TestCompactionBesideCalls(t *testing.T) {
 	file := openKept(t, path)
 	s := New(WithSeed(3), WithoutRateLimits(), WithRecorder(0, 0))
 	require.NoError(t, s.KeepIn(file))
-	ids := s.MakeUp(2_000)
+	ids := s.MakeUp(300)
 	s.mu.Lock()
 	file.small = true
 	s.mu.Unlock()
-	for i := range 300 {
+	for i := range 120 {
 		id := ids[i*7%len(ids)]
 		switch {
 		case i%10 == 0 && s.state.Profiles[id] != nil:

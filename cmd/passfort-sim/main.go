@@ -69,6 +69,10 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	if err != nil {
 		return err
 	}
+	if o.schema {
+		_, err := stdout.Write(configSchema)
+		return err
+	}
 	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: o.level}))
 	options, err := o.server(logger)
 	if err != nil {
@@ -90,6 +94,9 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		if err := sim.KeepIn(stateFile{file}); err != nil {
 			return err
 		}
+	}
+	for checkType, outcomes := range o.outcomes {
+		sim.SetCheckOutcome(checkType, outcomes...)
 	}
 	if sim.Profiles() == 0 {
 		sim.MakeUp(o.profiles)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/passforttest"
 )
 
 const asProgram = "PASSFORT_SIM_TEST_AS_PROGRAM"
@@ -221,6 +223,78 @@ func TestConfig(t *testing.T) {
 	require.Equal(t, "gold", made.Applications[0].Product.Alias)
 	require.NoError(t, p.stop())
 	require.Empty(t, p.log.String())
+}
+
+// The schema that is printed is the one the file is held to, and has every switch.
+func TestConfigSchema(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), []string{"-config-schema"}, func(string) string { return "" }, &out, io.Discard))
+	var schema rule
+	require.NoError(t, json.Unmarshal(out.Bytes(), &schema))
+	fields := reflect.VisibleFields(reflect.TypeFor[passforttest.Switches]())
+	require.Len(t, schema.Defs["switches"].Properties, len(fields))
+	for _, f := range fields {
+		require.Contains(t, schema.Defs["switches"].Properties, snake(f.Name))
+	}
+	for name, typ := range map[string]reflect.Type{
+		"product": reflect.TypeFor[passforttest.Product](), "task": reflect.TypeFor[passforttest.ProductTask](), "flow": reflect.TypeFor[passforttest.Flow](),
+		"company": reflect.TypeFor[passforttest.Company](), "outcome": reflect.TypeFor[passforttest.Outcome](),
+	} {
+		for _, f := range reflect.VisibleFields(typ) {
+			if member, _, _ := strings.Cut(f.Tag.Get("json"), ","); f.IsExported() {
+				require.Contains(t, schema.Defs[name].Properties, member, name)
+			}
+		}
+	}
+}
+
+func TestConfigOutcomes(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "world.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"$schema": "config.schema.json", "profiles": 10,
+		"products": [{"alias": "gold", "expires_after": "720h", "tasks": [{"type": "INDIVIDUAL_MANUAL_TASK", "expires_after": "1h30m"}]}],
+		"outcomes": {"IDENTITY_CHECK": [{"decision": "FAIL", "after": "1ms", "output": {"n": 1}}]},
+		"switches": {"list_order": "newest_first", "errors_in_ok": false, "batch_shape": "single"}}`), 0o600))
+	p := begin(t, nil, "-config", file)
+	c := p.client(t, "sim-master-key")
+	page, err := c.Profiles.List(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, page.Results, 10)
+	require.Equal(t, passfort.RoleCompanyCustomer, page.Results[0].Role, "the newest first")
+	check, err := c.Checks.RunAndWait(t.Context(), page.Results[9].ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
+	require.NoError(t, err)
+	require.Equal(t, passfort.DecisionFail, check.Decision)
+	require.JSONEq(t, `{"n":1}`, string(check.OutputData))
+}
+
+func TestConfigSaysWhere(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ config, want string }{
+		"no JSON":            {"{\n  \"products\": [\n    oops]}", "line 3, column 5"},
+		"two values":         {`{} {}`, "more than one"},
+		"unknown member":     {`{"product": []}`, `/: has a member that is not known: "product"`},
+		"wrong type":         {`{"products": [{"alias": "a"}, {"alias": 5}]}`, "/products/1/alias: is not of the type string"},
+		"missing":            {`{"products": [{}]}`, "/products/0: has no alias"},
+		"a bare duration":    {`{"products": [{"alias": "a", "expires_after": 1000}]}`, "/products/0/expires_after: is not a duration"},
+		"a negative one":     {`{"flows": [{"alias": "a", "lifetime": "-1h"}]}`, "/flows/0/lifetime: is not a duration"},
+		"unknown value":      {`{"switches": {"list_order": "by name"}}`, "/switches/list_order: is not one of oldest_first"},
+		"unknown switch":     {`{"switches": {"fast": true}}`, `/switches: has a member that is not known: "fast"`},
+		"outcome":            {`{"outcomes": {"IDENTITY_CHECK": [{"decision": "MAYBE"}]}}`, "/outcomes/IDENTITY_CHECK/0/decision: is not one of"},
+		"a number below":     {`{"profiles": -1}`, "/profiles: is not of the type integer"},
+		"a broken number":    {`{"profiles": 1.5}`, "/profiles: is not of the type integer"},
+		"null":               {`null`, "/: is not of the type object"},
+		"an alias in a case": {`{"products": [{"Alias": "a"}]}`, "/products/0: has no alias"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "world.json")
+			require.NoError(t, os.WriteFile(file, []byte(row.config), 0o600))
+			_, err := readConfig(file)
+			require.ErrorContains(t, err, "-config: ")
+			require.ErrorContains(t, err, row.want)
+		})
+	}
 }
 
 func TestWhatCannotBe(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,7 +24,7 @@ type options struct {
 	addr, apiKey, state, config string
 	like                        list // reports of verify
 	webhook, secret             string
-	batch                       bool
+	batch, schema               bool
 	batchSize, profiles         int
 	pace                        time.Duration
 	adminHosts, hosts           list
@@ -35,6 +34,7 @@ type options struct {
 	checkTime                   time.Duration
 	unlimited                   bool
 	level                       slog.Level
+	outcomes                    map[string][]passforttest.Outcome
 }
 
 // list is a flag of names with commas between them.
@@ -69,7 +69,8 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*options, 
 	fs.Var(&o.hosts, "hosts", "further `names` under which it may be called on an address of this machine, and that its certificate is for")
 	fs.StringVar(&o.tls, "tls", "", "speak https, and write the authority to trust to this `file`")
 	fs.StringVar(&o.state, "state", "", "the `file` that keeps the state; none: it is gone with the process")
-	fs.StringVar(&o.config, "config", "", "a JSON `file` with products, flows, companies and switches")
+	fs.StringVar(&o.config, "config", "", "a JSON `file` with products, flows, companies, outcomes and switches: see -config-schema")
+	schema := fs.Bool("config-schema", false, "print the JSON Schema of that file and end")
 	fs.Var(&o.like, "like", "`files` of passfort verify and passfort listen: answer as that account did")
 	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which callers from other machines may use the pages at "+passforttest.AdminPath+", with the API key as password")
 	fs.Uint64Var(&o.seed, "seed", 0, "make ids and keys follow from this `number`")
@@ -94,6 +95,7 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*options, 
 	if fs.NArg() > 0 {
 		return nil, errors.New("there are no arguments, only flags")
 	}
+	o.schema = *schema
 	return &o, o.check()
 }
 
@@ -128,14 +130,6 @@ func (o *options) check() error {
 	return nil
 }
 
-// world is what the file of -config may hold.
-type world struct {
-	Products  []passforttest.Product `json:"products"`
-	Flows     []passforttest.Flow    `json:"flows"`
-	Companies []passforttest.Company `json:"companies"`
-	Switches  passforttest.Switches  `json:"switches"`
-}
-
 // server returns the options of the simulator.
 func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
 	out := []passforttest.Option{passforttest.WithAPIKey(o.apiKey), passforttest.WithLogger(logger), passforttest.WithRecorder(0, 0),
@@ -156,17 +150,11 @@ func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
 	if o.config == "" {
 		return append(out, like...), nil
 	}
-	f, err := os.Open(o.config)
+	w, err := readConfig(o.config)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	d := json.NewDecoder(f)
-	d.DisallowUnknownFields()
-	var w world
-	if err := d.Decode(&w); err != nil {
-		return nil, fmt.Errorf("-config: %w", err)
-	}
+	o.outcomes, o.profiles = w.Outcomes, max(o.profiles, w.Profiles)
 	out = append(out, passforttest.WithProducts(w.Products...), passforttest.WithFlows(w.Flows...),
 		passforttest.WithCompanies(w.Companies...), passforttest.WithSwitches(w.Switches))
 	return append(out, like...), nil
