@@ -1,6 +1,7 @@
 package passforttest
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"html/template"
@@ -31,12 +32,11 @@ const adminPage = 50
 // opens them to any caller that asks for one of these hosts: name one only on a
 // network you trust.
 func (s *Server) AdminHandler(hosts ...string) http.Handler {
-	a := &admin{s, template.Must(template.New("").Funcs(template.FuncMap{"short": short}).ParseFS(web, "web/admin.html"))}
+	a := &admin{s: s, pages: template.Must(template.New("").Funcs(template.FuncMap{"short": short}).ParseFS(web, "web/admin.html", "web/window.html"))}
 	mux := http.NewServeMux()
 	const p = AdminPath + "profiles/{profile_id}"
 	mux.HandleFunc("GET "+AdminPath+"{$}", a.home)
 	mux.HandleFunc("GET "+AdminPath+"style.css", a.style)
-	mux.HandleFunc("GET "+AdminPath+"webhooks", a.webhooks)
 	mux.HandleFunc("GET "+AdminPath+"openapi.yaml", serve("application/yaml", api.OpenAPI()))
 	mux.HandleFunc("GET "+AdminPath+"openapi", serve("text/html; charset=utf-8", api.Page()))
 	mux.HandleFunc("POST "+AdminPath+"clock", a.moveClock)
@@ -46,6 +46,8 @@ func (s *Server) AdminHandler(hosts ...string) http.Handler {
 	mux.HandleFunc("POST "+p+"/tasks/{id}", a.setTask)
 	mux.HandleFunc("POST "+p+"/applications/{id}", a.decide)
 	mux.HandleFunc("POST "+p+"/forms/{id}", a.endForm)
+	a.window(mux)
+	s.calls.turnOn()
 	protected := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -95,21 +97,22 @@ func serve(mediaType string, content []byte) http.HandlerFunc {
 type admin struct {
 	s     *Server
 	pages *template.Template
+	notes notes
 }
 
 // view is what every page is made from.
 type view struct {
 	Title, Path string
 	Now         string
-	Done, Error string
-	Refresh     bool
-	Body        any
+	pageNote
+	Refresh bool
+	Body    any
 }
 
 func (a *admin) show(w http.ResponseWriter, r *http.Request, page, title string, body any) {
 	q := r.URL.Query()
 	v := view{
-		Title: title, Path: AdminPath, Now: dateTime(a.s.Now()), Done: q.Get("done"), Error: q.Get("error"),
+		Title: title, Path: AdminPath, Now: dateTime(a.s.Now()), pageNote: a.notes.of(q.Get("note"), pageOf(r)),
 		Refresh: q.Get("watch") != "", Body: body,
 	}
 	var b strings.Builder
@@ -123,15 +126,25 @@ func (a *admin) show(w http.ResponseWriter, r *http.Request, page, title string,
 
 // done goes back to a page and says there how it went.
 func (a *admin) done(w http.ResponseWriter, r *http.Request, page string, err error, what string) {
-	q := url.Values{"done": {what}}
+	a.back(w, r, page, err, what, "")
+}
+
+// back is done with an edit that the page shows again if it was not stored.
+func (a *admin) back(w http.ResponseWriter, r *http.Request, page string, err error, what, edit string) {
+	say := pageNote{Page: page, Done: what}
 	if err == nil {
 		err = a.s.kept()
 	}
 	if err != nil {
-		q = url.Values{"error": {err.Error()}}
+		say = pageNote{Page: page, Error: err.Error(), Edit: edit}
 	}
-	http.Redirect(w, r, AdminPath+page+"?"+q.Encode(), http.StatusSeeOther)
+	id := rand.Text()
+	a.notes.put(id, say)
+	http.Redirect(w, r, AdminPath+page+"?note="+id, http.StatusSeeOther)
 }
+
+// pageOf is the page a request asks for, below AdminPath.
+func pageOf(r *http.Request) string { return strings.TrimPrefix(r.URL.EscapedPath(), AdminPath) }
 
 func (a *admin) style(w http.ResponseWriter, _ *http.Request) {
 	css, err := web.ReadFile("web/admin.css")
@@ -226,26 +239,43 @@ func (s *Server) row(p *profile) profileRow {
 
 type profileView struct {
 	profileRow
-	Status, Data, ETag string
-	Applications       []applicationRow
-	Tasks              []*task
-	Checks             []checkRow
-	Findings           []string
-	Forms              []formRow
+	Status, Data, ETag, Modified string
+	Applications                 []applicationRow
+	Tasks                        []taskRow
+	Checks                       []checkRow
+	Findings                     []findingRow
+	Forms                        []formRow
+	Documents                    []string
+	Images, Files                []StoredImage
+	Tags, Steps                  []string
+	Audit                        []string
+	Pending, Sent                []webhookRow
+	Calls                        []shownCall
 }
 
 type applicationRow struct {
-	ID, Product, Status, Flag string
-	Next                      []string
+	ID, Product, Status, Flag, Expires, Risk string
+	Next, History, Flags, Blockers           []string
+}
+
+type taskRow struct {
+	ID, Name, Type, Alias, State, Expired, Expires, Created string
+	Notes, Checks                                           []string
 }
 
 type checkRow struct {
-	ID, Type, State, Decision, Result string
-	Open                              bool
+	ID, Type, Variant, State, Decision, Result string
+	Instructed, Completed, Due                 string
+	Input, Output                              string
+	Errors                                     []string
+	Open                                       bool
 }
+
+type findingRow struct{ ID, Type, Resolution, Created, Data string }
 
 type formRow struct{ ID, Name, Flow, State string }
 
+// profile shows one profile with everything below it.
 func (a *admin) profile(w http.ResponseWriter, r *http.Request) {
 	s := a.s
 	s.enter()
@@ -255,40 +285,141 @@ func (a *admin) profile(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	v := profileView{profileRow: s.row(p), Status: p.Status, Data: indented(p.Data), ETag: s.etag(p)}
+	v := s.viewOf(p)
+	s.leave()
+	if edit := a.notes.of(r.URL.Query().Get("note"), pageOf(r)).Edit; edit != "" {
+		v.Data = edit
+	}
+	v.Calls = s.calls.newest(func(c *shownCall) bool { return c.ProfileID == v.ID })
+	v.Calls = v.Calls[:min(len(v.Calls), adminPage)]
+	name := v.Name
+	if name == "" {
+		name = "Profile " + short(v.ID)
+	}
+	a.show(w, r, "profile", name, v)
+}
+
+// viewOf is a profile as its page shows it.
+func (s *Server) viewOf(p *profile) profileView {
+	v := profileView{
+		profileRow: s.row(p), Status: p.Status, Data: indented(p.Data), ETag: s.etag(p), Modified: dateTime(p.Modified),
+		Tags: slices.Clone(p.TagNames),
+	}
 	for _, app := range p.Applications {
-		if app.Hidden {
-			continue
+		if !app.Hidden {
+			v.Applications = append(v.Applications, s.applicationRow(p, app))
 		}
-		row := applicationRow{ID: app.ID, Product: s.product(app).Name, Status: app.Status, Flag: app.Flag}
-		for _, to := range []string{"APPROVED", "REJECTED", "IN_REVIEW", "CANCELLED"} {
-			if mayBecome(app.Status, to) {
-				row.Next = append(row.Next, to)
-			}
-		}
-		v.Applications = append(v.Applications, row)
 	}
 	for _, t := range p.Tasks {
-		shown := *t
-		v.Tasks = append(v.Tasks, &shown)
+		row := taskRow{
+			ID: t.ID, Name: t.Name, Type: t.Type, Alias: t.Alias, State: t.State, Created: dateTime(t.Created), Checks: slices.Clone(t.Checks),
+		}
+		if t.Expired {
+			row.Expired = t.ExpiryReason + ", " + t.ExpiredAt
+		} else if !t.WillExpire.IsZero() {
+			row.Expires = dateTime(t.WillExpire)
+		}
+		for _, n := range t.Notes {
+			row.Notes = append(row.Notes, n.AuthorName+": "+n.Text)
+		}
+		v.Tasks = append(v.Tasks, row)
 	}
 	for _, ch := range p.Checks {
-		v.Checks = append(v.Checks, checkRow{ch.ID, ch.Type, ch.State, ch.Decision, ch.Result, ch.State != "COMPLETE"})
+		v.Checks = append(v.Checks, checkRowOf(ch))
 	}
 	for _, e := range p.Events {
-		v.Findings = append(v.Findings, text(child(e, "data"), "event_type")+": "+text(e, "resolution"))
+		v.Findings = append(v.Findings, findingRow{
+			text(e, "id"), text(child(e, "data"), "event_type"), text(e, "resolution"), text(e, "creation_date"), indented(encode(e["data"])),
+		})
 	}
 	for _, req := range p.Requests {
 		for _, f := range req.Forms {
 			v.Forms = append(v.Forms, formRow{f.ID, f.Form.Name, req.Flow, f.State})
 		}
 	}
-	s.leave()
-	name := v.Name
-	if name == "" {
-		name = "Profile " + short(v.ID)
+	if data, err := decodeObject(p.Data); err == nil {
+		for _, e := range list(data, "documents") {
+			d, _ := e.(object)
+			v.Documents = append(v.Documents, text(d, "document_type")+", "+text(d, "category")+", "+short(text(d, "id")))
+		}
 	}
-	a.show(w, r, "profile", name, v)
+	for _, i := range p.Images {
+		v.Images = append(v.Images, i.stored())
+	}
+	for _, f := range p.Files {
+		v.Files = append(v.Files, f.stored())
+	}
+	for _, step := range p.Steps {
+		v.Steps = append(v.Steps, text(step, "collection_type"))
+	}
+	for _, item := range slices.Backward(p.Audit) {
+		if len(v.Audit) == adminPage {
+			break
+		}
+		who := "smart policy"
+		if item.User != nil {
+			who = item.User.Name
+		} else if item.Key != "" {
+			who = item.Key
+		}
+		v.Audit = append(v.Audit, dateTime(time.UnixMilli(int64(item.Time*1000)))+" "+item.Action+", "+who)
+	}
+	for _, m := range s.hooks.queue[:min(len(s.hooks.queue), 20*adminPage)] {
+		if m.ProfileID == p.ID && len(v.Pending) < adminPage {
+			v.Pending = append(v.Pending, webhookRowOf(m))
+		}
+	}
+	for _, m := range slices.Backward(s.hooks.delivered) {
+		if m.ProfileID == p.ID && len(v.Sent) < adminPage {
+			v.Sent = append(v.Sent, webhookRowOf(&m))
+		}
+	}
+	return v
+}
+
+func (s *Server) applicationRow(p *profile, app *application) applicationRow {
+	row := applicationRow{ID: app.ID, Product: s.product(app).Name, Status: app.Status, Flag: app.Flag}
+	if !app.WillExpire.IsZero() {
+		row.Expires = dateTime(app.WillExpire)
+	}
+	if m := s.product(app).Risk; m != nil {
+		row.Risk = m.level(app.Risk)
+	}
+	for _, to := range []string{"APPROVED", "REJECTED", "IN_REVIEW", "CANCELLED"} {
+		if mayBecome(app.Status, to) {
+			row.Next = append(row.Next, to)
+		}
+	}
+	for _, h := range app.History {
+		who := ""
+		if h.Decisioner != nil {
+			who = ", " + h.Decisioner.Name
+		}
+		row.History = append(row.History, h.Date+" "+h.Status+who+" "+h.Comment)
+	}
+	for _, f := range app.FlagHistory {
+		row.Flags = append(row.Flags, f.Date+" "+f.Flag)
+	}
+	for _, b := range s.blockers(p, app) {
+		row.Blockers = append(row.Blockers, text(b, "blocker_type")+" "+text(b, "task_type"))
+	}
+	return row
+}
+
+func checkRowOf(ch *check) checkRow {
+	row := checkRow{
+		ID: ch.ID, Type: ch.Type, Variant: ch.VariantAlias, State: ch.State, Decision: ch.Decision, Result: ch.Result,
+		Instructed: dateTime(ch.Instructed), Open: ch.State != "COMPLETE", Input: indented(ch.Input), Output: indented(ch.Output),
+	}
+	if !row.Open {
+		row.Completed = dateTime(ch.Completed)
+	} else if !ch.DueAt.IsZero() {
+		row.Due = dateTime(ch.DueAt)
+	}
+	for _, e := range ch.Errors {
+		row.Errors = append(row.Errors, fmt.Sprintf("%d %s", e.Code, e.Message))
+	}
+	return row
 }
 
 func profilePage(r *http.Request) string {
@@ -325,7 +456,7 @@ func (a *admin) endForm(w http.ResponseWriter, r *http.Request) {
 // changeData replaces collected data as the portal would, unless it has
 // changed since the page was shown.
 func (a *admin) changeData(w http.ResponseWriter, r *http.Request) {
-	a.done(w, r, profilePage(r), a.replaceData(r), "The collected data was changed")
+	a.back(w, r, profilePage(r), a.replaceData(r), "The collected data was changed", r.PostFormValue("data"))
 }
 
 func (a *admin) replaceData(r *http.Request) error {
@@ -350,53 +481,28 @@ func (a *admin) replaceData(r *http.Request) error {
 	return nil
 }
 
+// farthest is how far the pages move the clock in all: dates have four digits of a
+// year, and a time.Duration ends after 292 years.
+const farthest = 200 * 365 * 24 * time.Hour
+
+// advanced is by how much the clock was moved.
+func (s *Server) advanced() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offset
+}
+
 func (a *admin) moveClock(w http.ResponseWriter, r *http.Request) {
 	d, err := time.ParseDuration(r.PostFormValue("by"))
 	switch {
 	case err != nil, d < 0:
 		err = errors.New("a span of time looks like 90s, 24h or 720h")
+	case d > farthest-a.s.advanced():
+		err = errors.New("the clock moves by 200 years at most")
 	default:
 		a.s.AdvanceClock(d)
 	}
 	a.done(w, r, "", err, "The clock moved by "+d.String())
-}
-
-type webhooksView struct {
-	URL      string
-	Batching bool
-	Last     int
-	Watching bool
-	Pending  []webhookRow
-	Sent     []webhookRow
-}
-
-type webhookRow struct {
-	ID, Event, Time, ProfileID, Data string
-	Attempts                         int
-}
-
-// webhooks shows what waits and what was delivered last. The secret is not
-// part of it.
-func (a *admin) webhooks(w http.ResponseWriter, r *http.Request) {
-	s := a.s
-	s.enter()
-	h := &s.hooks
-	v := webhooksView{URL: withoutUser(h.url), Batching: h.batching, Last: h.last, Watching: r.URL.Query().Get("watch") != ""}
-	for _, m := range h.queue[:min(len(h.queue), adminPage)] {
-		v.Pending = append(v.Pending, webhookRowOf(m))
-	}
-	for _, m := range slices.Backward(h.delivered) {
-		if len(v.Sent) == adminPage {
-			break
-		}
-		v.Sent = append(v.Sent, webhookRowOf(&m))
-	}
-	s.leave()
-	a.show(w, r, "webhooks", "Webhooks", v)
-}
-
-func webhookRowOf(m *Webhook) webhookRow {
-	return webhookRow{m.ID, m.Event, dateTime(time.Unix(m.Timestamp, 0)), m.ProfileID, indented(m.Data), m.Attempts}
 }
 
 // withoutUser is an address without what may be a password in it.

@@ -28,6 +28,16 @@ type Compaction interface {
 	Abort()
 }
 
+// awaitCompaction gives the lock up until no compaction is under way.
+func (s *Server) awaitCompaction() {
+	for s.compacting {
+		moved := s.moved
+		s.mu.Unlock()
+		<-moved
+		s.mu.Lock()
+	}
+}
+
 // compactionStep is how long the server is locked at a time while its state is
 // written anew.
 const compactionStep = 2 * time.Millisecond

@@ -50,6 +50,7 @@ type Server struct {
 	conns  map[net.Conn]struct{}
 
 	recorder  recorder
+	calls     callLog
 	requests  atomic.Int64
 	closing   sync.Once
 	closed    chan struct{}
@@ -254,6 +255,8 @@ type call struct {
 	record *RecordedRequest
 
 	arriving *punctual
+	answer   []byte // what was answered, unless it was streamed
+	codes    []int  // of a refusal
 }
 
 func (c *call) query(name string) string { return c.req.URL.Query().Get(name) }
@@ -307,6 +310,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, hit := s.takeFault(rt.operation(), r)
 	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault, arriving: arriving}
 	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
+	if s.calls.isOn() {
+		defer s.noteCall(c, time.Now())
+	}
 	if s.cfg.logger != nil {
 		defer s.log(w, c, time.Now())
 	}
@@ -379,6 +385,9 @@ func (s *Server) answer(c *call, allow string) *reply {
 		no = errLate()
 	case !errors.As(err, &no):
 		no = refuse(http.StatusInternalServerError, CodeUnknownInternalError, "internal error")
+	}
+	for _, e := range append([]ErrorObject{no.err}, no.more...) {
+		c.codes = append(c.codes, e.Code)
 	}
 	rep = &reply{status: no.status, header: no.header, body: envelope(sw, append([]ErrorObject{no.err}, no.more...)...)}
 	if sw.ErrorsInOK && no.status != http.StatusTooManyRequests {
@@ -466,6 +475,7 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 
 // send writes the answer.
 func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
+	c.answer = rep.body
 	if c.fault.Gzip {
 		rep.gzipped()
 	}

@@ -56,12 +56,7 @@ func (s *Server) Restore(saved []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.compacting {
-		moved := s.moved
-		s.mu.Unlock()
-		<-moved
-		s.mu.Lock()
-	}
+	s.awaitCompaction()
 	if err := s.adopt(in.State, in.Time, in.Random); err != nil {
 		return fmt.Errorf("passforttest: restore: %w", err)
 	}

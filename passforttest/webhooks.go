@@ -31,6 +31,8 @@ type webhooks struct {
 	delivered   []Webhook // the newest ones
 	sent        int
 	last        int // status of the last answer; 0 for none
+	paused      bool
+	attempts    []attempt // the newest ones
 	started     bool
 	client      *http.Client
 }
@@ -173,11 +175,11 @@ func (s *Server) deliver() {
 				return
 			}
 		}
-		status := 0
+		status, began := 0, time.Now()
 		if s.kept() == nil {
 			status = hook.post(ctx, messages, s.switches().BatchShape)
 		}
-		again := s.settleDelivery(messages, status)
+		again := s.settleDelivery(messages, status, time.Since(began))
 		wait := time.Duration(0)
 		switch {
 		case !again:
@@ -203,6 +205,9 @@ func (s *Server) nextDelivery() ([]*Webhook, <-chan struct{}, webhooks) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := &s.hooks
+	if h.paused {
+		return nil, s.moved, *h
+	}
 	n := 1
 	if h.batching && s.sw.BatchShape != BatchSingle {
 		n = s.cfg.webhookBatch
@@ -221,11 +226,15 @@ func (s *Server) nextDelivery() ([]*Webhook, <-chan struct{}, webhooks) {
 }
 
 // settleDelivery removes what was acknowledged and says whether to try again.
-func (s *Server) settleDelivery(batch []*Webhook, status int) bool {
+func (s *Server) settleDelivery(batch []*Webhook, status int, took time.Duration) bool {
 	s.mu.Lock()
 	defer s.leave()
 	h := &s.hooks
 	h.last = status
+	h.attempts = append(h.attempts, attempt{s.clockNow(), batch[0].Event, batch[0].ID, len(batch), status, took})
+	if len(h.attempts) > 2*attemptsKept {
+		h.attempts = slices.Clone(h.attempts[attemptsKept:])
+	}
 	if status == http.StatusOK {
 		h.queue = s.acknowledged(batch)
 		for _, m := range batch {
