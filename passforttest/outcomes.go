@@ -305,8 +305,8 @@ func (s *Server) outputFor(p *profile, ch *check, o outcome) any {
 	return out
 }
 
-// ownershipOf is the ownership structure a register has: what the company itself
-// named, and empty lists where it named nobody.
+// ownershipOf returns the ownership structure a register has: what the company itself
+// named, and empty lists for the rest.
 func ownershipOf(data []byte) object {
 	o, _ := decodeObject(data)
 	out := object{}

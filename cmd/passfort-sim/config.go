@@ -23,12 +23,32 @@ var configSchema []byte
 
 // world is what the file of -config may hold.
 type world struct {
-	Profiles  int                               `json:"profiles"`
-	Products  []passforttest.Product            `json:"products"`
-	Flows     []passforttest.Flow               `json:"flows"`
-	Companies []passforttest.Company            `json:"companies"`
-	Outcomes  map[string][]passforttest.Outcome `json:"outcomes"`
-	Switches  passforttest.Switches             `json:"switches"`
+	Profiles  int                    `json:"profiles"`
+	Products  []passforttest.Product `json:"products"`
+	Flows     []passforttest.Flow    `json:"flows"`
+	Companies []passforttest.Company `json:"companies"`
+	Outcomes  map[string][]outcome   `json:"outcomes"`
+	Switches  passforttest.Switches  `json:"switches"`
+}
+
+// outcome is a passforttest.Outcome as the file has it.
+type outcome struct {
+	Result   string                     `json:"result"`
+	Decision string                     `json:"decision"`
+	Errors   []passforttest.ErrorObject `json:"errors"`
+	Output   any                        `json:"output"`
+	After    time.Duration              `json:"after"`
+	Never    bool                       `json:"never"`
+}
+
+// programmed returns the outcomes of a check type as the simulator takes them.
+func programmed(outcomes []outcome) (out []passforttest.Outcome) {
+	for _, o := range outcomes {
+		out = append(out, passforttest.Outcome{
+			Result: o.Result, Decision: o.Decision, Errors: o.Errors, Output: o.Output, After: o.After, Never: o.Never,
+		})
+	}
+	return out
 }
 
 // configLimit is how large the file may be.

@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		}
 	}
 	for checkType, outcomes := range o.outcomes {
-		sim.SetCheckOutcome(checkType, outcomes...)
+		sim.SetCheckOutcome(checkType, programmed(outcomes)...)
 	}
 	if sim.Profiles() == 0 {
 		sim.MakeUp(o.profiles)

@@ -239,11 +239,11 @@ func TestConfigSchema(t *testing.T) {
 	}
 	for name, typ := range map[string]reflect.Type{
 		"product": reflect.TypeFor[passforttest.Product](), "task": reflect.TypeFor[passforttest.ProductTask](), "flow": reflect.TypeFor[passforttest.Flow](),
-		"company": reflect.TypeFor[passforttest.Company](), "outcome": reflect.TypeFor[passforttest.Outcome](),
+		"company": reflect.TypeFor[passforttest.Company](), "outcome": reflect.TypeFor[outcome](),
 	} {
 		for _, f := range reflect.VisibleFields(typ) {
 			if member, _, _ := strings.Cut(f.Tag.Get("json"), ","); f.IsExported() {
-				require.Contains(t, schema.Defs[name].Properties, member, name)
+				require.Contains(t, schema.Defs[name].Properties, member, "%s: %s", name, f.Name)
 			}
 		}
 	}

@@ -34,7 +34,7 @@ type options struct {
 	checkTime                   time.Duration
 	unlimited                   bool
 	level                       slog.Level
-	outcomes                    map[string][]passforttest.Outcome
+	outcomes                    map[string][]outcome
 }
 
 // list is a flag of names with commas between them.
