@@ -194,7 +194,10 @@ func ExampleServer_MakeUp() {
 	ids := srv.MakeUp(20)
 	first, err := srv.Client().Profiles.Get(context.Background(), ids[0])
 	fmt.Println(srv.Profiles(), first.DisplayName, err)
-	// Output: 20 Alex Ashdown 0 <nil>
+	fmt.Println(srv.Reset(), srv.Profiles())
+	// Output:
+	// 20 Alex Ashdown 0 <nil>
+	// <nil> 0
 }
 
 // The simulator refuses what the pages on the API rule out, and says where. A

@@ -45,7 +45,7 @@ type ProductTask struct {
 	Checks      []string `json:"checks,omitempty"` // check types run without anyone asking
 	// Accept lists the check types whose decision counts for the task. Nil is
 	// all. Of several checks the latest counts.
-	Accept []string `json:"accept,omitempty"`
+	Accept []string `json:"accept,omitzero"`
 	// PassOn lists the decisions that complete the task. Nil is PASS alone.
 	PassOn []string `json:"pass_on,omitzero"`
 	// FailOn lists the decisions that complete the task as failed. Nil is none:

@@ -187,6 +187,9 @@ func look(srv *passforttest.Server) map[string]string {
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	calls := 1_000
+	if testing.Short() {
+		calls = 300
+	}
 	if os.Getenv("PASSFORT_LONG") != "" {
 		calls = 10_000
 	}

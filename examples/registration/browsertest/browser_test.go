@@ -266,7 +266,7 @@ func (v *visitor) readable() {
 	require.Equal(v.t, "en", eval[string](v, "document.documentElement.lang"))
 	require.Equal(v.t, 1, eval[int](v, "document.querySelectorAll('h1').length"))
 	require.Equal(v.t, 1, eval[int](v, "document.querySelectorAll('main').length"))
-	require.True(v.t, eval[bool](v, "Array.from(document.querySelectorAll('input')).every(i => i.labels.length > 0)"))
+	require.True(v.t, eval[bool](v, "Array.from(document.querySelectorAll('input:not([type=hidden]), select, textarea')).every(i => i.labels.length > 0)"))
 	require.LessOrEqual(v.t, eval[int](v, "document.documentElement.scrollWidth"), eval[int](v, "window.innerWidth"))
 	require.Empty(v.t, eval[[]string](v, lowContrast))
 }
