@@ -90,7 +90,7 @@ func TestReplaceUnderLoad(t *testing.T) {
 	for range 20 {
 		r, err := j.Replace()
 		require.NoError(t, err)
-		require.NoError(t, j.Sync()) // what was appended before is in the file now
+		require.NoError(t, j.Sync())            // what was appended before is in the file now
 		for _, record := range contents(t, j) { // those the tail repeats are there twice
 			require.NoError(t, r.Write([]byte(record)))
 		}
