@@ -225,10 +225,9 @@ func specialForm(member string, plain *form) *form {
 		"CompanyFiling.date_of_filing", "CharityData.registration_date", "DocumentData.issued", "DocumentData.expiry",
 		"FraudMatch.supply_date", "FraudMatch.application_date", "FraudMatch.claim_date":
 		return &form{kind: reflect.String, known: isDate, what: "a date such as 1990-12-31"}
-	case "Address.country", "IPLocation.country", "CompanyMetadata.country_of_incorporation", "DocumentMetadata.country_code",
-		"BankAccount.country":
+	case "Address.country", "IPLocation.country", "CompanyMetadata.country_of_incorporation", "BankAccount.country":
 		return &form{kind: reflect.String, known: countries.Country, what: "a country of three letters such as GBR"}
-	case "PersonalDetails.nationality", "DocumentData.issuing_country":
+	case "PersonalDetails.nationality", "DocumentData.issuing_country", "DocumentMetadata.country_code":
 		return &form{kind: reflect.String, known: countries.Nationality, what: "a nationality of three letters such as GBR"}
 	case "PersonalDetails.national_identity_number":
 		return &form{kind: reflect.Map, elem: plain.elem, key: countries.Country, keys: "a country of three letters such as GBR"}

@@ -1,12 +1,14 @@
 package passforttest_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -68,6 +70,39 @@ func TestStrictData(t *testing.T) {
 		})
 	}
 	require.Empty(t, w.get("/profiles").object(t)["results"], "nothing was stored")
+}
+
+// What the simulator refuses of dates, countries and addresses, EntityData.Validate
+// reports at the same place.
+func TestStrictDataIsWhatValidateReports(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for _, tc := range []struct{ data, pointer string }{
+		{`{"entity_type":"INDIVIDUAL","personal_details":{"dob":"31/12/1990"}}`, "/personal_details/dob"},
+		{`{"entity_type":"INDIVIDUAL","personal_details":{"dob":"1990-02-30"}}`, "/personal_details/dob"},
+		{`{"entity_type":"INDIVIDUAL","personal_details":{"nationality":"British"}}`, "/personal_details/nationality"},
+		{`{"entity_type":"INDIVIDUAL","personal_details":{"gender":"male"}}`, "/personal_details/gender"},
+		{`{"entity_type":"INDIVIDUAL","address_history":[{"address":{"country":"GBR"}}]}`, "/address_history/0/address/type"},
+		{`{"entity_type":"INDIVIDUAL","address_history":[{"address":{"type":"FREEFORM","text":"x"}}]}`, "/address_history/0/address/country"},
+		{`{"entity_type":"INDIVIDUAL","address_history":[{"address":{"type":"FREEFORM","country":"GBR"}}]}`, "/address_history/0/address/text"},
+		{`{"entity_type":"INDIVIDUAL","address_history":[{"address":{"type":"STRUCTURED","country":"UK"}}]}`, "/address_history/0/address/country"},
+		{`{"entity_type":"INDIVIDUAL","ip_location":{"country":"XKX"}}`, "/ip_location/country"},
+		{`{"entity_type":"INDIVIDUAL","documents_metadata":[{"document_type":"PASSPORT","country_code":"UK"}]}`, "/documents_metadata/0/country_code"},
+		{`{"entity_type":"COMPANY","metadata":{"incorporation_date":"1990"}}`, "/metadata/incorporation_date"},
+		{`{"entity_type":"COMPANY","metadata":{"country_of_incorporation":"gbr"}}`, "/metadata/country_of_incorporation"},
+		{`{"entity_type":"COMPANY","metadata":{"previous_names":[{"start":"May"}]}}`, "/metadata/previous_names/0/start"},
+		{`{"entity_type":"COMPANY","metadata":{"addresses":[{"type":"REGISTERED_ADDRESS","address":{"type":"STRUCTURED","country":"GBR"}}]}}`, "/metadata/addresses/0/type"},
+	} {
+		var data passfort.EntityData
+		require.NoError(t, json.Unmarshal([]byte(tc.data), &data))
+		var reported []string
+		for _, p := range data.Validate() {
+			reported = append(reported, p.Pointer)
+		}
+		require.Contains(t, reported, tc.pointer, tc.data)
+		refused := w.post("/profiles", `{"role":"`+string(data.EntityType)+`_CUSTOMER","collected_data":`+tc.data+`}`)
+		require.Equal(t, []string{"/collected_data" + tc.pointer}, refused.problems(t), tc.data)
+	}
 }
 
 // Everything that the pages allow is accepted, and so is what is not described.

@@ -184,6 +184,7 @@ func TestMadeUpProfiles(t *testing.T) {
 		page, err := p.client(t, "sim-master-key").Profiles.List(t.Context(), &passfort.ProfileListOptions{Query: "holdings"})
 		require.NoError(t, err)
 		require.Equal(t, 3, *page.Count)
+		require.Empty(t, page.Results[0].CollectedData.Validate())
 		if first == "" {
 			first = page.Results[0].ID
 		}
