@@ -59,7 +59,8 @@ func use() error {
 func user(t *testing.T, base, addr string, env ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(env, asUser+"="+addr, "PASSFORT_API_KEY=compose-key", "PASSFORT_BASE_URL="+base)
+	cmd.Env = []string{asUser + "=" + addr, "PASSFORT_API_KEY=compose-key", "PASSFORT_BASE_URL=" + base}
+	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
