@@ -16,7 +16,7 @@ import (
 )
 
 // provider answers questions about checks, each of which takes between 0.7 and 1.3
-// of a time: a whole number of somebody's ticks would measure nothing.
+// of a time: a whole number of a person's ticks would measure nothing.
 type provider struct {
 	*httptest.Server
 	asked atomic.Int64
