@@ -400,3 +400,16 @@ func TestGrowth(t *testing.T) {
 		})
 	}
 }
+
+// A read of bytes allocates little beside what net/http does: it does not run beside
+// others.
+func TestReadOfBytesAllocatesLittle(t *testing.T) {
+	c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) { return answered(200, `{"id":"x"}`), nil }))
+	read := func() {
+		_, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{Method: http.MethodGet, Path: "/profiles/x"})
+		require.NoError(t, err)
+	}
+	read()
+	allocations := testing.AllocsPerRun(100, read)
+	require.LessOrEqual(t, allocations, 75.0)
+}
