@@ -374,7 +374,8 @@ func TestAllProfilesAheadStops(t *testing.T) {
 
 		// A slow loop holds four pages ahead, and no more.
 		server.asked.Store(0)
-		for range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: 4}) {
+		for _, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: 4}) {
+			require.NoError(t, err)
 			if <-time.After(time.Second); server.asked.Load() >= 5 {
 				require.EqualValues(t, 5, server.asked.Load())
 				break
