@@ -263,8 +263,9 @@ func (s *Syncer) Link(ctx context.Context, tx *sql.Tx, entity passfort.EntityTyp
 var ErrLinked = errors.New("syncer: the customer has another profile")
 
 // Edited says that a customer may have changed, or is new: call it in the transaction
-// that changes the row, and both are committed together. It takes a lock on a row of the
-// syncer, after that on yours.
+// that changes the row, and both are committed together. Change your
+// row first: the syncer locks rows of a table before rows of its own, and a transaction
+// that does it the other way round can deadlock with it.
 func (s *Syncer) Edited(ctx context.Context, tx *sql.Tx, entity passfort.EntityType, key string) error {
 	return s.mark(ctx, tx, string(entity), key)
 }
