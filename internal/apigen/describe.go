@@ -127,7 +127,7 @@ func (d *describer) operation(op operation) yaml.MapSlice {
 	if !known {
 		panic("no shape of " + op.name)
 	}
-	responses := object("200", d.success(op, s))
+	responses := object("200", d.success(s))
 	if s.etag == "write" {
 		responses = append(responses, yaml.MapItem{Key: "412", Value: object(
 			"description", "Somebody else wrote. The body is the latest data and the header its ETag, as a rule.",
@@ -239,7 +239,7 @@ func (d *describer) content(typ string) yaml.MapSlice {
 }
 
 // success returns the response of a call that was carried out.
-func (d *describer) success(op operation, s shape) yaml.MapSlice {
+func (d *describer) success(s shape) yaml.MapSlice {
 	o := object("description", "What was asked for.")
 	switch {
 	case s.answer == "pdf":
