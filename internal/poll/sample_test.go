@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -268,9 +269,9 @@ func TestWebhooksThatStop(t *testing.T) {
 // A webhook that is lost while others arrive is made up for.
 func TestLostWebhook(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lost := 0
+		var sent atomic.Int32
 		kinds := map[string]took{"a": logNormal(20 * time.Second)}
-		all := load{10, 5 * time.Minute, kinds, false, func(time.Duration) bool { lost++; return lost%10 != 0 }}.run(t.Context())["a"]
+		all := load{10, 5 * time.Minute, kinds, false, func(time.Duration) bool { return sent.Add(1)%10 != 0 }}.run(t.Context())["a"]
 		for _, s := range between(all, 2*time.Minute, time.Hour) {
 			require.Less(t, s.late, 2.5, "it took %v", s.took)
 			require.LessOrEqual(t, s.questions, 8)
