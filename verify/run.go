@@ -59,9 +59,9 @@ func (t Tier) Plan() Plan {
 			"has. The data stays as it is; a new version, audit items and a webhook may come of it."}
 	case TierDemo:
 		return Plan{t, 120, 6 * time.Minute, "makes one profile with made-up data, an application, a note, images, a " +
-			"file, a document, two identity checks and a customer request, and deletes the profile at the end. On a live " +
-			"account the profile, these checks and those that the product runs by itself are charged: use it on a demo " +
-			"account only."}
+			"file, a document, two identity checks and a customer request, reads the audit report until a rate limit is " +
+			"reached, and deletes the profile at the end. On a live account the profile, these checks and those that the " +
+			"product runs by itself are charged: use it on a demo account only."}
 	case TierRead, TierListen:
 	}
 	return Plan{t, 60, 2 * time.Minute, "makes GET requests only. Reading a profile leaves an audit item, as any read " +

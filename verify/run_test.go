@@ -172,6 +172,28 @@ func scrubbed(v any) any {
 	return v
 }
 
+// No limit is reached but in a demo run: others may live under the same one.
+func TestOnlyTheDemoTierReachesALimit(t *testing.T) {
+	t.Parallel()
+	for tier, reports := range map[verify.Tier]int{verify.TierRead: 1, verify.TierCareful: 1, verify.TierDemo: 3} {
+		t.Run(tier.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, srv := inTier(t, tier)
+				defer srv.Close()
+				require.LessOrEqual(t, srv.Count("Audit.PDFReport"), reports)
+				limited := 0
+				for _, r := range srv.Requests() {
+					if r.Status == http.StatusTooManyRequests {
+						limited++
+					}
+				}
+				require.Equal(t, tier == verify.TierDemo, limited > 0)
+			})
+		})
+	}
+}
+
 func TestCarefulTierChangesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
