@@ -343,11 +343,7 @@ func (s *Server) addTagName(name string) {
 
 // commit appends what changed since the last time. The caller holds the lock.
 func (s *Server) commit() {
-	for id := range s.changes.profiles {
-		if p := s.state.Profiles[id]; p != nil {
-			s.roster.update(p)
-		}
-	}
+	s.reindex()
 	if s.journal == nil {
 		s.changes = changes{}
 		return

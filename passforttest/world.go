@@ -239,7 +239,8 @@ func (s *Server) at(t time.Time, what func()) {
 	s.changed()
 }
 
-// settle lets everything happen that is due, in order, and sets tick to now.
+// settle lets everything happen that is due, in order, and sets tick to now. A
+// list that is asked for next finds it.
 func (s *Server) settle() {
 	now := s.clockNow()
 	for s.due.Len() > 0 && !s.due.items[0].at.After(now) {
@@ -249,6 +250,16 @@ func (s *Server) settle() {
 		s.changed()
 	}
 	s.tick = now
+	s.reindex()
+}
+
+// reindex brings the roster to what the profiles that changed are now.
+func (s *Server) reindex() {
+	for id := range s.changes.profiles {
+		if p := s.state.Profiles[id]; p != nil {
+			s.roster.update(p)
+		}
+	}
 }
 
 func find[T any](l []*T, is func(*T) bool) *T {
