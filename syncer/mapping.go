@@ -24,7 +24,9 @@ type Mapping struct {
 	// Fields are what both sides have. What a profile has beside them is unchanged.
 	Fields []Field
 	// Create makes a profile of the role Role for each customer without one; without
-	// it such customers are only reported by Reconcile.
+	// it such customers are only reported by Reconcile. Each time the profiles are
+	// listed before, and those without a customer are read: one whose customer_ref is
+	// the key is linked instead.
 	Create bool
 	// Role is that of profiles that are created. The default is that of a customer of
 	// the entity.

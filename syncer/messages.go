@@ -100,11 +100,10 @@ type customer struct {
 	base        Values
 	version     int64 // moves on with base
 	fields      string
-	creating    sql.NullInt64
 	gone        sql.NullInt64
 }
 
-const customerColumns = `SELECT entity, customer_key, profile_id, base, base_version, fields, creating_at, gone_at FROM {table:customers}`
+const customerColumns = `SELECT entity, customer_key, profile_id, base, base_version, fields, gone_at FROM {table:customers}`
 
 func (s *Syncer) customerOf(ctx context.Context, tx *sql.Tx, profileID string) (*customer, error) {
 	return s.customerWhere(ctx, tx, ` WHERE profile_id = ?`, profileID)
@@ -114,7 +113,7 @@ func (s *Syncer) customerOf(ctx context.Context, tx *sql.Tx, profileID string) (
 func (s *Syncer) customerWhere(ctx context.Context, tx *sql.Tx, where string, args ...any) (*customer, error) {
 	c := &customer{}
 	var base string
-	err := s.place.Row(ctx, tx, []any{&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.creating, &c.gone},
+	err := s.place.Row(ctx, tx, []any{&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.gone},
 		customerColumns+where+` {update}`, args...)
 	if err != nil {
 		return nil, err

@@ -169,7 +169,7 @@ func (w *sweeping) customers(ctx context.Context) error {
 		err := w.place.Each(ctx, w.db, func(scan func(...any) error) error {
 			c := &customer{}
 			var base string
-			if err := scan(&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.creating, &c.gone); err != nil {
+			if err := scan(&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.gone); err != nil {
 				return err
 			}
 			page = append(page, c)
@@ -313,9 +313,12 @@ func (w *sweeping) judge(ctx context.Context, tx *sql.Tx, m *Mapping, c *custome
 	return nil
 }
 
+// profilesPage is how many profiles are listed at once.
+const profilesPage = 200
+
 // profiles looks for profiles without a customer.
 func (w *sweeping) profiles(ctx context.Context) error {
-	for p, err := range w.client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: 200}) {
+	for p, err := range w.client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: profilesPage}) {
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/passfort-go/passfort"
@@ -33,6 +34,10 @@ type Syncer struct {
 	mappings []Mapping
 	settings settings
 	wake     chan struct{}
+
+	walks   atomic.Int64  // over the profiles that were begun: see adoptAll
+	walking chan struct{} // is taken by a walk
+	walked  int64         // the last that came to its end
 }
 
 // Option configures New.
@@ -89,7 +94,7 @@ func WithObserver(fn func(Result)) Option { return func(s *settings) { s.observe
 
 // Result is what an observer gets. It holds nothing of a customer.
 type Result struct {
-	// Outcome is "in step", "created", "gone", "no customer" or "failed".
+	// Outcome is "in step", "created", "adopted", "gone", "no customer" or "failed".
 	Outcome   string
 	Conflicts int
 	Duration  time.Duration
@@ -134,7 +139,9 @@ func New(db *sql.DB, dialect sqldb.Dialect, client *passfort.Client, mappings []
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	return &Syncer{db: db, place: place, client: client, mappings: mappings, settings: s, wake: make(chan struct{}, 1)}, nil
+	return &Syncer{
+		db: db, place: place, client: client, mappings: mappings, settings: s, wake: make(chan struct{}, 1), walking: make(chan struct{}, 1),
+	}, nil
 }
 
 func (s *Syncer) mapping(entity passfort.EntityType) *Mapping {
@@ -157,7 +164,6 @@ func (s *Syncer) migrations() sqldb.Migrations {
 				base TEXT NOT NULL DEFAULT '{}',
 				base_version BIGINT NOT NULL DEFAULT 0,
 				fields TEXT NOT NULL DEFAULT '',
-				creating_at BIGINT,
 				synced_at BIGINT,
 				gone_at BIGINT,
 				PRIMARY KEY (entity, customer_key))`,
@@ -248,7 +254,7 @@ func (s *Syncer) Wake() {
 // is ErrLinked.
 func (s *Syncer) Link(ctx context.Context, tx *sql.Tx, entity passfort.EntityType, key, profileID string) error {
 	n, err := s.place.Exec(ctx, tx, `INSERT INTO {table:customers} (entity, customer_key, profile_id) VALUES (?, ?, ?)
-		ON CONFLICT (entity, customer_key) DO UPDATE SET profile_id = excluded.profile_id, creating_at = NULL, gone_at = NULL
+		ON CONFLICT (entity, customer_key) DO UPDATE SET profile_id = excluded.profile_id, gone_at = NULL
 		WHERE {table:customers}.profile_id IS NULL OR {table:customers}.profile_id = excluded.profile_id`, string(entity), key, profileID)
 	if err != nil {
 		return err

@@ -161,16 +161,28 @@ func TestCustomersGetProfiles(t *testing.T) {
 			w.exec(`INSERT INTO crm_people (person, surname) VALUES (?, ?)`, key(n), fmt.Sprintf("Person %d", n))
 			w.tx(func(tx *sql.Tx) error { return w.sync.Edited(t.Context(), tx, passfort.EntityTypeIndividual, key(n)) })
 		}
-		// One that exists already is adopted by its customer_ref.
-		data := passfort.NewIndividual()
-		data.CustomerRef, name(data).FamilyName = key(1), "Person there"
-		existing, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
-		require.NoError(t, err)
+		// One that exists already is adopted by its customer_ref, by a sweep or when it
+		// would be created. A company with that customer_ref is another customer.
+		there := func(n int, data *passfort.EntityData, role passfort.Role) string {
+			data.CustomerRef = key(n)
+			p, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: role, CollectedData: data})
+			require.NoError(t, err)
+			return p.ID
+		}
+		person := func(family string) *passfort.EntityData {
+			data := passfort.NewIndividual()
+			name(data).FamilyName = family
+			return data
+		}
+		existing := there(1, person("Person there"), passfort.RoleIndividualCustomer)
 		w.exec(`INSERT INTO crm_people (person) VALUES (?)`, key(1))
 		report, err := w.sync.Reconcile(t.Context(), syncer.Sweep{Repair: true})
 		require.NoError(t, err)
 		require.Equal(t, 1, report.Found[syncer.FindingNoCustomer])
 		require.Equal(t, 1, report.Repaired)
+		firm := there(6, passfort.NewCompany(), passfort.RoleCompanyCustomer)
+		unswept := there(6, person("Person 6"), passfort.RoleIndividualCustomer)
+		add(6)
 
 		// The answer to a creation is lost.
 		w.sim.Inject(passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true, Times: 2})
@@ -180,13 +192,16 @@ func TestCustomersGetProfiles(t *testing.T) {
 		w.start()
 		w.quiet()
 		require.Equal(t, "Person there", w.one(`SELECT surname FROM crm_people WHERE person = ?`, key(1)))
-		require.Equal(t, existing.ID, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(1)))
+		require.Equal(t, existing, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(1)))
+		require.Equal(t, unswept, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(6)))
 		refs := map[string]int{}
 		for p, err := range w.sim.Client().Profiles.All(t.Context(), nil) {
 			require.NoError(t, err)
-			refs[w.at(p.ID).CustomerRef]++
+			if p.ID != firm {
+				refs[w.at(p.ID).CustomerRef]++
+			}
 		}
-		require.Len(t, refs, 5)
+		require.Len(t, refs, 6)
 		for ref, n := range refs {
 			require.Equal(t, 1, n, "one profile for %s", ref)
 		}

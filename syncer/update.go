@@ -72,21 +72,20 @@ func cameToNothing(tried []int64, last *passfort.Response, err error) []int64 {
 	}
 }
 
-// create makes the profile of a customer. That it is about to is committed first: if the
-// answer is lost, the profile is looked for by its customer_ref before another is made.
-func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken) error {
-	if t.creating.Valid {
-		found, err := s.findByRef(ctx, i.key)
-		if err != nil {
-			return err
-		}
-		if found != "" {
-			return s.created(ctx, i, found, nil, t)
-		}
+// create makes the profile of a customer that has none by its customer_ref: one that the
+// team made before, or whose answer was lost, is adopted.
+func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken, result *Result) error {
+	if err := s.adoptAll(ctx); err != nil {
+		return err
 	}
-	if _, err := s.place.Exec(ctx, s.db, `UPDATE {table:customers} SET creating_at = {now} WHERE entity = ? AND customer_key = ? AND profile_id IS NULL`,
+	var adopted int
+	if err := s.place.Row(ctx, s.db, []any{&adopted}, `SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ? AND profile_id IS NOT NULL`,
 		i.entity, i.key); err != nil {
 		return err
+	}
+	if adopted > 0 {
+		result.Outcome = "adopted"
+		return s.finish(ctx, i, t.changes) // it was marked by Link, and goes on
 	}
 	data := &passfort.EntityData{EntityType: m.Entity, CustomerRef: i.key}
 	if err := m.write(data, t.ours); err != nil {
@@ -96,7 +95,38 @@ func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken) error
 	if err != nil {
 		return err
 	}
+	result.Outcome = "created"
 	return s.created(ctx, i, profile.ID, profile.CollectedData, t)
+}
+
+// adoptAll adopts every profile without a customer, one walk at a time. A walk that began
+// after a call serves it: workers that create at once share one.
+func (s *Syncer) adoptAll(ctx context.Context) error {
+	asked := s.walks.Load()
+	select {
+	case s.walking <- struct{}{}:
+		defer func() { <-s.walking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.walked > asked {
+		return nil
+	}
+	walk := s.walks.Add(1)
+	for p, err := range s.client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: profilesPage}) {
+		if err != nil {
+			return err
+		}
+		ref, entity, err := s.refOf(ctx, p)
+		if err != nil {
+			return err
+		}
+		if _, err := s.adoptRef(ctx, p.ID, ref, entity); err != nil {
+			return err
+		}
+	}
+	s.walked = walk
+	return nil
 }
 
 func (m *Mapping) role() passfort.Role {
@@ -136,24 +166,6 @@ func (s *Syncer) created(ctx context.Context, i item, profileID string, stored *
 		}
 		return s.finishIn(ctx, tx, i, t.changes, now-1) // one change is the Link above
 	})
-}
-
-// findByRef returns the profile with a customer_ref, or "". The API cannot search for
-// one, so every profile without a customer is looked at.
-func (s *Syncer) findByRef(ctx context.Context, ref string) (string, error) {
-	for p, err := range s.client.Profiles.All(ctx, nil) {
-		if err != nil {
-			return "", err
-		}
-		found, _, err := s.refOf(ctx, p)
-		if err != nil {
-			return "", err
-		}
-		if found == ref {
-			return p.ID, nil
-		}
-	}
-	return "", nil
 }
 
 // refOf returns the customer_ref and the entity of a listed profile, whose collected data

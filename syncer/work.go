@@ -223,8 +223,7 @@ func (s *Syncer) bring(ctx context.Context, i item, result *Result) error {
 			result.Outcome = "no customer"
 			return s.finish(ctx, i, t.changes)
 		}
-		result.Outcome = "created"
-		return s.create(ctx, i, m, t)
+		return s.create(ctx, i, m, t, result)
 	}
 	data, err := s.update(ctx, m, t)
 	if errors.Is(err, passfort.ErrNotFound) {
