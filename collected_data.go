@@ -21,7 +21,7 @@ import (
 // CollectedDataService reads and changes the collected data of profiles
 // (docs/api/profiles.md#etags, docs/api/profiles.md#full-replacement). The API replaces all of it
 // with each write and merges nothing; an ETag changes with each write of others.
-// Update does the whole dance.
+// Update does all of this for you.
 type CollectedDataService struct {
 	road  *road
 	turns *turns

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/passfort-go/passfort/internal/bounded"
-	"github.com/passfort-go/passfort/internal/transport"
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
@@ -91,11 +90,12 @@ func (s *ProfilesService) Pages(ctx context.Context, options *ProfileListOptions
 		defer ahead.stop()
 		for !at.end {
 			got, err := ahead.page(&at)
-			if err == nil {
-				err = at.turn(got)
-			}
 			if err != nil {
-				yield(nil, s.road.refused("Profiles.List", err))
+				yield(nil, err)
+				return
+			}
+			if err := at.turn(got); err != nil {
+				yield(nil, s.road.without("Profiles.List", err))
 				return
 			}
 			if !at.moved && !yield(got, nil) {
@@ -132,15 +132,15 @@ func (s *ProfilesService) FindByCustomerRef(ctx context.Context, customerRef str
 			return profile, nil
 		}
 	}
-	op := operationNamed("Profiles.List")
-	err := newError(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, &transport.Result{})
-	err.cause, err.problem = ErrNotFound, "no profile has this customer reference"
-	return nil, err
+	return nil, s.road.without("Profiles.List", fmt.Errorf("%w: no profile has this customer reference", ErrNotFound))
 }
 
 // ErrPagesMoved is returned by Profiles.All when so many profiles were deleted while
 // it read that some of the others may have been missed. Begin again.
 var ErrPagesMoved = errors.New("passfort: profiles were deleted between two pages")
+
+// errPageAgain ends a list of which the server returns one page again and again.
+var errPageAgain = fmt.Errorf("passfort: the server returned the page before again: %w", wire.ErrShape)
 
 // rememberedProfiles is how many of the profiles that were yielded last All
 // remembers.
@@ -188,7 +188,7 @@ func (p *pages) turn(got *ProfilePage) error {
 	})
 	fresh := len(got.Results)
 	if len(ids) > 0 && fresh == 0 && slices.Equal(ids, p.before) {
-		return fmt.Errorf("%w: the page before again", wire.ErrShape)
+		return errPageAgain
 	}
 	p.before = ids
 	// Hidden profiles take places on a page too, so the place counts.

@@ -164,7 +164,11 @@ func TestAllProfilesOfBrokenServers(t *testing.T) {
 			}
 			require.Len(t, s.seen(), row.pages)
 			if row.fails {
-				require.ErrorContains(t, failure, "passfort: Profiles.List: GET /profiles: ")
+				require.EqualError(t, failure, "passfort: Profiles.List: GET /profiles: "+
+					"the server returned the page before again: JSON of another shape than expected")
+				var e *passfort.Error
+				require.ErrorAs(t, failure, &e)
+				require.Zero(t, e.Outcome, "it was sent")
 				require.Equal(t, shelf.ids[:3], ids)
 				return
 			}
@@ -209,6 +213,62 @@ func TestAllProfilesWhenManyAreDeleted(t *testing.T) {
 		}
 	}
 	require.ErrorIs(t, failure, passfort.ErrPagesMoved)
+	require.EqualError(t, failure, "passfort: Profiles.List: GET /profiles: profiles were deleted between two pages")
+}
+
+// A page that cannot be read ends every walk with the error that List returns.
+func TestAllProfilesEndWithTheErrorOfAPage(t *testing.T) {
+	t.Parallel()
+	walks := map[string]func(context.Context, *passfort.Client, *passfort.ProfileListOptions) error{
+		"All": func(ctx context.Context, c *passfort.Client, o *passfort.ProfileListOptions) error {
+			for _, err := range c.Profiles.All(ctx, o) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"Pages": func(ctx context.Context, c *passfort.Client, o *passfort.ProfileListOptions) error {
+			for _, err := range c.Profiles.Pages(ctx, o) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"FindByCustomerRef": func(ctx context.Context, c *passfort.Client, _ *passfort.ProfileListOptions) error {
+			_, err := c.Profiles.FindByCustomerRef(ctx, "C-1")
+			return err
+		},
+	}
+	for name, walk := range walks {
+		for _, ahead := range []int{0, 4} {
+			for status, is := range map[int]error{401: passfort.ErrUnauthorized, 403: passfort.ErrForbidden, 404: passfort.ErrNotFound, 503: nil} {
+				t.Run(fmt.Sprintf("%s, %d ahead, %d", name, ahead, status), func(t *testing.T) {
+					t.Parallel()
+					shelf := newShelf(600)
+					s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+						if offset := r.URL.Query().Get("offset"); offset != "" && offset != "0" {
+							w.WriteHeader(status)
+							return
+						}
+						shelf.ServeHTTP(w, r)
+					})
+					c := newClient(t, s, passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+					_, want := c.Profiles.List(t.Context(), &passfort.ProfileListOptions{Limit: 200, Offset: 200})
+					require.Error(t, want)
+					err := walk(t.Context(), c, &passfort.ProfileListOptions{Limit: 200, Ahead: ahead})
+					require.EqualError(t, err, want.Error())
+					var e *passfort.Error
+					require.ErrorAs(t, err, &e)
+					require.Equal(t, status, e.StatusCode)
+					if is != nil {
+						require.ErrorIs(t, err, is)
+					}
+				})
+			}
+		}
+	}
 }
 
 // The options are those of the call, not of the loop.

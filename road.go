@@ -534,6 +534,15 @@ func (r *road) refused(name string, err error) error {
 	return failure(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, op, &transport.Result{Err: err})
 }
 
+// without returns the error of an operation whose answers are there and do not have
+// what is asked for.
+func (r *road) without(name string, err error) error {
+	op := operationNamed(name)
+	failed := newError(CallInfo{Operation: op.name, Method: op.method, Route: op.route}, &transport.Result{})
+	failed.cause, failed.problem = err, strings.TrimPrefix(err.Error(), "passfort: ")
+	return failed
+}
+
 // missing returns the problem of an empty required argument.
 func missing(what, value string) string {
 	if value == "" {
