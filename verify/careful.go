@@ -22,10 +22,13 @@ func carefulProbes() []Probe {
 			Means:  "two writers can overwrite each other: take turns yourself",
 			judge: func(s *session) judgement {
 				a := s.stale()
-				if a.status == 0 {
-					return notSeen(a.said())
+				switch {
+				case a.status == http.StatusPreconditionFailed:
+					return confirmed(a.said())
+				case a.ok():
+					return differs("it is stored: " + a.said())
 				}
-				return either(a.status == http.StatusPreconditionFailed, a.said(), a.said())
+				return notSeen(a.said())
 			},
 		},
 		{
@@ -68,11 +71,11 @@ func carefulProbes() []Probe {
 			Means:  "an ETag tells nothing of a write that changed nothing",
 			Page:   "docs/api/profiles.md#etags",
 			judge: func(s *session) judgement {
-				e := s.echo()
-				if e.problem != "" {
-					return notSeen(e.problem)
+				w, problem := s.echo()
+				if problem != "" {
+					return notSeen(problem)
 				}
-				return either(e.moved, "it moved", "it did not move")
+				return either(w.after.header.Get("Etag") != w.before.header.Get("Etag"), "it moved", "it did not move")
 			},
 		},
 		{
@@ -83,75 +86,86 @@ func carefulProbes() []Probe {
 			Means:  "the server rewrites what it stored before: compare by meaning",
 			Page:   "docs/api/profiles.md#full-replacement",
 			judge: func(s *session) judgement {
-				e := s.echo()
-				if e.problem != "" {
-					return notSeen(e.problem)
+				w, problem := s.echo()
+				if problem != "" {
+					return notSeen(problem)
 				}
-				return either(e.same, "the same", "something was added or changed")
+				return either(w.same(), "the same", "something was added or changed")
 			},
 		},
 	}
 }
 
-// stale writes the present data with an ETag that is out of date, once.
-func (s *session) stale() *answer {
-	const key = "stale"
-	if a := s.kept[key]; a != nil {
-		return a
-	}
+// rewritten is how writing the collected data back went.
+type rewritten struct {
+	*answer               // of the write
+	before, after *answer // of the reads around it; after is nil if nothing can be stored
+}
+
+// rewrite reads the collected data and writes it back at once, with an If-Match made
+// of its ETag. What may be stored is read again.
+func (s *session) rewrite(ifMatch func(etag string) string) *rewritten {
 	path := passfort.Path("profiles", s.profileID(), "collected_data")
-	data := s.fresh(path) // what a server that ignores If-Match would store again
-	etag := data.header.Get("Etag")
-	if !data.ok() || data.long || etag == "" {
-		return &answer{problem: "no collected data with an ETag", header: http.Header{}}
+	w := &rewritten{before: s.readToWrite(path)}
+	etag := w.before.header.Get("Etag")
+	if !w.before.ok() || w.before.long || etag == "" {
+		w.answer = &answer{problem: "no collected data with an ETag", header: http.Header{}}
+		return w
 	}
-	old := `W/"1000000000.001"`
-	if strings.Contains(etag, "'") {
-		old = strings.ReplaceAll(old, `"`, "'")
+	w.answer = s.post(path, json.RawMessage(w.before.body), http.Header{"If-Match": {ifMatch(etag)}})
+	if w.status == 0 || w.status/100 == 5 || w.ok() {
+		w.after = s.fresh(path)
+		if w.after.ok() {
+			s.kept[path+"?"] = w.after
+		}
+		if s.made == nil && !w.same() {
+			s.report.Left = append(s.report.Left, changedMeanwhile)
+		}
 	}
-	a := s.post(path, json.RawMessage(data.body), http.Header{"If-Match": {old}})
-	s.kept[key] = a
-	return a
+	return w
 }
 
-// echoed is how writing back what is there went.
-type echoed struct {
-	problem     string
-	moved, same bool
+// same reports whether the data is what it was.
+func (w *rewritten) same() bool {
+	return w.after.ok() && reflect.DeepEqual(withoutCopies(w.before.json()), withoutCopies(w.after.json()))
 }
 
-// echo writes the collected data back as it is, once.
-func (s *session) echo() *echoed {
-	if s.echoed != nil {
-		return s.echoed
+// changedMeanwhile is what a run cannot put right.
+const changedMeanwhile = "the collected data of the profile is not as it was read, or could not be read again: another writer " +
+	"changed it meanwhile, or the server rewrote it. Look at its history in the portal"
+
+// stale writes the present data with an ETag that is out of date, once. That is also
+// what a server that ignores If-Match stores.
+func (s *session) stale() *rewritten {
+	if s.outdated == nil {
+		s.outdated = s.rewrite(func(etag string) string {
+			if strings.Contains(etag, "'") {
+				return "W/'1000000000.001'"
+			}
+			return `W/"1000000000.001"`
+		})
 	}
-	e := &echoed{}
-	s.echoed = e
-	id := s.profileID()
-	path := passfort.Path("profiles", id, "collected_data")
-	before := s.fresh(path)
-	if !before.ok() || before.long {
-		e.problem = "no collected data: " + before.said()
-		return e
+	return s.outdated
+}
+
+// echo writes the collected data back as it is, once. It takes the stale write for it
+// if that was stored, and writes nothing where it is open whether If-Match counts.
+func (s *session) echo() (w *rewritten, problem string) {
+	switch stale := s.stale(); {
+	case stale.ok():
+		s.echoed = stale
+	case stale.status/100 != 4 && !stale.refusedInOK():
+		return nil, "whether If-Match is heeded is open: " + stale.said()
+	case s.echoed == nil:
+		s.echoed = s.rewrite(func(etag string) string { return etag })
 	}
-	etag := before.header.Get("Etag")
-	if etag == "" {
-		e.problem = "the collected data has no ETag"
-		return e
+	switch w = s.echoed; {
+	case !w.ok():
+		return nil, "the write was not accepted: " + w.said()
+	case !w.after.ok():
+		return nil, w.after.said()
 	}
-	if a := s.post(path, json.RawMessage(before.body), http.Header{"If-Match": {etag}}); !a.ok() {
-		e.problem = "the write was not accepted: " + a.said()
-		return e
-	}
-	after := s.fresh(path)
-	if !after.ok() {
-		e.problem = after.said()
-		return e
-	}
-	s.kept[path+"?"] = after
-	e.moved = after.header.Get("Etag") != before.header.Get("Etag")
-	e.same = reflect.DeepEqual(withoutCopies(before.json()), withoutCopies(after.json()))
-	return e
+	return w, ""
 }
 
 // withoutCopies returns v without what another probe looks at.
@@ -184,25 +198,23 @@ func repeatedProbe() Probe {
 		Page:   "docs/api/applications.md#status-machine",
 		Means:  "a decision that is sent twice is refused with code 102 or 103: take that for done",
 		judge: func(s *session) judgement {
-			var profileID, id, status string
+			var id string
 			if s.opts.Tier == TierDemo {
-				if m := s.demo(); m != nil {
-					profileID, id = m.id, m.application
-					status = s.reject()
+				if s.reject() != "" {
+					id = s.made.application
 				}
-			} else {
-				profileID = s.profileID()
-				for _, o := range s.below("applications").list() {
-					if now := text(o, "status"); now == "APPROVED" || now == "REJECTED" {
-						id, status = text(o, "id"), now
-						break
-					}
-				}
+			} else if i := slices.IndexFunc(s.below("applications").list(), decided); i >= 0 {
+				id = text(s.below("applications").list()[i], "id")
 			}
-			if id == "" || status == "" {
+			if id == "" {
 				return notSeen("no application that is APPROVED or REJECTED")
 			}
-			a := s.post(passfort.Path("profiles", profileID, "applications", id), object{"status": status}, nil)
+			path := passfort.Path("profiles", s.profileID(), "applications", id)
+			now := s.readToWrite(path)
+			if !now.ok() || !decided(now.object()) {
+				return notSeen("the application is no longer APPROVED or REJECTED")
+			}
+			a := s.post(path, object{"status": text(now.object(), "status")}, nil)
 			codes := a.codes()
 			switch {
 			case a.ok():
@@ -213,4 +225,9 @@ func repeatedProbe() Probe {
 			return notSeen("refused otherwise: " + a.said())
 		},
 	}
+}
+
+func decided(application object) bool {
+	status := text(application, "status")
+	return status == "APPROVED" || status == "REJECTED"
 }

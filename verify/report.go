@@ -17,7 +17,8 @@ const (
 	// TierRead makes GET requests only.
 	TierRead Tier = iota
 	// TierCareful also makes writes that leave the data of the profile as it is. The
-	// profile has to be named.
+	// profile has to be named, and should be one that nothing else changes meanwhile:
+	// where ETags are ignored, a write can take back what another writer just did.
 	TierCareful
 	// TierDemo makes a profile with everything below it, and deletes it at the end.
 	// It is for demo accounts: on a live account it would be charged.
@@ -111,7 +112,8 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 	// Products are the shapes of the products that were seen.
 	Products []Product `json:"products,omitempty"`
-	// Left lists what a run of TierDemo could not remove, in words.
+	// Left lists in words what a run of TierDemo could not remove, and says if the data
+	// that TierCareful wrote back is no longer what it was.
 	Left []string `json:"left,omitempty"`
 }
 

@@ -23,7 +23,8 @@ type Options struct {
 	// false Run ends with ErrDeclined. Nil agrees: naming the tier is the consent.
 	Confirm func(Plan) bool
 	// Pace is the least time between the starts of two requests. The default is half
-	// a second.
+	// a second. A write that puts back what was just read follows that read at once,
+	// and its pause comes before the read.
 	Pace time.Duration
 }
 
@@ -56,7 +57,9 @@ func (t Tier) Plan() Plan {
 	case TierCareful:
 		return Plan{t, 70, 3 * time.Minute, "reads the account, and on the named profile: writes collected data with an " +
 			"ETag that is out of date, writes the same collected data back, and sets an application to the status that it " +
-			"has. The data stays as it is; a new version, audit items and a webhook may come of it."}
+			"has. The data stays as it is; a new version, audit items and a webhook may come of it. But if the account " +
+			"ignores ETags, or an application changes between its reading and its writing, such a write takes back what " +
+			"another writer did in that moment: name a profile that nothing else changes meanwhile."}
 	case TierDemo:
 		return Plan{t, 120, 6 * time.Minute, "makes one profile with made-up data, an application, a note, images, a " +
 			"file, a document, two identity checks and a customer request, reads the audit report until a rate limit is " +

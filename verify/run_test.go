@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -214,6 +215,13 @@ func TestCarefulTierChangesNothing(t *testing.T) {
 		require.Equal(t, was, data())
 		require.Equal(t, before, withoutTimes(t, srv))
 	})
+}
+
+func finding(t *testing.T, r *verify.Report, probe string) verify.Finding {
+	t.Helper()
+	i := slices.IndexFunc(r.Findings, func(f verify.Finding) bool { return f.Probe == probe })
+	require.GreaterOrEqual(t, i, 0, probe)
+	return r.Findings[i]
 }
 
 func TestDemoTierLeavesNothing(t *testing.T) {

@@ -46,7 +46,8 @@ type session struct {
 	failed   bool      // the profile of the demo tier could not be made
 	chosen   *[]string // the profiles that are looked at
 	reports  bool      // the audit report was asked for
-	echoed   *echoed
+	outdated *rewritten
+	echoed   *rewritten
 }
 
 func newSession(ctx context.Context, client *passfort.Client, opts Options, plan Plan) *session {
@@ -95,6 +96,15 @@ func (s *session) fresh(path string, query ...string) *answer {
 		values.Set(query[i], query[i+1])
 	}
 	return s.send(s.client, passfort.Request{Method: http.MethodGet, Path: path, Query: values}, answerLimit)
+}
+
+// readToWrite reads what is written back next. That write follows at once, so that
+// another writer has no more than this moment to come between; its pause comes before.
+func (s *session) readToWrite(path string) *answer {
+	s.next = s.next.Add(s.pace)
+	a := s.fresh(path)
+	s.next = time.Time{}
+	return a
 }
 
 // post sends a body, once. Only the tiers that may write call it.
