@@ -31,6 +31,11 @@ const adminPage = 50
 // through a visitor's browser; changes are refused across origins. Naming hosts
 // opens them to any caller that asks for one of these hosts: name one only on a
 // network you trust.
+//
+// What came through a proxy that says so (Forwarded, Via, X-Forwarded-For and the
+// like) is not from this machine, even if the proxy is. A proxy on this machine that
+// neither says so nor passes on the name it was asked for makes strangers look
+// local: keep AdminPath out of it.
 func (s *Server) AdminHandler(hosts ...string) http.Handler {
 	a := &admin{s: s, pages: template.Must(template.New("").Funcs(template.FuncMap{"short": short}).ParseFS(web, "web/admin.html", "web/window.html"))}
 	mux := http.NewServeMux()
@@ -75,7 +80,21 @@ func mayAdminister(r *http.Request, hosts []string) bool {
 		return true
 	}
 	from, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err == nil && isLoopback(from) && isOwnName(host)
+	return err == nil && isLoopback(from) && isOwnName(host) && !wasForwarded(r)
+}
+
+// wasForwarded reports whether a request says that it came through a proxy.
+func wasForwarded(r *http.Request) bool {
+	for name := range r.Header {
+		switch name {
+		case "Forwarded", "Via", "X-Real-Ip":
+			return true
+		}
+		if strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
 }
 
 func isLoopback(address string) bool {

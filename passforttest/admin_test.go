@@ -119,6 +119,12 @@ func TestAdminIsForThisMachine(t *testing.T) {
 		"another, to no opened host":  {opened, func(r *http.Request) { r.Host, r.RemoteAddr = "evil.example", "192.0.2.7:5000" }, 403},
 		"a container's mapped port":   {opened, func(r *http.Request) { r.RemoteAddr = "172.17.0.1:5000" }, 200},
 		"an address that is no place": {h, func(r *http.Request) { r.RemoteAddr = "@" }, 403},
+		"a proxy on this machine":     {h, func(r *http.Request) { r.Header.Set("X-Forwarded-For", "192.0.2.7") }, 403},
+		"one that names the host":     {h, func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "sim.example") }, 403},
+		"one that names the caller":   {h, func(r *http.Request) { r.Header.Set("X-Real-IP", "192.0.2.7") }, 403},
+		"one after the standard":      {h, func(r *http.Request) { r.Header.Set("Forwarded", "for=192.0.2.7") }, 403},
+		"one that names itself":       {h, func(r *http.Request) { r.Header.Set("Via", "1.1 proxy") }, 403},
+		"a proxy, to an opened host":  {opened, func(r *http.Request) { r.Header.Set("Via", "1.1 proxy"); r.Host = "sim.internal" }, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -39,6 +39,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -158,7 +159,7 @@ func handler(sim *passforttest.Server, o *options) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	mux.Handle(passforttest.AdminPath, keyed(o.apiKey, sim.AdminHandler(o.adminHosts...)))
+	mux.Handle(passforttest.AdminPath, keyed(o.apiKey, o.adminHosts, sim.AdminHandler(o.adminHosts...)))
 	mux.Handle("/", sim.CollectionHandler())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Past the mux, which would clean the path of an API call.
@@ -183,12 +184,18 @@ func (f stateFile) Compact() (passforttest.Compaction, error) {
 }
 
 // keyed lets callers from other machines in with the API key as the password of
-// basic authentication. Callers on this machine need none.
-func keyed(key string, next http.Handler) http.Handler {
+// basic authentication. Callers on this machine need none, unless they ask for one
+// of the hosts: that may be a proxy, which others call.
+func keyed(key string, hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, _, _ := net.SplitHostPort(r.RemoteAddr)
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		opened := slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, host) })
 		_, sent, _ := r.BasicAuth()
-		if !net.ParseIP(from).IsLoopback() && subtle.ConstantTimeCompare([]byte(sent), []byte(key)) != 1 {
+		if (opened || !net.ParseIP(from).IsLoopback()) && subtle.ConstantTimeCompare([]byte(sent), []byte(key)) != 1 {
 			w.Header().Set("WWW-Authenticate", `Basic realm="passfort-sim: any name, and the API key as the password"`)
 			http.Error(w, "the API key is needed", http.StatusUnauthorized)
 			return

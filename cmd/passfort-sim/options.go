@@ -72,7 +72,8 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*options, 
 	fs.StringVar(&o.config, "config", "", "a JSON `file` with products, flows, companies, outcomes and switches: see -config-schema")
 	schema := fs.Bool("config-schema", false, "print the JSON Schema of that file and end")
 	fs.Var(&o.like, "like", "`files` of passfort verify and passfort listen: answer as that account did")
-	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which callers from other machines may use the pages at "+passforttest.AdminPath+", with the API key as password")
+	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which callers from other machines, or through a proxy, may use the pages at "+
+		passforttest.AdminPath+", with the API key as password; a proxy on this machine must pass such a name on, or keep the pages out")
 	fs.Uint64Var(&o.seed, "seed", 0, "make ids and keys follow from this `number`")
 	fs.IntVar(&o.profiles, "profiles", 0, "start with so many made-up profiles, unless the state has some")
 	fs.DurationVar(&o.checkTime, "check-time", 0, "how long a provider takes for a check")

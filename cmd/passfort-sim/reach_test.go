@@ -129,23 +129,27 @@ func TestAuthorityReplacesALink(t *testing.T) {
 func TestPagesNeedTheKeyFromOtherMachines(t *testing.T) {
 	t.Parallel()
 	inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	h := keyed("right", inner)
+	h := keyed("right", []string{"sim.internal"}, inner)
 	for name, row := range map[string]struct {
-		from, password string
-		want           int
+		from, host, password string
+		want                 int
 	}{
-		"this machine":           {"127.0.0.1:1", "", 204},
-		"this machine, IPv6":     {"[::1]:1", "", 204},
-		"another, without a key": {"172.17.0.1:1", "", 401},
-		"another, a wrong key":   {"172.17.0.1:1", "wrong", 401},
-		"another, the key":       {"172.17.0.1:1", "right", 204},
-		"no address":             {"@", "", 401},
+		"this machine":                     {"127.0.0.1:1", "localhost", "", 204},
+		"this machine, IPv6":               {"[::1]:1", "[::1]:4010", "", 204},
+		"another, without a key":           {"172.17.0.1:1", "localhost", "", 401},
+		"another, a wrong key":             {"172.17.0.1:1", "localhost", "wrong", 401},
+		"another, the key":                 {"172.17.0.1:1", "localhost", "right", 204},
+		"no address":                       {"@", "localhost", "", 401},
+		"a proxy on this machine":          {"127.0.0.1:1", "sim.internal", "", 401},
+		"a proxy that passes the port on":  {"127.0.0.1:1", "SIM.internal:443", "", 401},
+		"a proxy, a wrong key":             {"127.0.0.1:1", "sim.internal", "wrong", 401},
+		"a proxy on this machine, the key": {"127.0.0.1:1", "sim.internal", "right", 204},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/_sim/", nil)
 			require.NoError(t, err)
-			r.RemoteAddr = row.from
+			r.RemoteAddr, r.Host = row.from, row.host
 			if row.password != "" {
 				r.SetBasicAuth("me", row.password)
 			}
