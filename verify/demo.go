@@ -127,6 +127,22 @@ func demoProbe(p Probe, judge func(*session, *madeProfile) judgement) Probe {
 func demoProbes() []Probe {
 	return []Probe{
 		demoProbe(Probe{
+			Name:   "structured-address",
+			Switch: "OriginalStructuredAddress",
+			Asks:   "GET the collected data, which was sent without a copy of its address",
+			Belief: "the server adds no original_structured_address",
+			Means:  "addresses come back with a copy of what was sent: keep it, and compare without it",
+			Page:   "docs/api/people.md#addresses",
+		}, func(s *session, m *madeProfile) judgement {
+			for _, dated := range objects(s.get(m.path("collected_data")).object()["address_history"]) {
+				address := inner(dated, "address")
+				if text(address, "type") == "STRUCTURED" {
+					return either(inner(address, "original_structured_address") == nil, "there is none", "there is one")
+				}
+			}
+			return notSeen("no structured address")
+		}),
+		demoProbe(Probe{
 			Name:   "file-by-post",
 			Switch: "FileReadByPOST",
 			Asks:   "POST nothing to the file",

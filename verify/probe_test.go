@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -29,7 +30,6 @@ func turns() []turn {
 		{"ErrorsInOK", "", verify.TierRead, func(s *sw) { s.ErrorsInOK = true }},
 		{"ErrorsAsObject", "", verify.TierRead, func(s *sw) { s.ErrorsAsObject = true }},
 		{"SingleQuotedETags", "", verify.TierRead, func(s *sw) { s.SingleQuotedETags = true }},
-		{"OriginalStructuredAddress", "", verify.TierRead, func(s *sw) { s.OriginalStructuredAddress = true }},
 		{"ReadableImages", "", verify.TierRead, func(s *sw) { s.ReadableImages = true }},
 		{"ReadableFiles", "", verify.TierRead, func(s *sw) { s.ReadableFiles = true }},
 		{"RequiredTaskIsVariant", "", verify.TierRead, func(s *sw) { s.RequiredTaskIsVariant = true }},
@@ -40,6 +40,7 @@ func turns() []turn {
 		{"RepeatedDecisionRefused", "", verify.TierCareful, func(s *sw) { s.RepeatedDecisionRefused = true }},
 		{"RateLimitRetrySecs", "", verify.TierDemo, func(s *sw) { s.RateLimitRetrySecs = true }},
 		{"RetryAfter", "", verify.TierDemo, func(s *sw) { s.RetryAfter = true }},
+		{"OriginalStructuredAddress", "", verify.TierDemo, func(s *sw) { s.OriginalStructuredAddress = true }},
 		{"Lenient", "", verify.TierDemo, func(s *sw) { s.Lenient = true }},
 		{"CreatedStatus", "", verify.TierDemo, func(s *sw) { s.CreatedStatus = true }},
 		{"FileReadByPOST", "", verify.TierDemo, func(s *sw) { s.FileReadByPOST = true }},
@@ -122,6 +123,34 @@ func TestEverySwitchIsDetected(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A copy of an address that a client sent says nothing of the server.
+func TestCopyThatAClientSent(t *testing.T) {
+	t.Parallel()
+	for _, tier := range tiers {
+		synctest.Test(t, func(t *testing.T) {
+			srv := passforttest.New()
+			defer srv.Close()
+			id := world(t, srv)
+			_, err := srv.EditCollectedData(id, func(data map[string]any) {
+				history, _ := data["address_history"].([]any)
+				require.NotEmpty(t, history)
+				dated, _ := history[0].(map[string]any)
+				address, _ := dated["address"].(map[string]any)
+				original := maps.Clone(address)
+				address["original_structured_address"] = original
+			})
+			require.NoError(t, err)
+			o := verify.Options{Tier: tier}
+			if tier == verify.TierCareful {
+				o.ProfileID = id
+			}
+			report, err := verify.Run(t.Context(), srv.Client(), o)
+			require.NoError(t, err)
+			require.Empty(t, report.With(verify.Differs))
+		})
 	}
 }
 

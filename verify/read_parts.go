@@ -14,7 +14,6 @@ import (
 // partProbes look at what is below a profile.
 func partProbes() []Probe {
 	return []Probe{
-		structuredProbe(),
 		listProbe("applications", "GET the applications of the profile", "docs/api/applications.md#the-application",
 			func(o object) bool {
 				return text(o, "status") != "" && text(o, "flag") != "" && inner(o, "product") != nil

@@ -141,55 +141,6 @@ func profileProbes() []Probe {
 	}
 }
 
-// structuredProbe comes after the data was written back, where the tier does so.
-func structuredProbe() Probe {
-	return Probe{
-		Name: "structured-address", Switch: "OriginalStructuredAddress", Asks: "the same",
-		Belief: "the server adds no original_structured_address",
-		Page:   "docs/api/people.md#addresses",
-		Means:  "addresses come back with a copy of what was sent: keep it, and compare without it",
-		judge: func(s *session) judgement {
-			addresses, copies := 0, 0
-			for _, id := range s.subjects() {
-				a := s.get(passfort.Path("profiles", id, "collected_data"))
-				n, m := structured(a.json())
-				addresses, copies = addresses+n, copies+m
-				if addresses > 0 {
-					break
-				}
-			}
-			if addresses == 0 {
-				return notSeen("no structured address")
-			}
-			return either(copies == 0, "there is none", "there is one")
-		},
-	}
-}
-
-// structured counts structured addresses, and those with a copy of themselves.
-func structured(v any) (addresses, copies int) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			n, m := structured(e)
-			addresses, copies = addresses+n, copies+m
-		}
-	case object:
-		if v["type"] == "STRUCTURED" {
-			addresses++
-			if _, there := v["original_structured_address"].(object); there {
-				copies++
-			}
-			return addresses, copies
-		}
-		for _, e := range v {
-			n, m := structured(e)
-			addresses, copies = addresses+n, copies+m
-		}
-	}
-	return addresses, copies
-}
-
 func (s *session) profile() *answer { return s.below() }
 
 func (s *session) data() *answer { return s.below("collected_data") }
