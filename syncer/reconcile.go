@@ -85,6 +85,11 @@ type sweeping struct {
 	*Syncer
 	sweep Sweep
 
+	// after is the customer that the sweep came to, and walk the profiles, once the
+	// customers are done.
+	after struct{ entity, key string }
+	walk  *passfort.Checkpoint
+
 	mu     sync.Mutex
 	report Report
 	next   time.Time
@@ -104,13 +109,16 @@ func (s *Syncer) Reconcile(ctx context.Context, sweep Sweep) (*Report, error) {
 		sweep.PerSecond = 20
 	}
 	w := &sweeping{Syncer: s, sweep: sweep, report: Report{Found: map[FindingKind]int{}}, next: time.Now()}
+	if err := w.resume(ctx); err != nil {
+		return &w.report, err
+	}
 	for _, part := range []func(context.Context) error{w.customers, w.profiles, w.unlinked} {
 		err := part(ctx)
 		if errors.Is(err, errBudget) {
-			return &w.report, nil
+			return &w.report, w.save(ctx)
 		}
 		if err != nil {
-			return &w.report, err
+			return &w.report, errors.Join(err, w.save(ctx))
 		}
 	}
 	w.report.Complete = true
@@ -157,12 +165,42 @@ func (w *sweeping) found(f Finding) {
 // sweepPage is how many customers a sweep reads from the database at once.
 const sweepPage = 200
 
+// overProfiles stands for the entity in sweeps that have come to the profiles.
+const overProfiles = "profiles"
+
+// resume reads how far a sweep has come.
+func (w *sweeping) resume(ctx context.Context) error {
+	err := w.place.Row(ctx, w.db, []any{&w.after.entity, &w.after.key}, `SELECT entity, after FROM {table:sweeps} WHERE name = ?`, w.sweep.Name)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil || w.after.entity != overProfiles:
+		return err
+	}
+	w.walk = &passfort.Checkpoint{}
+	return json.Unmarshal([]byte(w.after.key), w.walk)
+}
+
+// save records how far the sweep has come, also when it is being stopped.
+func (w *sweeping) save(ctx context.Context) error {
+	if w.walk != nil {
+		walk, err := json.Marshal(w.walk)
+		if err != nil {
+			return err
+		}
+		w.after.entity, w.after.key = overProfiles, string(walk)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	_, err := w.place.Exec(ctx, w.db, `INSERT INTO {table:sweeps} (name, entity, after) VALUES (?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET entity = excluded.entity, after = excluded.after`, w.sweep.Name, w.after.entity, w.after.key)
+	return err
+}
+
 // customers compares every customer that has a profile.
 func (w *sweeping) customers(ctx context.Context) error {
-	var entity, after string
-	err := w.place.Row(ctx, w.db, []any{&entity, &after}, `SELECT entity, after FROM {table:sweeps} WHERE name = ?`, w.sweep.Name)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+	if w.walk != nil {
+		return nil
 	}
 	for {
 		var page []*customer
@@ -175,17 +213,16 @@ func (w *sweeping) customers(ctx context.Context) error {
 			page = append(page, c)
 			return json.Unmarshal([]byte(base), &c.base)
 		}, customerColumns+` WHERE profile_id IS NOT NULL AND (entity > ? OR entity = ? AND customer_key > ?) ORDER BY entity, customer_key LIMIT ?`,
-			entity, entity, after, sweepPage)
+			w.after.entity, w.after.entity, w.after.key, sweepPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}
 		done, err := w.compareAll(ctx, page)
 		if done > 0 {
-			entity, after = page[done-1].entity, page[done-1].key
-			// Also when the sweep is being stopped.
-			_, failed := w.place.Exec(context.WithoutCancel(ctx), w.db, `INSERT INTO {table:sweeps} (name, entity, after) VALUES (?, ?, ?)
-				ON CONFLICT (name) DO UPDATE SET entity = excluded.entity, after = excluded.after`, w.sweep.Name, entity, after)
-			err = errors.Join(err, failed)
+			w.after.entity, w.after.key = page[done-1].entity, page[done-1].key
+		}
+		if err == nil {
+			err = w.save(ctx)
 		}
 		if err != nil {
 			return err
@@ -206,7 +243,14 @@ func (w *sweeping) compareAll(ctx context.Context, page []*customer) (int, error
 			}
 		})
 	}
-	for i := range page {
+	for i, c := range page {
+		if w.mapping(passfort.EntityType(c.entity)) == nil {
+			continue
+		}
+		// In order: what a spent budget leaves out is the end of the page.
+		if errs[i] = w.pace(ctx); errs[i] != nil {
+			break
+		}
 		indexes <- i
 	}
 	close(indexes)
@@ -222,12 +266,6 @@ func (w *sweeping) compareAll(ctx context.Context, page []*customer) (int, error
 // compare compares one customer with its profile.
 func (w *sweeping) compare(ctx context.Context, c *customer) error {
 	m := w.mapping(passfort.EntityType(c.entity))
-	if m == nil {
-		return nil
-	}
-	if err := w.pace(ctx); err != nil {
-		return err
-	}
 	var base string // as it is before the profile is read
 	if err := w.place.Row(ctx, w.db, []any{&base, &c.version}, `SELECT base, base_version FROM {table:customers} WHERE entity = ? AND customer_key = ?`,
 		c.entity, c.key); err != nil {
@@ -240,13 +278,15 @@ func (w *sweeping) compare(ctx context.Context, c *customer) error {
 	data, err := w.client.CollectedData.Get(ctx, c.profileID.String)
 	finding := Finding{Entity: m.Entity, Key: c.key, ProfileID: c.profileID.String}
 	if errors.Is(err, passfort.ErrNotFound) {
-		finding.Kind = FindingGone
+		finding.Kind, err = FindingGone, nil
 		if !c.gone.Valid && w.sweep.Repair {
 			_, err = w.place.Exec(ctx, w.db, `UPDATE {table:customers} SET gone_at = {now} WHERE entity = ? AND customer_key = ? AND gone_at IS NULL`, c.entity, c.key)
 			finding.Repaired = err == nil
 		}
-		w.found(finding)
-		return ctx.Err()
+		if err == nil {
+			w.found(finding)
+		}
+		return err
 	}
 	if err != nil {
 		return err
@@ -316,40 +356,52 @@ func (w *sweeping) judge(ctx context.Context, tx *sql.Tx, m *Mapping, c *custome
 // profilesPage is how many profiles are listed at once.
 const profilesPage = 200
 
-// profiles looks for profiles without a customer.
+// profiles looks for profiles without a customer, from where the sweep came to.
 func (w *sweeping) profiles(ctx context.Context) error {
-	for p, err := range w.client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: profilesPage}) {
+	if w.walk == nil {
+		w.walk = &passfort.Checkpoint{}
+	}
+	n := 0
+	for p, err := range w.client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: profilesPage, Checkpoint: w.walk}) {
+		if err == nil {
+			err = w.profile(ctx, p)
+		}
 		if err != nil {
 			return err
 		}
-		var linked int
-		if err := w.place.Row(ctx, w.db, []any{&linked}, `SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?`, p.ID); err != nil {
-			return err
-		}
-		if linked > 0 {
-			continue
-		}
-		if err := w.pace(ctx); err != nil {
-			return err
-		}
-		ref, entity, err := w.refOf(ctx, p)
-		if err != nil {
-			return err
-		}
-		if w.mapping(entity) == nil {
-			continue // of a kind that is not kept in step
-		}
-		finding := Finding{Kind: FindingNoCustomer, Entity: entity, ProfileID: p.ID}
-		if w.sweep.Repair {
-			if finding.Repaired, err = w.adoptRef(ctx, p.ID, ref, entity); err != nil {
+		w.walk.Add(p)
+		if n++; n%sweepPage == 0 {
+			if err := w.save(ctx); err != nil {
 				return err
 			}
-			if finding.Repaired {
-				finding.Key = ref
-			}
 		}
-		w.found(finding)
 	}
+	return nil
+}
+
+// profile reports a profile if it has no customer, or adopts it.
+func (w *sweeping) profile(ctx context.Context, p *passfort.Profile) error {
+	var linked int
+	if err := w.place.Row(ctx, w.db, []any{&linked}, `SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?`, p.ID); err != nil || linked > 0 {
+		return err
+	}
+	if err := w.pace(ctx); err != nil {
+		return err
+	}
+	ref, entity, err := w.refOf(ctx, p)
+	if err != nil || w.mapping(entity) == nil { // of a kind that is not kept in step
+		return err
+	}
+	finding := Finding{Kind: FindingNoCustomer, Entity: entity, ProfileID: p.ID}
+	if w.sweep.Repair {
+		if finding.Repaired, err = w.adoptRef(ctx, p.ID, ref, entity); err != nil {
+			return err
+		}
+		if finding.Repaired {
+			finding.Key = ref
+		}
+	}
+	w.found(finding)
 	return nil
 }
 

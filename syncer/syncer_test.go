@@ -151,6 +151,39 @@ func TestSweepIsResumed(t *testing.T) {
 	})
 }
 
+// Profiles without a customer are read once for each sweep, however small its budget is.
+func TestSweepOverStrangersIsResumed(t *testing.T) {
+	t.Parallel()
+	worlds(t, func(t *testing.T, w *world) {
+		for range 6 {
+			_, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual()})
+			require.NoError(t, err)
+		}
+		w.add(0)
+		stop := w.start()
+		w.quiet()
+		stop()
+		for range 2 { // the next sweep begins at the first
+			w.sim.ForgetRequests()
+			calls, found := 0, map[string]int{}
+			for complete := false; !complete; calls++ {
+				require.Less(t, calls, 5, "each call goes on")
+				report, err := w.sync.Reconcile(t.Context(), syncer.Sweep{Name: "nightly", Budget: 2, PerSecond: 10_000, Found: func(f syncer.Finding) {
+					require.Equal(t, syncer.FindingNoCustomer, f.Kind)
+					found[f.ProfileID]++
+				}})
+				require.NoError(t, err)
+				complete = report.Complete
+			}
+			require.Len(t, found, 6)
+			for _, n := range found {
+				require.Equal(t, 1, n)
+			}
+			require.Equal(t, 7, w.sim.Count("CollectedData.Get"), "each is read once")
+		}
+	})
+}
+
 func TestCustomersGetProfiles(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
