@@ -8,6 +8,7 @@ import (
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/inbox"
+	"github.com/passfort-go/passfort/inbox/sqldb"
 )
 
 // Handle is an inbox.Handler for messages about collected data. It makes no request: it
@@ -18,7 +19,7 @@ func (s *Syncer) Handle(ctx context.Context, tx *sql.Tx, m *inbox.Message) error
 	if e.ProfileID == "" || e.Event != passfort.EventCollectedDataChanged && e.Event != passfort.EventCollectedDataUpdated {
 		return nil
 	}
-	c, err := s.customerOf(ctx, tx, e.ProfileID)
+	c, err := s.customerWhere(ctx, tx, ` WHERE profile_id = ? {update}`, e.ProfileID)
 	if errors.Is(err, sql.ErrNoRows) {
 		defer s.Wake()
 		return s.mark(ctx, tx, unlinked, e.ProfileID)
@@ -103,18 +104,12 @@ type customer struct {
 	gone        sql.NullInt64
 }
 
-const customerColumns = `SELECT entity, customer_key, profile_id, base, base_version, fields, gone_at FROM {table:customers}`
-
-func (s *Syncer) customerOf(ctx context.Context, tx *sql.Tx, profileID string) (*customer, error) {
-	return s.customerWhere(ctx, tx, ` WHERE profile_id = ?`, profileID)
-}
-
-// customerWhere reads and locks a customer.
-func (s *Syncer) customerWhere(ctx context.Context, tx *sql.Tx, where string, args ...any) (*customer, error) {
+// customerWhere reads a customer, and locks it if where ends in {update}.
+func (s *Syncer) customerWhere(ctx context.Context, q sqldb.Querier, where string, args ...any) (*customer, error) {
 	c := &customer{}
 	var base string
-	err := s.place.Row(ctx, tx, []any{&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.gone},
-		customerColumns+where+` {update}`, args...)
+	err := s.place.Row(ctx, q, []any{&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.gone},
+		`SELECT entity, customer_key, profile_id, base, base_version, fields, gone_at FROM {table:customers}`+where, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,9 @@ type Report struct {
 // errBudget means that a sweep ends early.
 var errBudget = errors.New("the budget is spent")
 
+// customerID is the primary key of a customer.
+type customerID struct{ entity, key string }
+
 // sweeping is a sweep under way.
 type sweeping struct {
 	*Syncer
@@ -87,7 +90,7 @@ type sweeping struct {
 
 	// after is the customer that the sweep came to, and walk the profiles, once the
 	// customers are done.
-	after struct{ entity, key string }
+	after customerID
 	walk  *passfort.Checkpoint
 
 	mu     sync.Mutex
@@ -203,23 +206,20 @@ func (w *sweeping) customers(ctx context.Context) error {
 		return nil
 	}
 	for {
-		var page []*customer
+		var page []customerID
 		err := w.place.Each(ctx, w.db, func(scan func(...any) error) error {
-			c := &customer{}
-			var base string
-			if err := scan(&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.gone); err != nil {
-				return err
-			}
+			var c customerID
+			err := scan(&c.entity, &c.key)
 			page = append(page, c)
-			return json.Unmarshal([]byte(base), &c.base)
-		}, customerColumns+` WHERE profile_id IS NOT NULL AND (entity > ? OR entity = ? AND customer_key > ?) ORDER BY entity, customer_key LIMIT ?`,
-			w.after.entity, w.after.entity, w.after.key, sweepPage)
+			return err
+		}, `SELECT entity, customer_key FROM {table:customers} WHERE profile_id IS NOT NULL AND (entity > ? OR entity = ? AND customer_key > ?)
+			ORDER BY entity, customer_key LIMIT ?`, w.after.entity, w.after.entity, w.after.key, sweepPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}
 		done, err := w.compareAll(ctx, page)
 		if done > 0 {
-			w.after.entity, w.after.key = page[done-1].entity, page[done-1].key
+			w.after = page[done-1]
 		}
 		if err == nil {
 			err = w.save(ctx)
@@ -232,7 +232,7 @@ func (w *sweeping) customers(ctx context.Context) error {
 
 // compareAll compares a page, several at once, and returns how many of its first
 // customers are done.
-func (w *sweeping) compareAll(ctx context.Context, page []*customer) (int, error) {
+func (w *sweeping) compareAll(ctx context.Context, page []customerID) (int, error) {
 	errs := make([]error, len(page))
 	indexes := make(chan int)
 	var running sync.WaitGroup
@@ -264,15 +264,11 @@ func (w *sweeping) compareAll(ctx context.Context, page []*customer) (int, error
 }
 
 // compare compares one customer with its profile.
-func (w *sweeping) compare(ctx context.Context, c *customer) error {
-	m := w.mapping(passfort.EntityType(c.entity))
-	var base string // as it is before the profile is read
-	if err := w.place.Row(ctx, w.db, []any{&base, &c.version}, `SELECT base, base_version FROM {table:customers} WHERE entity = ? AND customer_key = ?`,
-		c.entity, c.key); err != nil {
-		return err
-	}
-	c.base = nil
-	if err := json.Unmarshal([]byte(base), &c.base); err != nil {
+func (w *sweeping) compare(ctx context.Context, at customerID) error {
+	m := w.mapping(passfort.EntityType(at.entity))
+	// As it is before the profile is read.
+	c, err := w.customerWhere(ctx, w.db, ` WHERE entity = ? AND customer_key = ?`, at.entity, at.key)
+	if err != nil {
 		return err
 	}
 	data, err := w.client.CollectedData.Get(ctx, c.profileID.String)
@@ -317,7 +313,7 @@ func (w *sweeping) judge(ctx context.Context, tx *sql.Tx, m *Mapping, c *custome
 	if err != nil {
 		return err
 	}
-	now, err := w.customerWhere(ctx, tx, ` WHERE entity = ? AND customer_key = ?`, c.entity, c.key)
+	now, err := w.customerWhere(ctx, tx, ` WHERE entity = ? AND customer_key = ? {update}`, c.entity, c.key)
 	if err != nil {
 		return err
 	}

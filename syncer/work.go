@@ -268,7 +268,7 @@ func (s *Syncer) take(ctx context.Context, i item, m *Mapping) (t *taken, err er
 			ON CONFLICT (entity, customer_key) DO NOTHING`, i.entity, i.key); err != nil {
 			return err
 		}
-		c, err := s.customerWhere(ctx, tx, ` WHERE entity = ? AND customer_key = ?`, i.entity, i.key)
+		c, err := s.customerWhere(ctx, tx, ` WHERE entity = ? AND customer_key = ? {update}`, i.entity, i.key)
 		if err != nil {
 			return err
 		}
@@ -405,7 +405,7 @@ func (s *Syncer) settle(ctx context.Context, i item, m *Mapping, t *taken, store
 		if err != nil {
 			return err
 		}
-		c, err := s.customerWhere(ctx, tx, ` WHERE entity = ? AND customer_key = ?`, i.entity, i.key)
+		c, err := s.customerWhere(ctx, tx, ` WHERE entity = ? AND customer_key = ? {update}`, i.entity, i.key)
 		if err != nil {
 			return err
 		}
