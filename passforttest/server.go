@@ -310,6 +310,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, hit := s.takeFault(rt.operation(), r)
 	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault, arriving: arriving}
 	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
+	lost := false
+	defer func() { // after what notes the call: the caller may look at once
+		if lost {
+			drop(w)
+		}
+	}()
 	if s.calls.isOn() {
 		defer s.noteCall(c, time.Now())
 	}
@@ -319,7 +325,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := &c.fault
 	switch {
 	case !pause(c.ctx, s.closed, f.Delay), f.DropBeforeWrite:
-		drop(w)
+		lost = true
 		return
 	case f.answersBefore():
 		s.send(w, c, f.reply(s.switches()))
@@ -328,7 +334,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rep := s.answer(c, allow)
 	switch {
 	case f.DropAfterWrite:
-		drop(w)
+		lost = true
 		return
 	case f.AfterWrite:
 		rep = f.reply(s.switches())
