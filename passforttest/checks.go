@@ -87,6 +87,13 @@ func (c *check) variantWire() object {
 	return object{"id": c.VariantID, "name": c.VariantName, "alias": c.VariantAlias}
 }
 
+// completion is what the webhook of a complete check says.
+func (c *check) completion() object {
+	return object{"check": object{
+		"id": c.ID, "check_type": c.Type, "result": c.Result, "decision": c.Decision, "variant": c.variantWire(),
+	}}
+}
+
 func (c *check) wire() object {
 	o := object{}
 	for k, v := range c.Extra {
@@ -397,9 +404,7 @@ func (s *Server) complete(p *profile, ch *check, o outcome) {
 	ch.Output = encode(o.Output)
 	p.Modified = s.tick
 	s.audit(p, actor{}, "updated-check", object{"check_id": ch.ID})
-	s.emitBare(p, "CHECK_COMPLETED", object{"check": object{
-		"id": ch.ID, "check_type": ch.Type, "result": ch.Result, "decision": ch.Decision, "variant": ch.variantWire(),
-	}})
+	s.emitBare(p, "CHECK_COMPLETED", ch.completion())
 	if screens(ch.Type) {
 		s.addFindings(p, o.findings)
 	}

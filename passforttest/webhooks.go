@@ -86,10 +86,11 @@ func (s *Server) EnableWebhooks(events ...string) {
 	s.hooks.events = events
 }
 
-// eventNames are the names to suggest in the place of one that does not exist.
+// eventNames are the events there are: to suggest in the place of one that does not
+// exist, and to send samples of.
 func eventNames() []string {
 	return []string{
-		string(passfort.EventProductStatusChanged), string(passfort.EventCollectedDataUpdated),
+		string(passfort.EventProductStatusChanged), string(passfort.EventCollectedDataUpdated), string(passfort.EventCollectedDataChanged),
 		string(passfort.EventCheckCompleted), string(passfort.EventManualActionRequired),
 		string(passfort.EventProductBadgeChanged), string(passfort.EventTaskCreated), string(passfort.EventTaskStateChanged),
 		string(passfort.EventRiskLevelChanged), string(passfort.EventRiskScoreChanged), string(passfort.EventFormStateChanged),

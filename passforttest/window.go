@@ -207,7 +207,7 @@ func (a *admin) webhooks(w http.ResponseWriter, r *http.Request) {
 	h := &s.hooks
 	v := webhooksView{
 		URL: withoutUser(h.url), Batching: h.batching, Paused: h.paused, Last: h.last, Waiting: len(h.queue),
-		Watching: r.URL.Query().Get("watch") != "", Events: webhookEvents(),
+		Watching: r.URL.Query().Get("watch") != "", Events: slices.Sorted(slices.Values(eventNames())),
 	}
 	if len(h.queue) > 0 {
 		v.Since = dateTime(time.Unix(h.queue[0].Timestamp, 0))
@@ -258,27 +258,17 @@ func (a *admin) pause(w http.ResponseWriter, r *http.Request) {
 	a.done(w, r, "webhooks", nil, what)
 }
 
-// webhookEvents are the events that a sample can be sent of.
-func webhookEvents() []string {
-	return []string{
-		"CHECK_COMPLETED", "COLLECTED_DATA_CHANGED", "COLLECTED_DATA_UPDATED", "COLLECTION_STEPS_COMPLETED",
-		"CUSTOMER_REQUEST_CHANGED", "EVENTS_CREATED", "EVENTS_UPDATED", "FORM_STATE_CHANGED", "MANUAL_ACTION_REQUIRED",
-		"PRODUCT_BADGE_CHANGED", "PRODUCT_STATUS_CHANGED", "PROFILE_STATUS_CHANGED", "RISK_LEVEL_CHANGED", "RISK_SCORE_CHANGED",
-		"TASK_CREATED", "TASK_IS_COMPLETE_CHANGED", "TASK_STATE_CHANGED",
-	}
-}
-
 func (a *admin) sample(w http.ResponseWriter, r *http.Request) {
 	event := r.PostFormValue("event")
 	a.done(w, r, "webhooks", a.s.sendSample(r.PostFormValue("profile"), event), "A sample waits: "+event)
 }
 
 // sendSample queues a message of an event that did not happen, about what the
-// profile has.
+// profile has, with the members that a real one has.
 func (s *Server) sendSample(profileID, event string) error {
 	s.enter()
 	defer s.leave()
-	if !slices.Contains(webhookEvents(), event) {
+	if !slices.Contains(eventNames(), event) {
 		return errors.New("unknown event")
 	}
 	if s.hooks.url == "" {
@@ -291,7 +281,14 @@ func (s *Server) sendSample(profileID, event string) error {
 	if s.hooks.events != nil && !slices.Contains(s.hooks.events, event) {
 		return errors.New("the event is not enabled")
 	}
-	s.emit(p, s.portal(), event, s.sampleOf(p, event))
+	switch data := s.sampleOf(p, event); event {
+	case "CHECK_COMPLETED":
+		s.emitBare(p, event, data)
+	case "MANUAL_ACTION_REQUIRED", "PRODUCT_BADGE_CHANGED", "RISK_LEVEL_CHANGED", "RISK_SCORE_CHANGED":
+		s.emit(p, actor{}, event, data)
+	default:
+		s.emit(p, s.portal(), event, data)
+	}
 	return nil
 }
 
@@ -312,7 +309,7 @@ func (s *Server) sampleOf(p *profile, event string) object {
 		if len(p.Checks) > 0 {
 			ch = p.Checks[0]
 		}
-		return object{"check": object{"id": ch.ID, "check_type": ch.Type, "result": ch.Result, "decision": ch.Decision, "variant": ch.variantWire()}}
+		return ch.completion()
 	case "COLLECTED_DATA_CHANGED", "COLLECTED_DATA_UPDATED":
 		return object{"old_data": p.Data, "new_data": p.Data}
 	case "CUSTOMER_REQUEST_CHANGED":
@@ -467,7 +464,7 @@ func (a *admin) setSwitches(w http.ResponseWriter, r *http.Request) {
 		case reflect.Bool:
 			field.SetBool(sent == "on")
 		case reflect.String:
-			if sent != "" && !slices.Contains(webhookEvents(), sent) {
+			if sent != "" && !slices.Contains(eventNames(), sent) {
 				err = errors.New("unknown event")
 			}
 			field.SetString(sent)

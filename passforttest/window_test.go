@@ -137,6 +137,76 @@ func TestWindowOfWebhooks(t *testing.T) {
 	require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {"TASK_CREATED"}, "profile": {"nobody"}}), "Not done")
 }
 
+// membersOf collects the pointers of all members below v; of a list it looks at the
+// first element.
+func membersOf(v any, at string, into map[string]bool) map[string]bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, e := range v {
+			into[at+"/"+name] = true
+			membersOf(e, at+"/"+name, into)
+		}
+	case []any:
+		if len(v) > 0 {
+			membersOf(v[0], at+"/0", into)
+		}
+	}
+	return into
+}
+
+// A sample has the members that a real message of the event has, and what the smart
+// policy causes names no user.
+func TestSamplesAreLikeRealMessages(t *testing.T) {
+	t.Parallel()
+	w := start(t, byHand(passforttest.WithSwitches(passforttest.Switches{DeprecatedEvents: true}), passforttest.WithProducts(
+		passforttest.Product{Alias: "rich", Risk: &passforttest.RiskModel{}, Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_MANUAL_TASK"}}}))...)
+	sent := hooked(t, w)
+	h := w.srv.AdminHandler()
+	press(t, h, "webhooks/pause", url.Values{"paused": {"true"}})
+	id := w.applied("rich")
+	p := "/profiles/" + id
+	w.srv.AdvanceClock(time.Minute)
+	w.post(p+"/status", `"SUSPENDED"`)
+	w.post(p+"/collected_data", person)
+	w.post(p+"/collection_steps", `[{"collection_type":"EMAIL"}]`)
+	w.post(p+"/collection_steps", `[]`)
+	event := w.created(p+"/events", `{"data":{"event_type":"PEP_FLAG"}}`)
+	w.post(p+"/events/"+event, `{"resolution":"MISMATCH"}`)
+	w.post(p+"/checks?mode=async", `{"check_type":"IDENTITY_CHECK"}`)
+	w.srv.AdvanceClock(time.Minute)
+	require.NoError(t, w.srv.SetRiskScore(id, 80))
+	require.NoError(t, w.srv.SetRiskScore(id, 10))
+	require.NoError(t, w.srv.SetTaskState(id, text(w.get(p + "/tasks").list(t)[0], "id"), "COMPLETED_FAIL"))
+	w.post(p+"/applications/"+text(w.application(id), "id"), `{"status":"REJECTED"}`)
+	w.post("/forms/profile/"+id+"/customer_request", `{"type":"FLOW","flow_template":{"alias":"f"}}`)
+	require.NoError(t, w.srv.EndForm(id, "", "COMPLETED"))
+
+	real := map[string]map[string]any{}
+	for _, m := range w.srv.PendingWebhooks() {
+		real[m.Event] = decode(t, string(m.Data)).(map[string]any)
+	}
+	require.Len(t, real, 16, "every event but COLLECTED_DATA_CHANGED")
+	for name, data := range real {
+		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {name}, "profile": {id}}), "A sample waits: "+name)
+		all := sent(name)
+		sample := all[len(all)-1]
+		want, got := membersOf(data, "", map[string]bool{}), membersOf(sample, "", map[string]bool{})
+		if name == "MANUAL_ACTION_REQUIRED" && len(sample["actions"].([]any)) == 0 {
+			sample["actions"] = data["actions"]
+			got = membersOf(sample, "", got)
+		}
+		for _, cause := range []string{"/apikey/name", "/user/id", "/user/name", "/user/email"} {
+			delete(want, cause)
+			delete(got, cause)
+		}
+		require.Equal(t, want, got, name)
+		switch name {
+		case "MANUAL_ACTION_REQUIRED", "PRODUCT_BADGE_CHANGED", "RISK_LEVEL_CHANGED", "RISK_SCORE_CHANGED":
+			require.Nil(t, sample["user"], name)
+		}
+	}
+}
+
 func TestWindowShowsAProfileWhole(t *testing.T) {
 	t.Parallel()
 	w := start(t, byHand(passforttest.WithProducts(passforttest.Product{Alias: "gold_account", Tasks: []passforttest.ProductTask{
