@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -404,7 +405,7 @@ func (s *session) clean(ctx context.Context) {
 	_, err := passfort.Do[any](within, s.client, passfort.Request{
 		Method: http.MethodPost, Path: m.path("delete"), Body: object{"confirm_id": m.id}, Route: "(verify)",
 	}, passfort.MaxAttempts(1))
-	if m.deleted = err == nil; !m.deleted {
+	if m.deleted = err == nil || errors.Is(err, passfort.ErrNotFound); !m.deleted {
 		s.report.Left = append(s.report.Left, left)
 	}
 }

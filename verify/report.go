@@ -21,7 +21,8 @@ const (
 	// where ETags are ignored, a write can take back what another writer just did.
 	TierCareful
 	// TierDemo makes a profile with everything below it, and deletes it at the end.
-	// It is for demo accounts: on a live account it would be charged.
+	// It is for demo accounts: on a live account it would be charged. Naming it is
+	// consent to that, unless Options.Confirm asks.
 	TierDemo
 	// TierListen is the tier of a report that a Listener makes.
 	TierListen

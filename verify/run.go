@@ -20,7 +20,8 @@ type Options struct {
 	// Progress is called before and after each probe, from the goroutine of Run.
 	Progress func(Step)
 	// Confirm is asked before the first request of TierCareful and TierDemo; with
-	// false Run ends with ErrDeclined. Nil agrees: naming the tier is the consent.
+	// false Run ends with ErrDeclined. With nil nothing is asked: naming the tier is
+	// the consent to all that Plan.May says.
 	Confirm func(Plan) bool
 	// Pace is the least time between the starts of two requests. The default is half
 	// a second. A write that puts back what was just read follows that read at once,
@@ -72,9 +73,11 @@ func (t Tier) Plan() Plan {
 }
 
 // Run asks the account of the client and returns what it found. It ends within
-// the bounds of Tier.Plan, and as soon as ctx ends.
+// the bounds of Tier.Plan, and as soon as ctx ends. Whoever names TierCareful or
+// TierDemo agrees to what its Plan says, unless Options.Confirm asks first.
 //
-// Each request is made once and never repeated. If ctx ends, Run returns the report
+// Each request is made once and never repeated, but for the deletion that ends a demo
+// run: if it fails, it is tried once more, for at most 10 seconds after ctx ended. If ctx ends, Run returns the report
 // so far with the error of ctx. Other errors are an ErrInvalidInput of package
 // passfort, for options that cannot be right, and ErrDeclined; both come before
 // anything is sent, with a nil report. A server that refuses or is no Passfort is

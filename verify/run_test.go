@@ -268,6 +268,21 @@ func TestDemoTierSaysWhatIsLeft(t *testing.T) {
 	})
 }
 
+// A deletion whose answer is lost is tried again, and found done.
+func TestDemoTierAfterALostDeletion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := passforttest.New()
+		defer srv.Close()
+		srv.Inject(passforttest.Fault{Operation: "Profiles.Delete", DropAfterWrite: true})
+		report, err := verify.Run(t.Context(), srv.Client(), verify.Options{Tier: verify.TierDemo})
+		require.NoError(t, err)
+		require.Empty(t, report.Left)
+		srv.AssertApplied(t, "Profiles.Delete", 1)
+		require.Equal(t, 2, srv.Count("Profiles.Delete"))
+	})
+}
+
 // A creation whose answer is lost: there may be a profile.
 func TestDemoTierSaysWhatMayBeLeft(t *testing.T) {
 	t.Parallel()
