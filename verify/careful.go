@@ -154,7 +154,7 @@ func (s *session) echo() (w *rewritten, problem string) {
 	switch stale := s.stale(); {
 	case stale.ok():
 		s.echoed = stale
-	case stale.status/100 != 4 && !stale.refusedInOK():
+	case stale.failed():
 		return nil, "whether If-Match is heeded is open: " + stale.said()
 	case s.echoed == nil:
 		s.echoed = s.rewrite(func(etag string) string { return etag })

@@ -154,7 +154,7 @@ func demoProbes() []Probe {
 				return notSeen("no file could be uploaded")
 			}
 			a := s.post(m.path("files", m.file), object{}, nil)
-			if a.status == 0 {
+			if a.failed() {
 				return notSeen(a.said())
 			}
 			return either(!a.ok(), a.said(), a.said())
@@ -188,7 +188,7 @@ func demoProbes() []Probe {
 			Page:   "docs/api/basics.md#values",
 		}, func(s *session, m *madeProfile) judgement {
 			a := s.post(m.path("collected_data"), madeData("31.01.1990"), nil)
-			if a.status == 0 {
+			if a.failed() {
 				return notSeen(a.said())
 			}
 			return either(!a.ok(), a.said(), "it is accepted")
@@ -384,7 +384,11 @@ func lastProbes() []Probe {
 				return notSeen(a.said())
 			}
 			m.deleted = true
-			return either(!s.fresh(m.path()).ok(), "it is gone", "it can still be read")
+			after := s.fresh(m.path())
+			if after.failed() {
+				return notSeen("it was deleted; reading it: " + after.said())
+			}
+			return either(!after.ok(), "it is gone", "it can still be read")
 		}),
 	}
 }

@@ -87,7 +87,7 @@ func basicProbes() []Probe {
 				switch a := missing(s); {
 				case a.refusedInOK():
 					return differs("a refusal with status 200")
-				case a.status/100 == 4:
+				case a.status/100 == 4 && !a.failed():
 					return confirmed(a.said())
 				default:
 					return notSeen(a.said())
@@ -102,7 +102,7 @@ func basicProbes() []Probe {
 			Page:   "docs/api/basics.md#statuses",
 			judge: func(s *session) judgement {
 				a := missing(s)
-				if a.status == 0 || a.refusedInOK() {
+				if a.failed() || a.refusedInOK() {
 					return notSeen(a.said())
 				}
 				return either(a.status == http.StatusNotFound, a.said(), a.said())
@@ -116,7 +116,11 @@ func basicProbes() []Probe {
 			Means:  "the SDK reads both; other code has to expect an object",
 			Page:   "docs/api/basics.md#errors",
 			judge: func(s *session) judgement {
-				v, there := missing(s).object()["errors"]
+				a := missing(s)
+				if a.failed() {
+					return notSeen(a.said())
+				}
+				v, there := a.object()["errors"]
 				switch v.(type) {
 				case object:
 					return differs("one bare object")
@@ -137,8 +141,8 @@ func basicProbes() []Probe {
 			Means:  "branch on statuses, not on codes",
 			judge: func(s *session) judgement {
 				a := missing(s)
-				if errs, _ := a.errors(); len(errs) == 0 {
-					return notSeen("no error items")
+				if errs, _ := a.errors(); a.failed() || len(errs) == 0 {
+					return notSeen("no error items: " + a.said())
 				}
 				codes := a.codes()
 				return either(len(codes) > 0, plural(len(codes), "code"), "items without a code")
@@ -152,7 +156,7 @@ func basicProbes() []Probe {
 			Page:   "docs/api/basics.md#statuses",
 			judge: func(s *session) judgement {
 				a := s.get("/profiles/not-an-id")
-				if a.status == 0 {
+				if a.failed() && a.status != http.StatusInternalServerError {
 					return notSeen(a.said())
 				}
 				return either(a.status/100 == 4 || a.refusedInOK(), a.said(), a.said())
@@ -163,7 +167,7 @@ func basicProbes() []Probe {
 			Means: "a misspelt path looks like a success", Page: "docs/api/basics.md#statuses",
 			judge: func(s *session) judgement {
 				a := s.get("/verify-no-such-path")
-				if a.status == 0 {
+				if a.failed() {
 					return notSeen(a.said())
 				}
 				return either(!a.ok(), a.said(), a.said())
@@ -203,8 +207,8 @@ func whoAmI(s *session) judgement {
 	}
 	if server != "" {
 		s.report.Server, s.foreign = server, "the server was not asked on"
-		if a.status == 0 {
-			return notSeen(a.said())
+		if a.failed() || refusesKey(a) {
+			return notSeen(server)
 		}
 		return differs("this is " + server)
 	}
@@ -231,7 +235,7 @@ func wrongKey(s *session) judgement {
 		return notSeen("no other key could be used")
 	}
 	a := s.send(other, passfort.Request{Method: http.MethodGet, Path: "/whoami"}, answerLimit)
-	if a.status == 0 {
+	if a.failed() {
 		return notSeen(a.said())
 	}
 	return either(refusesKey(a), a.said(), a.said())

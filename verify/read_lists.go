@@ -53,12 +53,12 @@ func listProbes() []Probe {
 				a := s.get("/profiles", "limit", "201")
 				limit, _ := integer(a.object(), "limit")
 				switch {
-				case a.status == 0, a.long, a.status/100 == 5:
+				case a.failed(), a.long:
 					return notSeen(a.said())
 				case !a.ok():
 					return confirmed(a.said())
 				}
-				return either(false, "", "accepted; the limit of the answer is "+strconv.Itoa(limit))
+				return differs("accepted; the limit of the answer is " + strconv.Itoa(limit))
 			},
 		},
 		{

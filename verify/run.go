@@ -153,7 +153,7 @@ func (s *session) ask(p Probe) Finding {
 		return p.finding(judgement{NotTried, why, ""})
 	}
 	j := p.judge(s)
-	if why := s.ended(); why != "" && j.verdict == NotSeen {
+	if why := s.ended(); why != "" && s.foreign == "" && j.verdict == NotSeen {
 		j = judgement{NotTried, why, ""}
 	}
 	return p.finding(j)

@@ -243,6 +243,12 @@ func (a *answer) list() []object {
 // ok reports whether the answer is a success without an error in it.
 func (a *answer) ok() bool { return a.status/100 == 2 && !a.refusedInOK() }
 
+// failed reports whether the answer says nothing of the request: there is none, the
+// server failed, or a limit was reached.
+func (a *answer) failed() bool {
+	return a.status == 0 || a.status/100 == 5 || a.status == http.StatusTooManyRequests
+}
+
 // refusedInOK reports whether the answer is a refusal with a status of success.
 func (a *answer) refusedInOK() bool {
 	errs, there := a.errors()

@@ -211,6 +211,52 @@ func TestReportHoldsNoData(t *testing.T) {
 	}
 }
 
+// A server that fails, or that a limit stands before, says nothing of a belief.
+func TestFailuresAreNoAnswers(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := passforttest.New()
+				defer srv.Close()
+				world(t, srv)
+				srv.Inject(passforttest.Fault{Status: status, Skip: 1, Times: -1})
+				report, err := verify.Run(t.Context(), srv.Client(), verify.Options{})
+				require.NoError(t, err)
+				require.True(t, report.Complete)
+				require.Empty(t, report.With(verify.Differs))
+				for _, f := range report.With(verify.Confirmed) {
+					require.Contains(t, []string{"whoami", "http-version", "request-id"}, f.Probe)
+				}
+			})
+			synctest.Test(t, func(t *testing.T) {
+				srv := passforttest.New()
+				defer srv.Close()
+				srv.Inject(passforttest.Fault{Status: status})
+				report, err := verify.Run(t.Context(), srv.Client(), verify.Options{})
+				require.NoError(t, err)
+				require.Equal(t, verify.NotSeen, finding(t, report, "whoami").Verdict)
+			})
+			for probe, f := range map[string]passforttest.Fault{
+				"strictness":   {Operation: "CollectedData.Replace"},
+				"file-by-post": {Method: http.MethodPost, Path: "/4.0/profiles/*/files/*"},
+				"delete":       {Operation: "Profiles.Get"},
+			} {
+				f.Status, f.Times = status, -1
+				synctest.Test(t, func(t *testing.T) {
+					srv := passforttest.New()
+					defer srv.Close()
+					srv.Inject(f)
+					report, err := verify.Run(t.Context(), srv.Client(), verify.Options{Tier: verify.TierDemo})
+					require.NoError(t, err)
+					require.Equal(t, verify.NotSeen, finding(t, report, probe).Verdict, probe)
+				})
+			}
+		})
+	}
+}
+
 // A redirect that goes round and round.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
