@@ -379,8 +379,8 @@ func (s *Server) judgeBody(c *call) error {
 }
 
 // judgeData does the same for collected data that replaces what is stored. What
-// was wrong with that before is accepted again: it may have come from the
-// portal, and a caller sends back what it read.
+// was wrong with that before is accepted again, also at another place of its list:
+// it may have come from the portal, and a caller sends back what it read.
 func (s *Server) judgeData(now, before json.RawMessage) error {
 	if s.sw.Lenient {
 		return nil
@@ -395,17 +395,35 @@ func (s *Server) judgeData(now, before json.RawMessage) error {
 		return nil
 	}
 	if old, err := decodeObject(before); err == nil {
-		was := f.judge(old, "", nil)
+		was := map[string]bool{}
+		for _, p := range f.judge(old, "", nil) {
+			stays, moves := p.traces(old)
+			was[stays], was[moves] = true, true
+		}
 		found = slices.DeleteFunc(found, func(p problem) bool {
-			return slices.Contains(was, p) && sameAt(o, old, p.pointer)
+			stays, moves := p.traces(o)
+			return was[stays] || was[moves]
 		})
 	}
 	return refuseProblems(found)
 }
 
-// sameAt reports whether two documents have the same value at a pointer.
-func sameAt(a, b any, pointer string) bool {
-	return reflect.DeepEqual(at(a, pointer), at(b, pointer))
+// traces are what a problem of a document is known by in another one: with its value
+// at the same place, and at any place of the lists it is in. Of a member that is
+// missing the object counts that may have moved.
+func (p problem) traces(document object) (stays, moves string) {
+	value := at(document, p.pointer)
+	stays = p.pointer + ": " + p.text + " " + string(encode(value))
+	names := strings.Split(p.pointer, "/")
+	if value == nil {
+		value = at(document, strings.Join(names[:len(names)-1], "/"))
+	}
+	for i, name := range names {
+		if strings.Trim(name, "0123456789") == "" && name != "" {
+			names[i] = "*"
+		}
+	}
+	return stays, strings.Join(names, "/") + ": " + p.text + " " + string(encode(value))
 }
 
 func at(v any, pointer string) any {

@@ -142,6 +142,33 @@ func TestStrictDataFromThePortal(t *testing.T) {
 	require.Equal(t, http.StatusPreconditionFailed, stale.status, "a stale ETag comes first")
 }
 
+// What the portal stored may move within its list, as when a newer address is put
+// before it, but not be copied into another.
+func TestStrictDataFromThePortalMoves(t *testing.T) {
+	t.Parallel()
+	const fromPortal = `{"address":{"locality":"Old Town","country":"England"}}`
+	w := start(t)
+	id := w.person()
+	_, err := w.srv.EditCollectedData(id, func(data map[string]any) {
+		data["address_history"] = []any{decode(t, fromPortal)}
+	})
+	require.NoError(t, err)
+	path := "/profiles/" + id + "/collected_data"
+	history := func(entries string) string { return `{"entity_type":"INDIVIDUAL","address_history":[` + entries + `]}` }
+	for name, tc := range map[string]struct {
+		entries  string
+		pointers []string
+	}{
+		"a country of its own": {`{"address":{"type":"STRUCTURED","country":"Wales"}},` + fromPortal, []string{"/address_history/0/address/country"}},
+		"without type, behind": {fromPortal + `,{"address":{"locality":"New Town"}}`, []string{"/address_history/1/address/type"}},
+	} {
+		refused := w.post(path, history(tc.entries))
+		require.Equal(t, http.StatusBadRequest, refused.status, name)
+		require.Equal(t, tc.pointers, refused.problems(t), name)
+	}
+	require.Equal(t, http.StatusOK, w.post(path, history(`{"address":{"type":"STRUCTURED","country":"GBR"}},`+fromPortal)).status)
+}
+
 func TestStrictBodies(t *testing.T) {
 	t.Parallel()
 	w := start(t)
