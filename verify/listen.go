@@ -21,8 +21,9 @@ import (
 const (
 	maxDelivery = 16 << 20 // bytes of one delivery
 	maxStranger = 1 << 20  // bytes of one without the header
-	maxHeard    = 10_000   // messages, and pauses, that are remembered
+	maxHeard    = 10_000   // messages that are remembered
 	maxNames    = 100      // names of events
+	maxPauses   = 8        // between repeats
 )
 
 // ListenOptions says how a Listener answers.
@@ -135,7 +136,7 @@ func (l *Listener) hear(h http.Header, body []byte, inHeader bool) int {
 	l.shape(body)
 	refuse := l.refused < l.opts.Refuse
 	now := time.Now()
-	if l.refused > 0 && l.refused <= l.opts.Refuse && len(l.pauses) < l.refused && len(l.pauses) < maxHeard {
+	if len(l.pauses) < min(l.refused, maxPauses) {
 		l.pauses = append(l.pauses, now.Sub(l.lastTry))
 	}
 	l.lastTry = now
@@ -208,7 +209,7 @@ func (l *Listener) message(e *passfort.WebhookEvent, refuse bool) string {
 		l.keptID++
 	case l.refusedAs[as]:
 		l.newID++
-	case l.ids[e.ID]:
+	case l.ids[e.ID] && e.ID != "":
 		l.twice++
 	}
 	if refuse && len(l.refusedIDs) < maxHeard {
@@ -359,7 +360,7 @@ func listenProbes() []Probe {
 				return notSeen("less than two repeats: refuse some deliveries")
 			}
 			var shown []string
-			for _, p := range l.pauses[:min(8, len(l.pauses))] {
+			for _, p := range l.pauses {
 				shown = append(shown, p.Round(10*time.Millisecond).String())
 			}
 			return confirmed(strings.Join(shown, ", "))

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,6 +60,82 @@ func TestEverySwitchOfWebhooksIsDetected(t *testing.T) {
 			require.NotContains(t, b.String(), secret)
 		})
 	}
+}
+
+// batch is a delivery of messages with the numbers from..to-1 in their ids.
+func batch(from, to int, event func(int) string) string {
+	var messages []string
+	for i := from; i < to; i++ {
+		messages = append(messages, fmt.Sprintf(`{"id":"%d","event":"%s","secret":"%s","timestamp":1,"data":{"n":%d}}`,
+			i, event(i), secret, i))
+	}
+	return "[" + strings.Join(messages, ",") + "]"
+}
+
+// deliver gives a delivery to a Listener and returns the status of the answer.
+func deliver(t *testing.T, l *verify.Listener, body string) int {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+secret)
+	w := httptest.NewRecorder()
+	l.ServeHTTP(w, r)
+	return w.Code
+}
+
+// What a Listener keeps has bounds: what comes after them is answered, and not remembered.
+func TestListenerIsBounded(t *testing.T) {
+	t.Parallel()
+	const most = 10_000
+	created := func(int) string { return "TASK_CREATED" }
+	listener := func(refuse int) *verify.Listener {
+		l, err := verify.NewListener(verify.ListenOptions{Secrets: []string{secret}, Refuse: refuse})
+		require.NoError(t, err)
+		return l
+	}
+	t.Run("messages", func(t *testing.T) {
+		t.Parallel()
+		l := listener(0)
+		require.Equal(t, http.StatusOK, deliver(t, l, batch(0, most+1, created)))
+		deliver(t, l, batch(most, most+1, created))
+		require.NotContains(t, finding(t, l.Report(), "webhook-order").Seen, "twice")
+		deliver(t, l, batch(most-1, most, created))
+		require.Contains(t, finding(t, l.Report(), "webhook-order").Seen, "twice")
+	})
+	t.Run("refused messages", func(t *testing.T) {
+		t.Parallel()
+		l := listener(1)
+		require.Equal(t, http.StatusInternalServerError, deliver(t, l, batch(0, most+1, created)))
+		deliver(t, l, batch(most, most+1, created))
+		require.Contains(t, finding(t, l.Report(), "repeat-id").Seen, "no repeat")
+		deliver(t, l, batch(most-1, most, created))
+		require.Equal(t, "it does", finding(t, l.Report(), "repeat-id").Seen)
+	})
+	t.Run("names", func(t *testing.T) {
+		t.Parallel()
+		l := listener(0)
+		deliver(t, l, batch(0, 130, func(i int) string { return "E_" + string(rune('A'+i/26)) + string(rune('A'+i%26)) }))
+		require.Len(t, strings.Split(finding(t, l.Report(), "event-names").Seen, ", "), 100)
+	})
+	t.Run("pauses", func(t *testing.T) {
+		t.Parallel()
+		l := listener(20)
+		for range 20 {
+			deliver(t, l, batch(0, 1, created))
+		}
+		require.Len(t, strings.Split(finding(t, l.Report(), "repeat-pauses").Seen, ", "), 8)
+	})
+}
+
+// Messages without an id are no repeats of each other.
+func TestMessagesWithoutAnID(t *testing.T) {
+	t.Parallel()
+	l, err := verify.NewListener(verify.ListenOptions{Secrets: []string{secret}})
+	require.NoError(t, err)
+	for i := range 3 {
+		body := strings.ReplaceAll(batch(i, i+1, func(int) string { return "TASK_CREATED" }), fmt.Sprintf(`"id":"%d",`, i), "")
+		deliver(t, l, body)
+	}
+	require.Equal(t, "in the order of their times", finding(t, l.Report(), "webhook-order").Seen)
 }
 
 func TestStrangersAreNotHeard(t *testing.T) {
