@@ -3,6 +3,8 @@ package inbox_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -47,8 +49,11 @@ func connect(dialect sqldb.Dialect, address string) (*sql.DB, error) {
 	if dialect == inbox.PostgreSQL {
 		return sql.Open("pgx", address)
 	}
-	options := url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(30000)"}}
-	return sql.Open("sqlite", "file:"+address+"?"+options.Encode())
+	return sql.Open("sqlite", sqliteName(address))
+}
+
+func sqliteName(path string) string {
+	return "file:" + path + "?" + url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(30000)"}}.Encode()
 }
 
 // bases runs a test on an empty database of each kind.
@@ -168,4 +173,73 @@ func receive(t *testing.T, box *inbox.Inbox, n int, profiles ...string) {
 			require.NoError(t, box.Receive(t.Context(), message(profile, i)))
 		}
 	}
+}
+
+// faulty returns the same database through a driver that loses the answer of a
+// statement if lost says so: it is executed, or not, as carryOut says.
+func (b base) faulty(t *testing.T, carryOut bool, lost func(statement string) bool) base {
+	t.Helper()
+	dsn := b.url
+	if b.dialect == inbox.SQLite {
+		dsn = sqliteName(b.url)
+	}
+	db := sql.OpenDB(faultyDriver{b.db.Driver(), dsn, carryOut, lost})
+	t.Cleanup(func() { _ = db.Close() })
+	return base{dialect: b.dialect, url: b.url, db: db}
+}
+
+var errLost = errors.New("the connection broke")
+
+type faultyDriver struct {
+	driver   driver.Driver
+	dsn      string
+	carryOut bool
+	lost     func(statement string) bool
+}
+
+func (d faultyDriver) Driver() driver.Driver { return d.driver }
+
+func (d faultyDriver) Connect(context.Context) (driver.Conn, error) {
+	conn, err := d.driver.Open(d.dsn)
+	return faultyConn{conn, d}, err
+}
+
+type faultyConn struct {
+	driver.Conn
+	faults faultyDriver
+}
+
+func (c faultyConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
+}
+
+func (c faultyConn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (c faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	lost := c.faults.lost(query)
+	if lost && !c.faults.carryOut {
+		return nil, errLost
+	}
+	result, err := c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+	if lost {
+		return nil, errLost
+	}
+	return result, err
+}
+
+func (c faultyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	lost := c.faults.lost(query)
+	if lost && !c.faults.carryOut {
+		return nil, errLost
+	}
+	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+	if lost && err == nil {
+		return nil, errors.Join(errLost, rows.Close())
+	}
+	return rows, err
 }

@@ -52,6 +52,7 @@ type Inbox struct {
 
 	mu        sync.Mutex
 	listening bool
+	owed      []claimed // what the database did not take back
 }
 
 // Option configures New.

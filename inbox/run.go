@@ -95,6 +95,39 @@ type lane struct {
 	deaths int // of processes that had it
 }
 
+// claimed is a lane that this process may have and does not work on. The lane is
+// empty if the answer to a claim was lost: then it is all lanes of the owner.
+type claimed struct{ lane, owner string }
+
+func (b *Inbox) owe(c claimed) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.owed = append(b.owed, c)
+}
+
+// repay gives back what release, or a claim whose answer was lost, left behind: this
+// process lives, so no message is to blame for it. If another process took the lane
+// in the meantime, it counted an end that was none.
+func (b *Inbox) repay(ctx context.Context) error {
+	b.mu.Lock()
+	owed := b.owed
+	b.owed = nil
+	b.mu.Unlock()
+	for i, c := range owed {
+		n, err := b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET owner = '', ready_at = {now} WHERE owner = ? AND ? IN ('', lane)`, c.owner, c.lane)
+		if err == nil && n == 0 {
+			_, err = b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET deaths = deaths - 1 WHERE lane = ? AND deaths > 0`, c.lane)
+		}
+		if err != nil {
+			b.mu.Lock()
+			b.owed = append(b.owed, owed[i:]...)
+			b.mu.Unlock()
+			return err
+		}
+	}
+	return nil
+}
+
 // claimTime bounds a claim, also while the process is being stopped.
 const claimTime = 5 * time.Second
 
@@ -109,6 +142,9 @@ func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, e
 	// A claim whose answer is not awaited would keep its lanes for the lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
 	defer cancel()
+	if err := b.repay(ctx); err != nil {
+		return nil, "", err
+	}
 	owner = newOwner()
 	err = b.place.Each(ctx, b.db, func(scan func(...any) error) error {
 		var l lane
@@ -120,7 +156,11 @@ func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, e
 			AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused')
 			ORDER BY ready_at LIMIT ? {skip}) SELECT lane FROM ready)
 		RETURNING lane, deaths`, owner, b.settings.lease.Milliseconds(), n)
-	return lanes, owner, err
+	if err != nil {
+		b.owe(claimed{owner: owner})
+		return nil, "", err
+	}
+	return lanes, owner, nil
 }
 
 // work handles the messages of a lane until there are none, its turn is over, or
@@ -169,7 +209,8 @@ func (b *Inbox) release(name, owner string, pause time.Duration) {
 	_, err := b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET owner = '', deaths = 0, ready_at = {now} + ? WHERE lane = ? AND owner = ?`,
 		pause.Milliseconds(), name, owner)
 	if err != nil {
-		b.settings.log.Warn("inbox: a lane is released when its lease ends", "problem", sqldb.Word(err))
+		b.owe(claimed{name, owner})
+		b.settings.log.Warn("inbox: a lane is released when the database answers", "problem", sqldb.Word(err))
 	}
 }
 

@@ -230,6 +230,72 @@ func TestDeadlyMessageIsParked(t *testing.T) {
 	})
 }
 
+// What the database does to a process that lives is no end of it: the message is not
+// parked.
+func TestFaultsOfTheDatabaseParkNothing(t *testing.T) {
+	t.Parallel()
+	bases(t, func(t *testing.T, b base) {
+		for _, test := range []struct {
+			name, statement string
+			carryOut        bool
+			failures        int64 // of the handler
+		}{
+			{"the answers to claims are lost", "RETURNING lane, deaths", true, 0},
+			{"the database is away when the lane is given back", "SET owner = '', deaths = 0", false, 4},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				var faults, calls atomic.Int64
+				var began time.Time
+				faulty := b.faulty(t, test.carryOut, func(statement string) bool {
+					if !strings.Contains(statement, test.statement) {
+						return false
+					}
+					// Claims that find nothing are lost too: these go on for some leases.
+					return faults.Add(1) <= 4 || test.failures == 0 && time.Since(began) < time.Second
+				})
+				box := faulty.inbox(t, inbox.WithTries(1), inbox.WithLease(100*time.Millisecond), inbox.WithPrefix("p"+fmt.Sprint(time.Now().UnixNano())))
+				receive(t, box, 1, "p1")
+				began = time.Now()
+				stop := run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error {
+					if calls.Add(1) <= test.failures {
+						return state("57P01")
+					}
+					return nil
+				})
+				empty(t, box)
+				stop()
+				require.GreaterOrEqual(t, faults.Load(), int64(4))
+				h, err := box.Health(t.Context())
+				require.NoError(t, err)
+				require.Zero(t, h.Parked)
+			})
+		}
+	})
+}
+
+// Another process took the lane before this one could give it back, and counted an end.
+func TestEndThatWasNoneIsTakenBack(t *testing.T) {
+	t.Parallel()
+	bases(t, func(t *testing.T, b base) {
+		var once sync.Once
+		faulty := b.faulty(t, false, func(statement string) (lost bool) {
+			if strings.Contains(statement, "SET owner = '', deaths = 0") {
+				once.Do(func() {
+					lost = true
+					b.exec(t, `UPDATE passfort_inbox_lanes SET owner = 'another', deaths = 2, ready_at = 9000000000000`)
+				})
+			}
+			return lost
+		})
+		box := faulty.inbox(t)
+		receive(t, box, 1, "p1")
+		run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error { return state("57P01") })
+		require.Eventually(t, func() bool {
+			return b.one(t, `SELECT CAST(deaths AS TEXT) || owner FROM passfort_inbox_lanes`) == "1another"
+		}, time.Minute, 10*time.Millisecond)
+	})
+}
+
 // start starts this test binary as a process that works on the inbox.
 func start(t *testing.T, kind string, b base) *exec.Cmd {
 	t.Helper()
