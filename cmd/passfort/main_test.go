@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,26 +18,8 @@ import (
 	"github.com/passfort-go/passfort/verify"
 )
 
-// output is written and read at once.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-func command(in string, env map[string]string) (*program, *output, *output) {
-	var out, errs output
+func command(in string, env map[string]string) (*program, *bytes.Buffer, *bytes.Buffer) {
+	var out, errs bytes.Buffer
 	lookup := func(name string) string { return env[name] }
 	return &program{env: lookup, in: strings.NewReader(in), out: &out, errs: &errs}, &out, &errs
 }
@@ -106,12 +87,12 @@ func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestVerifyAsksFirst(t *testing.T) {
 	srv := account(t)
-	for answer, want := range map[string]int{"": 0, "no\n": 0, "yes please\n": 0} {
+	for _, answer := range []string{"", "no\n", "yes please\n"} {
 		p, out, errs := command(answer, nil)
 		require.Equal(t, notAll, p.run(t.Context(), []string{"verify", "-tier", "demo"}))
 		require.Contains(t, out.String(), "demo account only")
 		require.Contains(t, errs.String(), "nothing was sent")
-		require.Len(t, srv.Requests(), want)
+		require.Empty(t, srv.Requests(), answer)
 	}
 	p, _, errs := command("yes\n", nil)
 	require.Equal(t, badUsage, p.run(t.Context(), []string{"verify", "-tier", "careful"}))
