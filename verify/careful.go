@@ -131,8 +131,8 @@ func (w *rewritten) same() bool {
 }
 
 // changedMeanwhile is what a run cannot put right.
-const changedMeanwhile = "the collected data of the profile is not as it was read, or could not be read again: another writer " +
-	"changed it meanwhile, or the server rewrote it. Look at its history in the portal"
+const changedMeanwhile = "the collected data of the profile is not as it was read, or could not be read again: " +
+	"another writer changed it meanwhile, or the server rewrote it. Look at its history in the portal"
 
 // stale writes the present data with an ETag that is out of date, once. That is also
 // what a server that ignores If-Match stores.
