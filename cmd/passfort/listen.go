@@ -40,9 +40,9 @@ func (p *program) listen(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(badUsage, err)
 	}
-	out, status, err := p.create(*file)
+	out, err := p.create(*file)
 	if err != nil {
-		return p.fail(status, err)
+		return p.fail(badUsage, err)
 	}
 	defer func() { _ = out.Close() }()
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)

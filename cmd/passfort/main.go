@@ -115,9 +115,9 @@ func (p *program) verify(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(badUsage, err)
 	}
-	out, status, err := p.create(*file)
+	out, err := p.create(*file)
 	if err != nil {
-		return p.fail(status, err)
+		return p.fail(badUsage, err)
 	}
 	defer func() { _ = out.Close() }()
 	p.announce(o.Tier.Plan())
@@ -140,28 +140,33 @@ func (p *program) verify(ctx context.Context, args []string) int {
 }
 
 // create opens the file of -json before anything is asked, so that a name that
-// cannot be written costs nothing.
-func (p *program) create(name string) (io.WriteCloser, int, error) {
+// cannot be written costs nothing. What it holds stays until there is a report. No
+// name is no file.
+func (p *program) create(name string) (*os.File, error) {
 	if name == "" {
-		return nopCloser{io.Discard}, allAsked, nil
+		return nil, nil
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, badUsage, errors.New("the file of -json cannot be written")
+		return nil, errors.New("the file of -json cannot be written")
 	}
-	return f, allAsked, nil
+	return f, nil
 }
 
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
-
 // finish prints the report and writes it to the file.
-func (p *program) finish(report *verify.Report, file io.WriteCloser) error {
+func (p *program) finish(report *verify.Report, file *os.File) error {
 	p.clear()
 	p.print("\n")
 	if err := report.WriteText(p.out); err != nil {
 		return err
+	}
+	if file == nil {
+		return nil
+	}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		if err := file.Truncate(0); err != nil {
+			return err
+		}
 	}
 	if err := report.WriteJSON(file); err != nil {
 		return err

@@ -94,7 +94,15 @@ func TestVerifyAsksFirst(t *testing.T) {
 		require.Contains(t, errs.String(), "nothing was sent")
 		require.Empty(t, srv.Requests(), answer)
 	}
-	p, _, errs := command("yes\n", nil)
+	file := filepath.Join(t.TempDir(), "report.json")
+	require.NoError(t, os.WriteFile(file, []byte("an older report"), 0o600))
+	p, _, errs := command("no\n", nil)
+	require.Equal(t, notAll, p.run(t.Context(), []string{"verify", "-tier", "demo", "-json", file}))
+	kept, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "an older report", string(kept))
+
+	p, _, errs = command("yes\n", nil)
 	require.Equal(t, badUsage, p.run(t.Context(), []string{"verify", "-tier", "careful"}))
 	require.Contains(t, errs.String(), "profile id")
 	require.Empty(t, srv.Requests())
@@ -146,6 +154,7 @@ func TestListen(t *testing.T) {
 		return out.Write(b)
 	})
 	file := filepath.Join(t.TempDir(), "webhooks.json")
+	require.NoError(t, os.WriteFile(file, bytes.Repeat([]byte(" older report"), 10_000), 0o600))
 	status := make(chan int, 1)
 	go func() {
 		status <- p.run(ctx, []string{"listen", "-addr", "127.0.0.1:0", "-refuse", "2", "-json", file, "-batching"})
