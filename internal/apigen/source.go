@@ -30,7 +30,6 @@ type structure struct {
 
 type field struct {
 	goName, name string
-	comma        bool // a list that travels as one parameter
 	typ          ast.Expr
 	doc          string
 }
@@ -44,7 +43,7 @@ type enum struct {
 // operation is a row of the operations table.
 type operation struct {
 	name, method, route, class, charged, since, sure string
-	rateLimited, bare                                bool
+	rateLimited                                      bool
 }
 
 // event is a webhook event.
@@ -126,15 +125,15 @@ func structureOf(typ *ast.StructType, doc string) *structure {
 				st.model = true
 				continue
 			}
-			name, options, _ := strings.Cut(tag.Get("url"), ",")
+			name, _, _ := strings.Cut(tag.Get("url"), ",")
 			if name == "" {
-				name, options, _ = strings.Cut(tag.Get("json"), ",")
+				name, _, _ = strings.Cut(tag.Get("json"), ",")
 			}
 			if name == "" || name == "-" {
 				continue
 			}
 			st.fields = append(st.fields, field{
-				goName: ident.Name, name: name, comma: strings.Contains(options, "comma"), typ: f.Type, doc: f.Doc.Text() + f.Comment.Text(),
+				goName: ident.Name, name: name, typ: f.Type, doc: f.Doc.Text() + f.Comment.Text(),
 			})
 		}
 	}
@@ -201,8 +200,6 @@ func operationOf(row *ast.CompositeLit) operation {
 			op.sure = text
 		case "rateLimited":
 			op.rateLimited = text == "true"
-		case "bare":
-			op.bare = text == "true"
 		}
 	}
 	return op
