@@ -343,12 +343,18 @@ func (d *describer) structure(name string, st *structure) yaml.MapSlice {
 			typ = known
 		}
 		schema := d.named(typ)
-		if slices.Contains(nullable[name], f.name) {
+		if mayBeNull(name, f.name) {
 			schema = orNull(schema)
 		}
 		members = append(members, yaml.MapItem{Key: f.name, Value: described(schema, prose(f.doc, "", st.fields))})
 	}
 	return object("description", text(prose(st.doc, name, st.fields)), "type", "object", "properties", members, "additionalProperties", true)
+}
+
+// mayBeNull reports whether a member of a type may be null.
+func mayBeNull(typ, member string) bool {
+	return slices.Contains(nullable[typ], member) ||
+		slices.Contains(causes, member) && slices.Contains(slices.Collect(maps.Values(payloads)), typ)
 }
 
 // described adds a description to a schema. Beside a reference it may stand as

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,69 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 		}
 	}
 	require.Greater(t, rows, 500)
+}
+
+// The tables that are written by hand name what is there, and nothing that is not
+// used: a member that gets another name would lose what they say of it.
+func TestTablesNameWhatIsThere(t *testing.T) {
+	t.Parallel()
+	s, err := read(root)
+	require.NoError(t, err)
+	member := func(typ, name string) {
+		require.NotNil(t, s.structs[typ], typ)
+		require.True(t, slices.ContainsFunc(s.structs[typ].fields, func(f field) bool { return f.name == name }), "%s.%s", typ, name)
+	}
+	for typ, names := range nullable {
+		for _, name := range names {
+			member(typ, name)
+		}
+	}
+	for name := range kept {
+		typ, m, _ := strings.Cut(name, ".")
+		member(typ, m)
+	}
+	for typ := range guessed {
+		require.NotNil(t, s.structs[typ], typ)
+	}
+	for name, typ := range payloads {
+		require.True(t, slices.ContainsFunc(s.events, func(e event) bool { return e.name == name }), name)
+		for _, cause := range causes {
+			member(typ, cause)
+		}
+	}
+	used := map[string]bool{}
+	for name, shape := range shapes {
+		used[shape.body], used[shape.query] = true, true
+		require.True(t, slices.ContainsFunc(s.operations, func(op operation) bool { return op.name == name }), name)
+		for _, m := range shape.required {
+			if parts := inline[shape.body]; parts != nil {
+				require.True(t, slices.ContainsFunc(parts, func(p part) bool { return p.name == m }), "%s: %s", name, m)
+				continue
+			}
+			member(strings.TrimPrefix(shape.body, "[]"), m)
+		}
+	}
+	for name := range inline {
+		require.True(t, used[name], name)
+	}
+	for query, names := range requiredParameters {
+		require.True(t, used[query], query)
+		for _, name := range names {
+			if inline[query] == nil {
+				member(query, name)
+				continue
+			}
+			require.True(t, slices.ContainsFunc(inline[query], func(p part) bool { return p.name == name }), "%s: %s", query, name)
+		}
+	}
+	tags := map[string]bool{"Webhooks": true}
+	for _, op := range s.operations {
+		tags[tagOf(op.name)] = true
+	}
+	require.Len(t, tagText, len(tags))
+	for tag := range tags {
+		require.NotEmpty(t, tagText[tag], tag)
+	}
 }
 
 // What is open stays open.

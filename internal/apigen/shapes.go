@@ -148,17 +148,15 @@ var nullable = map[string][]string{
 	"ApplicationRiskScore":    {"score"},
 	"ApplicationStatusChange": {"decisioner"},
 	"AuditItem":               {"user", "apikey", "message", "filename", "filehash", "signature"},
-	"CheckCompleted":          {"apikey", "user", "customer_ref"},
-	"CollectedDataChange":     {"apikey", "user", "customer_ref"},
 	"CompanyCandidate":        {"state"},
-	"CustomerRequestChanged":  {"apikey", "user", "customer_ref"},
-	"EventsChanged":           {"apikey", "user", "customer_ref"},
 	"Institution":             {"logo_url"},
-	"ManualActionRequired":    {"apikey", "user", "customer_ref"},
 	"Note":                    {"author"},
-	"ProductStatusChanged":    {"apikey", "user", "customer_ref"},
 	"WhoAmI":                  {"user"},
 }
+
+// causes are the members of every payload that are null where nobody caused the
+// event, or the profile has none.
+var causes = []string{"apikey", "user", "customer_ref"}
 
 // kept lists members that the SDK keeps as they came, and what is known of them.
 var kept = map[string]string{"Check.input_data": "EntityData", "Check.output_data": "output", "CheckRequest.output_data": "output"}
