@@ -195,7 +195,7 @@ func TestMadeUpProfiles(t *testing.T) {
 
 func TestStopsWhileACallIsUnderWay(t *testing.T) {
 	t.Parallel()
-	p := begin(t, nil, "-check-time", "300ms")
+	p := begin(t, nil, "-check-time", "1s")
 	c := p.client(t, "sim-master-key")
 	made, err := c.Profiles.Create(t.Context(), person("Doe"))
 	require.NoError(t, err)
@@ -204,7 +204,10 @@ func TestStopsWhileACallIsUnderWay(t *testing.T) {
 		_, err := c.Checks.Run(t.Context(), made.ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync})
 		done <- err
 	}()
-	<-time.After(100 * time.Millisecond)
+	require.Eventually(t, func() bool {
+		checks, err := c.Checks.List(t.Context(), made.ID)
+		return err == nil && len(checks) == 1
+	}, time.Minute, time.Millisecond)
 	require.NoError(t, p.stop())
 	require.NoError(t, <-done)
 }
