@@ -456,6 +456,7 @@ func switchChoices(name string) []string {
 
 func (a *admin) setSwitches(w http.ResponseWriter, r *http.Request) {
 	var sw Switches
+	was := a.s.switches()
 	v := reflect.ValueOf(&sw).Elem()
 	var err error
 	for _, f := range reflect.VisibleFields(v.Type()) {
@@ -464,7 +465,7 @@ func (a *admin) setSwitches(w http.ResponseWriter, r *http.Request) {
 		case reflect.Bool:
 			field.SetBool(sent == "on")
 		case reflect.String:
-			if sent != "" && !slices.Contains(eventNames(), sent) {
+			if sent != "" && sent != was.CollectedDataEvent && !slices.Contains(eventNames(), sent) {
 				err = errors.New("unknown event")
 			}
 			field.SetString(sent)
@@ -513,12 +514,13 @@ func (a *admin) reset(w http.ResponseWriter, r *http.Request) {
 	if r.PostFormValue("sure") == "on" {
 		err = a.s.Reset()
 	}
-	a.done(w, r, "", err, "Everything is as after a start")
+	a.done(w, r, "", err, "Profiles, keys, tags, faults, programmed outcomes and waiting webhooks are gone")
 }
 
 // Reset makes the server as it was made: no profiles, keys, tags, charges, faults,
 // programmed outcomes or waiting webhooks, with the products and flows it was
-// configured with. Switches, the endpoint of webhooks and the clock stay.
+// configured with. Switches, the endpoint of webhooks, a function of DecideChecks and
+// the clock stay. It may be repeated. The error is that of the journal of KeepIn.
 func (s *Server) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -529,12 +531,7 @@ func (s *Server) Reset() error {
 	if err := s.adopt(st, s.tick, s.randomState()); err != nil {
 		return fmt.Errorf("passforttest: reset: %w", err)
 	}
-	for _, p := range s.cfg.products {
-		s.addProduct(p)
-	}
-	for _, f := range s.cfg.flows {
-		s.addFlow(f)
-	}
+	s.configure()
 	s.faults, s.outcome.queued, s.buckets = nil, nil, map[string]*bucket{}
 	s.hooks.queue, s.hooks.delivered, s.hooks.attempts, s.hooks.sent = nil, nil, nil, 0
 	s.changes = changes{}

@@ -181,12 +181,12 @@ func TestSamplesAreLikeRealMessages(t *testing.T) {
 	w.post("/forms/profile/"+id+"/customer_request", `{"type":"FLOW","flow_template":{"alias":"f"}}`)
 	require.NoError(t, w.srv.EndForm(id, "", "COMPLETED"))
 
-	real := map[string]map[string]any{}
+	happened := map[string]map[string]any{}
 	for _, m := range w.srv.PendingWebhooks() {
-		real[m.Event] = decode(t, string(m.Data)).(map[string]any)
+		happened[m.Event] = decode(t, string(m.Data)).(map[string]any)
 	}
-	require.Len(t, real, 16, "every event but COLLECTED_DATA_CHANGED")
-	for name, data := range real {
+	require.Len(t, happened, 16, "every event but COLLECTED_DATA_CHANGED")
+	for name, data := range happened {
 		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {name}, "profile": {id}}), "A sample waits: "+name)
 		all := sent(name)
 		sample := all[len(all)-1]
@@ -296,4 +296,18 @@ func TestWindowSettings(t *testing.T) {
 	require.Contains(t, press(t, h, "clock", url.Values{"by": {"2562047h"}}), "Not done: the clock moves by 200 years at most")
 	require.Contains(t, press(t, h, "clock", url.Values{"by": {"1750000h"}}), "The clock moved")
 	require.Contains(t, press(t, h, "clock", url.Values{"by": {"8760h"}}), "Not done")
+}
+
+// An event of a new name, as an account may have, does not stand in the way of the
+// other switches.
+func TestWindowSettingsKeepAnUnknownEvent(t *testing.T) {
+	t.Parallel()
+	w := start(t, passforttest.WithSwitches(passforttest.Switches{CollectedDataEvent: "DATA_MOVED"}))
+	h := w.srv.AdminHandler()
+	form := url.Values{"CreatedStatus": {"on"}, "ListOrder": {"0"}, "BatchShape": {"0"}, "CollectedDataEvent": {"DATA_MOVED"}}
+	require.Contains(t, see(t, h, "settings"), `value="DATA_MOVED"`)
+	require.Contains(t, press(t, h, "switches", form), "The switches are set")
+	require.Equal(t, http.StatusCreated, w.post("/profiles", newPerson).status)
+	form.Set("CollectedDataEvent", "DATA_SHAKEN")
+	require.Contains(t, press(t, h, "switches", form), "Not done: unknown event")
 }
