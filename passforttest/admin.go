@@ -304,17 +304,13 @@ func (a *admin) profile(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	v := s.viewOf(p)
+	v, name := s.viewOf(p), nameOf(p)
 	s.leave()
 	if edit := a.notes.of(r.URL.Query().Get("note"), pageOf(r)).Edit; edit != "" {
 		v.Data = edit
 	}
 	v.Calls = s.calls.newest(func(c *shownCall) bool { return c.ProfileID == v.ID })
 	v.Calls = v.Calls[:min(len(v.Calls), adminPage)]
-	name := v.Name
-	if name == "" {
-		name = "Profile " + short(v.ID)
-	}
 	a.show(w, r, "profile", name, v)
 }
 
@@ -448,7 +444,7 @@ func profilePage(r *http.Request) string {
 func (a *admin) endCheck(w http.ResponseWriter, r *http.Request) {
 	decision := r.PostFormValue("decision")
 	var err error = invalid("unknown decision")
-	if slices.Contains([]string{"PASS", "FAIL", "PARTIAL", "WARN", "ERROR"}, decision) {
+	if slices.Contains(checkDecisions(), decision) {
 		err = a.s.CompleteCheck(r.PathValue("profile_id"), r.PathValue("id"), Outcome{Decision: decision})
 	}
 	a.done(w, r, profilePage(r), err, "The check is complete: "+decision)

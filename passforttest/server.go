@@ -81,18 +81,23 @@ func New(opts ...Option) *Server {
 	s.recorder.init(cfg.recordLimit)
 	s.tick = s.clockNow()
 	s.state, s.roster = newState(), newRoster()
-	for _, p := range cfg.products {
-		s.addProduct(p)
-	}
-	for _, f := range cfg.flows {
-		s.addFlow(f)
-	}
+	s.configure()
 	s.state.Keys[cfg.apiKey] = &keyInfo{Name: cfg.apiKeyName, Kind: keyMaster}
 	s.httpSrv = &http.Server{
 		Handler: s, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: headerLimit, ConnState: s.trackConn,
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	return s
+}
+
+// configure adds the products and flows of the options.
+func (s *Server) configure() {
+	for _, p := range s.cfg.products {
+		s.addProduct(p)
+	}
+	for _, f := range s.cfg.flows {
+		s.addFlow(f)
+	}
 }
 
 // NewServer returns a Server that listens on a loopback port. It panics if

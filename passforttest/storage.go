@@ -208,12 +208,7 @@ func (s *Server) KeepIn(j Journal) error {
 		if err := s.adopt(st, last.Time, last.Random); err != nil {
 			return fmt.Errorf("passforttest: journal: %w", err)
 		}
-		for _, p := range s.cfg.products {
-			s.addProduct(p)
-		}
-		for _, f := range s.cfg.flows {
-			s.addFlow(f)
-		}
+		s.configure()
 		for _, id := range order {
 			if m := waiting[id]; m != nil {
 				s.hooks.queue = append(s.hooks.queue, m)
