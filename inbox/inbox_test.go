@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -148,4 +149,25 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// A pause that doubled very often is the most, and not over at once.
+func TestManyFailures(t *testing.T) {
+	t.Parallel()
+	bases(t, func(t *testing.T, b base) {
+		failed := make(chan struct{}, 1)
+		box := b.inbox(t, inbox.WithTries(1000), inbox.WithBackoff(10*time.Second, time.Hour), inbox.WithObserver(func(r inbox.Result) {
+			if r.Outcome == inbox.OutcomeFailed {
+				select {
+				case failed <- struct{}{}:
+				default:
+				}
+			}
+		}))
+		receive(t, box, 1, "p1")
+		b.exec(t, `UPDATE passfort_inbox_messages SET tries = 30`)
+		run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error { return errBroken })
+		<-failed
+		require.Equal(t, "1", b.one(t, fmt.Sprintf(`SELECT COUNT(*) FROM passfort_inbox_lanes WHERE ready_at > %d`, time.Now().Add(30*time.Minute).UnixMilli())))
+	})
 }

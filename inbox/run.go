@@ -10,6 +10,7 @@ import (
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/inbox/sqldb"
+	"github.com/passfort-go/passfort/internal/poll"
 )
 
 // Handler handles a message. What it does in tx is committed together with the fact
@@ -418,7 +419,7 @@ func (b *Inbox) fail(ctx context.Context, name, owner string, m *Message, failur
 		}
 		result.Event = passfort.EventName(event)
 		tries++
-		state, pause := pending, min(b.settings.backoff[0]<<min(tries-1, 30), b.settings.backoff[1])
+		state, pause := pending, poll.Doubled(b.settings.backoff[0], b.settings.backoff[1], tries-1)
 		if tries >= b.settings.tries || errors.Is(failure, ErrPark) || errors.Is(failure, errDied) {
 			state, pause, result.Outcome = parked, 0, OutcomeParked
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/inbox/sqldb"
+	"github.com/passfort-go/passfort/internal/poll"
 )
 
 // Run brings customers and profiles in line until ctx ends, and then gives work its
@@ -158,7 +159,7 @@ func (s *Syncer) renew(ctx context.Context, over <-chan struct{}, lost func(), i
 const recordTime = 3 * time.Second
 
 func (s *Syncer) fail(ctx context.Context, i item, problem string) {
-	pause := min(s.settings.backoff[0]<<min(i.tries, 30), s.settings.backoff[1])
+	pause := poll.Doubled(s.settings.backoff[0], s.settings.backoff[1], i.tries)
 	if ctx.Err() != nil {
 		pause = 0
 	}

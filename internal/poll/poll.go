@@ -166,6 +166,18 @@ func (p *Plan) Missed() bool { return !p.woken && !p.Heard.IsZero() && !p.overdu
 // jitter returns a duration in the upper half of d.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
+// Doubled returns the pause after failures that follow each other: first, doubled with
+// each further one, and at most most.
+func Doubled(first, most time.Duration, further int) time.Duration {
+	for range further {
+		if first > most/2 {
+			return most
+		}
+		first *= 2
+	}
+	return min(first, most)
+}
+
 // Pause waits for d, for a wake-up, or for the end of ctx, whose error it
 // then returns.
 func Pause(ctx context.Context, d time.Duration, wake <-chan struct{}) (woken bool, err error) {

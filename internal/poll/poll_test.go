@@ -3,6 +3,7 @@ package poll_test
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,4 +129,25 @@ func TestPause(t *testing.T) {
 		require.False(t, woken)
 		require.Equal(t, 3*time.Second, time.Since(began))
 	})
+}
+
+func TestDoubled(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name        string
+		first, most time.Duration
+		further     int
+		want        time.Duration
+	}{
+		{"the first failure", time.Second, time.Minute, 0, time.Second},
+		{"the third", time.Second, time.Minute, 2, 4 * time.Second},
+		{"the most", time.Second, time.Minute, 6, time.Minute},
+		{"a first that is the most", time.Minute, time.Minute, 1, time.Minute},
+		{"more than a duration holds", 10 * time.Second, math.MaxInt64, 1000, math.MaxInt64},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, poll.Doubled(test.first, test.most, test.further))
+		})
+	}
 }
