@@ -46,7 +46,10 @@ func ExampleRun() {
 func ExamplePlan() {
 	plan := verify.TierDemo.Plan()
 	fmt.Println(plan.Tier, "makes at most", plan.MaxRequests, "requests in", plan.MaxTime)
-	// Output: demo makes at most 120 requests in 6m0s
+	fmt.Println(verify.TierListen, verify.TierListen.Plan().May)
+	// Output:
+	// demo makes at most 120 requests in 6m0s
+	// listen receives webhooks and sends nothing.
 }
 
 // Which beliefs an account does not share, and what that means for code.

@@ -189,7 +189,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	section(&b, "Different", r.With(Differs), true)
 	section(&b, "Not seen", append(r.With(NotSeen), r.With(NotTried)...), false)
 	for _, left := range r.Left {
-		wrap(&b, "Left behind: ", left)
+		wrap(&b, "Left to you: ", left)
 	}
 	fmt.Fprintf(&b, "\n%d as believed, %d different, %d not seen, %d not tried\n",
 		r.Count(Confirmed), r.Count(Differs), r.Count(NotSeen), r.Count(NotTried))

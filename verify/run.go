@@ -52,7 +52,8 @@ type Plan struct {
 // ErrDeclined means that Options.Confirm said no. Nothing was sent.
 var ErrDeclined = errors.New("verify: declined; nothing was sent")
 
-// Plan returns what the tier may do at most.
+// Plan returns what the tier may do at most. That of TierListen has no bounds: a
+// Listener sends nothing, and ends when its server does.
 func (t Tier) Plan() Plan {
 	switch t {
 	case TierCareful:
@@ -66,7 +67,9 @@ func (t Tier) Plan() Plan {
 			"file, a document, two identity checks and a customer request, reads the audit report until a rate limit is " +
 			"reached, and deletes the profile at the end. On a live account the profile, these checks and those that the " +
 			"product runs by itself are charged: use it on a demo account only."}
-	case TierRead, TierListen:
+	case TierListen:
+		return Plan{Tier: t, May: "receives webhooks and sends nothing."}
+	case TierRead:
 	}
 	return Plan{t, 60, 2 * time.Minute, "makes GET requests only. Reading a profile leaves an audit item, as any read " +
 		"does."}
