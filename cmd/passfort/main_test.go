@@ -96,13 +96,13 @@ func TestVerifyAsksFirst(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "report.json")
 	require.NoError(t, os.WriteFile(file, []byte("an older report"), 0o600))
-	p, _, errs := command("no\n", nil)
+	p, _, _ := command("no\n", nil)
 	require.Equal(t, notAll, p.run(t.Context(), []string{"verify", "-tier", "demo", "-json", file}))
 	kept, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, "an older report", string(kept))
 
-	p, _, errs = command("yes\n", nil)
+	p, _, errs := command("yes\n", nil)
 	require.Equal(t, badUsage, p.run(t.Context(), []string{"verify", "-tier", "careful"}))
 	require.Contains(t, errs.String(), "profile id")
 	require.Empty(t, srv.Requests())
