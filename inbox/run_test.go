@@ -132,6 +132,7 @@ func TestFailuresThatAreNotTheHandlers(t *testing.T) {
 			{"a serialization failure", state("40001"), false},
 			{"the server shuts down", state("57P01"), false},
 			{"a unique key", state("23505"), true},
+			{"a statement that takes too long", state("57014"), true},
 			{"a timeout of the handler's own", context.DeadlineExceeded, true},
 			{"to be parked", fmt.Errorf("no use: %w", inbox.ErrPark), true},
 		} {

@@ -229,7 +229,7 @@ func Transient(err error) bool {
 	if state := sqlState(err); state != "" {
 		switch state[:2] {
 		case "08", "40", "53", "57":
-			return true
+			return state != "57014" // the statement took too long
 		}
 		return state == "55P03"
 	}
