@@ -224,11 +224,15 @@ func (b *Inbox) step(ctx context.Context, handle Handler, name, owner string) (m
 	wait := time.Duration(0)
 	err = b.place.Tx(ctx, b.db, func(tx *sql.Tx) error {
 		var now int64
-		if m, now, err = b.first(ctx, tx, name, owner); err != nil || m == nil {
+		var data string
+		if m, data, now, err = b.first(ctx, tx, name, owner); err != nil || m == nil {
 			return err
 		}
 		wait = time.Duration(now-m.ReceivedAt.UnixMilli()) * time.Millisecond
-		if failure = b.call(ctx, handle, tx, m, name, owner); failure != nil {
+		if failure = json.Unmarshal([]byte(data), &m.Event); failure == nil {
+			failure = b.call(ctx, handle, tx, m, name, owner)
+		}
+		if failure != nil {
 			if ctx.Err() == nil && (errors.Is(failure, context.DeadlineExceeded) || !sqldb.Transient(failure) && b.alive(ctx, tx)) {
 				return failure
 			}
@@ -255,34 +259,33 @@ func (b *Inbox) alive(ctx context.Context, tx *sql.Tx) bool {
 	return err == nil || b.place.Dialect == SQLite || sqldb.Word(err) == "SQLSTATE 25P02"
 }
 
-// first returns the first message of a lane, locked until the transaction ends, or
-// nil if the lane was given back. On PostgreSQL the lane itself is not locked: new
-// messages are stored while the handler runs.
-func (b *Inbox) first(ctx context.Context, tx *sql.Tx, name, owner string) (*Message, int64, error) {
+// first returns the first message of a lane and its payload, locked until the
+// transaction ends, or nil if the lane was given back. On PostgreSQL the lane itself is
+// not locked: new messages are stored while the handler runs.
+func (b *Inbox) first(ctx context.Context, tx *sql.Tx, name, owner string) (m *Message, data string, now int64, err error) {
 	if b.place.Dialect == SQLite {
 		// A transaction that reads first might not be allowed to write later.
 		n, err := b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = owner WHERE lane = ? AND owner = ?`, name, owner)
 		if err != nil {
-			return nil, 0, err
+			return nil, "", 0, err
 		}
 		if n == 0 {
-			return nil, 0, errNotOurs
+			return nil, "", 0, errNotOurs
 		}
 	}
-	m := &Message{}
-	var data sql.NullString
-	var received, now int64
-	err := b.place.Row(ctx, tx, []any{&m.ID, &m.Key, &data, &m.Tries, &received, &now}, `SELECT id, message_key, data, tries, received_at, {now}
+	m = &Message{}
+	var received int64
+	err = b.place.Row(ctx, tx, []any{&m.ID, &m.Key, &data, &m.Tries, &received, &now}, `SELECT id, message_key, COALESCE(data, ''), tries, received_at, {now}
 		FROM {table:messages} WHERE id = (SELECT MIN(id) FROM {table:messages} WHERE lane = ? AND state = 0) AND state = 0
 		AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused') {skip}`, name)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, 0, b.nothing(ctx, tx, name, owner)
+		return nil, "", 0, b.nothing(ctx, tx, name, owner)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, "", 0, err
 	}
 	m.ReceivedAt = time.UnixMilli(received).UTC()
-	return m, now, json.Unmarshal([]byte(data.String), &m.Event)
+	return m, data, now, nil
 }
 
 // nothing gives back a lane without a message that may be handled now: there is none,

@@ -161,6 +161,22 @@ type state string
 func (s state) Error() string    { return "Zqcanary" }
 func (s state) SQLState() string { return string(s) }
 
+// A payload that cannot be read, such as one that was changed by hand, holds up no profile.
+func TestUnreadablePayloadIsParked(t *testing.T) {
+	t.Parallel()
+	bases(t, func(t *testing.T, b base) {
+		box := b.inbox(t, inbox.WithTries(2))
+		receive(t, box, 2, "p1")
+		b.exec(t, `UPDATE passfort_inbox_messages SET data = '{' WHERE message_key = 'p1/m0'`)
+		run(t, box, effect)
+		empty(t, box)
+		require.Equal(t, []string{"p1/m1"}, b.effects(t))
+		h, err := box.Health(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1, h.Parked)
+	})
+}
+
 func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
 	bases(t, func(t *testing.T, b base) {
