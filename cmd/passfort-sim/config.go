@@ -41,14 +41,29 @@ type outcome struct {
 	Never    bool                       `json:"never"`
 }
 
-// programmed returns the outcomes of a check type as the simulator takes them.
-func programmed(outcomes []outcome) (out []passforttest.Outcome) {
-	for _, o := range outcomes {
-		out = append(out, passforttest.Outcome{
-			Result: o.Result, Decision: o.Decision, Errors: o.Errors, Output: o.Output, After: o.After, Never: o.Never,
-		})
+// setOutcomes hands the outcomes of the file to the simulator, which panics at a word
+// that it does not know: that is a mistake in the file.
+func setOutcomes(sim *passforttest.Server, byType map[string][]outcome) (err error) {
+	at := ""
+	defer func() {
+		switch said := recover().(type) {
+		case nil:
+		case string:
+			err = fmt.Errorf("-config: /outcomes/%s: %s", at, strings.TrimPrefix(said, "passforttest: "))
+		default:
+			panic(said)
+		}
+	}()
+	for _, at = range slices.Sorted(maps.Keys(byType)) {
+		var out []passforttest.Outcome
+		for _, o := range byType[at] {
+			out = append(out, passforttest.Outcome{
+				Result: o.Result, Decision: o.Decision, Errors: o.Errors, Output: o.Output, After: o.After, Never: o.Never,
+			})
+		}
+		sim.SetCheckOutcome(at, out...)
 	}
-	return out
+	return nil
 }
 
 // configLimit is how large the file may be.

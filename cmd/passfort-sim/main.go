@@ -96,8 +96,8 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 			return err
 		}
 	}
-	for checkType, outcomes := range o.outcomes {
-		sim.SetCheckOutcome(checkType, programmed(outcomes)...)
+	if err := setOutcomes(sim, o.outcomes); err != nil {
+		return err
 	}
 	if sim.Profiles() == 0 {
 		sim.MakeUp(o.profiles)

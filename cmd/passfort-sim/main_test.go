@@ -301,6 +301,25 @@ func TestConfigSaysWhere(t *testing.T) {
 	}
 }
 
+// A word of an outcome that the simulator does not know is a mistake in the file,
+// and no crash.
+func TestConfigOfUnknownWords(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ config, want string }{
+		"check type": {`{"outcomes": {"IDENTITY_CHEK": [{"decision": "PASS"}]}}`, "-config: /outcomes/IDENTITY_CHEK: there is no check type"},
+		"result":     {`{"outcomes": {"GEOCODING": [], "IDENTITY_CHECK": [{"result": "pass"}]}}`, `-config: /outcomes/IDENTITY_CHECK: there is no result "pass"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "world.json")
+			require.NoError(t, os.WriteFile(file, []byte(row.config), 0o600))
+			err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-config", file}, func(string) string { return "" }, io.Discard, io.Discard)
+			require.ErrorContains(t, err, row.want)
+			require.ErrorContains(t, err, "did you mean")
+		})
+	}
+}
+
 func TestWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
