@@ -4,9 +4,10 @@ import "fmt"
 
 // MakeUp adds n made-up profiles and returns their ids, in order. Of each ten, seven
 // are people, one is a company and two are its associates. The same n gives the same
-// data, and the same seed the same ids. No person is real.
+// data, and the same seed the same ids; a second call adds the same people again.
+// Less than one adds none. No person is real.
 func (s *Server) MakeUp(n int) []string {
-	ids := make([]string, 0, n)
+	ids := make([]string, 0, max(n, 0))
 	for len(ids) < n {
 		i := len(ids)
 		if i%10 != 7 || n-i < 3 {

@@ -190,6 +190,7 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	require.Len(t, s.roster.search("pages"), 1)
 	w.call(http.MethodPost, "/profiles/"+company+"/delete", `{"confirm_id":"`+company+`"}`)
 	w.does("Reset", s.Reset())
+	require.Empty(t, s.MakeUp(-1))
 	s.MakeUp(20)
 	w.does("MakeUp", nil)
 }
