@@ -228,7 +228,8 @@ func (s *Syncer) Migrate(ctx context.Context) ([]sqldb.Migration, error) {
 
 // Check returns ErrSchema if the tables of the syncer are not those of this version,
 // ErrMapping if a mapping does not fit its table, and ErrValue if a row has a value that
-// is not of its field's kind. It reads every customer once and changes nothing.
+// is not of its field's kind. It reads every customer once, but for fields of text, and
+// changes nothing.
 func (s *Syncer) Check(ctx context.Context) error {
 	if err := s.migrations().Check(ctx, s.db); err != nil {
 		return err
