@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -262,8 +263,8 @@ func (f Field) normal(v string) (string, error) {
 	case KindText:
 		return strings.Join(strings.Fields(v), " "), nil
 	case KindDate:
-		if len(v) > len(time.DateOnly) { // a date with the time of midnight
-			v = v[:len(time.DateOnly)]
+		if n := len(time.DateOnly); len(v) > n && (v[n] == 'T' || v[n] == ' ') { // a date with the time of midnight
+			v = v[:n]
 		}
 		_, err = time.Parse(time.DateOnly, v)
 	case KindBool:
@@ -273,6 +274,9 @@ func (f Field) normal(v string) (string, error) {
 	case KindNumber:
 		var n float64
 		n, err = strconv.ParseFloat(v, 64)
+		if err == nil && (math.IsNaN(n) || math.IsInf(n, 0)) {
+			err = ErrValue // JSON has no such number
+		}
 		v = strconv.FormatFloat(n, 'f', -1, 64)
 	case KindList:
 		var list []string

@@ -28,3 +28,43 @@ func TestCheckReadsWhatMayNotFit(t *testing.T) {
 		require.Error(t, table.Check(t.Context(), w.db, []syncer.Field{born, syncer.Custom("label", syncer.KindNumber, "label")}))
 	})
 }
+
+func TestValuesThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	worlds(t, func(t *testing.T, w *world) {
+		w.exec(`CREATE TABLE odd (id TEXT PRIMARY KEY, odd_value TEXT)`)
+		table := syncer.SQLTable{Dialect: w.dialect, Name: "odd", Key: "id"}
+		for _, test := range []struct {
+			name  string
+			kind  syncer.Kind
+			value string
+			fits  bool
+		}{
+			{"a date", syncer.KindDate, "1990-02-03", true},
+			{"a date with a time", syncer.KindDate, "1990-02-03 00:00:00", true},
+			{"a date with a time as in JSON", syncer.KindDate, "1990-02-03T00:00:00Z", true},
+			{"a date with more digits", syncer.KindDate, "1990-02-031", false},
+			{"a day that is none", syncer.KindDate, "1990-02-30", false},
+			{"a number", syncer.KindNumber, "-12.50", true},
+			{"no number", syncer.KindNumber, "NaN", false},
+			{"infinity", syncer.KindNumber, "-Infinity", false},
+			{"a word for a bool", syncer.KindBool, "perhaps", false},
+			{"a list", syncer.KindList, `["a"]`, true},
+			{"a text for a list", syncer.KindList, "Zqcanary", false},
+			{"an object for an address", syncer.KindAddress, `{"country":"GBR"}`, true},
+			{"a list for an address", syncer.KindAddress, "[]", false},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				w.exec(`DELETE FROM odd`)
+				w.exec(`INSERT INTO odd VALUES ('a', ?)`, test.value)
+				err := table.Check(t.Context(), w.db, []syncer.Field{syncer.Custom("odd_value", test.kind, "odd")})
+				if test.fits {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorIs(t, err, syncer.ErrValue)
+				require.NotContains(t, err.Error(), test.value)
+			})
+		}
+	})
+}
