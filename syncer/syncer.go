@@ -252,11 +252,13 @@ func (s *Syncer) Wake() {
 
 // Link makes a profile that of a customer, in a transaction of yours, and has both
 // compared. A customer that has another profile, or a profile that has another customer,
-// is ErrLinked.
+// is ErrLinked, and nothing is changed. It may be repeated.
 func (s *Syncer) Link(ctx context.Context, tx *sql.Tx, entity passfort.EntityType, key, profileID string) error {
-	n, err := s.place.Exec(ctx, tx, `INSERT INTO {table:customers} (entity, customer_key, profile_id) VALUES (?, ?, ?)
+	n, err := s.place.Exec(ctx, tx, `INSERT INTO {table:customers} (entity, customer_key, profile_id) SELECT ?, ?, ?
+		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} WHERE profile_id = ? AND NOT (entity = ? AND customer_key = ?))
 		ON CONFLICT (entity, customer_key) DO UPDATE SET profile_id = excluded.profile_id, gone_at = NULL
-		WHERE {table:customers}.profile_id IS NULL OR {table:customers}.profile_id = excluded.profile_id`, string(entity), key, profileID)
+		WHERE {table:customers}.profile_id IS NULL OR {table:customers}.profile_id = excluded.profile_id`,
+		string(entity), key, profileID, profileID, string(entity), key)
 	if err != nil {
 		return err
 	}
@@ -266,11 +268,11 @@ func (s *Syncer) Link(ctx context.Context, tx *sql.Tx, entity passfort.EntityTyp
 	return s.Edited(ctx, tx, entity, key)
 }
 
-// ErrLinked means that a customer has another profile.
-var ErrLinked = errors.New("syncer: the customer has another profile")
+// ErrLinked means that a customer has another profile, or a profile another customer.
+var ErrLinked = errors.New("syncer: the customer has another profile, or the profile another customer")
 
 // Edited says that a customer may have changed, or is new: call it in the transaction
-// that changes the row, and both are committed together. Change your
+// that changes the row, and both are committed together. It may be repeated. Change your
 // row first: the syncer locks rows of a table before rows of its own, and a transaction
 // that does it the other way round can deadlock with it.
 func (s *Syncer) Edited(ctx context.Context, tx *sql.Tx, entity passfort.EntityType, key string) error {
