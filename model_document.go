@@ -1,6 +1,9 @@
 package passfort
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // Document is a document of a profile, made of images that were uploaded before
 // (docs/api/documents.md#documents, docs/api/documents.md#kinds-of-documents).
@@ -143,6 +146,17 @@ type DocumentData struct {
 	ExternalRef     string          `json:"external_ref"`
 
 	Unknown Unknown `json:"-"`
+}
+
+func (p *problems) documents(documents []Document) {
+	for i, d := range documents {
+		read := Deref(d.ExtractedData)
+		p.in("/documents/"+strconv.Itoa(i)+"/extracted_data", func() {
+			p.nation("/issuing_country", read.IssuingCountry)
+			p.date("/issued", read.Issued)
+			p.date("/expiry", read.Expiry)
+		})
+	}
 }
 
 // DocumentResult is the outcome of a document's verification

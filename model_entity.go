@@ -353,6 +353,8 @@ func (p *problems) entity(v *EntityData) {
 	if m := v.Metadata; m != nil {
 		p.in("/metadata", func() { p.company(m) })
 	}
+	p.accounts(v.BankingDetails)
+	p.documents(v.Documents)
 	p.associates(v)
 }
 

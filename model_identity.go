@@ -1,6 +1,9 @@
 package passfort
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // IdentityOutput is the output of an IDENTITY_CHECK (docs/api/checks.md#identity-outputs).
 type IdentityOutput struct {
@@ -207,6 +210,12 @@ type BankAccount struct {
 	AccountNumber string `json:"account_number"`
 
 	Unknown Unknown `json:"-"`
+}
+
+func (p *problems) accounts(d *BankingDetails) {
+	for i, a := range Deref(d).BankAccounts {
+		p.country("/banking_details/bank_accounts/"+strconv.Itoa(i)+"/country", a.Country)
+	}
 }
 
 // MonetaryValue is an amount in a currency (ISO 4217). The API describes it but uses it in no known
