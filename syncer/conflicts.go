@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/passfort-go/passfort"
@@ -67,7 +69,8 @@ func (s *Syncer) Conflicts(ctx context.Context, all bool, after int64) (list []C
 
 // Resolve closes an open conflict for a person: what was kept stays, or our value is
 // written to the customer and sent to Passfort as an edit. It is ErrResolved if it was
-// closed before.
+// closed before, ErrMapping if our value has no field any more, and sql.ErrNoRows if the
+// customer is gone; the conflict is then unchanged.
 func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) error {
 	if by == "" || kept != KeptTheirs && kept != KeptOurs {
 		return errors.New("syncer: a conflict is resolved by somebody, for ours or theirs")
@@ -82,7 +85,11 @@ func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) er
 	}
 	defer s.Wake()
 	return s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		if m := s.mapping(passfort.EntityType(entity)); kept == KeptOurs && m != nil {
+		if kept == KeptOurs {
+			m := s.mapping(passfort.EntityType(entity))
+			if m == nil || !slices.ContainsFunc(m.Fields, func(f Field) bool { return f.Name == field }) {
+				return fmt.Errorf("%w: it has no field for the value of this conflict", ErrMapping)
+			}
 			if _, err := m.Table.Load(ctx, tx, key, m.Fields); err != nil {
 				return err
 			}
