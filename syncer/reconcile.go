@@ -377,8 +377,8 @@ func (w *sweeping) profiles(ctx context.Context) error {
 
 // profile reports a profile if it has no customer, or adopts it.
 func (w *sweeping) profile(ctx context.Context, p *passfort.Profile) error {
-	var linked int
-	if err := w.place.Row(ctx, w.db, []any{&linked}, `SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?`, p.ID); err != nil || linked > 0 {
+	linked, err := w.linked(ctx, p.ID)
+	if err != nil || linked {
 		return err
 	}
 	if err := w.pace(ctx); err != nil {

@@ -117,11 +117,7 @@ func (s *Syncer) adoptAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ref, entity, err := s.refOf(ctx, p)
-		if err != nil {
-			return err
-		}
-		if _, err := s.adoptRef(ctx, p.ID, ref, entity); err != nil {
+		if err := s.adoptProfile(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -168,14 +164,16 @@ func (s *Syncer) created(ctx context.Context, i item, profileID string, stored *
 	})
 }
 
+// linked reports whether a profile has a customer.
+func (s *Syncer) linked(ctx context.Context, profileID string) (bool, error) {
+	var n int
+	err := s.place.Row(ctx, s.db, []any{&n}, `SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?`, profileID)
+	return n > 0, err
+}
+
 // refOf returns the customer_ref and the entity of a listed profile, whose collected data
-// is read if the list does not have it. A profile with a customer, and one that is gone,
-// has none.
+// is read if the list does not have it. One that is gone has none.
 func (s *Syncer) refOf(ctx context.Context, p *passfort.Profile) (string, passfort.EntityType, error) {
-	var linked int
-	if err := s.place.Row(ctx, s.db, []any{&linked}, `SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?`, p.ID); err != nil || linked > 0 {
-		return "", "", err
-	}
 	if d := p.CollectedData; d != nil && d.CustomerRef != "" {
 		return d.CustomerRef, d.EntityType, nil
 	}
@@ -200,14 +198,24 @@ func (s *Syncer) adopt(ctx context.Context, i item) error {
 	if err != nil {
 		return err
 	}
-	ref, entity, err := s.refOf(ctx, &passfort.Profile{ID: i.key})
-	if err != nil {
-		return err
-	}
-	if _, err := s.adoptRef(ctx, i.key, ref, entity); err != nil {
+	if err := s.adoptProfile(ctx, &passfort.Profile{ID: i.key}); err != nil {
 		return err
 	}
 	return s.finish(ctx, i, saw)
+}
+
+// adoptProfile reads the customer_ref of a profile without a customer, and adopts it.
+func (s *Syncer) adoptProfile(ctx context.Context, p *passfort.Profile) error {
+	linked, err := s.linked(ctx, p.ID)
+	if err != nil || linked {
+		return err
+	}
+	ref, entity, err := s.refOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	_, err = s.adoptRef(ctx, p.ID, ref, entity)
+	return err
 }
 
 // adoptRef links a profile to the customer whose key is its customer_ref, if there is one
