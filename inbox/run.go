@@ -180,6 +180,7 @@ func (b *Inbox) work(stopping, working context.Context, handle Handler, l lane, 
 		more, err := b.step(working, handle, l.name, owner)
 		switch {
 		case errors.Is(err, errNotOurs):
+			b.owe(claimed{l.name, owner}) // this process is late, not gone
 			return
 		case err != nil:
 			if working.Err() == nil {

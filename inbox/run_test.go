@@ -268,9 +268,9 @@ func TestFaultsOfTheDatabaseParkNothing(t *testing.T) {
 						return false
 					}
 					// Claims that find nothing are lost too: these go on for some leases.
-					return faults.Add(1) <= 4 || test.failures == 0 && time.Since(began) < time.Second
+					return faults.Add(1) <= 4 || test.failures == 0 && time.Since(began) < 3*time.Second
 				})
-				box := faulty.inbox(t, inbox.WithTries(1), inbox.WithLease(100*time.Millisecond), inbox.WithPrefix("p"+fmt.Sprint(time.Now().UnixNano())))
+				box := faulty.inbox(t, inbox.WithTries(1), inbox.WithLease(500*time.Millisecond), inbox.WithPrefix("p"+fmt.Sprint(time.Now().UnixNano())))
 				receive(t, box, 1, "p1")
 				began = time.Now()
 				stop := run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error {
