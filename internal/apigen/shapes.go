@@ -154,7 +154,7 @@ var nullable = map[string][]string{
 	"WhoAmI":                  {"user"},
 }
 
-// causes are the members of every payload that are null where nobody caused the
+// causes are the members of every payload that are null where no one caused the
 // event, or the profile has none.
 var causes = []string{"apikey", "user", "customer_ref"}
 
