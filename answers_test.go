@@ -54,7 +54,10 @@ func closed(text io.Reader, n int64) string {
 	if i := strings.LastIndexByte(s, ','); i > 0 {
 		s = s[:i]
 	}
-	return s + strings.Repeat("]", strings.Count(s, "[")-strings.Count(s, "]")) + strings.Repeat("}", max(0, strings.Count(s, "{")-strings.Count(s, "}")))
+	missing := func(open, end string) string {
+		return strings.Repeat(end, max(0, strings.Count(s, open)-strings.Count(s, end)))
+	}
+	return s + missing("[", "]") + missing("{", "}")
 }
 
 // No answer of any shape, whole or endless, compressed or not, makes the client hold
