@@ -35,15 +35,17 @@ func answerShapes() map[string]func() io.Reader {
 		"unknown members":      func() io.Reader { return &members{} },
 		"the same member":      repeated(`{`, `"id":"x",`),
 		"the same unknown one": repeated(`{`, `"x":0,`),
-		"members of a map":     func() io.Reader { return io.MultiReader(strings.NewReader(`{"custom_fields_data":`), &members{}) },
-		"lists in a map":       repeated(`{"custom_fields_data":{"a":[`, `[],`),
-		"levels":               repeated(``, `[`),
-		"levels of objects":    repeated(``, `{"a":`),
-		"errors":               repeated(`{"errors":[`, `{},`),
-		"white space":          repeated(``, ` `),
-		"a byte order mark":    repeated("\xef\xbb\xbf[", `0,`),
-		"pointers":             repeated(`{"officers":{"directors":[`, `{"data":{}},`),
-		"documents":            repeated(`{"documents":[`, `{"images":[{}]},`),
+		"members of a map": func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"custom_fields_data":`), &members{})
+		},
+		"lists in a map":    repeated(`{"custom_fields_data":{"a":[`, `[],`),
+		"levels":            repeated(``, `[`),
+		"levels of objects": repeated(``, `{"a":`),
+		"errors":            repeated(`{"errors":[`, `{},`),
+		"white space":       repeated(``, ` `),
+		"a byte order mark": repeated("\xef\xbb\xbf[", `0,`),
+		"pointers":          repeated(`{"officers":{"directors":[`, `{"data":{}},`),
+		"documents":         repeated(`{"documents":[`, `{"images":[{}]},`),
 	}
 }
 
@@ -70,10 +72,18 @@ func TestAnswersHoldLittle(t *testing.T) {
 	}
 	const overhead = 2 << 20 // of a call and a connection
 	calls := map[string]func(context.Context, *passfort.Client) error{
-		"Checks.List":       func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.List(ctx, pid)) },
-		"Profiles.List":     func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.List(ctx, nil)) },
-		"CollectedData.Get": func(ctx context.Context, c *passfort.Client) error { return failed(c.CollectedData.Get(ctx, pid)) },
-		"Profiles.Create":   func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.Create(ctx, newProfile)) },
+		"Checks.List": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Checks.List(ctx, pid))
+		},
+		"Profiles.List": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Profiles.List(ctx, nil))
+		},
+		"CollectedData.Get": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.CollectedData.Get(ctx, pid))
+		},
+		"Profiles.Create": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Profiles.Create(ctx, newProfile))
+		},
 		"Do": func(ctx context.Context, c *passfort.Client) error {
 			return failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/new"}))
 		},
@@ -82,7 +92,8 @@ func TestAnswersHoldLittle(t *testing.T) {
 		delete(calls, "Profiles.List")
 		delete(calls, "CollectedData.Get")
 	}
-	quickly := []string{"numbers", "nulls", "empty objects", "unknown members", "members of a map", "one text", "errors"}
+	quickly := []string{"numbers", "nulls", "empty objects", "unknown members", "members of a map", "one text",
+		"errors"}
 	for name, shape := range answerShapes() {
 		if os.Getenv("PASSFORT_LONG") == "" && !slices.Contains(quickly, name) {
 			continue
@@ -103,7 +114,9 @@ func TestAnswersHoldLittle(t *testing.T) {
 					w.Header().Set("Content-Encoding", "gzip")
 					_, _ = io.WriteString(w, packed.String())
 				})
-				c := newClient(t, s, passfort.WithMaxAnswer(limit), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
+				c := newClient(t, s, passfort.WithMaxAnswer(limit), passfort.WithRetry(passfort.RetryPolicy{
+					MaxAttempts: 1,
+				}))
 				for call, send := range calls {
 					var err error
 					peak := peakHeap(func() { err = send(t.Context(), c) })
@@ -164,9 +177,12 @@ func TestManyErrorItems(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	measuresMemory(f)
 	for _, shape := range [][2]string{
-		{`[`, `0,`}, {`[`, `{},`}, {`[`, `[],`}, {`[`, `null,`}, {`{"results":[`, `{"tags":[{}]},`}, {`{"id":"`, `x`}, {`{"id":"`, `\n`},
-		{`{`, `"x":0,`}, {`{"custom_fields_data":{"a":[`, `[],`}, {``, `[`}, {``, `{"a":`}, {`{"errors":[`, `{},`}, {``, ` `},
-		{`{"officers":{"directors":[`, `{"data":{}},`}, {`[`, `{"errors":[{},{},{}]},`}, {`{"documents":[`, `{"images":[{}]},`},
+		{`[`, `0,`}, {`[`, `{},`}, {`[`, `[],`}, {`[`, `null,`}, {`{"results":[`, `{"tags":[{}]},`}, {`{"id":"`, `x`},
+		{`{"id":"`, `\n`},
+		{`{`, `"x":0,`}, {`{"custom_fields_data":{"a":[`, `[],`}, {``, `[`}, {``, `{"a":`}, {`{"errors":[`, `{},`},
+		{``, ` `},
+		{`{"officers":{"directors":[`, `{"data":{}},`}, {`[`, `{"errors":[{},{},{}]},`},
+		{`{"documents":[`, `{"images":[{}]},`},
 	} {
 		f.Add(shape[0], shape[1])
 	}

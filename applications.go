@@ -12,13 +12,21 @@ type ApplicationsService struct{ road *road }
 
 // Create applies for a product on behalf of a profile. It is sent once: after
 // ErrOutcomeUnknown look with List before you repeat it.
-func (s *ApplicationsService) Create(ctx context.Context, profileID string, req *ApplicationRequest, opts ...CallOption) (*Application, error) {
-	return result[Application](ctx, s.road, "Applications.Create", call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
+func (s *ApplicationsService) Create(
+	ctx context.Context, profileID string, req *ApplicationRequest, opts ...CallOption,
+) (*Application, error) {
+	return result[Application](ctx, s.road, "Applications.Create", call{
+		args: []string{profileID}, problem: req.problem(), body: req, opts: opts,
+	})
 }
 
 // Get reads one application of a profile.
-func (s *ApplicationsService) Get(ctx context.Context, profileID, applicationID string, opts ...CallOption) (*Application, error) {
-	return result[Application](ctx, s.road, "Applications.Get", call{args: []string{profileID, applicationID}, opts: opts})
+func (s *ApplicationsService) Get(
+	ctx context.Context, profileID, applicationID string, opts ...CallOption,
+) (*Application, error) {
+	return result[Application](ctx, s.road, "Applications.Get", call{
+		args: []string{profileID, applicationID}, opts: opts,
+	})
 }
 
 // List reads all applications of a profile.
@@ -34,7 +42,9 @@ func (s *ApplicationsService) List(ctx context.Context, profileID string, opts .
 //
 // It may be repeated. If an answer was lost, the application is read to find
 // out, and returned if it has the status.
-func (s *ApplicationsService) SetStatus(ctx context.Context, profileID, applicationID string, status ApplicationStatus, opts ...CallOption) (*Application, error) {
+func (s *ApplicationsService) SetStatus(
+	ctx context.Context, profileID, applicationID string, status ApplicationStatus, opts ...CallOption,
+) (*Application, error) {
 	body := struct {
 		Status ApplicationStatus `json:"status"`
 	}{status}
@@ -48,23 +58,30 @@ func (s *ApplicationsService) SetStatus(ctx context.Context, profileID, applicat
 // RevertDecision takes back the rejection or cancellation of an application. The comment may be
 // empty. Use the id of the result from then on: the API may hide the old application and make a new
 // one (docs/api/applications.md#revert-a-decision). It is sent once.
-func (s *ApplicationsService) RevertDecision(ctx context.Context, profileID, applicationID, comment string, opts ...CallOption) (*Application, error) {
+func (s *ApplicationsService) RevertDecision(
+	ctx context.Context, profileID, applicationID, comment string, opts ...CallOption,
+) (*Application, error) {
 	body := struct {
 		Comment string `json:"comment"`
 	}{comment}
-	return result[Application](ctx, s.road, "Applications.RevertDecision", call{args: []string{profileID, applicationID}, body: &body, opts: opts})
+	return result[Application](ctx, s.road, "Applications.RevertDecision", call{
+		args: []string{profileID, applicationID}, body: &body, opts: opts,
+	})
 }
 
 // Wait reads the application until the condition reports true, for example
 // (*Application).Settled. Nil options wait with pauses that grow from half a second
 // to 30 seconds, and after five minutes to a tenth of what has passed, up to 10
 // minutes. With an Inbox that is given all webhooks, any message about the profile
-// ends a pause, and while messages arrive few questions are asked without one. There is no time limit but the context's, so let the condition accept
+// ends a pause, and while messages arrive few questions are asked without one. There is no time
+// limit but the context's, so let the condition accept
 // everything the application can stop at: a product may decide automatically, or leave a
 // task to a person. When the wait ends without
 // success, the error is a *WaitError with the last application seen, which is
 // also returned.
-func (s *ApplicationsService) Wait(ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions, opts ...CallOption) (*Application, error) {
+func (s *ApplicationsService) Wait(
+	ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions, opts ...CallOption,
+) (*Application, error) {
 	if until == nil {
 		return nil, s.road.refuse("Applications.Get", "the condition to wait for is nil")
 	}
@@ -147,7 +164,8 @@ func (v *Application) Settled() bool {
 		return true
 	}
 	switch v.Flag {
-	case ApplicationFlagDecided, ApplicationFlagReadyForDecision, ApplicationFlagRequiresData, ApplicationFlagRequiresRiskScore,
+	case ApplicationFlagDecided, ApplicationFlagReadyForDecision, ApplicationFlagRequiresData,
+		ApplicationFlagRequiresRiskScore,
 		ApplicationFlagRequiresManualTaskCompletion, ApplicationFlagWaitingOnCollectionSteps, ApplicationFlagWaitingOnEscalation:
 		return true
 	}

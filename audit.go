@@ -27,7 +27,9 @@ func (s *AuditService) Items(ctx context.Context, profileID string, opts ...Call
 // whatever the server says; what is no PDF is an error, as is a refusal with status
 // 200, and neither is written. A report may have up to 500 MB. Once something was
 // written to w the call is not repeated: after an error discard what w holds.
-func (s *AuditService) PDFReport(ctx context.Context, profileID string, w io.Writer, opts ...CallOption) (*AuditReport, error) {
+func (s *AuditService) PDFReport(
+	ctx context.Context, profileID string, w io.Writer, opts ...CallOption,
+) (*AuditReport, error) {
 	var out AuditReport
 	content := rawContent{w: w, check: func(start []byte, h http.Header) error {
 		if len(start) == 0 {

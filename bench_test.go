@@ -23,9 +23,18 @@ import (
 
 // entityJSON returns collected data of about the given size.
 func entityJSON(size int) []byte {
-	address := `{"address":{"type":"STRUCTURED","country":"GBR","postal_code":"AB%d 2CD","locality":"Sampletown","route":"High Street","street_number":"%d","premise":"","original_structured_address":{"route":"HIGH STREET","locality":"SAMPLETOWN"}},"start_date":"2001-0%d","end_date":null,"verified":true}`
-	officer := `{"entity_type":"INDIVIDUAL","immediate_data":{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":["Sam","%d"],"family_name":"Sample","title":"Dr"},"dob":"1970-01-0%d","nationality":"GBR"}},"appointed_on":"2010-05-0%d","natures_of_control":["ownership-of-shares-75-to-100-percent"],"shareholdings":[{"share_class":"ORDINARY","amount":100,"percentage":12.5,"currency":"GBP"}],"resolver_id":"a2c4393a-e219-67a4-5ab4-2186952e9038"}`
-	head := `{"entity_type":"COMPANY","customer_ref":"crm-1","metadata":{"name":"Sample Ltd","number":"01234567","country_of_incorporation":"GBR","is_active":true,"number_of_employees":12,"contact_information":{"email":"info@example.com"},"new_member":{"a":[1,2,3]}},"custom_fields_data":{"tier":"gold","limit":2500.5,"vip":false},"address_history":[`
+	address := `{"address":{"type":"STRUCTURED","country":"GBR","postal_code":"AB%d 2CD","locality":"Sampletown",` +
+		`"route":"High Street","street_number":"%d","premise":"","original_structured_address":{"route":"HIGH ` +
+		`STREET","locality":"SAMPLETOWN"}},"start_date":"2001-0%d","end_date":null,"verified":true}`
+	officer := `{"entity_type":"INDIVIDUAL","immediate_data":{"entity_type":"INDIVIDUAL",` +
+		`"personal_details":{"name":{"given_names":["Sam","%d"],"family_name":"Sample","title":"Dr"},` +
+		`"dob":"1970-01-0%d","nationality":"GBR"}},"appointed_on":"2010-05-0%d",` +
+		`"natures_of_control":["ownership-of-shares-75-to-100-percent"],"shareholdings":[{"share_class":"ORDINARY",` +
+		`"amount":100,"percentage":12.5,"currency":"GBP"}],"resolver_id":"a2c4393a-e219-67a4-5ab4-2186952e9038"}`
+	head := `{"entity_type":"COMPANY","customer_ref":"crm-1","metadata":{"name":"Sample Ltd","number":"01234567",` +
+		`"country_of_incorporation":"GBR","is_active":true,"number_of_employees":12,` +
+		`"contact_information":{"email":"info@example.com"},"new_member":{"a":[1,2,3]}},` +
+		`"custom_fields_data":{"tier":"gold","limit":2500.5,"vip":false},"address_history":[`
 	var a, o []string
 	for i := 1; len(head)+len(strings.Join(a, ","))+len(strings.Join(o, ",")) < size-700; i++ {
 		a = append(a, fmt.Sprintf(address, i, i, i%9+1))
@@ -55,7 +64,10 @@ func plain(t reflect.Type, depth int) reflect.Type {
 			if name == "-" {
 				continue
 			}
-			fields = append(fields, reflect.StructField{Name: f.Name, Type: plain(f.Type, depth-1), Tag: reflect.StructTag(fmt.Sprintf(`json:"%s,omitempty"`, name))})
+			fields = append(fields, reflect.StructField{
+				Name: f.Name, Type: plain(f.Type, depth-1), Tag: reflect.StructTag(fmt.Sprintf(`json:"%s,omitempty"`,
+					name)),
+			})
 		}
 		return reflect.StructOf(fields)
 	case reflect.String:
@@ -132,7 +144,9 @@ func BenchmarkDrift(b *testing.B) {
 // BenchmarkProfileGet reads a profile, through the SDK against net/http and
 // encoding/json written by hand.
 func BenchmarkProfileGet(b *testing.B) {
-	profile := []byte(`{"id":"` + pid + `","role":"COMPANY_CUSTOMER","collected_data":` + string(entityJSON(2<<10)) + `,"applications":[{"id":"` + oid + `","status":"APPLIED","flag":"AUTOMATING","product":{"alias":"gold"}}],"tasks":[]}`)
+	profile := []byte(`{"id":"` + pid + `","role":"COMPANY_CUSTOMER","collected_data":` + string(entityJSON(2<<10)) +
+		`,"applications":[{"id":"` + oid + `","status":"APPLIED","flag":"AUTOMATING","product":{"alias":"gold"}}],` +
+		`"tasks":[]}`)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(profile) }))
 	b.Cleanup(s.Close)
 	c, err := passfort.New(testKey, passfort.WithBaseURL(s.URL))
@@ -174,7 +188,8 @@ func discarding(t testing.TB, content []byte) *httptest.Server {
 }
 
 func clientOf(t testing.TB, srv *httptest.Server, opts ...passfort.Option) *passfort.Client {
-	first := []passfort.Option{passfort.WithBaseURL(srv.URL), passfort.WithHTTPClient(&http.Client{Transport: trusting(srv)})}
+	first := []passfort.Option{passfort.WithBaseURL(srv.URL),
+		passfort.WithHTTPClient(&http.Client{Transport: trusting(srv)})}
 	c, err := passfort.New("key", append(first, opts...)...)
 	require.NoError(t, err)
 	return c
@@ -263,7 +278,8 @@ func BenchmarkUpload(b *testing.B) {
 // BenchmarkDownload prints how long one image of 50 MB takes, against a raw GET
 // of the same answer that is thrown away.
 func BenchmarkDownload(b *testing.B) {
-	srv := discarding(b, []byte(`{"id":"`+oid+`","decrypted_data":"`+base64.StdEncoding.EncodeToString(picture(fiftyMB))+`"}`))
+	srv := discarding(b, []byte(`{"id":"`+oid+`","decrypted_data":"`+
+		base64.StdEncoding.EncodeToString(picture(fiftyMB))+`"}`))
 	best := race(b, srv, []rival{
 		{"sdk", func(ctx context.Context) error {
 			client := clientOf(b, srv)

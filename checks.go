@@ -35,7 +35,9 @@ type ChecksService struct {
 // and so on, instructed since the call by the server's clock and not returned by
 // an earlier Run, is the one, and is returned. Otherwise the error is
 // ErrOutcomeUnknown: look before you run it again.
-func (s *ChecksService) Run(ctx context.Context, profileID string, req *CheckRequest, opts ...CallOption) (*Check, error) {
+func (s *ChecksService) Run(
+	ctx context.Context, profileID string, req *CheckRequest, opts ...CallOption,
+) (*Check, error) {
 	c := call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts}
 	if req != nil {
 		c.query = struct {
@@ -69,11 +71,15 @@ func (s *ChecksService) List(ctx context.Context, profileID string, opts ...Call
 // SetTasks sets which tasks a check is for: the only thing about a check that
 // can be changed. It may be repeated. If an answer was lost, the check is read
 // to find out.
-func (s *ChecksService) SetTasks(ctx context.Context, profileID, checkID string, taskIDs []string, opts ...CallOption) (*Check, error) {
+func (s *ChecksService) SetTasks(
+	ctx context.Context, profileID, checkID string, taskIDs []string, opts ...CallOption,
+) (*Check, error) {
 	body := struct {
 		TaskIDs []string `json:"task_ids"`
 	}{append([]string{}, taskIDs...)}
-	out, err := result[Check](ctx, s.road, "Checks.SetTasks", call{args: []string{profileID, checkID}, body: &body, opts: opts})
+	out, err := result[Check](ctx, s.road, "Checks.SetTasks", call{
+		args: []string{profileID, checkID}, body: &body, opts: opts,
+	})
 	return settle(out, err, func() (*Check, error) { return s.Get(ctx, profileID, checkID) },
 		func(c *Check) bool { return sameSet(c.TaskIDs, taskIDs) })
 }
@@ -103,7 +109,9 @@ func (s *ChecksService) Reject(ctx context.Context, profileID, checkID string, o
 // look at documents, and checks stay PENDING while a profile has collection
 // steps. When the wait ends without the result, the error is a *WaitError with
 // the last check seen, which is also returned.
-func (s *ChecksService) Wait(ctx context.Context, profileID, checkID string, options *WaitOptions, opts ...CallOption) (*Check, error) {
+func (s *ChecksService) Wait(
+	ctx context.Context, profileID, checkID string, options *WaitOptions, opts ...CallOption,
+) (*Check, error) {
 	wake, stop := options.inbox().subscribe(checkID)
 	defer stop()
 	plan := s.road.waits.plan(options, wake)
@@ -138,7 +146,9 @@ func (s *ChecksService) Wait(ctx context.Context, profileID, checkID string, opt
 // RunAndWait is Run and, unless the check is Done then, Wait. When the wait
 // fails, the *WaitError holds the check as Run returned it or as it was last
 // seen: it goes on at Passfort, so Wait for it again rather than run another.
-func (s *ChecksService) RunAndWait(ctx context.Context, profileID string, req *CheckRequest, options *WaitOptions, opts ...CallOption) (*Check, error) {
+func (s *ChecksService) RunAndWait(
+	ctx context.Context, profileID string, req *CheckRequest, options *WaitOptions, opts ...CallOption,
+) (*Check, error) {
 	check, err := s.Run(ctx, profileID, req, opts...)
 	if err != nil || check.Done() {
 		return check, err
@@ -493,7 +503,8 @@ const (
 // subject reports whether a check is for people only, or for companies only.
 func (t CheckType) subject() (individual, company bool) {
 	switch t {
-	case CheckTypeIdentityCheck, CheckTypePEPsAndSanctionsScreen, CheckTypeCRABankAccountVerification, CheckTypeVisaCheck:
+	case CheckTypeIdentityCheck, CheckTypePEPsAndSanctionsScreen, CheckTypeCRABankAccountVerification,
+		CheckTypeVisaCheck:
 		individual = true
 	default:
 		individual = strings.HasPrefix(string(t), "INDIVIDUAL_")

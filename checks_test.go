@@ -23,7 +23,10 @@ func TestLostCheck(t *testing.T) {
 	const now = "2026-05-01 10:00:00"
 	const before = "2026-05-01 09:58:59"
 	check := func(id, typ, variant, task, at string) string {
-		return fmt.Sprintf(`{"id":%q,"check_type":%q,"variant":{"id":"v","alias":%q},"task_ids":[%q],"state":"RUNNING","instructed_on":%q}`, id, typ, variant, task, at)
+		return fmt.Sprintf(
+			`{"id":%q,"check_type":%q,"variant":{"id":"v","alias":%q},"task_ids":[%q],"state":"RUNNING",`+
+				`"instructed_on":%q}`, id, typ, variant, task, at,
+		)
 	}
 	old := check("old", "IDENTITY_CHECK", "provider", oid, before)
 	for _, row := range []struct {
@@ -39,7 +42,8 @@ func TestLostCheck(t *testing.T) {
 		{"of another variant", "[" + check("new", "IDENTITY_CHECK", "other", oid, now) + "]", "", false},
 		{"for another task", "[" + check("new", "IDENTITY_CHECK", "provider", nid, now) + "]", "", false},
 		{"without a time", "[" + check("new", "IDENTITY_CHECK", "provider", oid, "") + "]", "", false},
-		{"two that fit", "[" + check("a", "IDENTITY_CHECK", "provider", oid, now) + "," + check("b", "IDENTITY_CHECK", "provider", oid, now) + "]", "", true},
+		{"two that fit", "[" + check("a", "IDENTITY_CHECK", "provider", oid, now) + "," +
+			check("b", "IDENTITY_CHECK", "provider", oid, now) + "]", "", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -82,10 +86,13 @@ func TestLostCheckIsNotAnother(t *testing.T) {
 		{"same document", passfort.CheckRequest{DocumentID: oid}, `"document_id":"` + oid + `"`, true},
 		{"not repeated", passfort.CheckRequest{DocumentID: oid}, `"document_id":null`, true},
 		{"tasks filled in by the server", passfort.CheckRequest{}, `"task_ids":["` + oid + `"]`, true},
-		{"tasks in another order", passfort.CheckRequest{TaskIDs: []string{oid, nid}}, `"task_ids":["` + nid + `","` + oid + `"]`, true},
+		{"tasks in another order", passfort.CheckRequest{TaskIDs: []string{oid, nid}},
+			`"task_ids":["` + nid + `","` + oid + `"]`, true},
 		{"fewer tasks", passfort.CheckRequest{TaskIDs: []string{oid, nid}}, `"task_ids":["` + oid + `"]`, false},
-		{"variant by id", passfort.CheckRequest{Variant: &passfort.VariantRef{ID: "v"}}, `"variant":{"id":"v","alias":"a"}`, true},
-		{"another variant", passfort.CheckRequest{Variant: &passfort.VariantRef{ID: "v"}}, `"variant":{"id":"w","alias":"a"}`, false},
+		{"variant by id", passfort.CheckRequest{Variant: &passfort.VariantRef{ID: "v"}},
+			`"variant":{"id":"v","alias":"a"}`, true},
+		{"another variant", passfort.CheckRequest{Variant: &passfort.VariantRef{ID: "v"}},
+			`"variant":{"id":"w","alias":"a"}`, false},
 		{"no variant", passfort.CheckRequest{Variant: &passfort.VariantRef{Alias: "a"}}, `"variant":null`, false},
 		{"filled in by the server", passfort.CheckRequest{}, `"document_id":"` + oid + `"`, true},
 		{"document", passfort.CheckRequest{DocumentID: oid}, `"document_id":"` + nid + `"`, false},
@@ -139,7 +146,8 @@ func TestLostCheckIsNotTheOneBefore(t *testing.T) {
 
 		other := clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodGet {
-				return answered(200, `[{"id":"c","check_type":"X","instructed_on":"2026-05-01 10:00:00"}]`, "Date", "Fri, 01 May 2026 10:00:00 GMT"), nil
+				return answered(200, `[{"id":"c","check_type":"X","instructed_on":"2026-05-01 10:00:00"}]`, "Date",
+					"Fri, 01 May 2026 10:00:00 GMT"), nil
 			}
 			return nil, errors.New("reset")
 		}))
@@ -171,7 +179,9 @@ func TestLostCheckOnTheSimulator(t *testing.T) {
 			id := newPerson(t, sim, c)
 			row.lose.Operation = "Checks.Run"
 			sim.Inject(row.lose)
-			check, err := c.Checks.Run(t.Context(), id, &passfort.CheckRequest{Type: passfort.CheckTypePEPsAndSanctionsScreen})
+			check, err := c.Checks.Run(t.Context(), id, &passfort.CheckRequest{
+				Type: passfort.CheckTypePEPsAndSanctionsScreen,
+			})
 			require.Equal(t, 1, sim.Count("Checks.Run"))
 			checks, listErr := c.Checks.List(t.Context(), id)
 			require.NoError(t, listErr)
@@ -202,7 +212,8 @@ func progressing(states ...string) roundTrip {
 		if state == "404" {
 			return answered(404, ""), nil
 		}
-		return answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"`+state+`","status":"`+state+`"}`), nil
+		return answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"`+state+`","status":"`+state+
+			`"}`), nil
 	}
 }
 
@@ -211,7 +222,9 @@ func TestWaitForACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		once := passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1})
 		var polls []int
-		options := &passfort.WaitOptions{MinInterval: time.Second, MaxInterval: 4 * time.Second, OnPoll: func(n int) { polls = append(polls, n) }}
+		options := &passfort.WaitOptions{MinInterval: time.Second, MaxInterval: 4 * time.Second, OnPoll: func(n int) {
+			polls = append(polls, n)
+		}}
 		c := clientOn(t, progressing("PENDING", "RUNNING", "SOMETHING_NEW", "503", "RUNNING", "COMPLETE"), once)
 		start := time.Now()
 		check, err := c.Checks.Wait(t.Context(), pid, oid, options)
@@ -268,18 +281,22 @@ func TestWaitForAnApplication(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		approved := func(a *passfort.Application) bool { return a.Status == "APPROVED" }
-		app, err := clientOn(t, progressing("APPLIED", "503", "APPROVED")).Applications.Wait(t.Context(), pid, oid, approved, nil)
+		app, err := clientOn(t, progressing("APPLIED", "503", "APPROVED")).Applications.Wait(t.Context(), pid, oid,
+			approved, nil)
 		require.NoError(t, err)
 		require.Equal(t, passfort.ApplicationStatusApproved, app.Status)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		app, err = clientOn(t, progressing("APPLIED")).Applications.Wait(ctx, pid, oid, approved, &passfort.WaitOptions{MaxInterval: time.Second})
+		app, err = clientOn(t, progressing("APPLIED")).Applications.Wait(ctx, pid, oid, approved, &passfort.WaitOptions{
+			MaxInterval: time.Second,
+		})
 		var ended *passfort.WaitError
 		require.ErrorAs(t, err, &ended)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Same(t, app, ended.Application)
-		require.Contains(t, err.Error(), `waiting for the application: context deadline exceeded; it was last seen "APPLIED"`)
+		require.Contains(t, err.Error(),
+			`waiting for the application: context deadline exceeded; it was last seen "APPLIED"`)
 	})
 }
 
@@ -287,7 +304,8 @@ func TestWaitForAnApplication(t *testing.T) {
 // and the wait gets its result.
 func TestSyncCheckFallsBack(t *testing.T) {
 	t.Parallel()
-	sim := passforttest.NewServer(passforttest.WithCheckTime(300*time.Millisecond), passforttest.WithSyncLimit(50*time.Millisecond))
+	sim := passforttest.NewServer(passforttest.WithCheckTime(300*time.Millisecond),
+		passforttest.WithSyncLimit(50*time.Millisecond))
 	t.Cleanup(sim.Close)
 	c := sim.Client(quick)
 	id := newPerson(t, sim, c)
@@ -351,7 +369,9 @@ func TestValidateFor(t *testing.T) {
 	company := passfort.NewCompany()
 	company.Metadata = &passfort.CompanyMetadata{Name: "Sample Ltd", CountryOfIncorporation: "GBR"}
 	branch := company.Clone()
-	branch.Metadata.Addresses = []passfort.CompanyAddress{{Type: "branch_address", Address: passfort.NewStructuredAddress("GBR")}}
+	branch.Metadata.Addresses = []passfort.CompanyAddress{
+		{Type: "branch_address", Address: passfort.NewStructuredAddress("GBR")},
+	}
 	const name = "/personal_details/name/"
 	for title, row := range map[string]struct {
 		data   *passfort.EntityData
@@ -364,17 +384,23 @@ func TestValidateFor(t *testing.T) {
 		"identity":      {whole, []passfort.CheckType{passfort.CheckTypeIdentityCheck}, nil},
 		"identity of nothing": {passfort.NewIndividual(), []passfort.CheckType{passfort.CheckTypeIdentityCheck},
 			[]string{"/address_history", "/personal_details/dob", name + "family_name", name + "given_names"}},
-		"the same twice": {passfort.NewIndividual(), []passfort.CheckType{passfort.CheckTypePEPsScreen, passfort.CheckTypeSanctionsScreen},
+		"the same twice": {passfort.NewIndividual(), []passfort.CheckType{passfort.CheckTypePEPsScreen,
+			passfort.CheckTypeSanctionsScreen},
 			[]string{name + "family_name", name + "given_names"}},
-		"bank account":          {whole, []passfort.CheckType{passfort.CheckTypeCRABankAccountVerification}, []string{"/banking_details"}},
-		"identity of a company": {company, []passfort.CheckType{passfort.CheckTypeIdentityCheck}, []string{"/entity_type"}},
-		"register for a person": {whole, []passfort.CheckType{passfort.CheckTypeCompanyRegistry}, []string{"/entity_type"}},
-		"register, no number":   {company, []passfort.CheckType{passfort.CheckTypeCompanyRegistry}, nil},
+		"bank account": {whole, []passfort.CheckType{passfort.CheckTypeCRABankAccountVerification},
+			[]string{"/banking_details"}},
+		"identity of a company": {company, []passfort.CheckType{passfort.CheckTypeIdentityCheck},
+			[]string{"/entity_type"}},
+		"register for a person": {whole, []passfort.CheckType{passfort.CheckTypeCompanyRegistry},
+			[]string{"/entity_type"}},
+		"register, no number": {company, []passfort.CheckType{passfort.CheckTypeCompanyRegistry}, nil},
 		"register, nothing": {passfort.NewCompany(), []passfort.CheckType{passfort.CheckTypeCompanyRegistry},
 			[]string{"/metadata", "/metadata/country_of_incorporation"}},
-		"screening":             {company, []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen}, nil},
-		"screening of a branch": {branch, []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen}, []string{"/metadata/addresses"}},
-		"screening of nothing": {passfort.NewCompany(), []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen},
+		"screening": {company, []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen}, nil},
+		"screening of a branch": {branch, []passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen},
+			[]string{"/metadata/addresses"}},
+		"screening of nothing": {passfort.NewCompany(),
+			[]passfort.CheckType{passfort.CheckTypeCompanyPEPsAndSanctionsScreen},
 			[]string{"/metadata/name"}},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -390,8 +416,10 @@ func TestScreeningAddress(t *testing.T) {
 		kinds []passfort.CompanyAddressType
 		want  int
 	}{
-		{nil, -1}, {[]passfort.CompanyAddressType{"branch_address", "contact_address"}, -1}, {[]passfort.CompanyAddressType{"branch_address", ""}, 1},
-		{[]passfort.CompanyAddressType{"", "trading_address"}, 1}, {[]passfort.CompanyAddressType{"trading_address", "registered_address"}, 1},
+		{nil, -1}, {[]passfort.CompanyAddressType{"branch_address", "contact_address"}, -1},
+		{[]passfort.CompanyAddressType{"branch_address", ""}, 1},
+		{[]passfort.CompanyAddressType{"", "trading_address"}, 1},
+		{[]passfort.CompanyAddressType{"trading_address", "registered_address"}, 1},
 		{[]passfort.CompanyAddressType{"registered_address", "registered_address", "head_office_address"}, 2},
 	} {
 		m := new(passfort.CompanyMetadata)
@@ -414,16 +442,21 @@ func TestCheckRequestValidate(t *testing.T) {
 		req  *passfort.CheckRequest
 		want []string
 	}{
-		"nil":            {nil, []string{""}},
-		"no type":        {&passfort.CheckRequest{}, []string{""}},
-		"identity":       {&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil},
-		"document":       {&passfort.CheckRequest{Type: passfort.CheckTypeDocumentVerification}, []string{"/document_id"}},
-		"fetch":          {&passfort.CheckRequest{Type: passfort.CheckTypeDocumentFetch}, []string{"/source", "/reference"}},
-		"filing":         {&passfort.CheckRequest{Type: passfort.CheckTypeCompanyFilingPurchase}, []string{"/source_id"}},
-		"form":           {&passfort.CheckRequest{Type: passfort.CheckTypeCompanyManualForm}, []string{"/form_id"}},
-		"device":         {&passfort.CheckRequest{Type: passfort.CheckTypeDeviceFraudDetection}, []string{"/device_metadata"}},
-		"visa":           {&passfort.CheckRequest{Type: passfort.CheckTypeVisaCheck}, []string{"/document_metadata"}},
-		"made elsewhere": {&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, InstructedExternally: &yes}, []string{"/result"}},
+		"nil":      {nil, []string{""}},
+		"no type":  {&passfort.CheckRequest{}, []string{""}},
+		"identity": {&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil},
+		"document": {&passfort.CheckRequest{Type: passfort.CheckTypeDocumentVerification},
+			[]string{"/document_id"}},
+		"fetch": {&passfort.CheckRequest{Type: passfort.CheckTypeDocumentFetch},
+			[]string{"/source", "/reference"}},
+		"filing": {&passfort.CheckRequest{Type: passfort.CheckTypeCompanyFilingPurchase},
+			[]string{"/source_id"}},
+		"form": {&passfort.CheckRequest{Type: passfort.CheckTypeCompanyManualForm}, []string{"/form_id"}},
+		"device": {&passfort.CheckRequest{Type: passfort.CheckTypeDeviceFraudDetection},
+			[]string{"/device_metadata"}},
+		"visa": {&passfort.CheckRequest{Type: passfort.CheckTypeVisaCheck}, []string{"/document_metadata"}},
+		"made elsewhere": {&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, InstructedExternally: &yes},
+			[]string{"/result"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -52,7 +52,8 @@ func TestNewRefuses(t *testing.T) {
 			require.NotContains(t, err.Error(), "secret")
 		})
 	}
-	for _, good := range []string{"https://api.passfort.com/4.0", "http://127.0.0.1:4010/4.0/", "http://[::1]:4010", "http://LOCALHOST:4010"} {
+	for _, good := range []string{"https://api.passfort.com/4.0", "http://127.0.0.1:4010/4.0/", "http://[::1]:4010",
+		"http://LOCALHOST:4010"} {
 		_, err := passfort.New("k", passfort.WithBaseURL(good), nil)
 		require.NoError(t, err, good)
 	}
@@ -86,31 +87,54 @@ func TestBadInput(t *testing.T) {
 		{"query", failed(c.Profiles.Get(ctx, "a?x=1")), "the profile id has characters"},
 		{"line end", failed(c.Profiles.Get(ctx, "a\nb")), "the profile id has characters"},
 		{"no profile", failed(c.Profiles.Create(ctx, nil)), "the profile request is nil"},
-		{"no role", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{CollectedData: passfort.NewCompany()})), "the role is empty"},
+		{"no role", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{CollectedData: passfort.NewCompany()})),
+			"the role is empty"},
 		{"no data", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X"})), "the collected data is nil"},
-		{"no entity type", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X", CollectedData: &passfort.EntityData{}})), "the entity type is empty"},
-		{"no product at creation", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X", CollectedData: passfort.NewCompany(), Applications: make([]passfort.ApplicationRequest, 1)})), "the product has neither alias nor id"},
+		{"no entity type", failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: "X",
+			CollectedData: &passfort.EntityData{}})), "the entity type is empty"},
+		{"no product at creation", failed(c.Profiles.Create(ctx,
+			&passfort.ProfileRequest{Role: "X", CollectedData: passfort.NewCompany(),
+				Applications: make([]passfort.ApplicationRequest, 1)})), "the product has neither alias nor id"},
 		{"no search options", failed(c.Search.Companies(ctx, nil)), "the search options are nil"},
-		{"no country", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "x"})), "the country is empty"},
-		{"no query", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR"})), "the query is empty"},
+		{"no country", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "x"})),
+			"the country is empty"},
+		{"no query", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR"})),
+			"the query is empty"},
 		{"no address options", failed(c.Search.Addresses(ctx, nil)), "the search options are nil"},
-		{"no address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR"})), "the address is empty"},
-		{"long address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR", Address: strings.Repeat("é", 201)})), "the address has more than 200 characters"},
-		{"no country code", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: strings.Repeat("é", 200)})), "the country code is empty"},
-		{"negative limit", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR", Address: "x", Limit: -1})), "the limit is not between 0 and 100"},
-		{"large limit", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR", Address: "x", Limit: 101})), "the limit is not between 0 and 100"},
-		{"no product", failed(c.Applications.Create(ctx, pid, &passfort.ApplicationRequest{})), "the product has neither alias nor id"},
+		{"no address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR"})),
+			"the address is empty"},
+		{"long address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR",
+			Address: strings.Repeat("é", 201)})), "the address has more than 200 characters"},
+		{"no country code", failed(c.Search.Addresses(ctx,
+			&passfort.AddressSearchOptions{Address: strings.Repeat("é", 200)})), "the country code is empty"},
+		{"negative limit", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR",
+			Address: "x", Limit: -1})), "the limit is not between 0 and 100"},
+		{"large limit", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{CountryCode: "GBR", Address: "x",
+			Limit: 101})), "the limit is not between 0 and 100"},
+		{"no product", failed(c.Applications.Create(ctx, pid, &passfort.ApplicationRequest{})),
+			"the product has neither alias nor id"},
 		{"no application", failed(c.Applications.Create(ctx, pid, nil)), "the application request is nil"},
 		{"no status", failed(c.Applications.SetStatus(ctx, pid, oid, "")), "the status is empty"},
 		{"no condition", failed(c.Applications.Wait(ctx, pid, oid, nil, nil)), "the condition to wait for is nil"},
-		{"ETag with a line end", failed(c.CollectedData.Replace(ctx, pid, &passfort.CollectedData{EntityData: *passfort.NewCompany(), ETag: "W/\"1\n\""})), "a header has characters that a header cannot hold"},
-		{"header with a line end", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"X-New": {"a\nb"}}})), "a header has characters that a header cannot hold"},
-		{"header without a name", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"": {"a"}}})), "a header has a name that no header has"},
-		{"header with a space in its name", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"X New": {"a"}}})), "a header has a name that no header has"},
-		{"no context for a check", failed(c.Checks.Wait(nil, pid, oid, nil)), "the context is nil"},                                                                                  //nolint:staticcheck // the point of the row
-		{"no context for an application", failed(c.Applications.Wait(nil, pid, oid, func(*passfort.Application) bool { return false }, nil)), "the context is nil"},                  //nolint:staticcheck // the point of the row
-		{"no context for a customer request", failed(c.Forms.Wait(nil, pid, nil)), "the context is nil"},                                                                             //nolint:staticcheck // the point of the row
-		{"no context for a registration", failed(c.Forms.StartRegistration(nil, &passfort.RegistrationParams{ProfileID: pid, FlowTemplate: "f", Theme: "t"})), "the context is nil"}, //nolint:staticcheck // the point of the row
+		{"ETag with a line end", failed(c.CollectedData.Replace(ctx, pid,
+			&passfort.CollectedData{EntityData: *passfort.NewCompany(), ETag: "W/\"1\n\""})),
+			"a header has characters that a header cannot hold"},
+		{"header with a line end", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"X-New": {"a\nb"}}})),
+			"a header has characters that a header cannot hold"},
+		{"header without a name", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"": {"a"}}})),
+			"a header has a name that no header has"},
+		{"header with a space in its name", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"X New": {"a"}}})),
+			"a header has a name that no header has"},
+		{"no context for a check", failed(c.Checks.Wait(nil, pid, oid, nil)), "the context is nil"}, //nolint:staticcheck // the point of the row
+		{"no context for an application", failed(c.Applications.Wait(nil, pid, oid, func(*passfort.Application) bool {
+			return false
+		}, nil)), "the context is nil"}, //nolint:staticcheck // the point of the row
+		{"no context for a customer request", failed(c.Forms.Wait(nil, pid, nil)), "the context is nil"}, //nolint:staticcheck // the point of the row
+		{"no context for a registration", failed(c.Forms.StartRegistration(nil,
+			&passfort.RegistrationParams{ProfileID: pid, FlowTemplate: "f", Theme: "t"})), "the context is nil"}, //nolint:staticcheck // the point of the row
 		{"no change", failed(c.CollectedData.Update(ctx, pid, nil)), "the change function is nil"},
 		{"no check", failed(c.Checks.Run(ctx, pid, nil)), "the check request is nil"},
 		{"no check type", failed(c.Checks.Run(ctx, pid, &passfort.CheckRequest{})), "the check type is empty"},
@@ -126,41 +150,66 @@ func TestBadInput(t *testing.T) {
 		{"no resolution", failed(c.Events.Resolve(ctx, pid, oid, "", "")), "the resolution is empty"},
 		{"no events", failed(c.Events.BulkUpdate(ctx, pid, nil)), "there are no events"},
 		{"event without an id", failed(c.Events.BulkUpdate(ctx, pid, make([]passfort.Event, 1))), "an event has no id"},
-		{"no bulk resolution", failed(c.Events.BulkResolve(ctx, pid, []string{oid}, "", "")), "the resolution is empty"},
+		{"no bulk resolution", failed(c.Events.BulkResolve(ctx, pid, []string{oid}, "", "")),
+			"the resolution is empty"},
 		{"no tag", failed(c.Tags.Add(ctx, pid, "")), "the tag name is empty"},
 		{"long tag", failed(c.Tags.Add(ctx, pid, strings.Repeat("é", 65))), "more than 64 characters"},
 		{"no term", failed(c.Tags.Search(ctx, "", 0)), "the term is empty"},
 		{"negative limit", failed(c.Tags.Search(ctx, "x", -1)), "the limit is negative"},
-		{"page too large", failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Limit: 201})), "not between 0 and 200"},
-		{"negative offset", failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Offset: -1})), "the offset is negative"},
+		{"page too large", failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Limit: 201})),
+			"not between 0 and 200"},
+		{"negative offset", failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Offset: -1})),
+			"the offset is negative"},
 		{"no profiles for a key", failed(c.Collect.CreateKey(ctx, nil)), "there are no profile ids"},
 		{"bad profile for a key", failed(c.Collect.CreateKey(ctx, []string{"a/b"})), "the profile id has characters"},
-		{"step without a type", failed(c.Collect.SetSteps(ctx, pid, make([]passfort.CollectionStep, 1))), "has no type"},
-		{"no country", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "x"})), "the country is empty"},
-		{"no query", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR"})), "the query is empty"},
+		{"step without a type", failed(c.Collect.SetSteps(ctx, pid, make([]passfort.CollectionStep, 1))),
+			"has no type"},
+		{"no country", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "x"})),
+			"the country is empty"},
+		{"no query", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR"})),
+			"the query is empty"},
 		{"no search", failed(c.Search.Addresses(ctx, nil)), "the search options are nil"},
-		{"long address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: strings.Repeat("x", 201), CountryCode: "GBR"})), "more than 200"},
+		{"long address", failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: strings.Repeat("x",
+			201), CountryCode: "GBR"})), "more than 200"},
 		{"no address id", failed(c.Search.FormatAddress(ctx, "", "GBR")), "the address id is empty"},
 		{"no writer", failed(c.Audit.PDFReport(ctx, pid, nil)), "the writer is nil"},
 		{"invalid UTF-8", failed(c.Tags.Add(ctx, pid, "\xff")), "name: string is not valid UTF-8"},
 		{"nil context", failed(c.Profiles.Get(nil, pid)), "the context is nil"}, //nolint:staticcheck // the point of the row
-		{"request without a method", failed(passfort.Do[any](ctx, c, passfort.Request{Path: "/x"})), "the method is empty"},
-		{"request to another host", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "//evil.example/x"})), "not a path below"},
-		{"request with an element that steps up", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: passfort.Path("a", "..")})), "not a path below"},
-		{"request that steps up", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a/%2e%2e/b"})), "not a path below"},
-		{"request with a query in its path", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a?b=c"})), "not a path below"},
-		{"request with another key", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a", Header: http.Header{"apiKey": {"x"}}})), "the SDK's own"},
-		{"request that has no JSON form", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: func() {}})), "no JSON form"},
-		{"request with a reader", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: strings.NewReader("{}")})), "json.RawMessage"},
-		{"request with bytes", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: []byte("{}")})), "json.RawMessage"},
-		{"request with invalid UTF-8", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: []string{"\xff"}})), "not valid UTF-8"},
-		{"request of bad JSON text", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: json.RawMessage("{\"a\":\"\xff\"}")})), "not valid UTF-8"},
-		{"path with invalid UTF-8", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: passfort.Path("\xff")})), "not a path below"},
-		{"query with invalid UTF-8", failed(passfort.Do[any](ctx, c, passfort.Request{Method: "GET", Path: "/a", Query: url.Values{"q": {"\xff"}}})), "not valid UTF-8"},
-		{"query option with invalid UTF-8", failed(c.Profiles.Get(ctx, pid, passfort.Query("\xff", "1"))), "not valid UTF-8"},
-		{"search with invalid UTF-8", failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Query: "\xff", Country: "GBR"})), "not valid UTF-8"},
-		{"stream without a writer", failed(passfort.DoTo(ctx, c, passfort.Request{Method: "GET", Path: "/a"}, nil)), "the writer is nil"},
-		{"stream of a bad request", failed(passfort.DoTo(ctx, c, passfort.Request{Method: "POST", Path: "/a", Body: []byte("x")}, io.Discard)), "json.RawMessage"},
+		{"request without a method", failed(passfort.Do[any](ctx, c, passfort.Request{Path: "/x"})),
+			"the method is empty"},
+		{"request to another host", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "GET", Path: "//evil.example/x"})), "not a path below"},
+		{"request with an element that steps up", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "GET", Path: passfort.Path("a", "..")})), "not a path below"},
+		{"request that steps up", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "GET", Path: "/a/%2e%2e/b"})), "not a path below"},
+		{"request with a query in its path", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "GET", Path: "/a?b=c"})), "not a path below"},
+		{"request with another key", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "GET", Path: "/a", Header: http.Header{"apiKey": {"x"}}})), "the SDK's own"},
+		{"request that has no JSON form", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/a", Body: func() {}})), "no JSON form"},
+		{"request with a reader", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/a", Body: strings.NewReader("{}")})), "json.RawMessage"},
+		{"request with bytes", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/a", Body: []byte("{}")})), "json.RawMessage"},
+		{"request with invalid UTF-8", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/a", Body: []string{"\xff"}})), "not valid UTF-8"},
+		{"request of bad JSON text", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "POST", Path: "/a", Body: json.RawMessage("{\"a\":\"\xff\"}")})),
+			"not valid UTF-8"},
+		{"path with invalid UTF-8", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "GET", Path: passfort.Path("\xff")})), "not a path below"},
+		{"query with invalid UTF-8", failed(passfort.Do[any](ctx, c,
+			passfort.Request{Method: "GET", Path: "/a", Query: url.Values{"q": {"\xff"}}})), "not valid UTF-8"},
+		{"query option with invalid UTF-8", failed(c.Profiles.Get(ctx, pid, passfort.Query("\xff", "1"))),
+			"not valid UTF-8"},
+		{"search with invalid UTF-8", failed(c.Search.Companies(ctx,
+			&passfort.CompanySearchOptions{Query: "\xff", Country: "GBR"})), "not valid UTF-8"},
+		{"stream without a writer", failed(passfort.DoTo(ctx, c, passfort.Request{Method: "GET", Path: "/a"}, nil)),
+			"the writer is nil"},
+		{"stream of a bad request", failed(passfort.DoTo(ctx, c,
+			passfort.Request{Method: "POST", Path: "/a", Body: []byte("x")}, io.Discard)), "json.RawMessage"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			require.ErrorIs(t, row.err, passfort.ErrInvalidInput)
@@ -228,11 +277,14 @@ func TestDo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(text), s.seen()[2].Body)
 
-	profile, err := passfort.Do[passfort.Profile](t.Context(), newClient(t, serve(t, respond(200, `{"id":"x","new":1}`))), passfort.Request{Method: "GET", Path: "/p"})
+	profile, err := passfort.Do[passfort.Profile](t.Context(),
+		newClient(t, serve(t, respond(200, `{"id":"x","new":1}`))), passfort.Request{Method: "GET", Path: "/p"})
 	require.NoError(t, err)
 	require.Equal(t, 1, profile.Unknown.Len())
 
-	empty, err := passfort.Do[news](t.Context(), newClient(t, serve(t, respond(204, ``))), passfort.Request{Method: "DELETE", Path: "/p"})
+	empty, err := passfort.Do[news](t.Context(), newClient(t, serve(t, respond(204, ``))), passfort.Request{
+		Method: "DELETE", Path: "/p",
+	})
 	require.NoError(t, err)
 	require.Equal(t, &news{}, empty)
 
@@ -241,28 +293,38 @@ func TestDo(t *testing.T) {
 		sent   int
 	}{{"GET", 3}, {"HEAD", 3}, {"POST", 1}, {"DELETE", 1}, {"PUT", 1}} {
 		s := serve(t, respond(503, ""))
-		_, err := passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x/" + pid})
+		_, err := passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{
+			Method: row.method, Path: "/x/" + pid,
+		})
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), pid)
 		require.ErrorContains(t, err, row.method+" (custom path)")
 		require.Len(t, s.seen(), row.sent, row.method)
-		_, err = passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x/" + pid, Route: "/x/{id}"})
+		_, err = passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{
+			Method: row.method, Path: "/x/" + pid, Route: "/x/{id}",
+		})
 		require.ErrorContains(t, err, row.method+" /x/{id}")
 	}
 
-	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `{"errors":[{"code":201}]}`))), passfort.Request{Method: "POST", Path: "/x"})
+	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `{"errors":[{"code":201}]}`))),
+		passfort.Request{Method: "POST", Path: "/x"})
 	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
-	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `[1]`))), passfort.Request{Method: "POST", Path: "/x"})
+	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `[1]`))), passfort.Request{
+		Method: "POST", Path: "/x",
+	})
 	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
 }
 
 // TestDoRefusesOddMethods: a method is printed, so it cannot be anything else.
 func TestDoRefusesOddMethods(t *testing.T) {
 	t.Parallel()
-	for _, method := range []string{"GET\r\nX-Kim: 1", "kim@kim.example", "kim example", "K\u00c4M", strings.Repeat("kim", 11), "\x00kim"} {
+	for _, method := range []string{"GET\r\nX-Kim: 1", "kim@kim.example", "kim example", "K\u00c4M",
+		strings.Repeat("kim", 11), "\x00kim"} {
 		s := serve(t, respond(200, `{}`))
 		var log bytes.Buffer
-		c := newClient(t, s, passfort.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+		c := newClient(t, s, passfort.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+			Level: slog.LevelDebug,
+		}))))
 		_, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{Method: method, Path: "/x"})
 		require.ErrorIs(t, err, passfort.ErrInvalidInput, "%q", method)
 		text := strings.ToLower(printed(t, err) + log.String())
@@ -381,7 +443,9 @@ func TestLimiter(t *testing.T) {
 
 	full := errors.New("the bucket is empty")
 	s = serve(t, respond(200, identity))
-	_, err := newClient(t, s, passfort.WithLimiter(limiter(func(context.Context, string) error { return full }))).Profiles.Create(t.Context(), newProfile)
+	_, err := newClient(t, s, passfort.WithLimiter(limiter(func(context.Context, string) error {
+		return full
+	}))).Profiles.Create(t.Context(), newProfile)
 	require.ErrorIs(t, err, full)
 	var failure *passfort.Error
 	require.ErrorAs(t, err, &failure)
@@ -435,7 +499,8 @@ func TestObserver(t *testing.T) {
 	for i, a := range seen.attempts {
 		require.Positive(t, a.Duration)
 		a.Duration = 0
-		require.Equal(t, passfort.AttemptInfo{CallInfo: info, Attempt: i + 1, StatusCode: []int{502, 502, 200}[i], RequestID: fmt.Sprint("req-", i)}, a)
+		require.Equal(t, passfort.AttemptInfo{CallInfo: info, Attempt: i + 1, StatusCode: []int{502, 502, 200}[i],
+			RequestID: fmt.Sprint("req-", i)}, a)
 	}
 	require.True(t, seen.inSpan, "attempts carry the context that CallStarted returned")
 	require.Len(t, seen.results, 1)
@@ -444,7 +509,8 @@ func TestObserver(t *testing.T) {
 	require.Nil(t, seen.results[0].Err)
 
 	seen = &events{}
-	require.Error(t, failed(newClient(t, serve(t, respond(404, "")), passfort.WithObserver(seen)).Profiles.Get(t.Context(), pid)))
+	require.Error(t, failed(newClient(t, serve(t, respond(404, "")),
+		passfort.WithObserver(seen)).Profiles.Get(t.Context(), pid)))
 	require.ErrorIs(t, seen.results[0].Err, passfort.ErrNotFound)
 }
 
@@ -457,8 +523,10 @@ func TestObserverIsToldTheQuota(t *testing.T) {
 		want   *passfort.Quota
 		asked  time.Duration
 	}{
-		{"a success", 200, []string{"X-RateLimit-Remaining", "9999", "X-RateLimit-Reset-Secs", "0.36"}, &passfort.Quota{Remaining: 9999, Reset: 360 * time.Millisecond}, 0},
-		{"a refusal", 429, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset-Secs", "3600", "X-RateLimit-Retry-Secs", "0.5"}, &passfort.Quota{Reset: time.Hour}, 500 * time.Millisecond},
+		{"a success", 200, []string{"X-RateLimit-Remaining", "9999", "X-RateLimit-Reset-Secs", "0.36"},
+			&passfort.Quota{Remaining: 9999, Reset: 360 * time.Millisecond}, 0},
+		{"a refusal", 429, []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset-Secs", "3600",
+			"X-RateLimit-Retry-Secs", "0.5"}, &passfort.Quota{Reset: time.Hour}, 500 * time.Millisecond},
 		{"without a reset", 200, []string{"X-RateLimit-Remaining", "3"}, &passfort.Quota{Remaining: 3}, 0},
 		{"no headers", 200, nil, nil, 0},
 		{"not a number", 200, []string{"X-RateLimit-Remaining", "many"}, nil, 0},
@@ -467,7 +535,9 @@ func TestObserverIsToldTheQuota(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			seen := &events{}
-			transport := roundTrip(func(*http.Request) (*http.Response, error) { return answered(row.status, identity, row.header...), nil })
+			transport := roundTrip(func(*http.Request) (*http.Response, error) {
+				return answered(row.status, identity, row.header...), nil
+			})
 			c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: transport}),
 				passfort.WithObserver(seen), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))
 			require.NoError(t, err)
@@ -503,12 +573,16 @@ func TestHeaderNamesOfRequests(t *testing.T) {
 	s := serve(t, respond(200, `{}`))
 	c := newClient(t, s)
 	for i, token := range []string{"azAZ09!#$%&'*+-.^_`|~", "A-Z"} {
-		_, err := passfort.Do[any](t.Context(), c, passfort.Request{Method: "GET", Path: "/x", Header: http.Header{token: {"\t ~\u00e9"}}})
+		_, err := passfort.Do[any](t.Context(), c, passfort.Request{
+			Method: "GET", Path: "/x", Header: http.Header{token: {"\t ~\u00e9"}},
+		})
 		require.NoError(t, err)
 		require.Len(t, s.seen(), 1+i)
 	}
 	for _, odd := range []string{"@", "[", "]", "{", "}", "/", ":", ";", "\"", "(", "\u00e9", "\x7f"} {
-		_, err := passfort.Do[any](t.Context(), c, passfort.Request{Method: "GET", Path: "/x", Header: http.Header{"X" + odd: {"a"}}})
+		_, err := passfort.Do[any](t.Context(), c, passfort.Request{
+			Method: "GET", Path: "/x", Header: http.Header{"X" + odd: {"a"}},
+		})
 		require.ErrorIs(t, err, passfort.ErrInvalidInput, odd)
 	}
 	require.Len(t, s.seen(), 2)

@@ -26,7 +26,9 @@ func (s *CollectService) CreateKey(ctx context.Context, profileIDs []string, opt
 }
 
 // CreateProfileKey makes a key for one profile. It is sent once.
-func (s *CollectService) CreateProfileKey(ctx context.Context, profileID string, opts ...CallOption) (*CollectKey, error) {
+func (s *CollectService) CreateProfileKey(
+	ctx context.Context, profileID string, opts ...CallOption,
+) (*CollectKey, error) {
 	return result[CollectKey](ctx, s.road, "Collect.CreateProfileKey", call{args: []string{profileID}, opts: opts})
 }
 
@@ -38,7 +40,9 @@ func (s *CollectService) Steps(ctx context.Context, profileID string, opts ...Ca
 
 // SetSteps replaces all steps and returns those that are there then; an empty
 // list removes them. It may be repeated.
-func (s *CollectService) SetSteps(ctx context.Context, profileID string, steps []CollectionStep, opts ...CallOption) ([]CollectionStep, error) {
+func (s *CollectService) SetSteps(
+	ctx context.Context, profileID string, steps []CollectionStep, opts ...CallOption,
+) ([]CollectionStep, error) {
 	problem := ""
 	for i := range steps {
 		if steps[i].CollectionType == "" {
@@ -46,7 +50,9 @@ func (s *CollectService) SetSteps(ctx context.Context, profileID string, steps [
 		}
 	}
 	body := append([]CollectionStep{}, steps...)
-	return list[CollectionStep](ctx, s.road, "Collect.SetSteps", call{args: []string{profileID}, problem: problem, body: &body, opts: opts})
+	return list[CollectionStep](ctx, s.road, "Collect.SetSteps", call{
+		args: []string{profileID}, problem: problem, body: &body, opts: opts,
+	})
 }
 
 // CollectKey is a narrow API key that lets a customer give data for one or several profiles

@@ -122,7 +122,9 @@ func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts .
 // with Stuck set. The API allows 10,000 writes an hour. Updates of one profile
 // through one Client take turns, so that they do not spend it on racing each
 // other, and one that waited goes on from what the one before it stored.
-func (s *CollectedDataService) Update(ctx context.Context, profileID string, change func(*EntityData) error, opts ...CallOption) (*CollectedData, error) {
+func (s *CollectedDataService) Update(
+	ctx context.Context, profileID string, change func(*EntityData) error, opts ...CallOption,
+) (*CollectedData, error) {
 	if change == nil {
 		return nil, s.road.refuse("CollectedData.Replace", "the change function is nil")
 	}
@@ -148,7 +150,8 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 			return now.data, nil
 		}
 		if now.data.ETag == "" {
-			return nil, s.road.refuse("CollectedData.Replace", "the server sent no ETag, so a write could undo another writer's")
+			return nil, s.road.refuse("CollectedData.Replace",
+				"the server sent no ETag, so a write could undo another writer's")
 		}
 		began := time.Now()
 		stored, err := s.write(ctx, profileID, after, now.data.ETag, false, opts)
@@ -196,17 +199,22 @@ func (s *CollectedDataService) Update(ctx context.Context, profileID string, cha
 // before that. What data does not hold is removed at Passfort; prefer
 // Update. It may be repeated safely and is, within the retry policy. An empty
 // ETag is refused here unless Overwrite is given.
-func (s *CollectedDataService) Replace(ctx context.Context, profileID string, data *CollectedData, opts ...CallOption) (*CollectedData, error) {
+func (s *CollectedDataService) Replace(
+	ctx context.Context, profileID string, data *CollectedData, opts ...CallOption,
+) (*CollectedData, error) {
 	settings := settingsOf(opts)
 	switch {
 	case data == nil:
 		return nil, s.road.refuse("CollectedData.Replace", "the collected data is nil")
 	case data.EntityType == "":
-		return nil, s.road.refuse("CollectedData.Replace", "the collected data has no entity type, so it is not all of it")
+		return nil, s.road.refuse("CollectedData.Replace",
+			"the collected data has no entity type, so it is not all of it")
 	case data.ETag == "*" && !settings.overwrite:
-		return nil, s.road.refuse("CollectedData.Replace", "the ETag * is every version: give Overwrite to replace whatever is stored")
+		return nil, s.road.refuse("CollectedData.Replace",
+			"the ETag * is every version: give Overwrite to replace whatever is stored")
 	case data.ETag == "" && !settings.overwrite:
-		return nil, s.road.refuse("CollectedData.Replace", "the ETag is empty: read the data first, or give Overwrite to replace whatever is there")
+		return nil, s.road.refuse("CollectedData.Replace",
+			"the ETag is empty: read the data first, or give Overwrite to replace whatever is there")
 	}
 	after, err := wire.Marshal(&data.EntityData)
 	if err != nil {
@@ -286,7 +294,9 @@ func (s *CollectedDataService) read(ctx context.Context, profileID string, opts 
 	return &version{data: data, raw: got.body}, nil
 }
 
-func (s *CollectedDataService) write(ctx context.Context, profileID string, body []byte, etag string, overwrite bool, opts []CallOption) (*version, error) {
+func (s *CollectedDataService) write(
+	ctx context.Context, profileID string, body []byte, etag string, overwrite bool, opts []CallOption,
+) (*version, error) {
 	data, asked := new(CollectedData), time.Now()
 	op, header := operationNamed("CollectedData.Replace"), uncompressed()
 	if overwrite {
@@ -318,7 +328,8 @@ func (s *CollectedDataService) latest(
 	if failed.StatusCode == http.StatusPreconditionFailed {
 		refusal := failed.answer()
 		data := &CollectedData{ETag: refusal.header.Get("Etag")}
-		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(refusal.body, &data.EntityData) == nil && data.EntityType != "" {
+		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(refusal.body, &data.EntityData) == nil &&
+			data.EntityType != "" {
 			got := &version{data: data, raw: refusal.body}
 			if before == nil || data.ETag != before.data.ETag || !wire.Equal(got.raw, before.raw) {
 				return got, nil
@@ -340,13 +351,15 @@ func (v *version) changed(r *road, change func(*EntityData) error) (before, afte
 		return nil, nil, r.refuse("CollectedData.Replace", "the collected data cannot be encoded: "+err.Error())
 	}
 	if scratch.EntityType == "" {
-		return nil, nil, r.refuse("CollectedData.Replace", "the server answered with data that has no entity type, so it is not all of it")
+		return nil, nil, r.refuse("CollectedData.Replace",
+			"the server answered with data that has no entity type, so it is not all of it")
 	}
 	if err := change(&scratch); err != nil {
 		return nil, nil, err
 	}
 	if scratch.EntityType == "" {
-		return nil, nil, r.refuse("CollectedData.Replace", "the change left no entity type: it was given the data to change, not to make anew")
+		return nil, nil, r.refuse("CollectedData.Replace",
+			"the change left no entity type: it was given the data to change, not to make anew")
 	}
 	if after, err = wire.Marshal(&scratch); err != nil {
 		return nil, nil, r.refuse("CollectedData.Replace", "the changed data cannot be encoded: "+err.Error())
@@ -357,7 +370,9 @@ func (v *version) changed(r *road, change func(*EntityData) error) (before, afte
 // afterUnknown decides, with the data as it is now, how a write ended whose
 // answer was lost. It was done if the data holds all that it sent, and it need
 // not be done if the change finds nothing left to do.
-func (v *version) afterUnknown(r *road, before, after []byte, change func(*EntityData) error, lost error) (*CollectedData, error) {
+func (v *version) afterUnknown(
+	r *road, before, after []byte, change func(*EntityData) error, lost error,
+) (*CollectedData, error) {
 	if wire.Covers(before, after, v.raw) {
 		return v.data, nil
 	}
@@ -388,7 +403,8 @@ func conflict(latest *version, failed error) error {
 // Error returns the text of the failed write, and whether it is stuck.
 func (e *ConflictError) Error() string {
 	if e.Stuck {
-		return failedText(e.failed) + ": the data is unchanged, so something between here and Passfort refuses or changes ETags"
+		return failedText(e.failed) + ": the data is unchanged, so something between here and Passfort refuses or " +
+			"changes ETags"
 	}
 	return failedText(e.failed)
 }

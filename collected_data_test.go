@@ -93,14 +93,19 @@ func withType(t *testing.T, doc string) string {
 // A name that was cut inside an emoji neither hides the data nor changes with it.
 func TestUpdateBesideBrokenText(t *testing.T) {
 	t.Parallel()
-	server := &stored{doc: `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Doe \ud83d"}},"new":"\ud83d"}`}
+	server := &stored{
+		doc: `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Doe \ud83d"}},"new":"\ud83d"}`,
+	}
 	_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
 		require.Equal(t, "Doe \ufffd", d.PersonalDetails.Name.FamilyName)
 		d.PersonalDetails.Nationality = "GBR"
 		return nil
 	})
 	require.NoError(t, err)
-	require.Equal(t, `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Doe \ud83d"},"nationality":"GBR"},"new":"\ud83d"}`, server.doc)
+	require.Equal(
+		t, `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Doe \ud83d"},"nationality":"GBR"},`+
+			`"new":"\ud83d"}`, server.doc,
+	)
 	var d passfort.EntityData
 	require.NoError(t, json.Unmarshal([]byte(server.doc), &d))
 	out, err := json.Marshal(&d)
@@ -142,7 +147,9 @@ func TestUpdateReturnsTheErrorOfTheChange(t *testing.T) {
 	t.Parallel()
 	server := &stored{doc: `{"entity_type":"INDIVIDUAL"}`}
 	refuse := errors.New("not this one")
-	_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(*passfort.EntityData) error { return refuse })
+	_, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(*passfort.EntityData) error {
+		return refuse
+	})
 	require.Equal(t, refuse, err)
 	require.Zero(t, server.posts)
 }
@@ -262,7 +269,8 @@ func TestUpdateCannotTell(t *testing.T) {
 			require.ErrorAs(t, err, &conflict)
 			require.Equal(t, "theirs", conflict.Latest.CustomerRef)
 			require.Equal(t, server.etag(), conflict.Latest.ETag)
-			require.Equal(t, `{"entity_type":"INDIVIDUAL","customer_ref":"theirs"}`, server.doc, "nothing is written over it")
+			require.Equal(t, `{"entity_type":"INDIVIDUAL","customer_ref":"theirs"}`, server.doc,
+				"nothing is written over it")
 		})
 	}
 }
@@ -292,13 +300,14 @@ func TestUpdateThatIsNotNeededAnyMore(t *testing.T) {
 				}
 				return server.RoundTrip(r)
 			})
-			got, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
-				if d.CustomerRef != "" {
-					return row.again(d)
-				}
-				d.CustomerRef = "ours"
-				return nil
-			})
+			got, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid,
+				func(d *passfort.EntityData) error {
+					if d.CustomerRef != "" {
+						return row.again(d)
+					}
+					d.CustomerRef = "ours"
+					return nil
+				})
 			if row.ok {
 				require.NoError(t, err)
 				require.Equal(t, "theirs", got.CustomerRef)
@@ -321,7 +330,8 @@ func TestUpdateThatLosesEveryRace(t *testing.T) {
 				writes++
 				status = http.StatusPreconditionFailed
 			}
-			return answered(status, fmt.Sprintf(`{"entity_type":"INDIVIDUAL","customer_ref":"%d"}`, writes), "Etag", fmt.Sprint(writes)), nil
+			return answered(status, fmt.Sprintf(`{"entity_type":"INDIVIDUAL","customer_ref":"%d"}`, writes), "Etag",
+				fmt.Sprint(writes)), nil
 		})
 		_, err := clientOn(t, transport).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
 			d.CustomerRef += "!"
@@ -352,8 +362,14 @@ func TestUpdateThatIsStuck(t *testing.T) {
 		{"an error item", func(int) string { return `"5"` }, func(*http.Request, int) *http.Response {
 			return answered(412, `{"errors":[{"code":201}]}`, "Etag", `"5"`)
 		}, 1},
-		{"no body", func(int) string { return `"5"` }, func(*http.Request, int) *http.Response { return answered(412, ``) }, 1},
-		{"HTML", func(int) string { return `"5"` }, func(*http.Request, int) *http.Response { return answered(412, `<html>`) }, 1},
+		{"no body", func(int) string { return `"5"` }, func(*http.Request,
+			int) *http.Response {
+			return answered(412, ``)
+		}, 1},
+		{"HTML", func(int) string { return `"5"` }, func(*http.Request,
+			int) *http.Response {
+			return answered(412, `<html>`)
+		}, 1},
 		{"weakened by a gateway", func(int) string { return `W/"5"` }, func(*http.Request, int) *http.Response {
 			return answered(412, data, "Etag", `W/"5"`)
 		}, 1},
@@ -501,7 +517,9 @@ func TestUpdatesHandOn(t *testing.T) {
 // sent does not prove a removal.
 func TestRemovalThatWasNotDoneIsNotSuccess(t *testing.T) {
 	t.Parallel()
-	server := &stored{doc: `{"entity_type":"INDIVIDUAL","customer_ref":"a","address_history":[{"start_date":"2001-01"}]}`}
+	server := &stored{
+		doc: `{"entity_type":"INDIVIDUAL","customer_ref":"a","address_history":[{"start_date":"2001-01"}]}`,
+	}
 	lost := false
 	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPost && !lost {
@@ -539,7 +557,9 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 				clients[i] = sim.Client(quick)
 			}
 			id := newPerson(t, sim, clients[0])
-			sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", DropAfterWrite: true, Probability: 0.05, Times: -1})
+			sim.Inject(passforttest.Fault{
+				Operation: "CollectedData.Replace", DropAfterWrite: true, Probability: 0.05, Times: -1,
+			})
 
 			var wg sync.WaitGroup
 			var unknown sync.Map
@@ -547,10 +567,13 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 				wg.Go(func() {
 					for n := range appends {
 						number := fmt.Sprintf("%d-%d", w, n)
-						_, err := clients[w%row.clients].CollectedData.Update(t.Context(), id, func(d *passfort.EntityData) error {
-							d.DocumentsMetadata = append(d.DocumentsMetadata, passfort.DocumentMetadata{Number: number})
-							return nil
-						})
+						_, err := clients[w%row.clients].CollectedData.Update(t.Context(), id,
+							func(d *passfort.EntityData) error {
+								d.DocumentsMetadata = append(d.DocumentsMetadata, passfort.DocumentMetadata{
+									Number: number,
+								})
+								return nil
+							})
 						if errors.Is(err, passfort.ErrOutcomeUnknown) {
 							unknown.Store(number, true)
 						} else if err != nil {
@@ -734,11 +757,13 @@ func TestContention(t *testing.T) {
 func contend(t *testing.T, base, profileID string, changes int) {
 	t.Helper()
 	writes := &counter{operation: "CollectedData.Replace"}
-	c, err := passfort.New(os.Getenv("PASSFORT_CONTENDER_KEY"), passfort.WithBaseURL(base), quick, passfort.WithObserver(writes))
+	c, err := passfort.New(os.Getenv("PASSFORT_CONTENDER_KEY"), passfort.WithBaseURL(base), quick,
+		passfort.WithObserver(writes))
 	require.NoError(t, err)
 	for i := range changes {
 		before := writes.attempts.Load()
-		_, err := c.CollectedData.Update(t.Context(), profileID, appendAddress(fmt.Sprintf("%d-%d Fought Street", os.Getpid(), i)))
+		_, err := c.CollectedData.Update(t.Context(), profileID,
+			appendAddress(fmt.Sprintf("%d-%d Fought Street", os.Getpid(), i)))
 		require.NoError(t, err)
 		require.LessOrEqual(t, writes.attempts.Load()-before, int64(50))
 	}

@@ -25,7 +25,9 @@ type FormsService struct{ road *road }
 // one is not documented; its answer is returned as it is. It is sent once:
 // after ErrOutcomeUnknown look with CustomerRequest before you repeat it. An
 // answer without id or key is such an unknown outcome.
-func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID string, params *CustomerRequestParams, opts ...CallOption) (*CustomerRequest, error) {
+func (s *FormsService) CreateCustomerRequest(
+	ctx context.Context, profileID string, params *CustomerRequestParams, opts ...CallOption,
+) (*CustomerRequest, error) {
 	var out *CustomerRequest
 	c := call{args: []string{profileID}, problem: params.problem(), opts: opts}
 	if c.problem == "" {
@@ -50,7 +52,9 @@ func (s *FormsService) CreateCustomerRequest(ctx context.Context, profileID stri
 // CustomerRequest reads the request of a profile that was made last. Its
 // IsCompleted is true when it is completed and when it is expired; only the
 // webhook distinguishes these. The error is ErrNotFound if there is none.
-func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, opts ...CallOption) (*CustomerRequest, error) {
+func (s *FormsService) CustomerRequest(
+	ctx context.Context, profileID string, opts ...CallOption,
+) (*CustomerRequest, error) {
 	var out *CustomerRequest
 	_, err := s.road.do(ctx, "Forms.CustomerRequest", call{
 		args: []string{profileID}, opts: opts,
@@ -81,7 +85,9 @@ func (s *FormsService) CustomerRequest(ctx context.Context, profileID string, op
 // *RegistrationError: a profile may exist, and only Profiles.List can tell. Give CollectedData a
 // CustomerRef of your own, stored before the call, to know the profile by; the search of List does
 // not look at it (docs/api/profiles.md#list-profiles), so go through All.
-func (s *FormsService) StartRegistration(ctx context.Context, params *RegistrationParams, opts ...CallOption) (*Registration, error) {
+func (s *FormsService) StartRegistration(
+	ctx context.Context, params *RegistrationParams, opts ...CallOption,
+) (*Registration, error) {
 	if problem := params.problem(); problem != "" {
 		return nil, s.road.refuse("Forms.CreateCustomerRequest", problem)
 	}
@@ -145,7 +151,9 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 // the State in it. As the answer of the API can be faster than the webhook, Wait then gives
 // it up to 10 seconds, the time between two batches (docs/api/webhooks.md#delivery); State is empty
 // if nothing came, or if what came before the wait does not say which request it is about.
-func (s *FormsService) Wait(ctx context.Context, profileID string, options *WaitOptions, opts ...CallOption) (*CustomerRequest, error) {
+func (s *FormsService) Wait(
+	ctx context.Context, profileID string, options *WaitOptions, opts ...CallOption,
+) (*CustomerRequest, error) {
 	heard, stop := options.inbox().listen(profileID)
 	defer stop()
 	before := 0 // the news that was there when the last question was asked

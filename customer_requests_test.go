@@ -62,7 +62,8 @@ func (a *formsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *formsAPI) client(t *testing.T) *passfort.Client {
 	t.Helper()
 	server := listen(t, a)
-	client, err := passfort.New("account-key", passfort.WithBaseURL(server.URL), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}),
+	client, err := passfort.New("account-key", passfort.WithBaseURL(server.URL),
+		passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}),
 		passfort.WithHTTPClient(&http.Client{Transport: trusting(server)}))
 	require.NoError(t, err)
 	return client
@@ -97,7 +98,9 @@ func TestCreateCustomerRequestSendsTheFlow(t *testing.T) {
 func TestCreateCustomerRequestWithoutTheme(t *testing.T) {
 	t.Parallel()
 	api := &formsAPI{create: made}
-	_, err := api.client(t).Forms.CreateCustomerRequest(t.Context(), "profile-1", &passfort.CustomerRequestParams{FlowTemplate: "flow"})
+	_, err := api.client(t).Forms.CreateCustomerRequest(t.Context(), "profile-1", &passfort.CustomerRequestParams{
+		FlowTemplate: "flow",
+	})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"type":"FLOW","flow_template":{"alias":"flow"}}`, api.bodies[0])
 }
@@ -112,10 +115,14 @@ func TestCustomerRequestIsFoundInEveryPlausibleShape(t *testing.T) {
 		{"envelope beside the key", `{"customer_request":{"id":"ID","is_completed":false,"more":1},"apikey":"KEY"}`},
 		{"envelope beside the id", `{"id":"ID","request":{"apikey":{"key":"KEY"},"is_completed":false,"more":1}}`},
 		{"data", `{"data":{"id":"ID","apikey":"KEY","is_completed":"false","more":1}}`},
-		{"an object of something else", `{"id":"ID","apikey":"KEY","is_completed":false,"more":1,"data":{"id":"OTHER","key":"SECOND KEY"}}`},
-		{"an object of something else, and no key in the answer", `{"id":"ID","is_completed":false,"more":1,"apikey":"KEY","request":{"id":"OTHER"}}`},
-		{"two keys", `{"id":"ID","apikey":"KEY","api_key":"SECOND KEY","key":{"key":"THIRD KEY"},"is_completed":false,"more":1}`},
-		{"two objects", `{"customer_request":{"id":"ID","apikey":"KEY","is_completed":false,"more":1},"data":{"apikey":"SECOND KEY"}}`},
+		{"an object of something else",
+			`{"id":"ID","apikey":"KEY","is_completed":false,"more":1,"data":{"id":"OTHER","key":"SECOND KEY"}}`},
+		{"an object of something else, and no key in the answer",
+			`{"id":"ID","is_completed":false,"more":1,"apikey":"KEY","request":{"id":"OTHER"}}`},
+		{"two keys", `{"id":"ID","apikey":"KEY","api_key":"SECOND KEY","key":{"key":"THIRD KEY"},` +
+			`"is_completed":false,"more":1}`},
+		{"two objects", `{"customer_request":{"id":"ID","apikey":"KEY","is_completed":false,"more":1},` +
+			`"data":{"apikey":"SECOND KEY"}}`},
 		{"key in an object without an id", `{"id":"ID","is_completed":false,"more":1,"data":{"apikey":"KEY"}}`},
 		{"other names", `{"request_id":"ID","api_key":"KEY","is_completed":"FALSE","more":1}`},
 		{"other name of the id", `{"customer_request_id":"ID","key":{"key":"KEY"},"is_completed":false,"more":1}`},
@@ -157,7 +164,8 @@ func TestObjectsBesideTheRequest(t *testing.T) {
 		completed  bool
 		data       string // what is left of the object
 	}{
-		{"another", `{"id":"ID","apikey":"KEY","data":{"id":"OTHER","apikey":"SECOND KEY","key":"THIRD KEY","is_completed":true,"x":1}}`, false,
+		{"another", `{"id":"ID","apikey":"KEY","data":{"id":"OTHER","apikey":"SECOND KEY","key":"THIRD KEY",` +
+			`"is_completed":true,"x":1}}`, false,
 			`{"id":"OTHER","apikey":"[redacted]","is_completed":true,"x":1}`},
 		{"the same", `{"id":"ID","apikey":"KEY","data":{"id":"ID","is_completed":true}}`, true, ""},
 		{"without an id", `{"id":"ID","apikey":"KEY","data":{"is_completed":true}}`, true, ""},
@@ -165,7 +173,8 @@ func TestObjectsBesideTheRequest(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			answer := func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, row.body) }
-			got, err := (&formsAPI{create: answer}).client(t).Forms.CreateCustomerRequest(t.Context(), "profile-1", flow)
+			got, err := (&formsAPI{create: answer}).client(t).Forms.CreateCustomerRequest(t.Context(), "profile-1",
+				flow)
 			require.NoError(t, err)
 			require.Equal(t, "ID", got.ID)
 			require.Equal(t, "KEY", got.APIKey.Reveal())
@@ -194,7 +203,8 @@ func TestNumbersAreIDsToo(t *testing.T) {
 
 func TestCreateWithoutCredentialsIsAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`{}`, `{"id":"ID"}`, `{"apikey":"KEY"}`, `{"id":"ID","apikey":[1]}`, `[]`, `"ID"`, `null`, ``, `{"id":"I`} {
+	for _, body := range []string{`{}`, `{"id":"ID"}`, `{"apikey":"KEY"}`, `{"id":"ID","apikey":[1]}`, `[]`, `"ID"`,
+		`null`, ``, `{"id":"I`} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			answer := func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, body) }
@@ -234,13 +244,17 @@ func TestStartRegistration(t *testing.T) {
 		role passfort.Role
 		want string
 	}{
-		{"person", passfort.RoleIndividualCustomer, `{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL"}}`},
-		{"company", passfort.RoleCompanyCustomer, `{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"}}`},
+		{"person", passfort.RoleIndividualCustomer,
+			`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL"}}`},
+		{"company", passfort.RoleCompanyCustomer,
+			`{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"}}`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			api := &formsAPI{create: made}
-			got, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{Role: row.role, FlowTemplate: "flow", Theme: "theme"})
+			got, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{
+				Role: row.role, FlowTemplate: "flow", Theme: "theme",
+			})
 			require.NoError(t, err)
 			require.Equal(t, "profile-1", got.ProfileID)
 			require.Equal(t, "profile-1", got.Profile.ID)
@@ -276,7 +290,9 @@ func TestHalfDoneRegistrationsKeepOneProfile(t *testing.T) {
 	client := api.client(t)
 	profiles := map[string]bool{}
 	for range flows {
-		params := &passfort.RegistrationParams{Role: passfort.RoleIndividualCustomer, FlowTemplate: "flow", Theme: "theme"}
+		params := &passfort.RegistrationParams{
+			Role: passfort.RoleIndividualCustomer, FlowTemplate: "flow", Theme: "theme",
+		}
 		half, err := client.Forms.StartRegistration(t.Context(), params)
 		var failed *passfort.RegistrationError
 		require.ErrorAs(t, err, &failed)
@@ -301,7 +317,9 @@ func TestLostRequestIsFound(t *testing.T) {
 	api := &formsAPI{create: lost, latest: func(w http.ResponseWriter, _ int) {
 		fmt.Fprintf(w, `{"id":%q,"apikey":%q,"is_completed":false}`, requestID, requestKey)
 	}}
-	got, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{Role: passfort.RoleIndividualCustomer, FlowTemplate: "flow", Theme: "theme"})
+	got, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{
+		Role: passfort.RoleIndividualCustomer, FlowTemplate: "flow", Theme: "theme",
+	})
 	require.NoError(t, err)
 	require.Equal(t, requestKey, got.Request.APIKey.Reveal())
 	require.Equal(t, 1, api.posts)
@@ -322,8 +340,12 @@ func TestContinuing(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			api := &formsAPI{create: made, latest: func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, row.latest) }}
-			got, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{FlowTemplate: "flow", Theme: "theme", ProfileID: "profile-9"})
+			api := &formsAPI{create: made, latest: func(w http.ResponseWriter, _ int) {
+				_, _ = io.WriteString(w, row.latest)
+			}}
+			got, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{
+				FlowTemplate: "flow", Theme: "theme", ProfileID: "profile-9",
+			})
 			require.NoError(t, err)
 			require.Equal(t, "profile-9", got.ProfileID)
 			require.NotNil(t, got.Request)
@@ -333,8 +355,12 @@ func TestContinuing(t *testing.T) {
 	}
 	t.Run("a server that fails is not asked to write", func(t *testing.T) {
 		t.Parallel()
-		api := &formsAPI{create: made, latest: func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusServiceUnavailable) }}
-		_, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{FlowTemplate: "flow", Theme: "theme", ProfileID: "profile-9"})
+		api := &formsAPI{create: made, latest: func(w http.ResponseWriter, _ int) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}}
+		_, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{
+			FlowTemplate: "flow", Theme: "theme", ProfileID: "profile-9",
+		})
 		var failed *passfort.RegistrationError
 		require.ErrorAs(t, err, &failed)
 		require.Equal(t, "profile-9", failed.ProfileID)
@@ -342,8 +368,12 @@ func TestContinuing(t *testing.T) {
 	})
 	t.Run("the refusal of a second request comes through", func(t *testing.T) {
 		t.Parallel()
-		api := &formsAPI{create: refused, latest: func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, `{"id":"ID","is_completed":false}`) }}
-		_, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{FlowTemplate: "flow", Theme: "theme", ProfileID: "profile-9"})
+		api := &formsAPI{create: refused, latest: func(w http.ResponseWriter, _ int) {
+			_, _ = io.WriteString(w, `{"id":"ID","is_completed":false}`)
+		}}
+		_, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{
+			FlowTemplate: "flow", Theme: "theme", ProfileID: "profile-9",
+		})
 		require.ErrorIs(t, err, passfort.CodeDataPresent)
 	})
 }
@@ -351,7 +381,9 @@ func TestContinuing(t *testing.T) {
 func TestRegistrationErrorHasNoIDInPrint(t *testing.T) {
 	t.Parallel()
 	api := &formsAPI{create: refused}
-	_, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{Role: passfort.RoleCompanyCustomer, FlowTemplate: "flow", Theme: "theme"})
+	_, err := api.client(t).Forms.StartRegistration(t.Context(), &passfort.RegistrationParams{
+		Role: passfort.RoleCompanyCustomer, FlowTemplate: "flow", Theme: "theme",
+	})
 	var failed *passfort.RegistrationError
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, "profile-1", failed.ProfileID)
@@ -360,7 +392,8 @@ func TestRegistrationErrorHasNoIDInPrint(t *testing.T) {
 	slog.New(slog.NewTextHandler(&logged, nil)).Error("failed", "error", err)
 	raw, jsonErr := json.Marshal(err)
 	require.NoError(t, jsonErr)
-	for _, printed := range []string{fmt.Sprintf("%v|%+v|%#v|%s|%q", err, err, err, err, err), string(raw), logged.String()} {
+	for _, printed := range []string{fmt.Sprintf("%v|%+v|%#v|%s|%q", err, err, err, err, err), string(raw),
+		logged.String()} {
 		require.NotContains(t, printed, "profile-1")
 		require.NotContains(t, printed, "account-key")
 		require.Contains(t, printed, "Forms.CreateCustomerRequest")
@@ -383,7 +416,9 @@ func TestWaitForCustomerRequest(t *testing.T) {
 		}}
 		var polls []int
 		got, err := api.client(t).Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{
-			MinInterval: time.Millisecond, MaxInterval: time.Millisecond, OnPoll: func(n int) { polls = append(polls, n) },
+			MinInterval: time.Millisecond, MaxInterval: time.Millisecond, OnPoll: func(n int) {
+				polls = append(polls, n)
+			},
 		})
 		require.NoError(t, err)
 		require.True(t, *got.IsCompleted)
@@ -391,7 +426,9 @@ func TestWaitForCustomerRequest(t *testing.T) {
 	})
 	t.Run("until the context ends", func(t *testing.T) {
 		t.Parallel()
-		api := &formsAPI{latest: func(w http.ResponseWriter, _ int) { _, _ = io.WriteString(w, `{"id":"ID","is_completed":false}`) }}
+		api := &formsAPI{latest: func(w http.ResponseWriter, _ int) {
+			_, _ = io.WriteString(w, `{"id":"ID","is_completed":false}`)
+		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		last, err := api.client(t).Forms.Wait(ctx, "profile-1", &passfort.WaitOptions{
 			MinInterval: time.Millisecond, MaxInterval: time.Millisecond,
@@ -420,7 +457,8 @@ func TestWaitForCustomerRequest(t *testing.T) {
 // words, for every sequence of up to four forms.
 func TestStateOfEverySequence(t *testing.T) {
 	t.Parallel()
-	all := []passfort.FormState{passfort.FormStateSent, passfort.FormStateCancelled, passfort.FormStateCompleted, passfort.FormStateExpired}
+	all := []passfort.FormState{passfort.FormStateSent, passfort.FormStateCancelled, passfort.FormStateCompleted,
+		passfort.FormStateExpired}
 	sequences := 0
 	var visit func(forms []passfort.FormState)
 	visit = func(forms []passfort.FormState) {
@@ -464,7 +502,8 @@ func TestStateOfNamedSequences(t *testing.T) {
 	}{
 		{"nothing yet", nil, passfort.CustomerRequestStateSent},
 		{"one open", []passfort.FormState{completed, sent, completed}, passfort.CustomerRequestStateSent},
-		{"the guide's own example", []passfort.FormState{completed, completed, expired}, passfort.CustomerRequestStateExpired},
+		{"the guide's own example", []passfort.FormState{completed, completed, expired},
+			passfort.CustomerRequestStateExpired},
 		{"expired, then completed", []passfort.FormState{expired, completed}, passfort.CustomerRequestStateCompleted},
 		{"last one cancelled", []passfort.FormState{completed, cancelled}, passfort.CustomerRequestStateCompleted},
 		{"only cancelled", []passfort.FormState{cancelled, cancelled}, passfort.CustomerRequestStateExpired},

@@ -21,7 +21,9 @@ type DocumentsService struct{ road *road }
 // UploadImage streams an image into the profile's document images. What
 // Files.Upload says of type, size, repeats and the body holds here too. The
 // portal shows the image once a document refers to it.
-func (s *DocumentsService) UploadImage(ctx context.Context, profileID string, image *ImageUpload, opts ...CallOption) (*DocumentImage, error) {
+func (s *DocumentsService) UploadImage(
+	ctx context.Context, profileID string, image *ImageUpload, opts ...CallOption,
+) (*DocumentImage, error) {
 	problem := image.problem()
 	if problem == "" && image.ID != "" {
 		problem = "the image is already stored"
@@ -40,7 +42,9 @@ func (s *DocumentsService) upload(image *ImageUpload) *upload {
 	return up
 }
 
-func (s *DocumentsService) uploadImage(ctx context.Context, profileID string, up *upload, opts []CallOption) (*DocumentImage, error) {
+func (s *DocumentsService) uploadImage(
+	ctx context.Context, profileID string, up *upload, opts []CallOption,
+) (*DocumentImage, error) {
 	out := new(DocumentImage)
 	c := call{args: []string{profileID}, upload: up, out: out, opts: opts}
 	if err := s.road.describe(ctx, operationNamed("Documents.UploadImage"), c); err != nil {
@@ -51,7 +55,9 @@ func (s *DocumentsService) uploadImage(ctx context.Context, profileID string, up
 
 // GetImage reads what describes an image, and asks the API to leave its
 // content out.
-func (s *DocumentsService) GetImage(ctx context.Context, profileID, imageID string, opts ...CallOption) (*DocumentImage, error) {
+func (s *DocumentsService) GetImage(
+	ctx context.Context, profileID, imageID string, opts ...CallOption,
+) (*DocumentImage, error) {
 	out := new(DocumentImage)
 	c := call{args: []string{profileID, imageID}, query: url.Values{"full": {"false"}}, out: out, opts: opts}
 	if err := s.road.describe(ctx, operationNamed("Documents.GetImage"), c); err != nil {
@@ -62,7 +68,9 @@ func (s *DocumentsService) GetImage(ctx context.Context, profileID, imageID stri
 
 // ListImages reads what describes the images of a profile, also of those that
 // no document refers to.
-func (s *DocumentsService) ListImages(ctx context.Context, profileID string, opts ...CallOption) ([]DocumentImage, error) {
+func (s *DocumentsService) ListImages(
+	ctx context.Context, profileID string, opts ...CallOption,
+) ([]DocumentImage, error) {
 	return list[DocumentImage](ctx, s.road, "Documents.ListImages", call{args: []string{profileID}, opts: opts})
 }
 
@@ -70,9 +78,12 @@ func (s *DocumentsService) ListImages(ctx context.Context, profileID string, opt
 // (docs/api/documents.md#content-is-encrypted). Where it does not, the error is
 // ErrContentUnavailable, w is untouched, and the DocumentImage is returned with it. Once something
 // was written to w the call is not repeated: after any other error discard what w holds.
-func (s *DocumentsService) DownloadImage(ctx context.Context, profileID, imageID string, w io.Writer, opts ...CallOption) (*DocumentImage, error) {
+func (s *DocumentsService) DownloadImage(
+	ctx context.Context, profileID, imageID string, w io.Writer, opts ...CallOption,
+) (*DocumentImage, error) {
 	out := new(DocumentImage)
-	err := s.road.download(ctx, operationNamed("Documents.GetImage"), call{args: []string{profileID, imageID}, out: out, opts: opts}, w)
+	err := s.road.download(ctx, operationNamed("Documents.GetImage"),
+		call{args: []string{profileID, imageID}, out: out, opts: opts}, w)
 	return described(out, err)
 }
 
@@ -80,7 +91,9 @@ func (s *DocumentsService) DownloadImage(ctx context.Context, profileID, imageID
 // without an ETag, so it loses no race (docs/api/documents.md#documents). It is sent once; if its
 // answer is lost, Create looks for a document of the same images and returns it if there is exactly
 // one. Otherwise the error is ErrOutcomeUnknown.
-func (s *DocumentsService) Create(ctx context.Context, profileID string, req *DocumentRequest, opts ...CallOption) (*Document, error) {
+func (s *DocumentsService) Create(
+	ctx context.Context, profileID string, req *DocumentRequest, opts ...CallOption,
+) (*Document, error) {
 	if problem := req.problem(); problem != "" {
 		return nil, s.road.refuse("Documents.Create", problem)
 	}
@@ -88,8 +101,12 @@ func (s *DocumentsService) Create(ctx context.Context, profileID string, req *Do
 	for i, id := range req.ImageIDs {
 		body.Images[i].ID = id
 	}
-	made, err := result[Document](ctx, s.road, "Documents.Create", call{args: []string{profileID}, body: body, opts: opts})
-	return settle(made, err, func() (*Document, error) { return s.find(ctx, profileID, req) }, func(d *Document) bool { return d != nil })
+	made, err := result[Document](ctx, s.road, "Documents.Create", call{
+		args: []string{profileID}, body: body, opts: opts,
+	})
+	return settle(made, err, func() (*Document, error) {
+		return s.find(ctx, profileID, req)
+	}, func(d *Document) bool { return d != nil })
 }
 
 // find returns the one document that is what req asks for, nil if there is not
@@ -114,7 +131,9 @@ func (s *DocumentsService) find(ctx context.Context, profileID string, req *Docu
 
 func (v *Document) answers(req *DocumentRequest) bool {
 	return v.ID != "" && v.Category == req.Category && v.Type == req.Type &&
-		slices.EqualFunc(v.Images, req.ImageIDs, func(image DocumentImage, id string) bool { return strings.EqualFold(image.ID, id) })
+		slices.EqualFunc(v.Images, req.ImageIDs, func(image DocumentImage, id string) bool {
+			return strings.EqualFold(image.ID, id)
+		})
 }
 
 // List reads the documents in the collected data of a profile. It reads with GET: what one guide
@@ -151,7 +170,9 @@ const submitWorkers = 3
 // that no document refers to does no harm.
 //
 // The Progress functions of the images may be called at the same time.
-func (s *DocumentsService) Submit(ctx context.Context, profileID string, sub *DocumentSubmission, opts ...CallOption) (*Document, error) {
+func (s *DocumentsService) Submit(
+	ctx context.Context, profileID string, sub *DocumentSubmission, opts ...CallOption,
+) (*Document, error) {
 	if problem := sub.problem(); problem != "" {
 		return nil, s.road.refuse("Documents.Create", problem)
 	}
@@ -184,7 +205,8 @@ func (s *DocumentsService) Submit(ctx context.Context, profileID string, sub *Do
 		}
 		return nil, half
 	}
-	made, err := s.Create(ctx, profileID, &DocumentRequest{Category: sub.Category, Type: sub.Type, ImageIDs: ids}, opts...)
+	made, err := s.Create(ctx, profileID, &DocumentRequest{Category: sub.Category, Type: sub.Type, ImageIDs: ids},
+		opts...)
 	if err != nil {
 		return nil, &SubmitError{Stored: storedImages(ids), failed: []error{err}}
 	}
@@ -194,7 +216,9 @@ func (s *DocumentsService) Submit(ctx context.Context, profileID string, sub *Do
 // uploadAll uploads the images that have no id yet. After a failure no other
 // image is begun, but those under way are finished: cut off, it would be unknown
 // what became of them.
-func (s *DocumentsService) uploadAll(ctx context.Context, profileID string, sub *DocumentSubmission, uploads []*upload, last *Response, opts []CallOption) ([]string, *SubmitError) {
+func (s *DocumentsService) uploadAll(
+	ctx context.Context, profileID string, sub *DocumentSubmission, uploads []*upload, last *Response, opts []CallOption,
+) ([]string, *SubmitError) {
 	var (
 		mu     sync.Mutex
 		wait   sync.WaitGroup
@@ -217,7 +241,8 @@ func (s *DocumentsService) uploadAll(ctx context.Context, profileID string, sub 
 	work := func() {
 		for i, ok := take(); ok; i, ok = take() {
 			var response Response
-			image, err := s.uploadImage(ctx, profileID, uploads[i], append(slices.Clip(opts), CaptureResponse(&response)))
+			image, err := s.uploadImage(ctx, profileID, uploads[i],
+				append(slices.Clip(opts), CaptureResponse(&response)))
 			mu.Lock()
 			if err != nil {
 				failed = append(failed, err)

@@ -21,9 +21,13 @@ import (
 
 // passport is a submission of n images, each of another size.
 func passport(n int) *passfort.DocumentSubmission {
-	sub := &passfort.DocumentSubmission{Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport}
+	sub := &passfort.DocumentSubmission{
+		Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+	}
 	for i := range n {
-		sub.Images = append(sub.Images, passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: bytes.NewReader(picture(1000 + i))})
+		sub.Images = append(sub.Images, passfort.ImageUpload{
+			Type: passfort.ImageTypeFront, Body: bytes.NewReader(picture(1000 + i)),
+		})
 	}
 	return sub
 }
@@ -98,11 +102,14 @@ func TestSubmitAgain(t *testing.T) {
 		stored  int // at least
 		created bool
 	}{
-		{"an upload is refused", passforttest.Fault{Operation: "Documents.UploadImage", Skip: 2, Status: 400}, false, 2, false},
-		{"an upload is lost", passforttest.Fault{Operation: "Documents.UploadImage", Skip: 2, DropAfterWrite: true}, true, 2, false},
+		{"an upload is refused", passforttest.Fault{Operation: "Documents.UploadImage", Skip: 2, Status: 400}, false, 2,
+			false},
+		{"an upload is lost", passforttest.Fault{Operation: "Documents.UploadImage", Skip: 2, DropAfterWrite: true},
+			true, 2, false},
 		{"the first upload fails", passforttest.Fault{Operation: "Documents.UploadImage", Status: 503}, true, 0, false},
 		{"the document is refused", passforttest.Fault{Operation: "Documents.Create", Status: 400}, false, 6, false},
-		{"the document fails", passforttest.Fault{Operation: "Documents.Create", DropBeforeWrite: true}, true, 6, false},
+		{"the document fails", passforttest.Fault{Operation: "Documents.Create", DropBeforeWrite: true}, true, 6,
+			false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -173,7 +180,9 @@ func TestImagesUntilADocumentRefersToThem(t *testing.T) {
 	t.Cleanup(srv.Close)
 	c := srv.Client()
 	profile := newPerson(t, srv, c)
-	image, err := c.Documents.UploadImage(t.Context(), profile, &passfort.ImageUpload{Type: passfort.ImageTypeFace, Body: bytes.NewReader(picture(100))})
+	image, err := c.Documents.UploadImage(t.Context(), profile, &passfort.ImageUpload{
+		Type: passfort.ImageTypeFace, Body: bytes.NewReader(picture(100)),
+	})
 	require.NoError(t, err)
 	require.Equal(t, passfort.ImageTypeFace, image.Type)
 	require.NotEmpty(t, image.UploadDate)
@@ -187,7 +196,8 @@ func TestImagesUntilADocumentRefersToThem(t *testing.T) {
 	require.Equal(t, listed[0], *one)
 
 	_, err = c.Documents.Create(t.Context(), profile, &passfort.DocumentRequest{
-		Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypeStateID, ImageIDs: []string{image.ID},
+		Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypeStateID,
+		ImageIDs: []string{image.ID},
 	})
 	require.NoError(t, err)
 	require.Len(t, srv.PortalImages(profile), 1)
@@ -262,16 +272,23 @@ func TestOpenIsCalledForEachAttempt(t *testing.T) {
 		{"one attempt, seekable", &openable{images: [][]byte{large}, seekable: true}, 0, nil, 1, 1, 0, ""},
 		{"small", &openable{images: [][]byte{small}}, 0, []http.HandlerFunc{busy, busy}, 3, 3, 0, ""},
 		{"429 twice", &openable{images: [][]byte{large}}, 0, []http.HandlerFunc{busy, busy}, 3, 3, 0, ""},
-		{"429 always", &openable{images: [][]byte{large}}, 0, []http.HandlerFunc{busy, busy, busy}, 3, 3, passfort.OutcomeRejected, "429"},
+		{"429 always", &openable{images: [][]byte{large}}, 0, []http.HandlerFunc{busy, busy, busy}, 3, 3,
+			passfort.OutcomeRejected, "429"},
 		{"reset before the first byte", &openable{images: [][]byte{large}}, 2, nil, 3, 1, 0, ""},
-		{"reset after", &openable{images: [][]byte{large}}, 0, []http.HandlerFunc{hangUp}, 1, 1, passfort.OutcomeUnknown, "may have been done"},
-		{"does not open", &openable{images: [][]byte{large}, fail: 1}, 0, nil, 1, 0, passfort.OutcomeNotSent, "cannot be opened"},
+		{"reset after", &openable{images: [][]byte{large}}, 0, []http.HandlerFunc{hangUp}, 1, 1,
+			passfort.OutcomeUnknown, "may have been done"},
+		{"does not open", &openable{images: [][]byte{large}, fail: 1}, 0, nil, 1, 0, passfort.OutcomeNotSent,
+			"cannot be opened"},
 		{"does not open again", &openable{images: [][]byte{large}, fail: 2}, 0, []http.HandlerFunc{busy}, 2, 1,
 			passfort.OutcomeRejected, "cannot be opened"},
-		{"does not open again, never sent", &openable{images: [][]byte{large}, fail: 2}, 1, nil, 2, 0, passfort.OutcomeNotSent, "cannot be opened"},
-		{"no image any more", &openable{images: [][]byte{large, large[1:]}, seekable: true}, 1, nil, 2, 0, passfort.OutcomeNotSent, "not a GIF"},
-		{"shorter", &openable{images: [][]byte{large, large[:1000]}, seekable: true}, 1, nil, 2, 0, passfort.OutcomeNotSent, "of the size"},
-		{"no image", &openable{images: [][]byte{[]byte("text")}}, 0, nil, 1, 0, passfort.OutcomeNotSent, "the content is text, not a GIF"},
+		{"does not open again, never sent", &openable{images: [][]byte{large}, fail: 2}, 1, nil, 2, 0,
+			passfort.OutcomeNotSent, "cannot be opened"},
+		{"no image any more", &openable{images: [][]byte{large, large[1:]}, seekable: true}, 1, nil, 2, 0,
+			passfort.OutcomeNotSent, "not a GIF"},
+		{"shorter", &openable{images: [][]byte{large, large[:1000]}, seekable: true}, 1, nil, 2, 0,
+			passfort.OutcomeNotSent, "of the size"},
+		{"no image", &openable{images: [][]byte{[]byte("text")}}, 0, nil, 1, 0, passfort.OutcomeNotSent,
+			"the content is text, not a GIF"},
 	} {
 		uploads := map[string]func(context.Context, *passfort.Client) error{
 			"file": func(ctx context.Context, c *passfort.Client) error {
@@ -320,7 +337,9 @@ func TestOpenAndBody(t *testing.T) {
 	c, img := newClient(t, s), &openable{images: [][]byte{picture(100)}}
 	_, err := c.Files.Upload(t.Context(), pid, &passfort.FileUpload{Open: img.open, Body: strings.NewReader("")})
 	require.ErrorContains(t, err, "both Body and Open")
-	_, err = c.Documents.UploadImage(t.Context(), pid, &passfort.ImageUpload{Open: img.open, Body: strings.NewReader("")})
+	_, err = c.Documents.UploadImage(t.Context(), pid, &passfort.ImageUpload{
+		Open: img.open, Body: strings.NewReader(""),
+	})
 	require.ErrorContains(t, err, "both Body and Open")
 	for name, nothing := range map[string]func() (io.ReadCloser, error){
 		"nil":         func() (io.ReadCloser, error) { return nil, nil },
@@ -361,7 +380,9 @@ func TestSubmitClosesWhatItOpened(t *testing.T) {
 	}{"sent": {picture(10), 200}, "refused": {picture(10), 400}, "the last one is no image": {[]byte("%PNG"), 200}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stores := []*openable{{images: [][]byte{picture(5000)}}, {images: [][]byte{picture(10)}}, {images: [][]byte{row.last}}}
+			stores := []*openable{
+				{images: [][]byte{picture(5000)}}, {images: [][]byte{picture(10)}}, {images: [][]byte{row.last}},
+			}
 			sub := &passfort.DocumentSubmission{Category: "SUPPORTING", Type: "PASSPORT"}
 			for range 3 {
 				for _, s := range stores {

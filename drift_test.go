@@ -34,8 +34,10 @@ func TestDriftInOutputsOfChecks(t *testing.T) {
 	want := func(operation, at string) []passfort.Drift {
 		return []passfort.Drift{
 			{Operation: operation, Pointer: at + "/input_data/shoe_size", Kind: passfort.DriftUnknownField},
-			{Operation: operation, Pointer: at + "/output_data/visa_check/visas/*/entitlement", Kind: passfort.DriftUnknownValue},
-			{Operation: operation, Pointer: at + "/output_data/visa_check/failure_reason", Kind: passfort.DriftTypeChanged},
+			{Operation: operation, Pointer: at + "/output_data/visa_check/visas/*/entitlement",
+				Kind: passfort.DriftUnknownValue},
+			{Operation: operation, Pointer: at + "/output_data/visa_check/failure_reason",
+				Kind: passfort.DriftTypeChanged},
 		}
 	}
 	for _, row := range []struct {
@@ -45,12 +47,14 @@ func TestDriftInOutputsOfChecks(t *testing.T) {
 		{"Checks.Get", "", driftingCheck, func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Checks.Get(ctx, pid, oid))
 		}},
-		{"Checks.List", "/*", "[" + driftingCheck + "," + driftingCheck + "]", func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Checks.List(ctx, pid))
-		}},
-		{"Profiles.Get", "/checks/*", `{"id":"p","checks":[` + driftingCheck + `]}`, func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Profiles.Get(ctx, pid))
-		}},
+		{"Checks.List", "/*", "[" + driftingCheck + "," + driftingCheck + "]",
+			func(ctx context.Context, c *passfort.Client) error {
+				return failed(c.Checks.List(ctx, pid))
+			}},
+		{"Profiles.Get", "/checks/*", `{"id":"p","checks":[` + driftingCheck + `]}`,
+			func(ctx context.Context, c *passfort.Client) error {
+				return failed(c.Profiles.Get(ctx, pid))
+			}},
 	} {
 		t.Run(row.operation, func(t *testing.T) {
 			t.Parallel()
@@ -68,15 +72,19 @@ func TestDriftOfAnOutputOfAnotherShape(t *testing.T) {
 	t.Parallel()
 	for output, want := range map[string]int{`[1]`: 1, `null`: 0, `{}`: 0} {
 		var n news
-		c := newClient(t, serve(t, respond(http.StatusOK, `{"id":"c","check_type":"VISA_CHECK","output_data":`+output+`}`)), passfort.WithDriftReporter(n.report))
+		c := newClient(t, serve(t, respond(http.StatusOK, `{"id":"c","check_type":"VISA_CHECK","output_data":`+output+
+			`}`)), passfort.WithDriftReporter(n.report))
 		require.NoError(t, failed(c.Checks.Get(t.Context(), pid, oid)))
 		require.Len(t, n.all, want, output)
 		if want > 0 {
-			require.Equal(t, passfort.Drift{Operation: "Checks.Get", Pointer: "/output_data", Kind: passfort.DriftTypeChanged}, n.all[0])
+			require.Equal(t, passfort.Drift{Operation: "Checks.Get", Pointer: "/output_data",
+				Kind: passfort.DriftTypeChanged}, n.all[0])
 		}
 	}
 	var n news
-	c := newClient(t, serve(t, respond(http.StatusOK, `{"id":"c","check_type":"GEOCODING","output_data":{"anything":1}}`)), passfort.WithDriftReporter(n.report))
+	c := newClient(t, serve(t,
+		respond(http.StatusOK, `{"id":"c","check_type":"GEOCODING","output_data":{"anything":1}}`)),
+		passfort.WithDriftReporter(n.report))
 	require.NoError(t, failed(c.Checks.Get(t.Context(), pid, oid)))
 	require.Empty(t, n.all, "nothing is known that it could differ from")
 }
@@ -94,18 +102,28 @@ func TestWebhookDrift(t *testing.T) {
 		{"a long name", `{"id":"1","event":"` + strings.Repeat("X", 65) + `"}`,
 			[]passfort.Drift{{Operation: "unknown", Pointer: "/event", Kind: passfort.DriftUnknownEvent}}},
 		{"a known event without a described payload", `{"id":"1","event":"TASK_CREATED","data":{"a":1}}`, nil},
-		{"nothing new", `{"id":"1","event":"CHECK_COMPLETED","data":{"profile_id":"p","customer_ref":null,"check":{"id":"c","result":"2+2"}}}`, nil},
-		{"a check", `{"id":"1","event":"check_completed","data":{"new":1,"check":{"decision":"MAYBE","id":7}}}`, []passfort.Drift{
-			{Operation: "CHECK_COMPLETED", Pointer: "/data/new", Kind: passfort.DriftUnknownField},
-			{Operation: "CHECK_COMPLETED", Pointer: "/data/check/decision", Kind: passfort.DriftUnknownValue},
-			{Operation: "CHECK_COMPLETED", Pointer: "/data/check/id", Kind: passfort.DriftTypeChanged},
-		}},
+		{"nothing new", `{"id":"1","event":"CHECK_COMPLETED","data":{"profile_id":"p","customer_ref":null,` +
+			`"check":{"id":"c","result":"2+2"}}}`, nil},
+		{"a check", `{"id":"1","event":"check_completed","data":{"new":1,"check":{"decision":"MAYBE","id":7}}}`,
+			[]passfort.Drift{
+				{Operation: "CHECK_COMPLETED", Pointer: "/data/new", Kind: passfort.DriftUnknownField},
+				{Operation: "CHECK_COMPLETED", Pointer: "/data/check/decision", Kind: passfort.DriftUnknownValue},
+				{Operation: "CHECK_COMPLETED", Pointer: "/data/check/id", Kind: passfort.DriftTypeChanged},
+			}},
 		{"a status", `{"id":"1","event":"PRODUCT_STATUS_CHANGED","data":{"new_status":"FROZEN"}}`,
-			[]passfort.Drift{{Operation: "PRODUCT_STATUS_CHANGED", Pointer: "/data/new_status", Kind: passfort.DriftUnknownValue}}},
-		{"collected data", `{"id":"1","event":"COLLECTED_DATA_CHANGED","data":{"new_data":{"entity_type":"COMPANY","moons":2}}}`,
-			[]passfort.Drift{{Operation: "COLLECTED_DATA_CHANGED", Pointer: "/data/new_data/moons", Kind: passfort.DriftUnknownField}}},
+			[]passfort.Drift{
+				{Operation: "PRODUCT_STATUS_CHANGED", Pointer: "/data/new_status", Kind: passfort.DriftUnknownValue},
+			}},
+		{"collected data", `{"id":"1","event":"COLLECTED_DATA_CHANGED","data":{"new_data":{"entity_type":"COMPANY",` +
+			`"moons":2}}}`,
+			[]passfort.Drift{
+				{Operation: "COLLECTED_DATA_CHANGED", Pointer: "/data/new_data/moons",
+					Kind: passfort.DriftUnknownField},
+			}},
 		{"an action", `{"id":"1","event":"MANUAL_ACTION_REQUIRED","data":{"actions":{}}}`,
-			[]passfort.Drift{{Operation: "MANUAL_ACTION_REQUIRED", Pointer: "/data/actions", Kind: passfort.DriftTypeChanged}}},
+			[]passfort.Drift{
+				{Operation: "MANUAL_ACTION_REQUIRED", Pointer: "/data/actions", Kind: passfort.DriftTypeChanged},
+			}},
 		{"data of another shape", `{"id":"1","event":"MANUAL_ACTION_REQUIRED","data":[1]}`,
 			[]passfort.Drift{{Operation: "MANUAL_ACTION_REQUIRED", Pointer: "/data", Kind: passfort.DriftTypeChanged}}},
 	} {
@@ -116,7 +134,8 @@ func TestWebhookDrift(t *testing.T) {
 			h := newHandler(t, passfort.WithWebhookDriftReporter(n.report))
 			h.HandleAll(handled.handle)
 			for _, id := range []string{`"1"`, `"2"`} {
-				require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), strings.Replace(row.body, `"1"`, id, 1))).Code)
+				require.Equal(t, http.StatusOK, send(h, delivery(t.Context(),
+					strings.Replace(row.body, `"1"`, id, 1))).Code)
 			}
 			require.Equal(t, row.want, n.all, "once, however often it comes")
 			require.Equal(t, []string{"1", "2"}, handled.all(), "delivered all the same")
@@ -185,12 +204,14 @@ func TestDriftNamesAreNarrow(t *testing.T) {
 			require.NoError(t, err)
 			inner := "{" + string(member) + ":1}"
 			var n news
-			s := serve(t, respond(http.StatusOK, `{"id":"c","input_data":{"contact_details":`+inner+`},"output_data":null,`+inner[1:]))
+			s := serve(t, respond(http.StatusOK, `{"id":"c","input_data":{"contact_details":`+inner+
+				`},"output_data":null,`+inner[1:]))
 			c := newClient(t, s, passfort.WithDriftReporter(n.report))
 			require.NoError(t, failed(c.Checks.Get(t.Context(), pid, oid)))
 			require.Equal(t, []passfort.Drift{
 				{Operation: "Checks.Get", Pointer: "/" + row.want, Kind: passfort.DriftUnknownField},
-				{Operation: "Checks.Get", Pointer: "/input_data/contact_details/" + row.want, Kind: passfort.DriftUnknownField},
+				{Operation: "Checks.Get", Pointer: "/input_data/contact_details/" + row.want,
+					Kind: passfort.DriftUnknownField},
 			}, n.all)
 			w := news{}
 			h := newHandler(t, passfort.WithWebhookDriftReporter(w.report))

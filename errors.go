@@ -355,7 +355,8 @@ func (e *Error) Is(target error) bool {
 
 // isTooLarge reports whether an answer took more than its limit.
 func isTooLarge(err error) bool {
-	for _, too := range []error{transport.ErrBodyTooLarge, wire.ErrSize, imagebody.ErrMetaTooLarge, imagebody.ErrTooLarge} {
+	for _, too := range []error{transport.ErrBodyTooLarge, wire.ErrSize, imagebody.ErrMetaTooLarge,
+		imagebody.ErrTooLarge} {
 		if errors.Is(err, too) {
 			return true
 		}
@@ -384,7 +385,8 @@ func (e *Error) Transient() bool {
 		return !transport.IsFinal(e.cause) && !isTooLarge(e.cause) && describeTransfer(e.cause) == "" &&
 			!errors.Is(e.cause, wire.ErrSyntax) && !errors.Is(e.cause, wire.ErrShape)
 	}
-	return e.hasCode(CodeProviderTimeout) || e.hasCode(CodeProviderConnectionError) || e.hasCode(CodeProviderUnknownError) || e.hasCode(CodeUserMigrationError)
+	return e.hasCode(CodeProviderTimeout) || e.hasCode(CodeProviderConnectionError) ||
+		e.hasCode(CodeProviderUnknownError) || e.hasCode(CodeUserMigrationError)
 }
 
 // Body returns what the server sent with a refusal, at most 1 MiB of it. It

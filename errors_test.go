@@ -45,21 +45,31 @@ func TestRefusals(t *testing.T) {
 		{"403 with HTML", create, 403, `<html>no</html>`, []error{passfort.ErrForbidden}, passfort.OutcomeRejected, 0},
 		{"400 with a list", create, 400, `{"errors":[{"code":101},{"code":201,"message":"m","source":"API"}]}`,
 			[]error{passfort.CodeMissingRequiredFields, passfort.CodeInvalidInputData}, passfort.OutcomeRejected, 2},
-		{"400 with one object", create, 400, `{"errors":{"code":105}}`, []error{passfort.CodeConstraintsNotSatisfied}, passfort.OutcomeRejected, 1},
-		{"400 with an unknown code", create, 400, `{"errors":[{"code":999,"new":true}]}`, []error{passfort.ErrorCode(999)}, passfort.OutcomeRejected, 1},
+		{"400 with one object", create, 400, `{"errors":{"code":105}}`, []error{passfort.CodeConstraintsNotSatisfied},
+			passfort.OutcomeRejected, 1},
+		{"400 with an unknown code", create, 400, `{"errors":[{"code":999,"new":true}]}`,
+			[]error{passfort.ErrorCode(999)}, passfort.OutcomeRejected, 1},
 		{"400 with truncated JSON", create, 400, `{"errors":[{"co`, nil, passfort.OutcomeRejected, 0},
-		{"200 with a list", create, 200, `{"errors":[{"code":204}]}`, []error{passfort.CodeInvalidAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
-		{"200 with one object", create, 200, `{"errors":{"code":104}}`, []error{passfort.CodeChargeableLimitReached}, passfort.OutcomeRejected, 1},
+		{"200 with a list", create, 200, `{"errors":[{"code":204}]}`,
+			[]error{passfort.CodeInvalidAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
+		{"200 with one object", create, 200, `{"errors":{"code":104}}`, []error{passfort.CodeChargeableLimitReached},
+			passfort.OutcomeRejected, 1},
 		{"200 with a text", create, 200, `{"errors":"Invalid API key"}`, nil, passfort.OutcomeRejected, 1},
 		{"303, a write", create, 303, ``, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
 		{"303, a read", get, 303, ``, nil, passfort.OutcomeRejected, 0},
-		{"200 with errors on a read", get, 200, `{"errors":[{"code":302}]}`, []error{passfort.CodeProviderConnectionError}, passfort.OutcomeRejected, 1},
-		{"200 with errors and no check", check, 200, `{"errors":[{"code":203}]}`, []error{passfort.CodeMissingAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
-		{"200 with errors and no companies", companies, 200, `{"errors":[{"code":303}],"companies":[]}`, []error{passfort.CodeProviderUnknownError}, passfort.OutcomeRejected, 1},
+		{"200 with errors on a read", get, 200, `{"errors":[{"code":302}]}`,
+			[]error{passfort.CodeProviderConnectionError}, passfort.OutcomeRejected, 1},
+		{"200 with errors and no check", check, 200, `{"errors":[{"code":203}]}`,
+			[]error{passfort.CodeMissingAPIKey, passfort.ErrUnauthorized}, passfort.OutcomeRejected, 1},
+		{"200 with errors and no companies", companies, 200, `{"errors":[{"code":303}],"companies":[]}`,
+			[]error{passfort.CodeProviderUnknownError}, passfort.OutcomeRejected, 1},
 		{"200 with nothing, a write", create, 200, ``, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
-		{"200 with HTML, a write", create, 200, `<html>`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
-		{"200 with a list, a write", create, 200, `[]`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
-		{"200 without an id, a write", create, 200, `{"surprise":true}`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
+		{"200 with HTML, a write", create, 200, `<html>`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown,
+			0},
+		{"200 with a list, a write", create, 200, `[]`, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown,
+			0},
+		{"200 without an id, a write", create, 200, `{"surprise":true}`, []error{passfort.ErrOutcomeUnknown},
+			passfort.OutcomeUnknown, 0},
 		{"200 with HTML, a read", get, 200, `<html>`, nil, 0, 0},
 		{"500, a read", get, 500, ``, nil, passfort.OutcomeRejected, 0},
 		{"204 with nothing, a write", create, 204, ``, []error{passfort.ErrOutcomeUnknown}, passfort.OutcomeUnknown, 0},
@@ -83,7 +93,8 @@ func TestRefusals(t *testing.T) {
 
 func TestErrorsThatAreResults(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, serve(t, respond(200, `{"id":"x","state":"COMPLETE","decision":"ERROR","errors":[{"code":303,"message":"m"}]}`)))
+	c := newClient(t, serve(t,
+		respond(200, `{"id":"x","state":"COMPLETE","decision":"ERROR","errors":[{"code":303,"message":"m"}]}`)))
 	check, err := c.Checks.Run(t.Context(), pid, newCheck)
 	require.NoError(t, err)
 	require.Equal(t, passfort.CodeProviderUnknownError, check.Errors[0].Code)
@@ -145,7 +156,8 @@ func TestBrokenAnswers(t *testing.T) {
 }
 
 // canary is what must not be found in anything that is printed.
-var canaries = []string{"canary-key", "Canaria", "1901-02-03", "canary_id", "canary query", "canary+query", "canary-message", "canary-note"}
+var canaries = []string{"canary-key", "Canaria", "1901-02-03", "canary_id", "canary query", "canary+query",
+	"canary-message", "canary-note"}
 
 // canaryCalls are the operations again, with marked data wherever data goes.
 func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
@@ -154,20 +166,31 @@ func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
 	data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{FamilyName: "Canaria"}, DOB: "1901-02-03"}
 	calls := map[string]func(context.Context, *passfort.Client) error{
 		"Profiles.Create": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data}))
+			return failed(c.Profiles.Create(ctx, &passfort.ProfileRequest{
+				Role: passfort.RoleIndividualCustomer, CollectedData: data,
+			}))
 		},
 		"Profiles.Get": func(ctx context.Context, c *passfort.Client) error { return failed(c.Profiles.Get(ctx, id)) },
 		"Profiles.List": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{Query: "canary query"}))
 		},
 		"CollectedData.Update": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.CollectedData.Update(ctx, id, func(d *passfort.EntityData) error { d.CustomerRef += "Canaria"; return nil }))
+			return failed(c.CollectedData.Update(ctx, id, func(d *passfort.EntityData) error {
+				d.CustomerRef += "Canaria"
+				return nil
+			}))
 		},
 		"CollectedData.Replace": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.CollectedData.Replace(ctx, id, &passfort.CollectedData{EntityData: *data, ETag: "canary_id"}))
+			return failed(c.CollectedData.Replace(ctx, id, &passfort.CollectedData{
+				EntityData: *data, ETag: "canary_id",
+			}))
 		},
-		"Checks.Run":  func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Run(ctx, id, newCheck)) },
-		"Checks.Wait": func(ctx context.Context, c *passfort.Client) error { return failed(c.Checks.Wait(ctx, id, id, nil)) },
+		"Checks.Run": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Checks.Run(ctx, id, newCheck))
+		},
+		"Checks.Wait": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Checks.Wait(ctx, id, id, nil))
+		},
 		"Tasks.AddNote": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Tasks.AddNote(ctx, id, id, &passfort.NoteRequest{Text: "canary-note"}))
 		},
@@ -175,10 +198,14 @@ func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
 			return failed(c.Tags.Search(ctx, "canary query", 0))
 		},
 		"Files.Upload": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{Name: "Canaria", Body: strings.NewReader(pngHead + "Canaria")}))
+			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{
+				Name: "Canaria", Body: strings.NewReader(pngHead + "Canaria"),
+			}))
 		},
 		"Files.Upload of text": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{Name: "Canaria", Body: strings.NewReader("Canaria")}))
+			return failed(c.Files.Upload(ctx, id, &passfort.FileUpload{
+				Name: "Canaria", Body: strings.NewReader("Canaria"),
+			}))
 		},
 		"Files.Download": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Files.Download(ctx, id, id, io.Discard))
@@ -193,7 +220,9 @@ func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
 			return failed(c.Profiles.Get(ctx, "../canary_id"))
 		},
 		"Do": func(ctx context.Context, c *passfort.Client) error {
-			return failed(passfort.Do[json.RawMessage](ctx, c, passfort.Request{Method: "POST", Path: "/x/canary_id", Body: data}))
+			return failed(passfort.Do[json.RawMessage](ctx, c, passfort.Request{
+				Method: "POST", Path: "/x/canary_id", Body: data,
+			}))
 		},
 	}
 	for _, op := range operationCases {
@@ -258,7 +287,8 @@ func (w *watcher) CallEnded(_ context.Context, result passfort.CallResult)      
 
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
-	person := `{"id":"canary_id","entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Canaria"}},"errors":[{"code":201,"message":"canary-message 1901-02-03"}]}`
+	person := `{"id":"canary_id","entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Canaria"}},` +
+		`"errors":[{"code":201,"message":"canary-message 1901-02-03"}]}`
 	for name, answer := range map[string]http.HandlerFunc{
 		"refused":      respond(400, person),
 		"conflict":     respond(412, person),
@@ -286,7 +316,9 @@ func TestNothingLeaks(t *testing.T) {
 				var log bytes.Buffer
 				watch := &watcher{}
 				c, err := passfort.New("canary-key", passfort.WithBaseURL(s.URL), quick, passfort.WithObserver(watch),
-					passfort.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+					passfort.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+						Level: slog.LevelDebug,
+					}))))
 				require.NoError(t, err)
 				all := fmt.Sprintf("%v %+v %#v", c, c, c)
 				if err := call(ctx, c); err != nil {
@@ -309,8 +341,10 @@ func TestNothingLeaks(t *testing.T) {
 // echo answers with the key, a person and the id in every header that a client may
 // look at, and in every place of the body.
 func echo(status int) http.HandlerFunc {
-	headers := []string{"X-Request-Id", "Etag", "Retry-After", "Date", "Location", "Content-Type", "Content-Disposition",
-		"Content-Encoding", "Content-Language", "Link", "Server", "Set-Cookie", "Vary", "Via", "Warning", "Www-Authenticate",
+	headers := []string{"X-Request-Id", "Etag", "Retry-After", "Date", "Location", "Content-Type",
+		"Content-Disposition",
+		"Content-Encoding", "Content-Language", "Link", "Server", "Set-Cookie", "Vary", "Via", "Warning",
+		"Www-Authenticate",
 		"X-Ratelimit-Reset", "X-Canary-Key"}
 	return func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("apikey")
@@ -319,8 +353,9 @@ func echo(status int) http.HandlerFunc {
 		}
 		w.Header().Set("X-Request-Id", key)
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, `{"errors":[{"code":201,"message":%[1]q,"source":%[1]q,"type":%[1]q,"info":{%[1]q:%[1]q}}],%[1]q:1,`+
-			`"id":%[1]q,"error":%[1]q,"message":%[1]q} Canaria`, key)
+		_, _ = fmt.Fprintf(w,
+			`{"errors":[{"code":201,"message":%[1]q,"source":%[1]q,"type":%[1]q,"info":{%[1]q:%[1]q}}],%[1]q:1,`+
+				`"id":%[1]q,"error":%[1]q,"message":%[1]q} Canaria`, key)
 	}
 }
 
@@ -402,17 +437,20 @@ func TestErrorText(t *testing.T) {
 	}{
 		{"refused", respond(400, `{"errors":[{"code":201},{"code":7}]}`),
 			"passfort: Profiles.Create: POST /profiles: 400 Bad Request: code 201 INVALID_INPUT_DATA: code 7"},
-		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been done: look before repeating it"},
+		{"lost", hangUp, "passfort: Profiles.Create: POST /profiles: connection reset by peer; it may have been " +
+			"done: look before repeating it"},
 		{"gateway", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Request-Id", "0f7b2c91-req-77aa")
 			w.WriteHeader(http.StatusBadGateway)
-		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating it (request 0f7b2c91-req-77aa)"},
+		}, "passfort: Profiles.Create: POST /profiles: 502 Bad Gateway; it may have been done: look before repeating " +
+			"it (request 0f7b2c91-req-77aa)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := newClient(t, serve(t, row.answer)).Profiles.Create(t.Context(), newProfile)
 			if overHTTP2() {
-				row.want = strings.Replace(row.want, "connection reset by peer", "the server ended the stream: INTERNAL_ERROR", 1)
+				row.want = strings.Replace(row.want, "connection reset by peer",
+					"the server ended the stream: INTERNAL_ERROR", 1)
 			}
 			require.EqualError(t, err, row.want)
 		})
@@ -437,7 +475,9 @@ func TestConflictErrorText(t *testing.T) {
 		w.WriteHeader(http.StatusPreconditionFailed)
 		_, _ = io.WriteString(w, `{"entity_type":"INDIVIDUAL","customer_ref":"Robin Sampleton"}`)
 	}))
-	_, err := c.CollectedData.Replace(t.Context(), pid, &passfort.CollectedData{EntityData: *passfort.NewIndividual(), ETag: `W/"1"`})
+	_, err := c.CollectedData.Replace(t.Context(), pid, &passfort.CollectedData{
+		EntityData: *passfort.NewIndividual(), ETag: `W/"1"`,
+	})
 	var conflict *passfort.ConflictError
 	require.ErrorAs(t, err, &conflict)
 	require.Equal(t, `W/"2"`, conflict.Latest.ETag)
@@ -445,7 +485,8 @@ func TestConflictErrorText(t *testing.T) {
 	const want = "passfort: CollectedData.Replace: POST /profiles/{profile_id}/collected_data: 412 Precondition Failed"
 	encoded, marshalErr := json.Marshal(conflict)
 	require.NoError(t, marshalErr)
-	for _, text := range []string{err.Error(), fmt.Sprintf("%v", err), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err), conflict.LogValue().String()} {
+	for _, text := range []string{err.Error(), fmt.Sprintf("%v", err), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err),
+		conflict.LogValue().String()} {
 		require.Equal(t, want, text)
 	}
 	require.Equal(t, strconv.Quote(want), string(encoded))
@@ -510,7 +551,8 @@ func TestTransient(t *testing.T) {
 
 func TestBodyOfARefusal(t *testing.T) {
 	t.Parallel()
-	_, err := newClient(t, serve(t, respond(400, `{"errors":[{"code":201}],"more":1}`))).Profiles.Create(t.Context(), newProfile)
+	_, err := newClient(t, serve(t, respond(400, `{"errors":[{"code":201}],"more":1}`))).Profiles.Create(t.Context(),
+		newProfile)
 	var failure *passfort.Error
 	require.ErrorAs(t, err, &failure)
 	body := failure.Body()
@@ -563,7 +605,8 @@ func TestCodesOfProviders(t *testing.T) {
 		passfort.CodeProviderMisconfigured: {"code 205 PROVIDER_MISCONFIGURED", false},
 		passfort.CodeProviderTimeout:       {"code 403 PROVIDER_TIMEOUT", true},
 	} {
-		err := failed(newClient(t, serve(t, respond(200, fmt.Sprintf(`{"errors":[{"code":%d}]}`, int(code))))).Tags.Search(t.Context(), "x", 0))
+		err := failed(newClient(t, serve(t, respond(200, fmt.Sprintf(`{"errors":[{"code":%d}]}`,
+			int(code))))).Tags.Search(t.Context(), "x", 0))
 		require.ErrorIs(t, err, code)
 		require.ErrorContains(t, err, row.name)
 		var failure *passfort.Error

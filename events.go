@@ -21,18 +21,26 @@ func (s *EventsService) Get(ctx context.Context, profileID, eventID string, opts
 
 // Create adds an event, without an id. It is sent once: after ErrOutcomeUnknown
 // look with List before you repeat it.
-func (s *EventsService) Create(ctx context.Context, profileID string, event *Event, opts ...CallOption) (*Event, error) {
+func (s *EventsService) Create(
+	ctx context.Context, profileID string, event *Event, opts ...CallOption,
+) (*Event, error) {
 	problem := nilEvent(event)
 	if problem == "" && (event.Data == nil || event.Data.EventType == "") {
 		problem = "the event has no type"
 	}
-	return result[Event](ctx, s.road, "Events.Create", call{args: []string{profileID}, problem: problem, body: event, opts: opts})
+	return result[Event](ctx, s.road, "Events.Create", call{
+		args: []string{profileID}, problem: problem, body: event, opts: opts,
+	})
 }
 
 // Update sends a whole event, for example one that was read and changed. It
 // may be repeated.
-func (s *EventsService) Update(ctx context.Context, profileID, eventID string, event *Event, opts ...CallOption) (*Event, error) {
-	return result[Event](ctx, s.road, "Events.Update", call{args: []string{profileID, eventID}, problem: nilEvent(event), body: event, opts: opts})
+func (s *EventsService) Update(
+	ctx context.Context, profileID, eventID string, event *Event, opts ...CallOption,
+) (*Event, error) {
+	return result[Event](ctx, s.road, "Events.Update", call{
+		args: []string{profileID, eventID}, problem: nilEvent(event), body: event, opts: opts,
+	})
 }
 
 // Resolve says what an event turned out to be: EventResolutionMismatch, EventResolutionMatch
@@ -40,7 +48,9 @@ func (s *EventsService) Update(ctx context.Context, profileID, eventID string, e
 // these two members are sent; whether the API wants the whole event is not
 // documented, and Update sends that. It may be repeated. If an answer was lost,
 // the event is read to find out.
-func (s *EventsService) Resolve(ctx context.Context, profileID, eventID string, resolution EventResolution, reason string, opts ...CallOption) (*Event, error) {
+func (s *EventsService) Resolve(
+	ctx context.Context, profileID, eventID string, resolution EventResolution, reason string, opts ...CallOption,
+) (*Event, error) {
 	out, err := result[Event](ctx, s.road, "Events.Update", call{
 		args: []string{profileID, eventID}, problem: missing("resolution", string(resolution)),
 		body: &Event{Resolution: resolution, ResolutionReason: reason}, opts: opts,
@@ -50,7 +60,9 @@ func (s *EventsService) Resolve(ctx context.Context, profileID, eventID string, 
 }
 
 // BulkUpdate updates several events, each with its id. It may be repeated.
-func (s *EventsService) BulkUpdate(ctx context.Context, profileID string, events []Event, opts ...CallOption) ([]Event, error) {
+func (s *EventsService) BulkUpdate(
+	ctx context.Context, profileID string, events []Event, opts ...CallOption,
+) ([]Event, error) {
 	problem := ""
 	if len(events) == 0 {
 		problem = "there are no events"
@@ -60,11 +72,15 @@ func (s *EventsService) BulkUpdate(ctx context.Context, profileID string, events
 			problem = "an event has no id"
 		}
 	}
-	return list[Event](ctx, s.road, "Events.BulkUpdate", call{args: []string{profileID}, problem: problem, body: &events, opts: opts})
+	return list[Event](ctx, s.road, "Events.BulkUpdate", call{
+		args: []string{profileID}, problem: problem, body: &events, opts: opts,
+	})
 }
 
 // BulkResolve resolves several events alike. It may be repeated.
-func (s *EventsService) BulkResolve(ctx context.Context, profileID string, eventIDs []string, resolution EventResolution, reason string, opts ...CallOption) ([]Event, error) {
+func (s *EventsService) BulkResolve(
+	ctx context.Context, profileID string, eventIDs []string, resolution EventResolution, reason string, opts ...CallOption,
+) ([]Event, error) {
 	if resolution == "" {
 		return nil, s.road.refuse("Events.BulkUpdate", missing("resolution", ""))
 	}

@@ -172,7 +172,8 @@ func ExampleDynamicLoader() {
 			return passfort.LoaderCredentials{}, passfort.ErrNotSignedIn
 		}
 		// Look the request of this session up in your database.
-		return passfort.LoaderCredentials{RequestID: "request-of-" + session.Value, APIKey: passfort.NewSecret("key-of-" + session.Value)}, nil
+		return passfort.LoaderCredentials{RequestID: "request-of-" + session.Value,
+			APIKey: passfort.NewSecret("key-of-" + session.Value)}, nil
 	}, passfort.LoaderOptions{Title: "Your details"})
 
 	visit := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/form", nil)
@@ -180,7 +181,8 @@ func ExampleDynamicLoader() {
 	w := httptest.NewRecorder()
 	page.ServeHTTP(w, visit)
 	fmt.Println(w.Code, w.Header().Get("Cache-Control"))
-	fmt.Println(strings.Contains(w.Body.String(), `PassFortCollect.init({request_id: "request-of-ada", apikey: "key-of-ada"});`))
+	fmt.Println(strings.Contains(w.Body.String(),
+		`PassFortCollect.init({request_id: "request-of-ada", apikey: "key-of-ada"});`))
 	// Output:
 	// 200 no-store, private
 	// true
@@ -195,7 +197,8 @@ func ExampleRedactRequest() {
 		})
 	}
 	site := logged(passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: passfort.CollectionOriginEU}))
-	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/onboarding?request_id=1&apikey=secret", nil))
+	site.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet,
+		"/onboarding?request_id=1&apikey=secret", nil))
 	// Output: GET /onboarding?redacted
 }
 
@@ -377,7 +380,9 @@ func ExampleProfilesService_FindByCustomerRef() {
 	data := passfort.NewIndividual()
 	data.CustomerRef = "customer-1"
 	srv.Inject(passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true})
-	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: data,
+	})
 	if errors.Is(err, passfort.ErrOutcomeUnknown) {
 		profile, err = client.Profiles.FindByCustomerRef(ctx, data.CustomerRef)
 	}

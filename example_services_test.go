@@ -81,7 +81,8 @@ func ExampleApplicationsService_RevertDecision() {
 	client := srv.Client()
 	ctx := context.Background()
 	profile := newCustomer(ctx, client)
-	application, err := client.Applications.SetStatus(ctx, profile.ID, profile.Applications[0].ID, passfort.ApplicationStatusRejected)
+	application, err := client.Applications.SetStatus(ctx, profile.ID, profile.Applications[0].ID,
+		passfort.ApplicationStatusRejected)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -143,11 +144,14 @@ func ExampleChecksService_SetTasks() {
 	client := srv.Client()
 	ctx := context.Background()
 	profile := newCustomer(ctx, client)
-	if _, err := client.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{Type: passfort.CheckTypePEPsAndSanctionsScreen}); err != nil {
+	if _, err := client.Checks.Run(ctx, profile.ID,
+		&passfort.CheckRequest{Type: passfort.CheckTypePEPsAndSanctionsScreen}); err != nil {
 		fmt.Println(err)
 		return
 	}
-	task, err := client.Tasks.Create(ctx, profile.ID, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask})
+	task, err := client.Tasks.Create(ctx, profile.ID, &passfort.TaskRequest{
+		Type: passfort.TaskTypeIndividualManualTask,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -226,12 +230,15 @@ func ExampleTasksService_Update() {
 	client := srv.Client()
 	ctx := context.Background()
 	profile := newCustomer(ctx, client)
-	task, err := client.Tasks.Create(ctx, profile.ID, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask})
+	task, err := client.Tasks.Create(ctx, profile.ID, &passfort.TaskRequest{
+		Type: passfort.TaskTypeIndividualManualTask,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if _, err := client.Tasks.AddNote(ctx, profile.ID, task.ID, &passfort.NoteRequest{Text: "Ask for the original."}); err != nil {
+	if _, err := client.Tasks.AddNote(ctx, profile.ID, task.ID,
+		&passfort.NoteRequest{Text: "Ask for the original."}); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -410,7 +417,9 @@ func ExampleSearchService_FormatAddress() {
 	client := srv.Client()
 	ctx := context.Background()
 
-	found, err := client.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: "1 Sample Street", CountryCode: "GBR", Limit: 1})
+	found, err := client.Search.Addresses(ctx, &passfort.AddressSearchOptions{
+		Address: "1 Sample Street", CountryCode: "GBR", Limit: 1,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -488,7 +497,8 @@ func ExampleEntityData_Validate() {
 		fmt.Println(problem)
 	}
 	data.Metadata.CountryOfIncorporation = "GBR"
-	fmt.Println(len(data.ValidateFor(passfort.CheckTypeCompanyRegistry, passfort.CheckTypeCompanyPEPsAndSanctionsScreen)))
+	fmt.Println(len(data.ValidateFor(passfort.CheckTypeCompanyRegistry,
+		passfort.CheckTypeCompanyPEPsAndSanctionsScreen)))
 	fmt.Println(data.Metadata.ScreeningAddress().Address.Text)
 	// Output:
 	// /metadata/country_of_incorporation: has two letters: ISO 3166-1 alpha-3 has three

@@ -84,7 +84,8 @@ func newCustomer(ctx context.Context, client *passfort.Client) *passfort.Profile
 }
 
 func ExampleClient_WhoAmI() {
-	srv := passforttest.NewServer(passforttest.WithInstitution("Sample Bank"), passforttest.WithAPIKeyName("onboarding service"))
+	srv := passforttest.NewServer(passforttest.WithInstitution("Sample Bank"),
+		passforttest.WithAPIKeyName("onboarding service"))
 	defer srv.Close()
 	client := srv.Client()
 
@@ -186,7 +187,9 @@ func ExampleConflictError() {
 		fmt.Println(err)
 		return
 	}
-	if _, err := srv.EditCollectedData(profile.ID, func(data map[string]any) { data["customer_ref"] = "C-1042" }); err != nil {
+	if _, err := srv.EditCollectedData(profile.ID, func(data map[string]any) {
+		data["customer_ref"] = "C-1042"
+	}); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -222,7 +225,8 @@ func ExampleApplicationsService_Wait() {
 		fmt.Println(err)
 		return
 	}
-	application, err = client.Applications.SetStatus(ctx, profile.ID, application.ID, passfort.ApplicationStatusApproved)
+	application, err = client.Applications.SetStatus(ctx, profile.ID, application.ID,
+		passfort.ApplicationStatusApproved)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -307,7 +311,8 @@ func ExampleEventsService_Resolve() {
 	client := srv.Client()
 	ctx := context.Background()
 	profile := newCustomer(ctx, client)
-	if _, err := srv.AddEvent(profile.ID, map[string]any{"event_type": "SANCTION_FLAG", "match_name": "Robin Sampleton"}); err != nil {
+	if _, err := srv.AddEvent(profile.ID, map[string]any{"event_type": "SANCTION_FLAG",
+		"match_name": "Robin Sampleton"}); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -321,7 +326,8 @@ func ExampleEventsService_Resolve() {
 		if event.Resolution != passfort.EventResolutionUnresolved {
 			continue
 		}
-		resolved, err := client.Events.Resolve(ctx, profile.ID, event.ID, passfort.EventResolutionDismissed, "another date of birth")
+		resolved, err := client.Events.Resolve(ctx, profile.ID, event.ID, passfort.EventResolutionDismissed,
+			"another date of birth")
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -492,7 +498,8 @@ func ExampleOutcome() {
 // A simulator in another container is reached without https. Never give a real key
 // to such a client.
 func ExampleWithPlainHTTP() {
-	_, err := passfort.New("made-up-key", passfort.WithBaseURL("http://passfort-sim:4010/4.0"), passfort.WithPlainHTTP())
+	_, err := passfort.New("made-up-key", passfort.WithBaseURL("http://passfort-sim:4010/4.0"),
+		passfort.WithPlainHTTP())
 	fmt.Println(err)
 	// Output: <nil>
 }

@@ -47,7 +47,8 @@ func (s *FilesService) Upload(ctx context.Context, profileID string, f *FileUplo
 // dropped as it comes: Download keeps it.
 func (s *FilesService) Get(ctx context.Context, profileID, fileID string, opts ...CallOption) (*File, error) {
 	out := new(File)
-	if err := s.road.describe(ctx, s.read(), call{args: []string{profileID, fileID}, out: out, opts: opts}); err != nil {
+	if err := s.road.describe(ctx, s.read(), call{args: []string{profileID, fileID}, out: out,
+		opts: opts}); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -57,7 +58,9 @@ func (s *FilesService) Get(ctx context.Context, profileID, fileID string, opts .
 // gives the content back (docs/api/documents.md#content-is-encrypted): then the error is
 // ErrContentUnavailable, w is untouched, and the File is returned with it. Once something was
 // written to w the call is not repeated: after any other error discard what w holds.
-func (s *FilesService) Download(ctx context.Context, profileID, fileID string, w io.Writer, opts ...CallOption) (*File, error) {
+func (s *FilesService) Download(
+	ctx context.Context, profileID, fileID string, w io.Writer, opts ...CallOption,
+) (*File, error) {
 	out := new(File)
 	err := s.road.download(ctx, s.read(), call{args: []string{profileID, fileID}, out: out, opts: opts}, w)
 	return described(out, err)

@@ -70,7 +70,8 @@ func onHTTP1(t testing.TB) {
 func measuresMemory(t testing.TB) {
 	t.Helper()
 	onHTTP1(t)
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if info, ok := debug.ReadBuildInfo(); ok &&
+		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		t.Skip("the race detector takes memory of its own")
 	}
 }
@@ -116,7 +117,8 @@ func newClient(t testing.TB, s *server, opts ...passfort.Option) *passfort.Clien
 	t.Helper()
 	tr := trusting(s.Server)
 	t.Cleanup(tr.CloseIdleConnections)
-	first := []passfort.Option{passfort.WithBaseURL(s.URL + "/base/4.0/"), passfort.WithHTTPClient(&http.Client{Transport: tr}), quick}
+	first := []passfort.Option{passfort.WithBaseURL(s.URL + "/base/4.0/"),
+		passfort.WithHTTPClient(&http.Client{Transport: tr}), quick}
 	c, err := passfort.New(testKey, append(first, opts...)...)
 	require.NoError(t, err)
 	return c
@@ -124,7 +126,8 @@ func newClient(t testing.TB, s *server, opts ...passfort.Option) *passfort.Clien
 
 func clientOn(t testing.TB, transport http.RoundTripper, opts ...passfort.Option) *passfort.Client {
 	t.Helper()
-	c, err := passfort.New(testKey, append([]passfort.Option{passfort.WithHTTPClient(&http.Client{Transport: transport}), quick}, opts...)...)
+	c, err := passfort.New(testKey,
+		append([]passfort.Option{passfort.WithHTTPClient(&http.Client{Transport: transport}), quick}, opts...)...)
 	require.NoError(t, err)
 	return c
 }
@@ -140,8 +143,12 @@ func tree(t testing.TB, doc string) any {
 func newPerson(t testing.TB, sim *passforttest.Server, c *passfort.Client) string {
 	t.Helper()
 	data := passfort.NewIndividual()
-	data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sample"}}
-	profile, err := c.Profiles.Create(context.Background(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+	data.PersonalDetails = &passfort.PersonalDetails{
+		Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sample"},
+	}
+	profile, err := c.Profiles.Create(context.Background(), &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: data,
+	})
 	require.NoError(t, err)
 	sim.ForgetRequests()
 	return profile.ID
@@ -165,7 +172,10 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func answered(status int, body string, header ...string) *http.Response {
-	resp := &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
+	resp := &http.Response{
+		StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)),
+	}
 	for i := 0; i < len(header); i += 2 {
 		resp.Header.Set(header[i], header[i+1])
 	}
@@ -252,4 +262,6 @@ const (
 const testKey = "key-for-tests"
 
 // quick keeps the retries of tests on real connections short.
-var quick = passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond})
+var quick = passfort.WithRetry(passfort.RetryPolicy{
+	MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond,
+})

@@ -283,7 +283,9 @@ var errEmptyCredentials = errors.New("passfort: the credentials function returne
 // render returns the whole page, so that an error can still be answered with
 // its own status.
 func (l *loader) render(r *http.Request, nonce string) ([]byte, error) {
-	form := loaderForm{Nonce: nonce, Script: l.options.CollectionOrigin + "/embed.js", Unavailable: l.options.Unavailable}
+	form := loaderForm{
+		Nonce: nonce, Script: l.options.CollectionOrigin + "/embed.js", Unavailable: l.options.Unavailable,
+	}
 	if l.credentials != nil {
 		given, err := l.credentials(r)
 		if err != nil {

@@ -46,8 +46,10 @@ func TestLoaderHeaders(t *testing.T) {
 	}
 	const (
 		passfortOrigin = "https://collection.passfort.com"
-		policy         = "default-src 'none'; script-src %[1]s 'nonce-N'; frame-src %[1]s; connect-src %[1]s; style-src 'self' %[1]s %[2]s; " +
-			"img-src 'self' data: %[1]s; font-src 'self' %[1]s; base-uri 'self'; form-action 'self'; frame-ancestors %[3]s"
+		policy         = "default-src 'none'; script-src %[1]s 'nonce-N'; frame-src %[1]s; connect-src %[1]s; " +
+			"style-src 'self' %[1]s %[2]s; " +
+			"img-src 'self' data: %[1]s; font-src 'self' %[1]s; base-uri 'self'; form-action 'self'; frame-ancestors " +
+			"%[3]s"
 	)
 	nonced, inline := "'nonce-N'", "'unsafe-inline'"
 	for _, row := range []struct {
@@ -58,22 +60,39 @@ func TestLoaderHeaders(t *testing.T) {
 		policy  string
 		extra   map[string]string
 	}{
-		{"static", passfort.StaticLoader(passfort.LoaderOptions{}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"static HEAD", passfort.StaticLoader(passfort.LoaderOptions{}), "HEAD", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"static POST", passfort.StaticLoader(passfort.LoaderOptions{}), "POST", 405, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Allow": "GET, HEAD"}},
-		{"dynamic", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"dynamic HEAD", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "HEAD", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"dynamic DELETE", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "DELETE", 405, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Allow": "GET, HEAD"}},
-		{"another origin", passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: "http://127.0.0.1:4011/"}), "GET", 200, fmt.Sprintf(policy, "http://127.0.0.1:4011", nonced, "'none'"), nil},
-		{"the newer host", passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: passfort.CollectionOriginEU}), "GET", 200, fmt.Sprintf(policy, "https://collection.eu.maxsight.com", nonced, "'none'"), nil},
-		{"framed", passfort.StaticLoader(passfort.LoaderOptions{Framed: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, nonced, "'self'"), map[string]string{"X-Frame-Options": "SAMEORIGIN"}},
-		{"inline styles", passfort.StaticLoader(passfort.LoaderOptions{InlineStyles: true}), "GET", 200, fmt.Sprintf(policy, passfortOrigin, inline, "'none'"), nil},
-		{"callback fails", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"callback fails, HEAD", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "HEAD", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"empty credentials", passfort.DynamicLoader(given("", ""), passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"empty key", passfort.DynamicLoader(given(requestID, ""), passfort.LoaderOptions{}), "GET", 500, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"signed out", passfort.DynamicLoader(signedOut, passfort.LoaderOptions{}), "GET", 403, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
-		{"signed out, sent to sign in", passfort.DynamicLoader(signedOut, passfort.LoaderOptions{SignInURL: "/sign-in"}), "GET", 303, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Location": "/sign-in"}},
+		{"static", passfort.StaticLoader(passfort.LoaderOptions{}), "GET", 200,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"static HEAD", passfort.StaticLoader(passfort.LoaderOptions{}), "HEAD", 200,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"static POST", passfort.StaticLoader(passfort.LoaderOptions{}), "POST", 405,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Allow": "GET, HEAD"}},
+		{"dynamic", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "GET", 200,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"dynamic HEAD", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "HEAD", 200,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"dynamic DELETE", passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{}), "DELETE",
+			405, fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Allow": "GET, HEAD"}},
+		{"another origin", passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: "http://127.0.0.1:4011/"}),
+			"GET", 200, fmt.Sprintf(policy, "http://127.0.0.1:4011", nonced, "'none'"), nil},
+		{"the newer host", passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: passfort.CollectionOriginEU}),
+			"GET", 200, fmt.Sprintf(policy, "https://collection.eu.maxsight.com", nonced, "'none'"), nil},
+		{"framed", passfort.StaticLoader(passfort.LoaderOptions{Framed: true}), "GET", 200,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'self'"), map[string]string{"X-Frame-Options": "SAMEORIGIN"}},
+		{"inline styles", passfort.StaticLoader(passfort.LoaderOptions{InlineStyles: true}), "GET", 200,
+			fmt.Sprintf(policy, passfortOrigin, inline, "'none'"), nil},
+		{"callback fails", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "GET", 500,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"callback fails, HEAD", passfort.DynamicLoader(failing, passfort.LoaderOptions{}), "HEAD", 500,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"empty credentials", passfort.DynamicLoader(given("", ""), passfort.LoaderOptions{}), "GET", 500,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"empty key", passfort.DynamicLoader(given(requestID, ""), passfort.LoaderOptions{}), "GET", 500,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"signed out", passfort.DynamicLoader(signedOut, passfort.LoaderOptions{}), "GET", 403,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), nil},
+		{"signed out, sent to sign in", passfort.DynamicLoader(signedOut,
+			passfort.LoaderOptions{SignInURL: "/sign-in"}), "GET", 303,
+			fmt.Sprintf(policy, passfortOrigin, nonced, "'none'"), map[string]string{"Location": "/sign-in"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +110,8 @@ func TestLoaderHeaders(t *testing.T) {
 				want[name] = value
 			}
 			header := w.Header().Clone()
-			header.Set("Content-Security-Policy", nonceInPolicy.ReplaceAllString(header.Get("Content-Security-Policy"), "'nonce-N'"))
+			header.Set("Content-Security-Policy", nonceInPolicy.ReplaceAllString(header.Get("Content-Security-Policy"),
+				"'nonce-N'"))
 			for name, value := range want {
 				require.Equal(t, value, header.Get(name), name)
 			}
@@ -127,20 +147,24 @@ func TestLoaderOptionsInTheHeaders(t *testing.T) {
 		"; style-src 'self' "+both+" 'nonce-N'; img-src 'self' data: "+both+"; font-src 'self' "+both+
 		"; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; report-uri /policy-report?page=form", policy)
 	passedOn := `(self "https://collection.passfort.com" "https://collection.eu.maxsight.com")`
-	require.Equal(t, "camera="+passedOn+", microphone="+passedOn+", geolocation=(), payment=(), usb=(), display-capture=()",
+	require.Equal(t, "camera="+passedOn+", microphone="+passedOn+
+		", geolocation=(), payment=(), usb=(), display-capture=()",
 		w.Header().Get("Permissions-Policy"))
 	require.Contains(t, w.Body.String(), `src="https://collection.passfort.com/embed.js"`)
 
 	usual := load(t, passfort.StaticLoader(passfort.LoaderOptions{}), "GET", "/")
 	require.Contains(t, usual.Header().Get("Permissions-Policy"), "microphone=()")
 	nonce := nonceInPolicy.FindStringSubmatch(usual.Header().Get("Content-Security-Policy"))[1]
-	require.Contains(t, usual.Body.String(), `<style nonce="`+nonce+`">`, "the frame has a size without style attributes")
+	require.Contains(t, usual.Body.String(), `<style nonce="`+nonce+`">`,
+		"the frame has a size without style attributes")
 
 	for _, row := range []struct {
 		name    string
 		options passfort.LoaderOptions
 	}{
-		{"an origin with a directive", passfort.LoaderOptions{FormOrigins: []string{"https://a.example; script-src *"}}},
+		{"an origin with a directive", passfort.LoaderOptions{
+			FormOrigins: []string{"https://a.example; script-src *"},
+		}},
 		{"an empty origin", passfort.LoaderOptions{FormOrigins: []string{""}}},
 		{"reports go elsewhere", passfort.LoaderOptions{ReportURL: "https://reports.example/"}},
 		{"reports go elsewhere without a scheme", passfort.LoaderOptions{ReportURL: "//reports.example/"}},
@@ -180,10 +204,13 @@ func TestNoncesDiffer(t *testing.T) {
 
 func TestLoaderPageIsThatOfTheGuide(t *testing.T) {
 	t.Parallel()
-	static := load(t, passfort.StaticLoader(passfort.LoaderOptions{Title: "Ihre Daten & mehr", Language: "de"}), "GET", "/").Body.String()
+	static := load(t, passfort.StaticLoader(passfort.LoaderOptions{Title: "Ihre Daten & mehr", Language: "de"}), "GET",
+		"/").Body.String()
 	for _, part := range []string{
-		"<!DOCTYPE html>", `<html lang="de">`, `<meta charset="utf-8">`, `<meta name="viewport"`, `<title>Ihre Daten &amp; mehr</title>`, `<base href="/">`,
-		`<div id="collection-wrapper"></div>`, `src="https://collection.passfort.com/embed.js"`, "window.onload", "PassFortCollect.initFromUrl()",
+		"<!DOCTYPE html>", `<html lang="de">`, `<meta charset="utf-8">`, `<meta name="viewport"`,
+		`<title>Ihre Daten &amp; mehr</title>`, `<base href="/">`,
+		`<div id="collection-wrapper"></div>`, `src="https://collection.passfort.com/embed.js"`, "window.onload",
+		"PassFortCollect.initFromUrl()",
 	} {
 		require.Contains(t, static, part)
 	}
@@ -192,7 +219,8 @@ func TestLoaderPageIsThatOfTheGuide(t *testing.T) {
 		Header: "<header>ours</header>", Footer: "<footer>too</footer>", Stylesheets: []string{"/style.css"},
 	}), "GET", "/").Body.String()
 	for _, part := range []string{
-		"<header>ours</header>", "<footer>too</footer>", `<link rel="stylesheet" href="/style.css">`, `<div id="collection-wrapper"></div>`,
+		"<header>ours</header>", "<footer>too</footer>", `<link rel="stylesheet" href="/style.css">`,
+		`<div id="collection-wrapper"></div>`,
 		`PassFortCollect.init({request_id: "` + requestID + `", apikey: "` + requestKey + `"})`,
 	} {
 		require.Contains(t, dynamic, part)
@@ -221,7 +249,8 @@ func TestCredentialsStayData(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			body := load(t, passfort.DynamicLoader(given(row.text, row.text), passfort.LoaderOptions{}), "GET", "/").Body.String()
+			body := load(t, passfort.DynamicLoader(given(row.text, row.text), passfort.LoaderOptions{}), "GET",
+				"/").Body.String()
 			require.Equal(t, 2, strings.Count(body, "<script"))
 			require.Equal(t, 2, strings.Count(body, "</script>"))
 			found := initCall.FindStringSubmatch(body)
@@ -252,8 +281,10 @@ func TestOwnTemplate(t *testing.T) {
 
 func TestWordsForVisitorsWithoutTheForm(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, load(t, passfort.StaticLoader(passfort.LoaderOptions{}), "GET", "/").Body.String(), "<p>The form cannot be shown. ")
-	page := load(t, passfort.StaticLoader(passfort.LoaderOptions{Unavailable: "Bitte sp\u00e4ter <hier>"}), "GET", "/").Body.String()
+	require.Contains(t, load(t, passfort.StaticLoader(passfort.LoaderOptions{}), "GET", "/").Body.String(),
+		"<p>The form cannot be shown. ")
+	page := load(t, passfort.StaticLoader(passfort.LoaderOptions{Unavailable: "Bitte sp\u00e4ter <hier>"}), "GET",
+		"/").Body.String()
 	require.Contains(t, page, "<p>Bitte sp\u00e4ter &lt;hier&gt;</p>")
 	require.NotContains(t, page, "The form cannot be shown")
 }
@@ -261,7 +292,9 @@ func TestWordsForVisitorsWithoutTheForm(t *testing.T) {
 func TestTemplateThatFailsGivesNoHalfPage(t *testing.T) {
 	t.Parallel()
 	page := template.Must(template.New("broken").Parse(`{{.Form}}{{.Data.Missing}}`))
-	h := passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{Template: page, Data: func(*http.Request) any { return struct{}{} }})
+	h := passfort.DynamicLoader(given(requestID, requestKey), passfort.LoaderOptions{
+		Template: page, Data: func(*http.Request) any { return struct{}{} },
+	})
 	w := load(t, h, "GET", "/")
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.NotContains(t, w.Body.String(), requestKey)
@@ -269,12 +302,16 @@ func TestTemplateThatFailsGivesNoHalfPage(t *testing.T) {
 
 func TestCollectionOriginIsChecked(t *testing.T) {
 	t.Parallel()
-	for _, origin := range []string{"https://forms.example.com", "https://forms.example.com:8443/", "http://localhost:1", "http://[::1]:2", "https://a-Z.example:90", "https://AZaz09.example"} {
+	for _, origin := range []string{"https://forms.example.com", "https://forms.example.com:8443/",
+		"http://localhost:1", "http://[::1]:2", "https://a-Z.example:90", "https://AZaz09.example"} {
 		require.NotPanics(t, func() { passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: origin}) }, origin)
 	}
 	for _, origin := range []string{
-		"http://forms.example.com", "forms.example.com", "//forms.example.com", "https://", "https://a.example/path", "https://a.example?x",
-		"https://a.example#x", "https://user@a.example", "javascript:alert(1)", "https://a.example; script-src *", "https://*.example", "https://a.example'", " https://a.example", "https://a_b.example", "https://a@b.example", "https://a`.example", "https://a{.example",
+		"http://forms.example.com", "forms.example.com", "//forms.example.com", "https://", "https://a.example/path",
+		"https://a.example?x",
+		"https://a.example#x", "https://user@a.example", "javascript:alert(1)", "https://a.example; script-src *",
+		"https://*.example", "https://a.example'", " https://a.example", "https://a_b.example", "https://a@b.example",
+		"https://a`.example", "https://a{.example",
 	} {
 		require.Panics(t, func() { passfort.StaticLoader(passfort.LoaderOptions{CollectionOrigin: origin}) }, origin)
 	}
@@ -310,12 +347,14 @@ func TestTwoVisitorsAtOnce(t *testing.T) {
 
 func TestRedactRequest(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequestWithContext(t.Context(), "GET", "https://site.example/form?request_id=the-id&apikey="+requestKey, strings.NewReader("body "+requestKey))
+	r := httptest.NewRequestWithContext(t.Context(), "GET",
+		"https://site.example/form?request_id=the-id&apikey="+requestKey, strings.NewReader("body "+requestKey))
 	r.Header.Set("Cookie", "session="+requestKey)
 	r.Header.Set("Authorization", "Bearer "+requestKey)
 	r.Header.Set("Referer", "https://user:"+requestKey+"@site.example/form?apikey="+requestKey+"#"+requestKey)
 	r.Header.Set("User-Agent", "browser")
-	for _, name := range []string{"X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "Apikey", "X-Whatever"} {
+	for _, name := range []string{"X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "Apikey",
+		"X-Whatever"} {
 		r.Header.Set(name, "/form?request_id=R&apikey="+requestKey)
 	}
 	r.Header["cookie"] = []string{requestKey}
@@ -338,19 +377,24 @@ func TestRedactRequest(t *testing.T) {
 
 var (
 	loaderElement = regexp.MustCompile(`(?i)<\s*/?\s*(script|iframe|img|svg|object|embed|link|meta|base)\b`)
-	loaderInit    = regexp.MustCompile(`PassFortCollect\.init\(\{request_id: ("(?:[^"\\]|\\.)*"), apikey: ("(?:[^"\\]|\\.)*")\}\);`)
+	loaderInit    = regexp.MustCompile(
+		`PassFortCollect\.init\(\{request_id: ("(?:[^"\\]|\\.)*"), apikey: ("(?:[^"\\]|\\.)*")\}\);`,
+	)
 )
 
 // FuzzLoaders puts any credentials, origin and address into the loader pages:
 // none of them may break out of where it stands, and no address may come back.
 func FuzzLoaders(f *testing.F) {
-	f.Add("id", "key", "https://collection.passfort.com", "/form?request_id=a&apikey=b", "https://mail.example/?token=t")
-	f.Add(`</script><script>alert(1)//`, `"});alert(1);({"`, "https://evil.example;script-src *", "/?x=<img src=x>", "javascript:alert(1)")
+	f.Add("id", "key", "https://collection.passfort.com", "/form?request_id=a&apikey=b",
+		"https://mail.example/?token=t")
+	f.Add(`</script><script>alert(1)//`, `"});alert(1);({"`, "https://evil.example;script-src *", "/?x=<img src=x>",
+		"javascript:alert(1)")
 	f.Add("\u2028\x00", "\\", "http://127.0.0.1:4011/", "//evil.example/", "::")
 	f.Add(`<!--<script>`, "{{.APIKey}}", "https://a b", "/%zz", "https://user:pass@site.example/#key")
 	ctx := f.Context()
 	plain := httptest.NewRecorder()
-	passfort.DynamicLoader(given("id", "key"), passfort.LoaderOptions{}).ServeHTTP(plain, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+	passfort.DynamicLoader(given("id", "key"), passfort.LoaderOptions{}).ServeHTTP(plain,
+		httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 	usual := len(loaderElement.FindAllString(plain.Body.String(), -1))
 	f.Fuzz(func(t *testing.T, id, key, origin, target, referer string) {
 		ctx := t.Context()
@@ -361,7 +405,8 @@ func FuzzLoaders(f *testing.F) {
 			options.CollectionOrigin = origin
 		}()
 		rec := httptest.NewRecorder()
-		passfort.DynamicLoader(given(id, key), options).ServeHTTP(rec, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+		passfort.DynamicLoader(given(id, key), options).ServeHTTP(rec,
+			httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 		for _, values := range rec.Header() {
 			require.False(t, strings.ContainsFunc(values[0], unicode.IsControl))
 		}
@@ -378,7 +423,11 @@ func FuzzLoaders(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r := &http.Request{Method: http.MethodGet, URL: u, RequestURI: target, Header: http.Header{"Referer": {referer}, "Cookie": {"s=1"}}}
+		r := &http.Request{
+			Method: http.MethodGet, URL: u, RequestURI: target, Header: http.Header{
+				"Referer": {referer}, "Cookie": {"s=1"},
+			},
+		}
 		rec = httptest.NewRecorder()
 		passfort.StaticLoader(options).ServeHTTP(rec, r)
 		require.Len(t, loaderElement.FindAllString(rec.Body.String(), -1), usual)
@@ -406,7 +455,8 @@ func TestRequestsWithoutABody(t *testing.T) {
 	defer sim.Close()
 	for _, path := range []string{"/4.0/profiles", "/4.0/profiles/x/files", "/4.0/profiles/x/document_images"} {
 		upload := &http.Request{
-			Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{"Apikey": {sim.APIKey()}}, Host: "127.0.0.1",
+			Method: http.MethodPost, URL: &url.URL{Path: path}, Header: http.Header{"Apikey": {sim.APIKey()}},
+			Host: "127.0.0.1",
 		}
 		w := httptest.NewRecorder()
 		require.NotPanics(t, func() { sim.ServeHTTP(w, upload) })

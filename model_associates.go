@@ -361,7 +361,9 @@ func (v *EntityData) linked(link AssociateLink) (entity *AssociatedEntity, probl
 			continue
 		}
 		l.attach()
-		*l.list = append(*l.list, AssociatedEntity{EntityType: link.EntityType, LinkedProfile: &Profile{ID: link.ProfileID}})
+		*l.list = append(*l.list, AssociatedEntity{
+			EntityType: link.EntityType, LinkedProfile: &Profile{ID: link.ProfileID},
+		})
 		return &(*l.list)[len(*l.list)-1], ""
 	}
 	return nil, "collected data has no list for the role of the associate"

@@ -78,7 +78,8 @@ func TestAssociatesOfBothGenerations(t *testing.T) {
 	require.Nil(t, all[3].Data())
 	require.Equal(t, "2010-05-01", all[2].Relationships[0].Tenure.Start)
 	require.Equal(t, "Chair", all[2].Relationships[0].OriginalRole)
-	require.Equal(t, passfort.Tenure{TenureType: "FORMER", Start: "2019-01-01", End: "2020-01-01"}, *all[9].Relationships[0].Tenure)
+	require.Equal(t, passfort.Tenure{TenureType: "FORMER", Start: "2019-01-01", End: "2020-01-01"},
+		*all[9].Relationships[0].Tenure)
 	require.True(t, all[10].Has(passfort.AssociatedRoleDirector))
 	require.False(t, all[10].Has(passfort.AssociatedRoleTrustee))
 
@@ -93,12 +94,14 @@ func TestAssociatesOfBothGenerations(t *testing.T) {
 	require.Equal(t, "President", data.Officers.Directors[0].OriginalRole)
 	require.Equal(t, "A-2", data.AssociatedEntities[0].AssociateID)
 	all[10].Relationships[0].AssociatedRole = "changed"
-	require.Equal(t, passfort.AssociatedRoleGlobalUltimateOwner, data.AssociatedEntities[0].Relationships[0].AssociatedRole)
+	require.Equal(t, passfort.AssociatedRoleGlobalUltimateOwner,
+		data.AssociatedEntities[0].Relationships[0].AssociatedRole)
 }
 
 func TestWalkingAssociatesChangesNothing(t *testing.T) {
 	t.Parallel()
-	for _, raw := range []string{bothGenerations, `{"entity_type":"COMPANY"}`, `{"entity_type":"COMPANY","officers":null,"ownership_structure":{}}`} {
+	for _, raw := range []string{bothGenerations, `{"entity_type":"COMPANY"}`,
+		`{"entity_type":"COMPANY","officers":null,"ownership_structure":{}}`} {
 		data, _ := associatesOf(t, raw)
 		for range data.Associates() {
 			break
@@ -126,12 +129,15 @@ func TestLinkAssociate(t *testing.T) {
 		t.Run(string(role), func(t *testing.T) {
 			t.Parallel()
 			var data passfort.EntityData
-			link := passfort.AssociateLink{ProfileID: pid, EntityType: passfort.EntityTypeIndividual, Role: role, TaskVariantIDs: []string{"v1"}}
+			link := passfort.AssociateLink{
+				ProfileID: pid, EntityType: passfort.EntityTypeIndividual, Role: role, TaskVariantIDs: []string{"v1"},
+			}
 			entity, err := data.LinkAssociate(link)
 			require.NoError(t, err)
 			got, err := json.Marshal(&data)
 			require.NoError(t, err)
-			want := fmt.Sprintf(list, `{"entity_type":"INDIVIDUAL","linked_profile":{"id":"`+pid+`"},"task_variant_ids":["v1"]}`)
+			want := fmt.Sprintf(list, `{"entity_type":"INDIVIDUAL","linked_profile":{"id":"`+pid+
+				`"},"task_variant_ids":["v1"]}`)
 			require.JSONEq(t, want, string(got))
 
 			again, err := data.LinkAssociate(link)
@@ -153,7 +159,9 @@ func TestLinkAssociateKnowsTheNewerGeneration(t *testing.T) {
 	t.Parallel()
 	raw := `{"entity_type":"COMPANY","associated_entities":[{"linked_profile":{"id":"` + pid + `"},"relationships":[{"associated_role":"CONTROLLING_SHAREHOLDER"}]}]}`
 	data, _ := associatesOf(t, raw)
-	link := passfort.AssociateLink{ProfileID: pid, EntityType: "INDIVIDUAL", Role: passfort.AssociatedRoleControllingShareholder}
+	link := passfort.AssociateLink{
+		ProfileID: pid, EntityType: "INDIVIDUAL", Role: passfort.AssociatedRoleControllingShareholder,
+	}
 	entity, err := data.LinkAssociate(link)
 	require.NoError(t, err)
 	require.Same(t, &data.AssociatedEntities[0], entity)
@@ -175,7 +183,9 @@ func TestLinkAssociateRefuses(t *testing.T) {
 		{"no profile", passfort.NewCompany(), func(l *passfort.AssociateLink) { l.ProfileID = "" }, "profile is empty"},
 		{"no entity type", passfort.NewCompany(), func(l *passfort.AssociateLink) { l.EntityType = "" }, "entity type"},
 		{"no role", passfort.NewCompany(), func(l *passfort.AssociateLink) { l.Role = "" }, "no list"},
-		{"a role without a list", passfort.NewCompany(), func(l *passfort.AssociateLink) { l.Role = "GLOBAL_ULTIMATE_OWNER" }, "no list"},
+		{"a role without a list", passfort.NewCompany(), func(l *passfort.AssociateLink) {
+			l.Role = "GLOBAL_ULTIMATE_OWNER"
+		}, "no list"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -200,12 +210,18 @@ func TestLinkingTwiceWritesOnce(t *testing.T) {
 	srv := passforttest.NewServer()
 	t.Cleanup(srv.Close)
 	client := srv.Client()
-	company, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()})
+	company, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
+		Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany(),
+	})
 	require.NoError(t, err)
-	director, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleIndividualAssociated, CollectedData: passfort.NewIndividual()})
+	director, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualAssociated, CollectedData: passfort.NewIndividual(),
+	})
 	require.NoError(t, err)
 	link := func(data *passfort.EntityData) error {
-		entity, err := data.LinkAssociate(passfort.AssociateLink{ProfileID: director.ID, EntityType: passfort.EntityTypeIndividual, Role: passfort.AssociatedRoleDirector})
+		entity, err := data.LinkAssociate(passfort.AssociateLink{
+			ProfileID: director.ID, EntityType: passfort.EntityTypeIndividual, Role: passfort.AssociatedRoleDirector,
+		})
 		if err != nil {
 			return err
 		}
@@ -238,7 +254,9 @@ func TestContactAndIndustriesOfBothGenerations(t *testing.T) {
 	require.Empty(t, (&passfort.CompanyMetadata{}).Industries())
 	require.Same(t, older, (&passfort.CompanyMetadata{ContactDetails: older, ContactInformation: newer}).Contact())
 	require.Same(t, newer, (&passfort.CompanyMetadata{ContactInformation: newer}).Contact())
-	require.Equal(t, []passfort.IndustryClassification{{ClassificationType: "SIC", Code: "62012", Description: "Software"}},
+	require.Equal(t, []passfort.IndustryClassification{
+		{ClassificationType: "SIC", Code: "62012", Description: "Software"},
+	},
 		(&passfort.CompanyMetadata{SICCodes: sic}).Industries())
 	both := &passfort.CompanyMetadata{SICCodes: sic, IndustryClassifications: nace}
 	require.Equal(t, nace, both.Industries())
@@ -248,7 +266,9 @@ func TestContactAndIndustriesOfBothGenerations(t *testing.T) {
 
 // onboardCompany creates a company and a profile for each of its directors, and
 // links them all in one write.
-func onboardCompany(ctx context.Context, client *passfort.Client, company *passfort.EntityData, directors ...*passfort.EntityData) (*passfort.CollectedData, error) {
+func onboardCompany(
+	ctx context.Context, client *passfort.Client, company *passfort.EntityData, directors ...*passfort.EntityData,
+) (*passfort.CollectedData, error) {
 	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
 		Role:          passfort.RoleCompanyCustomer,
 		CollectedData: company,
@@ -294,9 +314,13 @@ func ExampleEntityData_LinkAssociate() {
 	company := passfort.NewCompany()
 	company.Metadata = &passfort.CompanyMetadata{Name: "Sample Trading Ltd", CountryOfIncorporation: "GBR"}
 	robin := passfort.NewIndividual()
-	robin.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sampleton"}}
+	robin.PersonalDetails = &passfort.PersonalDetails{
+		Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sampleton"},
+	}
 	alex := passfort.NewIndividual()
-	alex.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Alex"}, FamilyName: "Mustermann"}}
+	alex.PersonalDetails = &passfort.PersonalDetails{
+		Name: &passfort.FullName{GivenNames: []string{"Alex"}, FamilyName: "Mustermann"},
+	}
 
 	data, err := onboardCompany(context.Background(), client, company, robin, alex)
 	if err != nil {

@@ -404,7 +404,9 @@ func (p *problems) person(d *PersonalDetails) {
 			p.add("/national_identity_number", "has a key that is no ISO 3166-1 alpha-3 code")
 		}
 	}
-	if d.Name != nil && slices.ContainsFunc(d.Name.GivenNames, func(name string) bool { return strings.TrimSpace(name) == "" }) {
+	if d.Name != nil && slices.ContainsFunc(d.Name.GivenNames, func(name string) bool {
+		return strings.TrimSpace(name) == ""
+	}) {
 		p.add("/name/given_names", "has an empty name")
 	}
 }
@@ -506,7 +508,8 @@ func (p *problems) check(v *EntityData, check CheckType) {
 	case CheckTypeCompanyPEPsAndSanctionsScreen:
 		p.required("/metadata/name", Deref(v.Metadata).Name)
 		if m := v.Metadata; m != nil && len(m.Addresses) > 0 && m.ScreeningAddress() == nil {
-			p.add("/metadata/addresses", "has no address that a screening sends: head office, registered, trading, or without a type")
+			p.add("/metadata/addresses",
+				"has no address that a screening sends: head office, registered, trading, or without a type")
 		}
 	}
 }

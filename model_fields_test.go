@@ -59,7 +59,8 @@ func modelTypes() map[string]reflect.Type {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			reach(t.Elem())
 		case reflect.Struct:
-			if _, seen := types[t.Name()]; seen || t == reflect.TypeFor[passfort.Unknown]() || t == reflect.TypeFor[passfort.Secret]() {
+			if _, seen := types[t.Name()]; seen || t == reflect.TypeFor[passfort.Unknown]() ||
+				t == reflect.TypeFor[passfort.Secret]() {
 				return
 			}
 			types[t.Name()] = t
@@ -389,7 +390,9 @@ func TestFormsOfEveryModel(t *testing.T) {
 				"text":   reflect.New(of).Interface().(forms).UnmarshalText([]byte("entity_type: Kim")),
 				"binary": reflect.New(of).Interface().(forms).UnmarshalBinary([]byte("\x81\xa3Kim")),
 				"BSON":   reflect.New(of).Interface().(forms).UnmarshalBSON([]byte("\x05\x00\x00\x00\x00")),
-				"YAML":   reflect.New(of).Interface().(forms).UnmarshalYAML(func(any) error { return errors.New("a mapping: Kim") }),
+				"YAML": reflect.New(of).Interface().(forms).UnmarshalYAML(func(any) error {
+					return errors.New("a mapping: Kim")
+				}),
 			} {
 				require.Error(t, err, form)
 				require.NotContains(t, err.Error(), "Kim")
@@ -430,53 +433,77 @@ func TestValidate(t *testing.T) {
 		data *passfort.EntityData
 		want []string
 	}{
-		"nil":                      {nil, []string{""}},
-		"smallest person":          {passfort.NewIndividual(), nil},
-		"smallest company":         {passfort.NewCompany(), nil},
-		"no entity type":           {&passfort.EntityData{}, []string{"/entity_type"}},
-		"other entity type":        {&passfort.EntityData{EntityType: "PERSON"}, []string{"/entity_type"}},
-		"year of birth":            {person(passfort.PersonalDetails{DOB: "1990"}), nil},
-		"day that does not exist":  {person(passfort.PersonalDetails{DOB: "1990-02-30"}), []string{"/personal_details/dob"}},
-		"british date":             {person(passfort.PersonalDetails{DOB: "30/12/1990"}), []string{"/personal_details/dob"}},
+		"nil":               {nil, []string{""}},
+		"smallest person":   {passfort.NewIndividual(), nil},
+		"smallest company":  {passfort.NewCompany(), nil},
+		"no entity type":    {&passfort.EntityData{}, []string{"/entity_type"}},
+		"other entity type": {&passfort.EntityData{EntityType: "PERSON"}, []string{"/entity_type"}},
+		"year of birth":     {person(passfort.PersonalDetails{DOB: "1990"}), nil},
+		"day that does not exist": {person(passfort.PersonalDetails{DOB: "1990-02-30"}),
+			[]string{"/personal_details/dob"}},
+		"british date": {person(passfort.PersonalDetails{DOB: "30/12/1990"}),
+			[]string{"/personal_details/dob"}},
 		"nationality":              {person(passfort.PersonalDetails{Nationality: "GBR"}), nil},
 		"nationality of passports": {person(passfort.PersonalDetails{Nationality: "GBN"}), nil},
-		"two letters":              {person(passfort.PersonalDetails{Nationality: "GB"}), []string{"/personal_details/nationality"}},
-		"small letters":            {person(passfort.PersonalDetails{Nationality: "gbr"}), []string{"/personal_details/nationality"}},
-		"gender":                   {person(passfort.PersonalDetails{Gender: "X"}), []string{"/personal_details/gender"}},
+		"two letters": {person(passfort.PersonalDetails{Nationality: "GB"}),
+			[]string{"/personal_details/nationality"}},
+		"small letters": {person(passfort.PersonalDetails{Nationality: "gbr"}),
+			[]string{"/personal_details/nationality"}},
+		"gender": {person(passfort.PersonalDetails{Gender: "X"}), []string{"/personal_details/gender"}},
 		"identity number": {person(passfort.PersonalDetails{NationalIdentityNumber: map[string]string{"US": "1"}}),
 			[]string{"/personal_details/national_identity_number"}},
 		"empty given name": {person(passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{" "}}}),
 			[]string{"/personal_details/name/given_names"}},
-		"person with metadata": {&passfort.EntityData{EntityType: passfort.EntityTypeIndividual, Metadata: &passfort.CompanyMetadata{}},
+		"person with metadata": {&passfort.EntityData{
+			EntityType: passfort.EntityTypeIndividual, Metadata: &passfort.CompanyMetadata{},
+		},
 			[]string{"/metadata"}},
-		"address":                    {living(passfort.DatedAddress{Address: street("GBR"), StartDate: "1999-03", EndDate: "1999-04"}), nil},
+		"address": {living(passfort.DatedAddress{Address: street("GBR"), StartDate: "1999-03",
+			EndDate: "1999-04"}), nil},
 		"address without an address": {living(passfort.DatedAddress{}), []string{"/address_history/0/address"}},
-		"address without a country":  {living(passfort.DatedAddress{Address: street("")}), []string{"/address_history/0/address/country"}},
-		"town as a country":          {living(passfort.DatedAddress{Address: street("Sampleton")}), []string{"/address_history/0/address/country"}},
-		"kosovo":                     {living(passfort.DatedAddress{Address: street("RKS")}), nil},
-		"kosovo by its other code":   {living(passfort.DatedAddress{Address: street("XKX")}), []string{"/address_history/0/address/country"}},
-		"passport code as a country": {living(passfort.DatedAddress{Address: street("GBN")}), []string{"/address_history/0/address/country"}},
-		"address without a type":     {living(passfort.DatedAddress{Address: &passfort.Address{Country: "GBR"}}), []string{"/address_history/0/address/type"}},
-		"american address":           {living(passfort.DatedAddress{Address: street("USA")}), []string{"/address_history/0/address/state_province"}},
-		"free american address":      {living(passfort.DatedAddress{Address: passfort.NewFreeformAddress("USA", "1 Sample Street")}), nil},
+		"address without a country": {living(passfort.DatedAddress{Address: street("")}),
+			[]string{"/address_history/0/address/country"}},
+		"town as a country": {living(passfort.DatedAddress{Address: street("Sampleton")}),
+			[]string{"/address_history/0/address/country"}},
+		"kosovo": {living(passfort.DatedAddress{Address: street("RKS")}), nil},
+		"kosovo by its other code": {living(passfort.DatedAddress{Address: street("XKX")}),
+			[]string{"/address_history/0/address/country"}},
+		"passport code as a country": {living(passfort.DatedAddress{Address: street("GBN")}),
+			[]string{"/address_history/0/address/country"}},
+		"address without a type": {living(passfort.DatedAddress{Address: &passfort.Address{Country: "GBR"}}),
+			[]string{"/address_history/0/address/type"}},
+		"american address": {living(passfort.DatedAddress{Address: street("USA")}),
+			[]string{"/address_history/0/address/state_province"}},
+		"free american address": {living(passfort.DatedAddress{Address: passfort.NewFreeformAddress("USA",
+			"1 Sample Street")}), nil},
 		"free address without a text": {living(passfort.DatedAddress{Address: passfort.NewFreeformAddress("GBR", "")}),
 			[]string{"/address_history/0/address/text"}},
 		"day in an address date": {living(passfort.DatedAddress{Address: street("GBR"), StartDate: "1999-03-01"}),
 			[]string{"/address_history/0/start_date"}},
-		"address that ends early": {living(passfort.DatedAddress{Address: street("GBR"), StartDate: "1999-03", EndDate: "1998-03"}),
+		"address that ends early": {living(passfort.DatedAddress{
+			Address: street("GBR"), StartDate: "1999-03", EndDate: "1998-03",
+		}),
 			[]string{"/address_history/0/end_date"}},
-		"company without a number": {company(passfort.CompanyMetadata{Name: "Sample Ltd", CountryOfIncorporation: "GBR"}), nil},
-		"american company":         {company(passfort.CompanyMetadata{CountryOfIncorporation: "USA"}), []string{"/metadata/state_of_incorporation"}},
-		"incorporated in a year":   {company(passfort.CompanyMetadata{IncorporationDate: "1990"}), []string{"/metadata/incorporation_date"}},
-		"one address":              {addresses(""), nil},
-		"registered and trading":   {addresses(registered, trading), nil},
-		"registered twice":         {addresses(trading, registered, registered), []string{"/metadata/addresses/2/type"}},
-		"branches":                 {addresses("branch_address", "branch_address"), nil},
-		"two without a type":       {addresses("", ""), []string{"/metadata/addresses/0/type", "/metadata/addresses/1/type"}},
-		"type in capitals":         {addresses("REGISTERED_ADDRESS"), []string{"/metadata/addresses/0/type"}},
-		"director born in no month": {&passfort.EntityData{EntityType: passfort.EntityTypeCompany, Officers: &passfort.Officers{
-			Directors: []passfort.AssociatedEntity{{}, {AppointedOn: "May", ImmediateData: person(passfort.PersonalDetails{DOB: "1990-13"})}}}},
-			[]string{"/officers/directors/1/appointed_on", "/officers/directors/1/immediate_data/personal_details/dob"}},
+		"company without a number": {company(passfort.CompanyMetadata{Name: "Sample Ltd",
+			CountryOfIncorporation: "GBR"}), nil},
+		"american company": {company(passfort.CompanyMetadata{CountryOfIncorporation: "USA"}),
+			[]string{"/metadata/state_of_incorporation"}},
+		"incorporated in a year": {company(passfort.CompanyMetadata{IncorporationDate: "1990"}),
+			[]string{"/metadata/incorporation_date"}},
+		"one address":            {addresses(""), nil},
+		"registered and trading": {addresses(registered, trading), nil},
+		"registered twice":       {addresses(trading, registered, registered), []string{"/metadata/addresses/2/type"}},
+		"branches":               {addresses("branch_address", "branch_address"), nil},
+		"two without a type": {addresses("", ""), []string{"/metadata/addresses/0/type",
+			"/metadata/addresses/1/type"}},
+		"type in capitals": {addresses("REGISTERED_ADDRESS"), []string{"/metadata/addresses/0/type"}},
+		"director born in no month": {&passfort.EntityData{EntityType: passfort.EntityTypeCompany,
+			Officers: &passfort.Officers{
+				Directors: []passfort.AssociatedEntity{
+					{}, {AppointedOn: "May", ImmediateData: person(passfort.PersonalDetails{DOB: "1990-13"})},
+				}}},
+			[]string{"/officers/directors/1/appointed_on",
+				"/officers/directors/1/immediate_data/personal_details/dob"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

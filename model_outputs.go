@@ -128,7 +128,8 @@ func (v *Check) output() any {
 	switch v.Type {
 	case CheckTypeIdentityCheck:
 		return new(IdentityOutput)
-	case CheckTypeDocumentVerification, CheckTypeCompanyDocumentVerification, CheckTypeDocumentFetch, CheckTypeDocumentCapture:
+	case CheckTypeDocumentVerification, CheckTypeCompanyDocumentVerification, CheckTypeDocumentFetch,
+		CheckTypeDocumentCapture:
 		return new(DocumentOutput)
 	case CheckTypePEPsAndSanctionsScreen, CheckTypeCompanyPEPsAndSanctionsScreen:
 		return new(ScreeningOutput)

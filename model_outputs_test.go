@@ -27,8 +27,10 @@ var outputAccessors = map[string]func(*passfort.Check) (any, error){
 
 // outputRows say which accessor reads the output of which type of check.
 var outputRows = []struct{ checkType, accessor, output string }{
-	{"IDENTITY_CHECK", "IdentityResult", `{"entity_type":"INDIVIDUAL","electronic_id_check":{"matches":[{"database_name":"Register"}]}}`},
-	{"DOCUMENT_VERIFICATION", "DocumentResults", `{"documents":[{"id":"d1","verification_result":{"all_passed":true}}]}`},
+	{"IDENTITY_CHECK", "IdentityResult",
+		`{"entity_type":"INDIVIDUAL","electronic_id_check":{"matches":[{"database_name":"Register"}]}}`},
+	{"DOCUMENT_VERIFICATION", "DocumentResults",
+		`{"documents":[{"id":"d1","verification_result":{"all_passed":true}}]}`},
 	{"COMPANY_DOCUMENT_VERIFICATION", "DocumentResults", `{"documents":[{"id":"d1"}]}`},
 	{"DOCUMENT_FETCH", "DocumentResults", `{"documents":[{"id":"d1"}]}`},
 	{"DOCUMENT_CAPTURE", "DocumentResults", `{"documents":[{"id":"d1"}]}`},
@@ -54,7 +56,8 @@ func TestCheckOutputs(t *testing.T) {
 			t.Parallel()
 			raw := strings.TrimSuffix(row.output, "}") + `,"brand_new":{"a":1.50}}`
 			var check passfort.Check
-			require.NoError(t, json.Unmarshal([]byte(`{"id":"c","check_type":"`+row.checkType+`","state":"COMPLETE","output_data":`+raw+`}`), &check))
+			require.NoError(t, json.Unmarshal([]byte(`{"id":"c","check_type":"`+row.checkType+
+				`","state":"COMPLETE","output_data":`+raw+`}`), &check))
 			require.True(t, check.Type.Known())
 			for name, accessor := range outputAccessors {
 				out, err := accessor(&check)
@@ -84,7 +87,9 @@ func TestCheckOutputsCoverTheDescribedTypes(t *testing.T) {
 		"INDIVIDUAL_CUSTOM", "COMPANY_CUSTOM", "PEPS_SCREEN", "SANCTIONS_SCREEN", "ADVERSE_MEDIA_SCREEN",
 	}
 	for _, checkType := range append(slices.Clone(readModelFields(t).values["CheckType"]), "SOMETHING_NEW") {
-		check := passfort.Check{Type: passfort.CheckType(checkType), State: passfort.CheckStateComplete, OutputData: json.RawMessage(`{}`)}
+		check := passfort.Check{
+			Type: passfort.CheckType(checkType), State: passfort.CheckStateComplete, OutputData: json.RawMessage(`{}`),
+		}
 		var reads []string
 		for name, accessor := range outputAccessors {
 			if _, err := accessor(&check); err == nil {
@@ -107,17 +112,23 @@ func TestCheckWithoutOutput(t *testing.T) {
 	}{
 		{"pending", ``, "passfort: the check has no output: VISA_CHECK, RUNNING", passfort.ErrNoOutput},
 		{"null", `null`, "passfort: the check has no output: VISA_CHECK, RUNNING", passfort.ErrNoOutput},
-		{"of another shape", `["secret-data"]`, "passfort: the check has another output: VISA_CHECK, RUNNING", passfort.ErrOtherOutput},
-		{"text", `"secret-data"`, "passfort: the check has another output: VISA_CHECK, RUNNING", passfort.ErrOtherOutput},
+		{"of another shape", `["secret-data"]`, "passfort: the check has another output: VISA_CHECK, RUNNING",
+			passfort.ErrOtherOutput},
+		{"text", `"secret-data"`, "passfort: the check has another output: VISA_CHECK, RUNNING",
+			passfort.ErrOtherOutput},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			check := passfort.Check{Type: passfort.CheckTypeVisaCheck, State: passfort.CheckStateRunning, OutputData: json.RawMessage(row.output)}
+			check := passfort.Check{
+				Type: passfort.CheckTypeVisaCheck, State: passfort.CheckStateRunning,
+				OutputData: json.RawMessage(row.output),
+			}
 			out, err := check.VisaResult()
 			require.Nil(t, out)
 			require.ErrorIs(t, err, row.reason)
 			require.EqualError(t, err, row.want)
-			for _, text := range []string{fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err), slog.AnyValue(err).Resolve().String()} {
+			for _, text := range []string{fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err),
+				slog.AnyValue(err).Resolve().String()} {
 				require.NotContains(t, text, "secret-data")
 			}
 		})
@@ -131,7 +142,10 @@ func TestCheckWithoutOutput(t *testing.T) {
 
 func TestCheckInput(t *testing.T) {
 	t.Parallel()
-	check := passfort.Check{Type: passfort.CheckTypeIdentityCheck, InputData: json.RawMessage(`{"entity_type":"INDIVIDUAL","customer_ref":"7"}`)}
+	check := passfort.Check{
+		Type:      passfort.CheckTypeIdentityCheck,
+		InputData: json.RawMessage(`{"entity_type":"INDIVIDUAL","customer_ref":"7"}`),
+	}
 	in, err := check.InputEntity()
 	require.NoError(t, err)
 	require.Equal(t, "7", in.CustomerRef)
@@ -168,7 +182,8 @@ func TestScreeningMatchesOfBothGenerations(t *testing.T) {
 	require.Equal(t, []passfort.ScreeningFlagType{"SANCTION"}, got[1].Flags)
 	require.Equal(t, []passfort.ScreeningFlagType{"REFER"}, got[2].Flags)
 	require.Equal(t, []passfort.ScreeningFlagType{"SANCTION", "BRAND_NEW"}, got[3].Flags)
-	require.Equal(t, []bool{false, true, false, true, false}, []bool{got[0].Dismissed, got[1].Dismissed, got[2].Dismissed, got[3].Dismissed, got[4].Dismissed})
+	require.Equal(t, []bool{false, true, false, true, false},
+		[]bool{got[0].Dismissed, got[1].Dismissed, got[2].Dismissed, got[3].Dismissed, got[4].Dismissed})
 	require.Same(t, &out.SanctionsResults[0], got[0].Result)
 	require.Same(t, &out.ScreeningHits[0], got[3].Hit)
 	for range out.Matches() { // may be left early, in either list
@@ -183,5 +198,6 @@ func TestScreeningMatchesOfBothGenerations(t *testing.T) {
 func TestEventType(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, (&passfort.Event{}).Type())
-	require.Equal(t, passfort.EventTypePEPFlag, (&passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypePEPFlag}}).Type())
+	require.Equal(t, passfort.EventTypePEPFlag,
+		(&passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypePEPFlag}}).Type())
 }

@@ -103,15 +103,18 @@ var operations = []operation{
 		since: "2019", sure: "high",
 	},
 	{
-		name: "Applications.Get", method: get, route: "/profiles/{profile_id}/applications/{application_id}", class: safe,
+		name: "Applications.Get", method: get, route: "/profiles/{profile_id}/applications/{application_id}",
+		class: safe,
 		since: "2019", sure: "high",
 	},
 	{
-		name: "Applications.SetStatus", method: post, route: "/profiles/{profile_id}/applications/{application_id}", class: idempotent,
+		name: "Applications.SetStatus", method: post, route: "/profiles/{profile_id}/applications/{application_id}",
+		class: idempotent,
 		since: "2019", sure: "high",
 	},
 	{
-		name: "Applications.RevertDecision", method: post, route: "/profiles/{profile_id}/applications/{application_id}/revert_decision", class: once,
+		name: "Applications.RevertDecision", method: post,
+		route: "/profiles/{profile_id}/applications/{application_id}/revert_decision", class: once,
 		since: "2019", sure: "medium",
 	},
 
@@ -121,7 +124,8 @@ var operations = []operation{
 	},
 	{
 		name: "Checks.Run", method: post, route: "/profiles/{profile_id}/checks", class: once,
-		limit: 150 * time.Second, errors: errorsUnlessID, charged: "the check, on a live account", since: "2019", sure: "high",
+		limit: 150 * time.Second, errors: errorsUnlessID, charged: "the check, on a live account", since: "2019",
+		sure: "high",
 	},
 	{
 		name: "Checks.Get", method: get, route: "/profiles/{profile_id}/checks/{check_id}", class: safe,
@@ -165,8 +169,9 @@ var operations = []operation{
 		since: "2019", sure: "high",
 	},
 	{
-		name: "Tasks.DeleteNote", method: del, route: "/profiles/{profile_id}/tasks/{task_id}/notes/{note_id}", class: idempotent,
-		bare: true, since: "2019", sure: "high",
+		name: "Tasks.DeleteNote", method: del, route: "/profiles/{profile_id}/tasks/{task_id}/notes/{note_id}",
+		class: idempotent,
+		bare:  true, since: "2019", sure: "high",
 	},
 
 	{
@@ -208,7 +213,8 @@ var operations = []operation{
 		limit: transferLimit, since: "2019", sure: "high",
 	},
 	{
-		name: "Documents.GetImage", method: get, route: "/profiles/{profile_id}/document_images/{document_image_id}", class: safe,
+		name: "Documents.GetImage", method: get, route: "/profiles/{profile_id}/document_images/{document_image_id}",
+		class: safe,
 		limit: transferLimit, since: "2019", sure: "medium-high",
 	},
 
@@ -270,7 +276,8 @@ var operations = []operation{
 	},
 
 	{
-		name: "Forms.CreateCustomerRequest", method: post, route: "/forms/profile/{profile_id}/customer_request", class: once,
+		name: "Forms.CreateCustomerRequest", method: post, route: "/forms/profile/{profile_id}/customer_request",
+		class: once,
 		since: "guide", sure: "low-medium",
 	},
 	{

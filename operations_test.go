@@ -52,10 +52,13 @@ var operationCases = []operationCase{
 		return failed(c.Profiles.List(ctx, &passfort.ProfileListOptions{
 			Query: "a b&c", Limit: 10, Offset: 20, Categories: []passfort.ProfileCategory{"CUSTOMER", "APPLICANT"},
 		}))
-	}, "GET", "/profiles?categories=CUSTOMER%2CAPPLICANT&limit=10&offset=20&q=a+b%26c", "", `{"count":0,"results":[]}`, false},
+	}, "GET", "/profiles?categories=CUSTOMER%2CAPPLICANT&limit=10&offset=20&q=a+b%26c", "", `{"count":0,"results":[]}`,
+		false},
 	{"Profiles.Create", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Profiles.Create(ctx, newProfile))
-	}, "POST", "/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"},"applications":[{"product":{"alias":"gold"}}]}`, identity, true},
+	}, "POST", "/profiles",
+		`{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"},` +
+			`"applications":[{"product":{"alias":"gold"}}]}`, identity, true},
 	{"Profiles.Get", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Profiles.Get(ctx, pid))
 	}, "GET", "/profiles/" + pid, "", identity, false},
@@ -63,7 +66,9 @@ var operationCases = []operationCase{
 		return failed(c.CollectedData.Get(ctx, pid))
 	}, "GET", "/profiles/" + pid + "/collected_data", "", person, false},
 	{"CollectedData.Replace", func(ctx context.Context, c *passfort.Client) error {
-		return failed(c.CollectedData.Replace(ctx, pid, &passfort.CollectedData{EntityData: *passfort.NewIndividual(), ETag: `W/"1.5"`}))
+		return failed(c.CollectedData.Replace(ctx, pid, &passfort.CollectedData{
+			EntityData: *passfort.NewIndividual(), ETag: `W/"1.5"`,
+		}))
 	}, "POST", "/profiles/" + pid + "/collected_data", person, person, false},
 	{"Profiles.Status", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Profiles.Status(ctx, pid))
@@ -81,7 +86,8 @@ var operationCases = []operationCase{
 		return failed(c.Applications.Create(ctx, pid, &passfort.ApplicationRequest{
 			Product: passfort.ProductRef{ID: oid}, AssociatedRole: passfort.AssociatedRoleDirector,
 		}))
-	}, "POST", "/profiles/" + pid + "/applications", `{"product":{"id":"` + oid + `"},"associated_role":"DIRECTOR"}`, identity, true},
+	}, "POST", "/profiles/" + pid + "/applications", `{"product":{"id":"` + oid + `"},"associated_role":"DIRECTOR"}`,
+		identity, true},
 	{"Applications.Get", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Applications.Get(ctx, pid, oid))
 	}, "GET", "/profiles/" + pid + "/applications/" + oid, "", identity, false},
@@ -90,13 +96,15 @@ var operationCases = []operationCase{
 	}, "POST", "/profiles/" + pid + "/applications/" + oid, `{"status":"APPROVED"}`, identity, false},
 	{"Applications.RevertDecision", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Applications.RevertDecision(ctx, pid, oid, "a slip"))
-	}, "POST", "/profiles/" + pid + "/applications/" + oid + "/revert_decision", `{"comment":"a slip"}`, identity, true},
+	}, "POST", "/profiles/" + pid + "/applications/" + oid + "/revert_decision", `{"comment":"a slip"}`, identity,
+		true},
 	{"Checks.List", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Checks.List(ctx, pid))
 	}, "GET", "/profiles/" + pid + "/checks", "", `[]`, false},
 	{"Checks.Run", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Checks.Run(ctx, pid, newCheck))
-	}, "POST", "/profiles/" + pid + "/checks?mode=sync", `{"check_type":"IDENTITY_CHECK","task_ids":["` + oid + `"],"variant":{"alias":"provider"}}`, identity, true},
+	}, "POST", "/profiles/" + pid + "/checks?mode=sync",
+		`{"check_type":"IDENTITY_CHECK","task_ids":["` + oid + `"],"variant":{"alias":"provider"}}`, identity, true},
 	{"Checks.Get", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Checks.Get(ctx, pid, oid))
 	}, "GET", "/profiles/" + pid + "/checks/" + oid, "", identity, false},
@@ -128,7 +136,8 @@ var operationCases = []operationCase{
 		return failed(c.Tasks.AddNote(ctx, pid, oid, &passfort.NoteRequest{
 			Text: "seen", Attachments: []passfort.NoteAttachment{{ID: nid, Name: "form"}},
 		}))
-	}, "POST", "/profiles/" + pid + "/tasks/" + oid + "/notes", `{"text":"seen","attachments":[{"id":"` + nid + `","name":"form"}]}`, identity, true},
+	}, "POST", "/profiles/" + pid + "/tasks/" + oid + "/notes",
+		`{"text":"seen","attachments":[{"id":"` + nid + `","name":"form"}]}`, identity, true},
 	{"Tasks.DeleteNote", func(ctx context.Context, c *passfort.Client) error {
 		return c.Tasks.DeleteNote(ctx, pid, oid, nid)
 	}, "DELETE", "/profiles/" + pid + "/tasks/" + oid + "/notes/" + nid, "", "", false},
@@ -136,17 +145,21 @@ var operationCases = []operationCase{
 		return failed(c.Events.List(ctx, pid))
 	}, "GET", "/profiles/" + pid + "/events", "", `[]`, false},
 	{"Events.Create", func(ctx context.Context, c *passfort.Client) error {
-		return failed(c.Events.Create(ctx, pid, &passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded}}))
+		return failed(c.Events.Create(ctx, pid, &passfort.Event{
+			Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded},
+		}))
 	}, "POST", "/profiles/" + pid + "/events", `{"data":{"event_type":"REVIEW_NEEDED"}}`, identity, true},
 	{"Events.Get", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Events.Get(ctx, pid, oid))
 	}, "GET", "/profiles/" + pid + "/events/" + oid, "", identity, false},
 	{"Events.Update", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Events.Resolve(ctx, pid, oid, passfort.EventResolutionMismatch, "another person"))
-	}, "POST", "/profiles/" + pid + "/events/" + oid, `{"resolution":"MISMATCH","resolution_reason":"another person"}`, identity, false},
+	}, "POST", "/profiles/" + pid + "/events/" + oid, `{"resolution":"MISMATCH","resolution_reason":"another person"}`,
+		identity, false},
 	{"Events.BulkUpdate", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Events.BulkResolve(ctx, pid, []string{oid, nid}, passfort.EventResolutionIgnore, ""))
-	}, "POST", "/profiles/" + pid + "/events/bulk_update", `[{"id":"` + oid + `","resolution":"IGNORE"},{"id":"` + nid + `","resolution":"IGNORE"}]`, `[]`, false},
+	}, "POST", "/profiles/" + pid + "/events/bulk_update",
+		`[{"id":"` + oid + `","resolution":"IGNORE"},{"id":"` + nid + `","resolution":"IGNORE"}]`, `[]`, false},
 	{"Tags.Add", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Tags.Add(ctx, pid, "vip"))
 	}, "POST", "/profiles/" + pid + "/tags", `{"name":"vip"}`, identity, true},
@@ -166,7 +179,9 @@ var operationCases = []operationCase{
 		return failed(c.Collect.Steps(ctx, pid))
 	}, "GET", "/profiles/" + pid + "/collection_steps", "", `[]`, false},
 	{"Collect.SetSteps", func(ctx context.Context, c *passfort.Client) error {
-		return failed(c.Collect.SetSteps(ctx, pid, []passfort.CollectionStep{{CollectionType: "DOB", Precision: "YEAR"}}))
+		return failed(c.Collect.SetSteps(ctx, pid, []passfort.CollectionStep{
+			{CollectionType: "DOB", Precision: "YEAR"},
+		}))
 	}, "POST", "/profiles/" + pid + "/collection_steps", `[{"collection_type":"DOB","precision":"YEAR"}]`, `[]`, false},
 	{"Collect.CreateKey", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Collect.CreateKey(ctx, []string{pid, oid}))
@@ -175,7 +190,9 @@ var operationCases = []operationCase{
 		return failed(c.Collect.CreateProfileKey(ctx, pid))
 	}, "POST", "/api_keys/collect/" + pid, "", `{"key":"k"}`, true},
 	{"Search.Companies", func(ctx context.Context, c *passfort.Client) error {
-		return failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "USA", Query: "acme & co", State: "DE"}))
+		return failed(c.Search.Companies(ctx, &passfort.CompanySearchOptions{
+			Country: "USA", Query: "acme & co", State: "DE",
+		}))
 	}, "GET", "/search/companies?country=USA&query=acme+%26+co&state=DE", "", `{"companies":[]}`, false},
 	{"Search.Addresses", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: "1 High St", CountryCode: "GBR"}))
@@ -184,14 +201,19 @@ var operationCases = []operationCase{
 		return failed(c.Search.FormatAddress(ctx, "GB|1", "GBR"))
 	}, "GET", "/address/format?country_code=GBR&id=GB%7C1", "", `{"type":"STRUCTURED"}`, true},
 	{"Files.Upload", func(ctx context.Context, c *passfort.Client) error {
-		return failed(c.Files.Upload(ctx, pid, &passfort.FileUpload{Name: "statement.pdf", Body: strings.NewReader(tinyPDF)}))
+		return failed(c.Files.Upload(ctx, pid, &passfort.FileUpload{
+			Name: "statement.pdf", Body: strings.NewReader(tinyPDF),
+		}))
 	}, "POST", "/profiles/" + pid + "/files", `{"name":"statement.pdf","data":"` + tinyPDF64 + `"}`, identity, true},
 	{"Files.Get", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Files.Get(ctx, pid, oid))
 	}, "GET", "/profiles/" + pid + "/files/" + oid, "", identity, false},
 	{"Documents.UploadImage", func(ctx context.Context, c *passfort.Client) error {
-		return failed(c.Documents.UploadImage(ctx, pid, &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(tinyPDF)}))
-	}, "POST", "/profiles/" + pid + "/document_images", `{"image_type":"FRONT","data":"` + tinyPDF64 + `"}`, identity, true},
+		return failed(c.Documents.UploadImage(ctx, pid, &passfort.ImageUpload{
+			Type: passfort.ImageTypeFront, Body: strings.NewReader(tinyPDF),
+		}))
+	}, "POST", "/profiles/" + pid + "/document_images", `{"image_type":"FRONT","data":"` + tinyPDF64 + `"}`, identity,
+		true},
 	{"Documents.GetImage", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Documents.GetImage(ctx, pid, oid))
 	}, "GET", "/profiles/" + pid + "/document_images/" + oid + "?full=false", "", identity, false},
@@ -200,14 +222,19 @@ var operationCases = []operationCase{
 	}, "GET", "/profiles/" + pid + "/document_images", "", `[]`, false},
 	{"Documents.Create", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
-			Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{oid, nid},
+			Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+			ImageIDs: []string{oid, nid},
 		}))
 	}, "POST", "/profiles/" + pid + "/collected_data/documents",
-		`{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"` + oid + `"},{"id":"` + nid + `"}]}`, identity, true},
+		`{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"` + oid + `"},{"id":"` + nid +
+			`"}]}`, identity, true},
 	{"Forms.CreateCustomerRequest", func(ctx context.Context, c *passfort.Client) error {
-		return failed(c.Forms.CreateCustomerRequest(ctx, pid, &passfort.CustomerRequestParams{FlowTemplate: "onboarding", Theme: "brand"}))
+		return failed(c.Forms.CreateCustomerRequest(ctx, pid, &passfort.CustomerRequestParams{
+			FlowTemplate: "onboarding", Theme: "brand",
+		}))
 	}, "POST", "/forms/profile/" + pid + "/customer_request",
-		`{"type":"FLOW","flow_template":{"alias":"onboarding"},"theme":{"alias":"brand"}}`, `{"id":"r","apikey":"k"}`, true},
+		`{"type":"FLOW","flow_template":{"alias":"onboarding"},"theme":{"alias":"brand"}}`, `{"id":"r","apikey":"k"}`,
+		true},
 	{"Forms.CustomerRequest", func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Forms.CustomerRequest(ctx, pid))
 	}, "GET", "/forms/profile/" + pid + "/customer_request", "", `{"id":"r","is_completed":false}`, false},
@@ -255,7 +282,8 @@ func TestEveryOperationIsProvenAndShown(t *testing.T) {
 	reference, err := os.ReadFile("docs/operations.md")
 	require.NoError(t, err)
 	var names []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| (GET|POST|DELETE) ").FindAllSubmatch(reference, -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| (GET|POST|DELETE) ").FindAllSubmatch(reference,
+		-1) {
 		names = append(names, string(row[1]))
 	}
 	require.Len(t, names, 52)

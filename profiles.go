@@ -37,8 +37,12 @@ func (s *ProfilesService) Get(ctx context.Context, profileID string, opts ...Cal
 
 // List reads one page of profiles. Nil options list all profiles from the
 // first, 50 on a page. The order is not documented. For all pages see All.
-func (s *ProfilesService) List(ctx context.Context, options *ProfileListOptions, opts ...CallOption) (*ProfilePage, error) {
-	return result[ProfilePage](ctx, s.road, "Profiles.List", call{problem: options.problem(), query: options, opts: opts})
+func (s *ProfilesService) List(
+	ctx context.Context, options *ProfileListOptions, opts ...CallOption,
+) (*ProfilePage, error) {
+	return result[ProfilePage](ctx, s.road, "Profiles.List", call{
+		problem: options.problem(), query: options, opts: opts,
+	})
 }
 
 // All returns an iterator over the matching profiles of all pages. It reads a page
@@ -54,7 +58,9 @@ func (s *ProfilesService) List(ctx context.Context, options *ProfileListOptions,
 //
 // With ProfileListOptions.Ahead pages are read while the loop is busy with the ones
 // before, in the same order and with the same checks.
-func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, opts ...CallOption) iter.Seq2[*Profile, error] {
+func (s *ProfilesService) All(
+	ctx context.Context, options *ProfileListOptions, opts ...CallOption,
+) iter.Seq2[*Profile, error] {
 	pages := s.Pages(ctx, options, opts...)
 	return func(yield func(*Profile, error) bool) {
 		for page, err := range pages {
@@ -74,7 +80,9 @@ func (s *ProfilesService) All(ctx context.Context, options *ProfileListOptions, 
 // Pages returns an iterator over the pages that All reads, with what they say of the
 // whole list, for a progress bar or a transaction for each page. Results has only
 // the profiles that no page before had.
-func (s *ProfilesService) Pages(ctx context.Context, options *ProfileListOptions, opts ...CallOption) iter.Seq2[*ProfilePage, error] {
+func (s *ProfilesService) Pages(
+	ctx context.Context, options *ProfileListOptions, opts ...CallOption,
+) iter.Seq2[*ProfilePage, error] {
 	first := ProfileListOptions{}
 	if options != nil {
 		first = *options
@@ -111,7 +119,9 @@ func (s *ProfilesService) Pages(ctx context.Context, options *ProfileListOptions
 // ErrNotFound. Where the list leaves collected data out, each profile costs one more
 // request. So keep the id that Create returns, and use this to find what an
 // ErrOutcomeUnknown left behind.
-func (s *ProfilesService) FindByCustomerRef(ctx context.Context, customerRef string, opts ...CallOption) (*Profile, error) {
+func (s *ProfilesService) FindByCustomerRef(
+	ctx context.Context, customerRef string, opts ...CallOption,
+) (*Profile, error) {
 	if problem := missing("customer reference", customerRef); problem != "" {
 		return nil, s.road.refuse("Profiles.List", problem)
 	}
@@ -121,7 +131,8 @@ func (s *ProfilesService) FindByCustomerRef(ctx context.Context, customerRef str
 		}
 		data := profile.CollectedData
 		if data == nil {
-			if data, err = result[EntityData](ctx, s.road, "CollectedData.Get", call{args: []string{profile.ID}, opts: opts}); err != nil {
+			if data, err = result[EntityData](ctx, s.road, "CollectedData.Get",
+				call{args: []string{profile.ID}, opts: opts}); err != nil {
 				if errors.Is(err, ErrNotFound) {
 					continue // deleted since
 				}
@@ -308,7 +319,9 @@ func (s *ProfilesService) Status(ctx context.Context, profileID string, opts ...
 // SetStatus sets the status of a profile and returns the one it has then. It
 // may be repeated: setting the same status again changes nothing. If an answer
 // was lost, the status is read to find out.
-func (s *ProfilesService) SetStatus(ctx context.Context, profileID string, status ProfileStatus, opts ...CallOption) (ProfileStatus, error) {
+func (s *ProfilesService) SetStatus(
+	ctx context.Context, profileID string, status ProfileStatus, opts ...CallOption,
+) (ProfileStatus, error) {
 	var out ProfileStatus
 	_, err := s.road.do(ctx, "Profiles.SetStatus", call{
 		args: []string{profileID}, problem: missing("status", string(status)), body: &status, out: &out, opts: opts,

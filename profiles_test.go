@@ -66,7 +66,8 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answer := map[string]any{
-		"count": len(s.ids) + s.extra, "limit": limit, "offset": offset, "results": results, "hidden": len(page) - len(results),
+		"count": len(s.ids) + s.extra, "limit": limit, "offset": offset, "results": results,
+		"hidden": len(page) - len(results),
 	}
 	if s.wide {
 		answer["count"], answer["limit"] = json.Number("99999999999999999999"), json.Number("99999999999999999999")
@@ -157,7 +158,8 @@ func TestAllProfilesOfBrokenServers(t *testing.T) {
 			s := serve(t, shelf.ServeHTTP)
 			var ids []string
 			var failure error
-			for profile, err := range newClient(t, s).Profiles.All(t.Context(), &passfort.ProfileListOptions{Limit: 3}) {
+			for profile, err := range newClient(t, s).Profiles.All(t.Context(),
+				&passfort.ProfileListOptions{Limit: 3}) {
 				if failure = err; err == nil {
 					ids = append(ids, profile.ID)
 				}
@@ -243,7 +245,8 @@ func TestAllProfilesEndWithTheErrorOfAPage(t *testing.T) {
 	}
 	for name, walk := range walks {
 		for _, ahead := range []int{0, 4} {
-			for status, is := range map[int]error{401: passfort.ErrUnauthorized, 403: passfort.ErrForbidden, 404: passfort.ErrNotFound, 503: nil} {
+			for status, is := range map[int]error{401: passfort.ErrUnauthorized, 403: passfort.ErrForbidden,
+				404: passfort.ErrNotFound, 503: nil} {
 				t.Run(fmt.Sprintf("%s, %d ahead, %d", name, ahead, status), func(t *testing.T) {
 					t.Parallel()
 					shelf := newShelf(600)
@@ -341,7 +344,11 @@ func TestAllProfilesStops(t *testing.T) {
 
 func TestListProfiles(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, serve(t, respond(200, `{"count":3,"limit":50,"offset":0,"hidden":1,"results":[{"id":"a","risk":{}}],"capabilities":{"a":["READ_PROFILE","NEW_ONE"]},"associated_results":[{"x":1}]}`)))
+	c := newClient(t, serve(t,
+		respond(
+			200, `{"count":3,"limit":50,"offset":0,"hidden":1,"results":[{"id":"a","risk":{}}],`+
+				`"capabilities":{"a":["READ_PROFILE","NEW_ONE"]},"associated_results":[{"x":1}]}`,
+		)))
 	page, err := c.Profiles.List(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, 3, *page.Count)
@@ -487,7 +494,8 @@ func TestAllProfilesAheadOfOddServers(t *testing.T) {
 			seen := map[string]int{}
 			var failure error
 			var last passfort.Response
-			for profile, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Limit: 3, Ahead: 4}, passfort.CaptureResponse(&last)) {
+			for profile, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Limit: 3, Ahead: 4},
+				passfort.CaptureResponse(&last)) {
 				if failure = err; err == nil {
 					seen[profile.ID]++
 				}

@@ -49,7 +49,8 @@ func TestEverySequenceOfForms(t *testing.T) {
 			require.False(t, *latest.IsCompleted, "%q after %d", outcomes, i)
 			require.NoError(t, sim.EndForm(started.ProfileID, form.ID, string(outcomes[i])))
 			states[i] = outcomes[i]
-			require.Equal(t, string(passfort.CustomerRequestStateOf(states...)), sim.CustomerRequests(started.ProfileID)[0].State, "%q", states)
+			require.Equal(t, string(passfort.CustomerRequestStateOf(states...)),
+				sim.CustomerRequests(started.ProfileID)[0].State, "%q", states)
 		}
 		done, err := forms.Wait(t.Context(), started.ProfileID, &passfort.WaitOptions{Inbox: inbox})
 		require.NoError(t, err)
@@ -65,7 +66,8 @@ func TestEverySequenceOfForms(t *testing.T) {
 		if len(outcomes) == 4 {
 			return
 		}
-		for _, next := range []passfort.FormState{passfort.FormStateCancelled, passfort.FormStateCompleted, passfort.FormStateExpired} {
+		for _, next := range []passfort.FormState{passfort.FormStateCancelled, passfort.FormStateCompleted,
+			passfort.FormStateExpired} {
 			visit(append(outcomes[:len(outcomes):len(outcomes)], next))
 		}
 	}
@@ -94,7 +96,9 @@ func TestSimulatedHalfDoneRegistrations(t *testing.T) {
 			row.fault.Operation = "Forms.CreateCustomerRequest"
 			for range 100 {
 				sim.Inject(row.fault)
-				params := &passfort.RegistrationParams{Role: passfort.RoleIndividualCustomer, FlowTemplate: "flow", Theme: "theme"}
+				params := &passfort.RegistrationParams{
+					Role: passfort.RoleIndividualCustomer, FlowTemplate: "flow", Theme: "theme",
+				}
 				_, err := forms.StartRegistration(t.Context(), params)
 				half, ok := errors.AsType[*passfort.RegistrationError](err)
 				require.True(t, ok, err)
@@ -133,11 +137,12 @@ func TestWaitSeesTheExpiry(t *testing.T) {
 		Role: passfort.RoleCompanyCustomer, FlowTemplate: "flow", Theme: "theme",
 	})
 	require.NoError(t, err)
-	got, err := forms.Wait(t.Context(), started.ProfileID, &passfort.WaitOptions{MinInterval: time.Millisecond, OnPoll: func(n int) {
-		if n == 3 {
-			sim.AdvanceClock(31 * 24 * time.Hour)
-		}
-	}})
+	got, err := forms.Wait(t.Context(), started.ProfileID,
+		&passfort.WaitOptions{MinInterval: time.Millisecond, OnPoll: func(n int) {
+			if n == 3 {
+				sim.AdvanceClock(31 * 24 * time.Hour)
+			}
+		}})
 	require.NoError(t, err)
 	require.True(t, *got.IsCompleted)
 	require.Empty(t, got.State, "without a webhook it is unknown")

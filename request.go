@@ -152,7 +152,8 @@ func checkRequest(r Request) string {
 		return "the path is not a path below the base URL"
 	}
 	for element := range strings.SplitSeq(r.Path, "/") {
-		if plain, err := url.PathUnescape(element); err != nil || plain == "." || plain == ".." || !utf8.ValidString(plain) {
+		if plain, err := url.PathUnescape(element); err != nil || plain == "." || plain == ".." ||
+			!utf8.ValidString(plain) {
 			return "the path is not a path below the base URL"
 		}
 	}

@@ -27,7 +27,8 @@ func TestPages(t *testing.T) {
 	var got []string
 	for page, err := range c.Profiles.Pages(t.Context(), nil) {
 		require.NoError(t, err)
-		got = append(got, fmt.Sprint(passfort.Deref(page.Offset), "+", len(page.Results), " of ", passfort.Deref(page.Count)))
+		got = append(got, fmt.Sprint(passfort.Deref(page.Offset), "+", len(page.Results), " of ",
+			passfort.Deref(page.Count)))
 	}
 	require.Equal(t, []string{"0+200 of 450", "200+200 of 450", "400+50 of 450"}, got)
 	for page, err := range newClient(t, serve(t, respond(500, ""))).Profiles.Pages(t.Context(), nil) {
@@ -205,9 +206,11 @@ func TestBulkWithKills(t *testing.T) {
 	for id, times := range handled {
 		require.Equal(t, 1, times, id)
 	}
-	require.LessOrEqual(t, int64(peak)-int64(before), int64(8<<20)+int64(size)*100, "beside what the test itself remembers")
+	require.LessOrEqual(t, int64(peak)-int64(before), int64(8<<20)+int64(size)*100,
+		"beside what the test itself remembers")
 	require.Less(t, len(saved), 64<<10)
-	t.Logf("%d profiles, %d KB of heap at most, %d bytes of checkpoint", size, (int64(peak)-int64(before))>>10, len(saved))
+	t.Logf("%d profiles, %d KB of heap at most, %d bytes of checkpoint", size, (int64(peak)-int64(before))>>10,
+		len(saved))
 }
 
 // A list that moves while it is walked and between the kills.
@@ -260,7 +263,8 @@ func TestCheckpointThatIsNotKept(t *testing.T) {
 	c := newClient(t, serve(t, newShelf(20_000).ServeHTTP))
 	var failure error
 	n := 0
-	for _, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Checkpoint: new(passfort.Checkpoint)}) {
+	for _, err := range c.Profiles.All(t.Context(),
+		&passfort.ProfileListOptions{Checkpoint: new(passfort.Checkpoint)}) {
 		failure = err
 		n++
 	}

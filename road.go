@@ -123,7 +123,9 @@ func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*
 }
 
 // attempt builds the request and gives it to the transport.
-func (r *road) attempt(ctx context.Context, op operation, path string, c call, settings callSettings) *transport.Result {
+func (r *road) attempt(
+	ctx context.Context, op operation, path string, c call, settings callSettings,
+) *transport.Result {
 	refuse := func(problem string) *transport.Result { return &transport.Result{Err: inputError(problem)} }
 	if problem := cmp.Or(c.problem, settings.problem); problem != "" {
 		return refuse(problem)
@@ -280,7 +282,8 @@ func failure(info CallInfo, op operation, res *transport.Result) *Error {
 	switch {
 	case res.Status/100 == 3:
 		err.problem = "a redirect that is not followed, so that the key stays with this host"
-	case res.Status == http.StatusBadRequest && bytes.HasPrefix(res.Body, []byte("Client sent an HTTP request to an HTTPS server")):
+	case res.Status == http.StatusBadRequest &&
+		bytes.HasPrefix(res.Body, []byte("Client sent an HTTP request to an HTTPS server")):
 		err.problem = "the server speaks TLS where the base URL says http"
 	}
 	switch {
@@ -462,7 +465,8 @@ func checkHeader(h http.Header) string {
 }
 
 func isTokenRune(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+		strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 // checkSegment refuses what cannot be an id. A search term is free text.
@@ -475,7 +479,8 @@ func checkSegment(name, value string) string {
 		return "the " + words + " would be taken for a step in the path"
 	case name == "term":
 		return ""
-	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`), strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`),
+		strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return "the " + words + " has characters that no id has"
 	}
 	return ""
@@ -599,7 +604,8 @@ func Header(name, value string) CallOption {
 
 // ownHeaders are the headers that the SDK or net/http sets.
 var ownHeaders = []string{
-	"Apikey", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "If-Match", "Keep-Alive",
+	"Apikey", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "If-Match",
+	"Keep-Alive",
 	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 

@@ -84,7 +84,8 @@ func TestWritesAreNotRepeated(t *testing.T) {
 						require.NotErrorIs(t, err, passfort.ErrOutcomeUnknown)
 					} else {
 						require.Equal(t, row.writes, failure.Outcome)
-						require.Equal(t, row.writes == passfort.OutcomeUnknown, errors.Is(err, passfort.ErrOutcomeUnknown))
+						require.Equal(t, row.writes == passfort.OutcomeUnknown,
+							errors.Is(err, passfort.ErrOutcomeUnknown))
 					}
 				})
 			}
@@ -259,7 +260,8 @@ func TestWaitsThatTheServerAsksFor(t *testing.T) {
 		{"Retry-After with a fraction", 429, []string{"Retry-After", "1.5"}, 1500 * time.Millisecond},
 		{"Retry-After as a date", 429, []string{"Retry-After", "Sat, 01 Jan 2000 00:00:30 GMT"}, 30 * time.Second},
 		{"Retry-After on 503", 503, []string{"Retry-After", "7"}, 7 * time.Second},
-		{"the rate limit's retry before its reset", 429, []string{"X-RateLimit-Retry-Secs", "2", "X-RateLimit-Reset-Secs", "3000"}, 2 * time.Second},
+		{"the rate limit's retry before its reset", 429, []string{"X-RateLimit-Retry-Secs", "2",
+			"X-RateLimit-Reset-Secs", "3000"}, 2 * time.Second},
 		{"the rate limit's reset", 429, []string{"X-RateLimit-Reset-Secs", "0.25"}, 250 * time.Millisecond},
 		{"Retry-After before both", 429, []string{"Retry-After", "1", "X-RateLimit-Reset-Secs", "30"}, time.Second},
 		{"reset means nothing on 503", 503, []string{"X-RateLimit-Reset-Secs", "30"}, 0},
@@ -310,9 +312,12 @@ func TestWaitThatCannotEndInTimeIsNotBegun(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-					return answered(429, `{"errors":{"code":104}}`, "Retry-After", row.asked, "X-Request-Id", "req-1"), nil
-				})}))
+				c, err := passfort.New(testKey,
+					passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response,
+						error) {
+						return answered(429, `{"errors":{"code":104}}`, "Retry-After", row.asked, "X-Request-Id",
+							"req-1"), nil
+					})}))
 				require.NoError(t, err)
 				ctx, cancel := t.Context(), context.CancelFunc(func() {})
 				if row.within > 0 {
@@ -450,7 +455,9 @@ func TestProfileStatusWhoseAnswerWasLost(t *testing.T) {
 	defer srv.Close()
 	c := srv.Client(quick)
 	ctx := t.Context()
-	p, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()})
+	p, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany(),
+	})
 	require.NoError(t, err)
 	srv.Inject(passforttest.Fault{Operation: "Profiles.SetStatus", AfterWrite: true, Body: []byte{}})
 	status, err := c.Profiles.SetStatus(ctx, p.ID, passfort.ProfileStatusBanned)
@@ -514,12 +521,14 @@ func TestRequestIDsThatAreShown(t *testing.T) {
 			var failure *passfort.Error
 			var lines bytes.Buffer
 			logger := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
-			require.ErrorAs(t, failed(newClient(t, s, passfort.WithLogger(logger)).Profiles.Get(t.Context(), pid)), &failure)
+			require.ErrorAs(t, failed(newClient(t, s, passfort.WithLogger(logger)).Profiles.Get(t.Context(), pid)),
+				&failure)
 			require.Equal(t, row.kept, failure.RequestID == row.id)
 			require.Equal(t, row.kept, failure.RequestID != "")
 			asJSON, err := json.Marshal(failure)
 			require.NoError(t, err)
-			for _, text := range []string{failure.Error(), fmt.Sprintf("%+v", failure), string(asJSON), lines.String()} {
+			for _, text := range []string{failure.Error(), fmt.Sprintf("%+v", failure), string(asJSON),
+				lines.String()} {
 				require.Equal(t, row.shown, strings.Contains(text, row.id), text)
 			}
 		})
@@ -541,10 +550,13 @@ func TestLogLines(t *testing.T) {
 		lines = append(lines, members)
 	}
 	require.Len(t, lines, 4)
-	require.Equal(t, []any{"passfort attempt", "DEBUG", 200.0}, []any{lines[0]["msg"], lines[0]["level"], lines[0]["status"]})
-	require.Equal(t, []any{"passfort call", "DEBUG", 200.0}, []any{lines[1]["msg"], lines[1]["level"], lines[1]["status"]})
+	require.Equal(t, []any{"passfort attempt", "DEBUG", 200.0},
+		[]any{lines[0]["msg"], lines[0]["level"], lines[0]["status"]})
+	require.Equal(t, []any{"passfort call", "DEBUG", 200.0},
+		[]any{lines[1]["msg"], lines[1]["level"], lines[1]["status"]})
 	require.NotContains(t, lines[1], "error")
-	require.Equal(t, []any{"passfort attempt", "DEBUG", 404.0}, []any{lines[2]["msg"], lines[2]["level"], lines[2]["status"]})
+	require.Equal(t, []any{"passfort attempt", "DEBUG", 404.0},
+		[]any{lines[2]["msg"], lines[2]["level"], lines[2]["status"]})
 	require.Equal(t, []any{"passfort call", "WARN"}, []any{lines[3]["msg"], lines[3]["level"]})
 	require.Equal(t, "404", fmt.Sprint(lines[3]["error"].(map[string]any)["status"]))
 }
@@ -593,7 +605,8 @@ func TestCompressedAnswers(t *testing.T) {
 func TestOddJSON(t *testing.T) {
 	t.Parallel()
 	const made = `{"id":"p1","new":{"score":NaN,"list":[-Infinity,Infinity],"text":"NaN \" Infinity"}}`
-	for name, body := range map[string]string{"a mark": "\xef\xbb\xbf" + `{"id":"p1"}`, "odd numbers": made, "both": "\xef\xbb\xbf" + made} {
+	for name, body := range map[string]string{"a mark": "\xef\xbb\xbf" + `{"id":"p1"}`, "odd numbers": made,
+		"both": "\xef\xbb\xbf" + made} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := newClient(t, serve(t, respond(200, body))).Profiles.Create(t.Context(), newProfile)
@@ -607,7 +620,8 @@ func TestOddJSON(t *testing.T) {
 	s := serve(t, respond(200, `{"entity_type":"INDIVIDUAL","new":NaN}`))
 	c := newClient(t, s)
 	require.ErrorContains(t, failed(c.CollectedData.Get(t.Context(), pid)), "not valid JSON")
-	_, err := newClient(t, serve(t, respond(400, "\xef\xbb\xbf"+`{"errors":[{"code":201}]}`))).Profiles.Create(t.Context(), newProfile)
+	_, err := newClient(t, serve(t, respond(400, "\xef\xbb\xbf"+
+		`{"errors":[{"code":201}]}`))).Profiles.Create(t.Context(), newProfile)
 	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
 }
 
@@ -616,9 +630,10 @@ func TestTinyRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-			return answered(429, "", "Retry-After", "0.000000001"), nil
-		})}))
+		c, err := passfort.New(testKey,
+			passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return answered(429, "", "Retry-After", "0.000000001"), nil
+			})}))
 		require.NoError(t, err)
 		err = failed(c.Profiles.Create(t.Context(), newProfile))
 		var failure *passfort.Error
@@ -639,7 +654,9 @@ func TestErrorsSayWhereToLook(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, failed(c.Profiles.Get(t.Context(), pid)), "does it need /4.0 at its end?")
 	require.NotContains(t, failed(newClient(t, s).Profiles.Get(t.Context(), pid)).Error(), "/4.0")
-	err = failed(newClient(t, serve(t, respond(400, `{"errors":[{"code":201,"message":"the name Kim"}]}`))).Profiles.Create(t.Context(), newProfile))
+	err = failed(newClient(t,
+		serve(t, respond(400,
+			`{"errors":[{"code":201,"message":"the name Kim"}]}`))).Profiles.Create(t.Context(), newProfile))
 	require.ErrorContains(t, err, "(messages in Errors)")
 	require.NotContains(t, err.Error(), "Kim")
 }

@@ -8,19 +8,29 @@ type SearchService struct{ road *road }
 // Companies searches a country's company register through the account's data
 // provider, by name or, where the provider can, by number. The result may hold
 // companies and the provider's errors side by side; errors alone are an *Error.
-func (s *SearchService) Companies(ctx context.Context, options *CompanySearchOptions, opts ...CallOption) (*CompanySearchResult, error) {
-	return result[CompanySearchResult](ctx, s.road, "Search.Companies", call{problem: options.problem(), query: options, opts: opts})
+func (s *SearchService) Companies(
+	ctx context.Context, options *CompanySearchOptions, opts ...CallOption,
+) (*CompanySearchResult, error) {
+	return result[CompanySearchResult](ctx, s.road, "Search.Companies", call{
+		problem: options.problem(), query: options, opts: opts,
+	})
 }
 
 // Addresses finds addresses by a part of their text. Pass the id of a result
 // to FormatAddress.
-func (s *SearchService) Addresses(ctx context.Context, options *AddressSearchOptions, opts ...CallOption) (*AddressSearchResult, error) {
-	return result[AddressSearchResult](ctx, s.road, "Search.Addresses", call{problem: options.problem(), query: options, opts: opts})
+func (s *SearchService) Addresses(
+	ctx context.Context, options *AddressSearchOptions, opts ...CallOption,
+) (*AddressSearchResult, error) {
+	return result[AddressSearchResult](ctx, s.road, "Search.Addresses", call{
+		problem: options.problem(), query: options, opts: opts,
+	})
 }
 
 // FormatAddress returns the parts of an address that Addresses found. Each
 // call uses credits of the account, so unlike other reads it is sent once.
-func (s *SearchService) FormatAddress(ctx context.Context, id, countryCode string, opts ...CallOption) (*Address, error) {
+func (s *SearchService) FormatAddress(
+	ctx context.Context, id, countryCode string, opts ...CallOption,
+) (*Address, error) {
 	problem := missing("address id", id)
 	if problem == "" {
 		problem = missing("country code", countryCode)

@@ -63,7 +63,9 @@ func TestNewFromEnv(t *testing.T) {
 		t.Setenv("PASSFORT_API_KEY", key)
 		t.Setenv("PASSFORT_REGION", "us")
 		s := serve(t, respond(200, `{}`))
-		c, err := passfort.NewFromEnv(passfort.WithBaseURL(s.URL), passfort.WithHTTPClient(&http.Client{Transport: trusting(s.Server)}))
+		c, err := passfort.NewFromEnv(passfort.WithBaseURL(s.URL), passfort.WithHTTPClient(&http.Client{
+			Transport: trusting(s.Server),
+		}))
 		require.NoError(t, err)
 		require.NoError(t, failed(c.WhoAmI(t.Context())))
 		require.Len(t, s.seen(), 1)
@@ -125,7 +127,8 @@ func TestCallOptionsOnTheWire(t *testing.T) {
 	t.Parallel()
 	s := serve(t, respond(200, `{"profiles":[],"count":0}`))
 	_, err := newClient(t, s).Profiles.List(t.Context(), &passfort.ProfileListOptions{Limit: 7},
-		passfort.Header("x-correlation-id", "c-1"), passfort.Header("X-Correlation-Id", "c-2"), passfort.Header("User-Agent", "mine/1"),
+		passfort.Header("x-correlation-id", "c-1"), passfort.Header("X-Correlation-Id", "c-2"),
+		passfort.Header("User-Agent", "mine/1"),
 		passfort.Query("limit", "9"), passfort.Query("new_filter", "a b"), passfort.Query("new_filter", "c"))
 	require.NoError(t, err)
 	got := s.seen()[0]
@@ -141,7 +144,8 @@ func TestQueryDoesNotChangeTheRequest(t *testing.T) {
 	s := serve(t, respond(200, `{}`))
 	given := url.Values{"a": {"1"}}
 	request := passfort.Request{Method: "GET", Path: "new", Query: given}
-	require.NoError(t, failed(passfort.Do[map[string]any](t.Context(), newClient(t, s), request, passfort.Query("b", "2"))))
+	require.NoError(t, failed(passfort.Do[map[string]any](t.Context(), newClient(t, s), request,
+		passfort.Query("b", "2"))))
 	require.Equal(t, "/base/4.0/new?a=1&b=2", s.seen()[0].URI)
 	require.Equal(t, url.Values{"a": {"1"}}, given)
 }
@@ -185,7 +189,8 @@ func TestMaxAttemptsOfOneCall(t *testing.T) {
 		require.Equal(t, n, failure.Attempts)
 	}
 	before := len(s.seen())
-	require.ErrorIs(t, failed(c.Profiles.Create(t.Context(), newProfile, passfort.MaxAttempts(5))), passfort.ErrOutcomeUnknown)
+	require.ErrorIs(t, failed(c.Profiles.Create(t.Context(), newProfile, passfort.MaxAttempts(5))),
+		passfort.ErrOutcomeUnknown)
 	require.Len(t, s.seen()[before:], 1, "a write that is sent once stays so")
 }
 
@@ -210,12 +215,14 @@ func TestWireDump(t *testing.T) {
 		w.Header().Set("X-Request-Id", "canary-request")
 		w.Header().Set("Etag", `"canary-tag"`)
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		_, _ = io.WriteString(w, `{"errors":[{"code":201,"message":"canary Kim","info":{"canary@kim.example":true}}],"born":"1901-02-03",
+		_, _ = io.WriteString(w,
+			`{"errors":[{"code":201,"message":"canary Kim","info":{"canary@kim.example":true}}],"born":"1901-02-03",
 			"id":"`+pid+`","list":[1,2,3,4,5],"none":null,"canary kim":{}}`)
 	})
 	var dump bytes.Buffer
 	c := newClient(t, s, passfort.WithWireDump(&dump))
-	_, err := c.Tags.Add(t.Context(), pid, "canary tag", passfort.Header("X-Note", "canary note"), passfort.Query("q", "canary query"))
+	_, err := c.Tags.Add(t.Context(), pid, "canary tag", passfort.Header("X-Note", "canary note"),
+		passfort.Query("q", "canary query"))
 	require.Error(t, err)
 	text := dump.String()
 	require.NotContains(t, strings.ToLower(text), secret)
@@ -223,7 +230,8 @@ func TestWireDump(t *testing.T) {
 		require.NotContains(t, text, hidden)
 	}
 	for _, shown := range []string{
-		"--> POST /{}/4.0/profiles/{}/tags?q=\n", "Apikey: [redacted]\n", "X-Note: [redacted]\n", "Content-Type: application/json\n",
+		"--> POST /{}/4.0/profiles/{}/tags?q=\n", "Apikey: [redacted]\n", "X-Note: [redacted]\n",
+		"Content-Type: application/json\n",
 		"{name: text(10)}\n", "<-- 422 HTTP/", "Etag: [redacted]\n",
 		"{errors: [{code: number, message: text(10), info: {*: bool}}], born: date, id: uuid, " +
 			"list: [number, number, number, ... 2 more], none: null, *: {}}\n",
@@ -267,7 +275,8 @@ func TestFewIdleConnectionsAreWarnedOf(t *testing.T) {
 			t.Parallel()
 			var log strings.Builder
 			logger := slog.New(slog.NewTextHandler(&log, nil))
-			_, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: row.transport}), passfort.WithLogger(logger))
+			_, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: row.transport}),
+				passfort.WithLogger(logger))
 			require.NoError(t, err)
 			if row.says == "" {
 				require.Empty(t, log.String())

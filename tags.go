@@ -15,7 +15,9 @@ func (s *TagsService) Add(ctx context.Context, profileID, name string, opts ...C
 	if len([]rune(name)) > 64 {
 		problem = "the tag name has more than 64 characters"
 	}
-	return result[Tag](ctx, s.road, "Tags.Add", call{args: []string{profileID}, problem: problem, body: &Tag{Name: name}, opts: opts})
+	return result[Tag](ctx, s.road, "Tags.Add", call{
+		args: []string{profileID}, problem: problem, body: &Tag{Name: name}, opts: opts,
+	})
 }
 
 // Remove takes a tag off a profile, by the id that Add returned, and returns

@@ -22,15 +22,21 @@ func (s *TasksService) Get(ctx context.Context, profileID, taskID string, opts .
 
 // Create adds a task. A type or a variant suffices. It is sent once: after
 // ErrOutcomeUnknown look with List before you repeat it.
-func (s *TasksService) Create(ctx context.Context, profileID string, req *TaskRequest, opts ...CallOption) (*Task, error) {
-	return result[Task](ctx, s.road, "Tasks.Create", call{args: []string{profileID}, problem: req.problem(), body: req, opts: opts})
+func (s *TasksService) Create(
+	ctx context.Context, profileID string, req *TaskRequest, opts ...CallOption,
+) (*Task, error) {
+	return result[Task](ctx, s.road, "Tasks.Create", call{
+		args: []string{profileID}, problem: req.problem(), body: req, opts: opts,
+	})
 }
 
 // Complete sets the state of a task: passed, failed, or incomplete again. It may be repeated. If an
 // answer was lost, the task is read to find out, and returned if it has the state. An account that
 // knows only the fields of 2019 may pass over the state: see that the result has it, and use Update
 // there (docs/api/tasks.md#complete-a-task).
-func (s *TasksService) Complete(ctx context.Context, profileID, taskID string, state TaskState, opts ...CallOption) (*Task, error) {
+func (s *TasksService) Complete(
+	ctx context.Context, profileID, taskID string, state TaskState, opts ...CallOption,
+) (*Task, error) {
 	out, err := s.update(ctx, profileID, taskID, &TaskUpdate{State: state}, missing("state", string(state)), opts)
 	return settle(out, err, func() (*Task, error) { return s.Get(ctx, profileID, taskID) },
 		func(t *Task) bool { return t.State == state })
@@ -38,7 +44,9 @@ func (s *TasksService) Complete(ctx context.Context, profileID, taskID string, s
 
 // Update changes a task in the ways that Complete does not: the fields of 2019,
 // for accounts that do not know State yet. It may be repeated.
-func (s *TasksService) Update(ctx context.Context, profileID, taskID string, update *TaskUpdate, opts ...CallOption) (*Task, error) {
+func (s *TasksService) Update(
+	ctx context.Context, profileID, taskID string, update *TaskUpdate, opts ...CallOption,
+) (*Task, error) {
 	problem := ""
 	if update == nil {
 		problem = "the task update is nil"
@@ -46,8 +54,12 @@ func (s *TasksService) Update(ctx context.Context, profileID, taskID string, upd
 	return s.update(ctx, profileID, taskID, update, problem, opts)
 }
 
-func (s *TasksService) update(ctx context.Context, profileID, taskID string, update *TaskUpdate, problem string, opts []CallOption) (*Task, error) {
-	return result[Task](ctx, s.road, "Tasks.Update", call{args: []string{profileID, taskID}, problem: problem, body: update, opts: opts})
+func (s *TasksService) update(
+	ctx context.Context, profileID, taskID string, update *TaskUpdate, problem string, opts []CallOption,
+) (*Task, error) {
+	return result[Task](ctx, s.road, "Tasks.Update", call{
+		args: []string{profileID, taskID}, problem: problem, body: update, opts: opts,
+	})
 }
 
 // Notes reads the notes of a task.
@@ -57,8 +69,12 @@ func (s *TasksService) Notes(ctx context.Context, profileID, taskID string, opts
 
 // AddNote writes a note on a task. Upload attachments with Files.Upload first.
 // It is sent once: after ErrOutcomeUnknown look with Notes before you repeat it.
-func (s *TasksService) AddNote(ctx context.Context, profileID, taskID string, req *NoteRequest, opts ...CallOption) (*Note, error) {
-	return result[Note](ctx, s.road, "Tasks.AddNote", call{args: []string{profileID, taskID}, problem: req.problem(), body: req, opts: opts})
+func (s *TasksService) AddNote(
+	ctx context.Context, profileID, taskID string, req *NoteRequest, opts ...CallOption,
+) (*Note, error) {
+	return result[Note](ctx, s.road, "Tasks.AddNote", call{
+		args: []string{profileID, taskID}, problem: req.problem(), body: req, opts: opts,
+	})
 }
 
 // DeleteNote removes a note. It stays in the audit log. It may be repeated; a

@@ -165,7 +165,8 @@ func TestToleranceOfEveryField(t *testing.T) {
 				changed[i].value = raw
 				var seen []wire.Drift
 				got := decodedReporting(t, typ, object(changed), &seen)
-				require.Equal(t, []wire.Drift{{Pointer: "/" + m.name, Kind: wire.TypeChanged}}, seen, "%s.%s: %s", name, field.Name, what)
+				require.Equal(t, []wire.Drift{{Pointer: "/" + m.name, Kind: wire.TypeChanged}}, seen, "%s.%s: %s", name,
+					field.Name, what)
 				requireRest(t, whole, got, field, name+"."+field.Name+": "+what)
 				cases++
 			}
@@ -211,7 +212,8 @@ func TestToleranceOfEveryEnum(t *testing.T) {
 			for _, d := range seen {
 				require.Equal(t, wire.Drift{Pointer: pointer, Kind: wire.UnknownValue}, d, name)
 			}
-			require.Contains(t, fmt.Sprint(got.Elem().Field(i).Interface()), "BRAND_NEW", "the value is there all the same")
+			require.Contains(t, fmt.Sprint(got.Elem().Field(i).Interface()), "BRAND_NEW",
+				"the value is there all the same")
 			cases++
 		}
 	}
@@ -232,7 +234,9 @@ func decodedReporting(t *testing.T, typ reflect.Type, raw string, seen *[]wire.D
 	t.Helper()
 	v := reflect.New(typ)
 	require.NoError(t, json.Unmarshal([]byte(raw), v.Interface()), typ.Name())
-	require.NoError(t, wire.UnmarshalReporting([]byte(raw), v.Interface(), func(d wire.Drift) { *seen = append(*seen, d) }), typ.Name())
+	require.NoError(t, wire.UnmarshalReporting([]byte(raw), v.Interface(), func(d wire.Drift) {
+		*seen = append(*seen, d)
+	}), typ.Name())
 	again, err := json.Marshal(v.Interface())
 	require.NoError(t, err, typ.Name())
 	require.Equal(t, raw, string(again), typ.Name())
@@ -251,11 +255,13 @@ func requireRest(t *testing.T, whole, got reflect.Value, but reflect.StructField
 			require.True(t, field.Name == but.Name && got.IsZero() || want.Equal(got), "%s: %s", what, field.Name)
 		case field.Name == but.Name && but.Type.Kind() == reflect.Struct:
 			requireRest(t, reflect.New(but.Type), got.Elem().Field(i).Addr(), reflect.StructField{}, what+": inside")
-		case field.Name == but.Name && but.Type != reflect.TypeFor[json.RawMessage]() && but.Type.Kind() != reflect.Interface:
+		case field.Name == but.Name && but.Type != reflect.TypeFor[json.RawMessage]() &&
+			but.Type.Kind() != reflect.Interface:
 			require.True(t, got.Elem().Field(i).IsZero(), "%s: the field itself", what)
 		case field.Name == but.Name:
 		default:
-			require.True(t, reflect.DeepEqual(whole.Elem().Field(i).Interface(), got.Elem().Field(i).Interface()), "%s: %s", what, field.Name)
+			require.True(t, reflect.DeepEqual(whole.Elem().Field(i).Interface(), got.Elem().Field(i).Interface()),
+				"%s: %s", what, field.Name)
 		}
 	}
 }
@@ -301,7 +307,8 @@ func TestGrowth(t *testing.T) {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, `{"address":{"type":"STRUCTURED","country":"GBR","route":"%s %d"},"start_date":null}`, street, i)
+			fmt.Fprintf(&b, `{"address":{"type":"STRUCTURED","country":"GBR","route":"%s %d"},"start_date":null}`,
+				street, i)
 		}
 		b.WriteString(`]}`)
 		return b.Bytes()
@@ -334,7 +341,8 @@ func TestGrowth(t *testing.T) {
 			return func() { _, _ = e.MarshalJSON() }
 		},
 		"encode a list of plain values with a null": func(n int) func() {
-			e := decoded([]byte(`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":[null` + strings.Repeat(`,"Alex"`, n) + `]}}}`))
+			e := decoded([]byte(`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":[null` +
+				strings.Repeat(`,"Alex"`, n) + `]}}}`))
 			e.PersonalDetails.Name.GivenNames = append(e.PersonalDetails.Name.GivenNames, "Sam")
 			return func() { _, _ = e.MarshalJSON() }
 		},
@@ -367,8 +375,11 @@ func TestGrowth(t *testing.T) {
 			return func() { require.Empty(t, (&passfort.CollectedDataChange{Old: a, New: b}).Changes()) }
 		},
 		"an error": func(n int) func() {
-			text := []byte(`{"errors":[` + strings.Repeat(`{"code":205,"message":"x","source":"y"},`, n) + `{"code":205}]}`)
-			c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) { return answered(400, string(text)), nil }))
+			text := []byte(`{"errors":[` + strings.Repeat(`{"code":205,"message":"x","source":"y"},`, n) +
+				`{"code":205}]}`)
+			c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+				return answered(400, string(text)), nil
+			}))
 			return func() { _, err := c.Profiles.Get(t.Context(), pid); _ = err.Error() }
 		},
 	} {
@@ -406,7 +417,9 @@ func TestGrowth(t *testing.T) {
 func TestReadOfBytesAllocatesLittle(t *testing.T) {
 	c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) { return answered(200, `{"id":"x"}`), nil }))
 	read := func() {
-		_, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{Method: http.MethodGet, Path: "/profiles/x"})
+		_, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{
+			Method: http.MethodGet, Path: "/profiles/x",
+		})
 		require.NoError(t, err)
 	}
 	read()

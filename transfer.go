@@ -227,7 +227,8 @@ func (r *road) contentTo(
 	w io.Writer, progress func(done, total int64), content *imagebody.Content,
 ) func(int, http.Header, io.Reader) ([]byte, error) {
 	options := imagebody.DecodeOptions{
-		Limit: max(r.settings.imageLimit, imagebody.DefaultLimit), MetaLimit: int(r.settings.maxAnswer / 16), Progress: progress,
+		Limit: max(r.settings.imageLimit, imagebody.DefaultLimit), MetaLimit: int(r.settings.maxAnswer / 16),
+		Progress: progress,
 	}
 	return func(_ int, _ http.Header, body io.Reader) ([]byte, error) {
 		got, err := imagebody.Decode(body, w, options)
@@ -362,7 +363,8 @@ func describeTransfer(err error) string {
 		return image.problem
 	case is(ErrContentUnavailable):
 		return "the content is kept encrypted"
-	case is(imagebody.ErrShrank), is(imagebody.ErrGrew), is(imagebody.ErrTooLarge), is(imagebody.ErrSource), is(imagebody.ErrConsumed):
+	case is(imagebody.ErrShrank), is(imagebody.ErrGrew), is(imagebody.ErrTooLarge), is(imagebody.ErrSource),
+		is(imagebody.ErrConsumed):
 		return describeTransfer(imageProblem(err))
 	case is(imagebody.ErrWrite):
 		return "the content cannot be written"

@@ -34,7 +34,8 @@ var downloads = map[string]func(context.Context, *passfort.Client, io.Writer, ..
 		}
 		return got.ID, err
 	},
-	"document image": func(ctx context.Context, c *passfort.Client, w io.Writer, opts ...passfort.CallOption) (string, error) {
+	"document image": func(ctx context.Context, c *passfort.Client, w io.Writer, opts ...passfort.CallOption) (string,
+		error) {
 		got, err := c.Documents.DownloadImage(ctx, pid, oid, w, opts...)
 		if got == nil {
 			return "", err
@@ -129,7 +130,8 @@ func TestDownloadFailures(t *testing.T) {
 		{"errors in a 200", respond(200, `{"errors":[{"code":203}]}`), 1, 200, "MISSING_API_KEY"},
 		{"HTML", respond(200, "<html>"), 1, 200, "not valid JSON"},
 		{"bad Base64", respond(200, `{"id":"x","decrypted_data":"AAAA!AAA"}`), 1, 200, "not valid Base64"},
-		{"two contents", respond(200, `{"id":"x","decrypted_data":"AAAA","decrypted_data":"AAAA"}`), 1, 200, "not valid JSON"},
+		{"two contents", respond(200, `{"id":"x","decrypted_data":"AAAA","decrypted_data":"AAAA"}`), 1, 200,
+			"not valid JSON"},
 	} {
 		for kind, download := range downloads {
 			t.Run(kind+" "+row.name, func(t *testing.T) {
@@ -248,7 +250,9 @@ func TestTransferMemory(t *testing.T) {
 	c := clientOf(t, srv)
 	want := expected(fiftyMB)
 	upload := func(size int64) {
-		got, err := c.Files.Upload(t.Context(), pid, &passfort.FileUpload{Body: &oneShot{Reader: endlessPicture(fiftyMB)}, Size: size})
+		got, err := c.Files.Upload(t.Context(), pid, &passfort.FileUpload{
+			Body: &oneShot{Reader: endlessPicture(fiftyMB)}, Size: size,
+		})
 		require.NoError(t, err)
 		require.Equal(t, want, got.ID)
 	}
@@ -284,7 +288,9 @@ func TestManyUploadsAtOnce(t *testing.T) {
 		var wait sync.WaitGroup
 		for range many {
 			wait.Go(func() {
-				got, err := c.Files.Upload(t.Context(), pid, &passfort.FileUpload{Body: endlessPicture(fiftyMB), Size: fiftyMB})
+				got, err := c.Files.Upload(t.Context(), pid, &passfort.FileUpload{
+					Body: endlessPicture(fiftyMB), Size: fiftyMB,
+				})
 				if err != nil || got.ID != want {
 					t.Errorf("lost or altered: %v", err)
 				}
@@ -355,7 +361,8 @@ func TestDoTo(t *testing.T) {
 	require.Equal(t, "application/json", sent.Header.Get("Content-Type"))
 	require.Equal(t, testKey, sent.Header.Get("Apikey"))
 
-	_, err = passfort.DoTo(t.Context(), c, passfort.Request{Method: "GET", Path: "/x", Header: http.Header{"Accept": {"text/csv"}}}, io.Discard)
+	_, err = passfort.DoTo(t.Context(), c, passfort.Request{Method: "GET", Path: "/x",
+		Header: http.Header{"Accept": {"text/csv"}}}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, []string{"text/csv"}, s.seen()[1].Header["Accept"])
 	require.Empty(t, s.seen()[1].Body)
@@ -375,12 +382,16 @@ func TestDoToOfOddAnswers(t *testing.T) {
 		{"JSON", "GET", []http.HandlerFunc{respond(200, `{"a":1}`)}, nil, `{"a":1}`, 1},
 		{"broken JSON", "GET", []http.HandlerFunc{respond(200, `{"errors":[`)}, nil, `{"errors":[`, 1},
 		{"no errors", "GET", []http.HandlerFunc{respond(200, `{"errors":[]}`)}, nil, `{"errors":[]}`, 1},
-		{"a refusal with status 200", "GET", []http.HandlerFunc{respond(200, ` {"errors":[{"code":204}]}`)}, passfort.CodeInvalidAPIKey, "", 1},
-		{"a refusal", "POST", []http.HandlerFunc{respond(403, `{"errors":[{"code":204}]}`)}, passfort.CodeInvalidAPIKey, "", 1},
+		{"a refusal with status 200", "GET", []http.HandlerFunc{respond(200, ` {"errors":[{"code":204}]}`)},
+			passfort.CodeInvalidAPIKey, "", 1},
+		{"a refusal", "POST", []http.HandlerFunc{respond(403, `{"errors":[{"code":204}]}`)}, passfort.CodeInvalidAPIKey,
+			"", 1},
 		{"a read that comes later", "GET", []http.HandlerFunc{respond(503, ""), respond(200, "x")}, nil, "x", 2},
-		{"a write that does not", "POST", []http.HandlerFunc{respond(503, ""), respond(200, "x")}, passfort.ErrOutcomeUnknown, "", 1},
+		{"a write that does not", "POST", []http.HandlerFunc{respond(503, ""), respond(200, "x")},
+			passfort.ErrOutcomeUnknown, "", 1},
 		{"cut at once", "GET", []http.HandlerFunc{cut("x"), respond(200, "whole")}, nil, "whole", 2},
-		{"a write cut at once", "POST", []http.HandlerFunc{cut("x"), respond(200, "whole")}, passfort.ErrOutcomeUnknown, "", 1},
+		{"a write cut at once", "POST", []http.HandlerFunc{cut("x"), respond(200, "whole")}, passfort.ErrOutcomeUnknown,
+			"", 1},
 		{"cut later", "GET", []http.HandlerFunc{cut(whole), respond(200, "whole")}, errAny, whole, 1},
 		{"never there", "GET", []http.HandlerFunc{hangUp}, errAny, "", 3},
 	} {
@@ -392,7 +403,8 @@ func TestDoToOfOddAnswers(t *testing.T) {
 			})
 			var out bytes.Buffer
 			captured := passfort.Response{Attempts: -1}
-			got, err := passfort.DoTo(t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x"}, &out, passfort.CaptureResponse(&captured))
+			got, err := passfort.DoTo(t.Context(), newClient(t, s), passfort.Request{Method: row.method, Path: "/x"},
+				&out, passfort.CaptureResponse(&captured))
 			if row.want == nil {
 				require.NoError(t, err)
 				require.Equal(t, captured, *got)

@@ -63,7 +63,9 @@ func TestTransfersOnTheWire(t *testing.T) {
 		body string // of the answer
 	}{
 		{"Files.Upload", func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Files.Upload(ctx, pid, &passfort.FileUpload{Name: `a "form".png`, Body: bytes.NewReader(img)}))
+			return failed(c.Files.Upload(ctx, pid, &passfort.FileUpload{
+				Name: `a "form".png`, Body: bytes.NewReader(img),
+			}))
 		}, nil, received{Method: "POST", URI: files, Body: `{"name":"a \"form\".png",` + data + `}`}, identity},
 		{"Files.Upload without a name", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Files.Upload(ctx, pid, &passfort.FileUpload{Body: bytes.NewReader(img)}))
@@ -73,30 +75,37 @@ func TestTransfersOnTheWire(t *testing.T) {
 		}, nil, received{Method: "GET", URI: files + "/" + oid}, identity},
 		{"Files.Get by POST", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Files.Get(ctx, pid, oid))
-		}, []passfort.Option{passfort.WithFilesReadByPOST()}, received{Method: "POST", URI: files + "/" + oid}, identity},
+		}, []passfort.Option{passfort.WithFilesReadByPOST()}, received{Method: "POST", URI: files + "/" + oid},
+			identity},
 		{"Files.Download", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Files.Download(ctx, pid, oid, io.Discard))
 		}, nil, received{Method: "GET", URI: files + "/" + oid}, readable},
 		{"Files.Download by POST", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Files.Download(ctx, pid, oid, io.Discard))
-		}, []passfort.Option{passfort.WithFilesReadByPOST()}, received{Method: "POST", URI: files + "/" + oid}, readable},
+		}, []passfort.Option{passfort.WithFilesReadByPOST()}, received{Method: "POST", URI: files + "/" + oid},
+			readable},
 		{"Documents.UploadImage", func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Documents.UploadImage(ctx, pid, &passfort.ImageUpload{Type: passfort.ImageTypeFace, Body: bytes.NewReader(img)}))
+			return failed(c.Documents.UploadImage(ctx, pid, &passfort.ImageUpload{
+				Type: passfort.ImageTypeFace, Body: bytes.NewReader(img),
+			}))
 		}, nil, received{Method: "POST", URI: images, Body: `{"image_type":"FACE",` + data + `}`}, identity},
 		{"Documents.GetImage", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Documents.GetImage(ctx, pid, oid))
 		}, nil, received{Method: "GET", URI: images + "/" + oid + "?full=false"}, identity},
 		{"Documents.DownloadImage", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Documents.DownloadImage(ctx, pid, oid, io.Discard))
-		}, []passfort.Option{passfort.WithFilesReadByPOST()}, received{Method: "GET", URI: images + "/" + oid}, readable},
+		}, []passfort.Option{passfort.WithFilesReadByPOST()}, received{Method: "GET", URI: images + "/" + oid},
+			readable},
 		{"Documents.ListImages", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Documents.ListImages(ctx, pid))
 		}, nil, received{Method: "GET", URI: images}, `[` + identity + `]`},
 		{"Documents.Create", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
-				Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{nid, oid},
+				Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+				ImageIDs: []string{nid, oid},
 			}))
-		}, nil, received{Method: "POST", URI: documents, Body: `{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"` + nid + `"},{"id":"` + oid + `"}]}`}, identity},
+		}, nil, received{Method: "POST", URI: documents, Body: `{"category":"PROOF_OF_IDENTITY",` +
+			`"document_type":"PASSPORT","images":[{"id":"` + nid + `"},{"id":"` + oid + `"}]}`}, identity},
 		{"Documents.List", func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Documents.List(ctx, pid))
 		}, nil, received{Method: "GET", URI: "/profiles/" + pid + "/collected_data"}, person},
@@ -142,7 +151,9 @@ func TestUnknownSizeIsSentInChunks(t *testing.T) {
 // groups and buffers.
 func TestImagesComeBackAsTheyWent(t *testing.T) {
 	t.Parallel()
-	srv := passforttest.NewServer(passforttest.WithSwitches(passforttest.Switches{ReadableFiles: true, ReadableImages: true}))
+	srv := passforttest.NewServer(passforttest.WithSwitches(passforttest.Switches{
+		ReadableFiles: true, ReadableImages: true,
+	}))
 	t.Cleanup(srv.Close)
 	c := srv.Client()
 	profile := newPerson(t, srv, c)
@@ -171,7 +182,9 @@ func TestImagesComeBackAsTheyWent(t *testing.T) {
 		require.True(t, bytes.Equal(img, back.Bytes()), n)
 		require.Equal(t, strconv.Itoa(n), got.Name)
 
-		image, err := c.Documents.UploadImage(t.Context(), profile, &passfort.ImageUpload{Type: passfort.ImageTypeBack, Body: bytes.NewReader(img)})
+		image, err := c.Documents.UploadImage(t.Context(), profile, &passfort.ImageUpload{
+			Type: passfort.ImageTypeBack, Body: bytes.NewReader(img),
+		})
 		require.NoError(t, err, n)
 		back.Reset()
 		same, err := c.Documents.DownloadImage(t.Context(), profile, image.ID, &back) // a data URI
@@ -195,13 +208,20 @@ func TestBadImagesAreNotSent(t *testing.T) {
 		{"nil pointer", func() io.Reader { return (*os.File)(nil) }, 0, passfort.ErrInvalidInput, "the body is nil"},
 		{"empty", func() io.Reader { return strings.NewReader("") }, 0, passfort.ErrInvalidInput, "the body is empty"},
 		{"empty stream", func() io.Reader { return once(nil) }, 0, passfort.ErrInvalidInput, "the body is empty"},
-		{"text", func() io.Reader { return strings.NewReader("%PNG but not really") }, 0, passfort.ErrImageType, "not a GIF, JPG, PNG, PDF or TIFF"},
+		{"text", func() io.Reader { return strings.NewReader("%PNG but not really") }, 0, passfort.ErrImageType,
+			"not a GIF, JPG, PNG, PDF or TIFF"},
 		{"two bytes", func() io.Reader { return strings.NewReader("\xff\xd8") }, 0, passfort.ErrImageType, "not a GIF"},
-		{"too large", func() io.Reader { return bytes.NewReader(picture(1001)) }, 0, passfort.ErrImageTooLarge, "larger than the limit"},
-		{"too large by its size", func() io.Reader { return once(picture(10)) }, 1001, passfort.ErrImageTooLarge, "larger than the limit"},
-		{"longer than its size", func() io.Reader { return bytes.NewReader(picture(100)) }, 99, passfort.ErrInvalidInput, "not of the given size"},
-		{"shorter than its size", func() io.Reader { return bytes.NewReader(picture(100)) }, 101, passfort.ErrInvalidInput, "not of the given size"},
-		{"negative size", func() io.Reader { return bytes.NewReader(picture(100)) }, -1, passfort.ErrInvalidInput, "not of the given size"},
+		{"too large", func() io.Reader { return bytes.NewReader(picture(1001)) }, 0, passfort.ErrImageTooLarge,
+			"larger than the limit"},
+		{"too large by its size", func() io.Reader { return once(picture(10)) }, 1001, passfort.ErrImageTooLarge,
+			"larger than the limit"},
+		{"longer than its size", func() io.Reader { return bytes.NewReader(picture(100)) }, 99,
+			passfort.ErrInvalidInput, "not of the given size"},
+		{"shorter than its size", func() io.Reader {
+			return bytes.NewReader(picture(100))
+		}, 101, passfort.ErrInvalidInput, "not of the given size"},
+		{"negative size", func() io.Reader { return bytes.NewReader(picture(100)) }, -1, passfort.ErrInvalidInput,
+			"not of the given size"},
 		{"failing", func() io.Reader { return iotest.ErrReader(errReader) }, 0, errReader, "the body cannot be read"},
 	} {
 		for name, upload := range uploads {
@@ -224,7 +244,9 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 	img := func() io.Reader { return bytes.NewReader(picture(10)) }
 	shared := img()
 	for name, call := range map[string]func(context.Context, *passfort.Client) error{
-		"nil file": func(ctx context.Context, c *passfort.Client) error { return failed(c.Files.Upload(ctx, pid, nil)) },
+		"nil file": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Files.Upload(ctx, pid, nil))
+		},
 		"no profile": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Files.Upload(ctx, "", &passfort.FileUpload{Body: img()}))
 		},
@@ -250,24 +272,46 @@ func TestBadArgumentsAreNotSent(t *testing.T) {
 		"nil image writer": func(ctx context.Context, c *passfort.Client) error {
 			return failed(c.Documents.DownloadImage(ctx, pid, oid, nil))
 		},
-		"nil document": func(ctx context.Context, c *passfort.Client) error { return failed(c.Documents.Create(ctx, pid, nil)) },
+		"nil document": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Documents.Create(ctx, pid, nil))
+		},
 		"no category": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{Type: "PASSPORT", ImageIDs: []string{oid}}))
+			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
+				Type: "PASSPORT", ImageIDs: []string{oid},
+			}))
 		},
 		"no type": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{Category: "SUPPORTING", ImageIDs: []string{oid}}))
+			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
+				Category: "SUPPORTING", ImageIDs: []string{oid},
+			}))
 		},
 		"no images": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{Category: "SUPPORTING", Type: "PASSPORT"}))
+			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
+				Category: "SUPPORTING", Type: "PASSPORT",
+			}))
 		},
 		"empty image id": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{Category: "SUPPORTING", Type: "PASSPORT", ImageIDs: []string{""}}))
+			return failed(c.Documents.Create(ctx, pid, &passfort.DocumentRequest{
+				Category: "SUPPORTING", Type: "PASSPORT", ImageIDs: []string{""},
+			}))
 		},
-		"nil submission":    func(ctx context.Context, c *passfort.Client) error { return failed(c.Documents.Submit(ctx, pid, nil)) },
-		"empty submission":  submitting(passfort.DocumentSubmission{Category: "SUPPORTING", Type: "PASSPORT"}),
-		"third image bad":   submitting(passfort.DocumentSubmission{Category: "SUPPORTING", Type: "PASSPORT", Images: []passfort.ImageUpload{{Body: img()}, {Body: img()}, {Body: strings.NewReader("text")}}}),
-		"image type of one": submitting(passfort.DocumentSubmission{Category: "SUPPORTING", Type: "PASSPORT", Images: []passfort.ImageUpload{{Body: img()}, {Body: img(), Type: "TOP"}}}),
-		"one reader twice":  submitting(passfort.DocumentSubmission{Category: "SUPPORTING", Type: "PASSPORT", Images: []passfort.ImageUpload{{Body: shared}, {Body: shared}}}),
+		"nil submission": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Documents.Submit(ctx, pid, nil))
+		},
+		"empty submission": submitting(passfort.DocumentSubmission{Category: "SUPPORTING", Type: "PASSPORT"}),
+		"third image bad": submitting(passfort.DocumentSubmission{
+			Category: "SUPPORTING", Type: "PASSPORT", Images: []passfort.ImageUpload{
+				{Body: img()}, {Body: img()}, {Body: strings.NewReader("text")},
+			},
+		}),
+		"image type of one": submitting(passfort.DocumentSubmission{
+			Category: "SUPPORTING", Type: "PASSPORT", Images: []passfort.ImageUpload{
+				{Body: img()}, {Body: img(), Type: "TOP"},
+			},
+		}),
+		"one reader twice": submitting(passfort.DocumentSubmission{
+			Category: "SUPPORTING", Type: "PASSPORT", Images: []passfort.ImageUpload{{Body: shared}, {Body: shared}},
+		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -300,8 +344,10 @@ func TestBrokenBodyIsNotStored(t *testing.T) {
 		{"shrinks", once(img[:1_900_000]), 1_900_001, passfort.ErrInvalidInput, "shrank"},
 		{"grows", once(img), 1_999_999, passfort.ErrInvalidInput, "grew"},
 		{"unknown size beyond the limit", once(append(img, 1)), 0, passfort.ErrImageTooLarge, "larger than the limit"},
-		{"fails", io.MultiReader(bytes.NewReader(img[:1_000_000]), iotest.ErrReader(errReader)), 0, errReader, "cannot be read"},
-		{"fails, known size", io.MultiReader(bytes.NewReader(img[:1_000_000]), iotest.ErrReader(errReader)), 2_000_000, errReader, "cannot be read"},
+		{"fails", io.MultiReader(bytes.NewReader(img[:1_000_000]), iotest.ErrReader(errReader)), 0, errReader,
+			"cannot be read"},
+		{"fails, known size", io.MultiReader(bytes.NewReader(img[:1_000_000]), iotest.ErrReader(errReader)), 2_000_000,
+			errReader, "cannot be read"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -331,11 +377,13 @@ func TestStoredBeforeTheEnd(t *testing.T) {
 	early := roundTrip(func(r *http.Request) (*http.Response, error) {
 		_, err := io.Copy(io.Discard, r.Body)
 		require.ErrorIs(t, err, errReader)
-		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(identity)), Request: r}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+			Body: io.NopCloser(strings.NewReader(identity)), Request: r}, nil
 	})
 	c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: early}))
 	require.NoError(t, err)
-	err = uploads["file"](t.Context(), c, io.MultiReader(bytes.NewReader(picture(100_000)), iotest.ErrReader(errReader)), 0)
+	err = uploads["file"](t.Context(), c, io.MultiReader(bytes.NewReader(picture(100_000)),
+		iotest.ErrReader(errReader)), 0)
 	require.Equal(t, 200, requireOutcome(t, err, passfort.OutcomeUnknown).StatusCode)
 	require.ErrorIs(t, err, errReader)
 }
@@ -382,7 +430,8 @@ func TestRepeatedUploads(t *testing.T) {
 		{"no id in the answer", seekable, 0, []http.HandlerFunc{respond(200, `{}`)}, 1, passfort.OutcomeUnknown},
 		{"no answer in the answer", seekable, 0, []http.HandlerFunc{respond(200, ``)}, 1, passfort.OutcomeUnknown},
 		{"half an answer", seekable, 0, []http.HandlerFunc{respond(200, `{"id":"`)}, 1, passfort.OutcomeUnknown},
-		{"errors in a 200", seekable, 0, []http.HandlerFunc{respond(200, `{"errors":[{"code":201}]}`)}, 1, passfort.OutcomeRejected},
+		{"errors in a 200", seekable, 0, []http.HandlerFunc{respond(200, `{"errors":[{"code":201}]}`)}, 1,
+			passfort.OutcomeRejected},
 	} {
 		for name, upload := range uploads {
 			t.Run(name+" "+row.name, func(t *testing.T) {
@@ -396,7 +445,8 @@ func TestRepeatedUploads(t *testing.T) {
 					_, _ = io.WriteString(w, identity)
 				})
 				body := row.body()
-				err := upload(t.Context(), newClient(t, s, passfort.WithHTTPClient(failingDials(s, row.dials))), body, 0)
+				err := upload(t.Context(), newClient(t, s, passfort.WithHTTPClient(failingDials(s, row.dials))), body,
+					0)
 				require.Len(t, s.seen(), row.sent)
 				for _, got := range s.seen() {
 					require.Equal(t, `{"data":"`+base64Of(img)+`"}`, got.Body)
@@ -478,7 +528,8 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // What an upload answers about the content is of no use.
 func TestUploadIsNotLostToOddContent(t *testing.T) {
 	t.Parallel()
-	for _, content := range []string{`""`, `"[encrypted]"`, `"***"`, `"data:image/png,raw"`, `"YWJj-_"`, `null`, `{"key":"x"}`} {
+	for _, content := range []string{`""`, `"[encrypted]"`, `"***"`, `"data:image/png,raw"`, `"YWJj-_"`, `null`,
+		`{"key":"x"}`} {
 		t.Run(content, func(t *testing.T) {
 			t.Parallel()
 			c := newClient(t, serve(t, respond(200, `{"id":"F1","name":"x","decrypted_data":`+content+`}`)))

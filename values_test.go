@@ -38,7 +38,8 @@ func TestUnknownMembers(t *testing.T) {
 
 	encoded, err = json.Marshal(address)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"country":"GBR","what3words":"a.b.c","floors":[1,2]}`, string(encoded), "the copy's changes are its own")
+	require.JSONEq(t, `{"country":"GBR","what3words":"a.b.c","floors":[1,2]}`, string(encoded),
+		"the copy's changes are its own")
 }
 
 func TestUnknownMembersOfANewValue(t *testing.T) {
@@ -108,7 +109,8 @@ func TestUnknownEqual(t *testing.T) {
 	require.True(t, a.Unknown.Equal(b.Unknown), "of fields it says nothing")
 	require.NoError(t, b.Unknown.Set("floors", []int{1}))
 	require.False(t, a.Unknown.Equal(b.Unknown))
-	require.False(t, a.Unknown.Equal(read(`{"what3words":"a.b.c","floors":[1,2]}`).Unknown), "null and absent are two things")
+	require.False(t, a.Unknown.Equal(read(`{"what3words":"a.b.c","floors":[1,2]}`).Unknown),
+		"null and absent are two things")
 	require.True(t, a.Unknown.Equal(a.Clone().Unknown))
 	require.True(t, passfort.Unknown{}.Equal((&passfort.Address{}).Unknown))
 }
@@ -145,7 +147,8 @@ func TestCustomFieldsThatCannotLeave(t *testing.T) {
 		require.NotContains(t, err.Error(), "kim", name)
 		require.Error(t, failed(json.Marshal(data)), name)
 	}
-	require.Error(t, failed(json.Marshal(passfort.EntityData{CustomFieldsData: map[string]any{"caf\xe9": 1}})), "the name of a field")
+	require.Error(t, failed(json.Marshal(passfort.EntityData{CustomFieldsData: map[string]any{"caf\xe9": 1}})),
+		"the name of a field")
 	require.Empty(t, s.seen())
 }
 
@@ -171,7 +174,8 @@ func TestCustomField(t *testing.T) {
 		several texts
 	}{
 		{"account", true, "00123", passfort.PartialDate{}, texts{"00123"}},
-		{"iban", true, json.Number("12345678901234567890123"), passfort.PartialDate{}, texts{"12345678901234567890123"}},
+		{"iban", true, json.Number("12345678901234567890123"), passfort.PartialDate{},
+			texts{"12345678901234567890123"}},
 		{"price", true, json.Number("1.5"), passfort.PartialDate{}, texts{"1.5"}},
 		{"zero", true, json.Number("0"), passfort.PartialDate{}, texts{"0"}},
 		{"share", true, json.Number("1e-9"), passfort.PartialDate{}, texts{"1e-9"}},

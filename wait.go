@@ -197,7 +197,9 @@ func (e WaitError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
 
 // Unwrap returns why the wait ended, and how the last question failed.
 func (e *WaitError) Unwrap() []error {
-	return slices.DeleteFunc(append(slices.Clone(e.causes), e.question, e.cut), func(err error) bool { return err == nil })
+	return slices.DeleteFunc(append(slices.Clone(e.causes), e.question, e.cut), func(err error) bool {
+		return err == nil
+	})
 }
 
 // Format prints what Error returns for every verb.

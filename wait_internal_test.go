@@ -26,10 +26,13 @@ func TestPaceOfWaits(t *testing.T) {
 	}{
 		{"no options", nil, poll.Pace{Min: 500 * ms, Max: 30 * time.Second, Long: long}},
 		{"nothing said", &WaitOptions{}, poll.Pace{Min: 500 * ms, Max: 30 * time.Second, Long: long}},
-		{"less than nothing", &WaitOptions{MinInterval: -1, MaxInterval: -1}, poll.Pace{Min: 500 * ms, Max: 30 * time.Second, Long: long}},
+		{"less than nothing", &WaitOptions{MinInterval: -1, MaxInterval: -1},
+			poll.Pace{Min: 500 * ms, Max: 30 * time.Second, Long: long}},
 		{"a first pause", &WaitOptions{MinInterval: 1}, poll.Pace{Min: 1, Max: 30 * time.Second, Long: long}},
-		{"a first pause longer than the longest", &WaitOptions{MinInterval: time.Minute}, poll.Pace{Min: time.Minute, Max: time.Minute, Long: long}},
-		{"a longest pause", &WaitOptions{MaxInterval: time.Minute}, poll.Pace{Min: 500 * ms, Max: time.Minute, Long: time.Minute}},
+		{"a first pause longer than the longest", &WaitOptions{MinInterval: time.Minute},
+			poll.Pace{Min: time.Minute, Max: time.Minute, Long: long}},
+		{"a longest pause", &WaitOptions{MaxInterval: time.Minute},
+			poll.Pace{Min: 500 * ms, Max: time.Minute, Long: time.Minute}},
 		{"a longest pause shorter than the first", &WaitOptions{MaxInterval: 1}, poll.Pace{Min: 1, Max: 1, Long: 1}},
 		{"both", &WaitOptions{MinInterval: 2, MaxInterval: 3}, poll.Pace{Min: 2, Max: 3, Long: 3}},
 		{"both, the wrong way round", &WaitOptions{MinInterval: 3, MaxInterval: 2}, poll.Pace{Min: 2, Max: 2, Long: 2}},
@@ -101,7 +104,9 @@ func TestCheckInboxLeavesOtherEventsAlone(t *testing.T) {
 	e.Event = EventTaskCreated
 	require.NoError(t, b.Deliver(t.Context(), e))
 	for _, data := range []string{``, `{}`, `{"check":null}`, `{"check":{}}`, `{"check":"a"}`, `{`} {
-		require.NoError(t, b.Deliver(t.Context(), &WebhookEvent{Event: EventCheckCompleted, Data: json.RawMessage(data)}))
+		require.NoError(t, b.Deliver(t.Context(), &WebhookEvent{
+			Event: EventCheckCompleted, Data: json.RawMessage(data),
+		}))
 	}
 	require.False(t, woken(wake))
 }

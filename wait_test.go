@@ -52,7 +52,8 @@ func TestCheckInboxWakesWait(t *testing.T) {
 	}()
 	require.Equal(t, 1, <-polls)
 	states <- "COMPLETE"
-	require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), `{"id":"1","event":"CHECK_COMPLETED","data":{"check":{"id":"c1"}}}`)).Code)
+	require.Equal(t, http.StatusOK, send(h, delivery(t.Context(),
+		`{"id":"1","event":"CHECK_COMPLETED","data":{"check":{"id":"c1"}}}`)).Code)
 	got := <-waited
 	require.NoError(t, got.err)
 	require.True(t, got.check.Done())
@@ -79,12 +80,16 @@ func TestWebhookWakesWaitAtOnce(t *testing.T) {
 			return nil
 		})
 		h.Handle(passfort.EventCheckCompleted, inbox.Deliver)
-		sim := passforttest.New(passforttest.WithCheckTime(7*time.Second), passforttest.WithWebhookClient(&http.Client{Transport: instantly{h}}))
+		sim := passforttest.New(passforttest.WithCheckTime(7*time.Second), passforttest.WithWebhookClient(&http.Client{
+			Transport: instantly{h},
+		}))
 		defer sim.Close()
 		sim.SetWebhook("http://localhost/webhooks", "s0", false)
 		client := sim.Client()
 		id := newPerson(t, sim, client)
-		check, err := client.Checks.Run(t.Context(), id, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
+		check, err := client.Checks.Run(t.Context(), id, &passfort.CheckRequest{
+			Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+		})
 		require.NoError(t, err)
 		require.False(t, check.Done())
 		start := time.Now()
@@ -95,7 +100,8 @@ func TestWebhookWakesWaitAtOnce(t *testing.T) {
 		require.True(t, check.Done())
 		require.False(t, delivered.IsZero())
 		require.Less(t, time.Since(start), 8*time.Second)
-		require.LessOrEqual(t, time.Since(delivered), 20*time.Millisecond, "by the clock of the bubble, where work takes no time and waiting does")
+		require.LessOrEqual(t, time.Since(delivered), 20*time.Millisecond,
+			"by the clock of the bubble, where work takes no time and waiting does")
 	})
 }
 
@@ -111,9 +117,15 @@ func TestWaitTellsTheState(t *testing.T) {
 		want   passfort.CustomerRequestState
 		took   time.Duration
 	}{
-		{"before the wait, with the id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", expired) }, nil, expired, 0},
-		{"before the wait, without an id", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "", expired) }, nil, "", 10 * time.Second},
-		{"of an earlier request", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "OLD", completed) }, nil, "", 10 * time.Second},
+		{"before the wait, with the id", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", expired)
+		}, nil, expired, 0},
+		{"before the wait, without an id", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "", expired)
+		}, nil, "", 10 * time.Second},
+		{"of an earlier request", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "OLD", completed)
+		}, nil, "", 10 * time.Second},
 		{"with the id, and then of an earlier request", func(b *passfort.CheckInbox) {
 			b.RequestChanged("profile-1", "ID", expired)
 			b.RequestChanged("profile-1", "OLD", completed)
@@ -127,8 +139,12 @@ func TestWaitTellsTheState(t *testing.T) {
 			b.RequestChanged("profile-1", "ID", completed)
 			b.RequestChanged("profile-1", "ID", "IN_PROGRESS")
 		}, nil, completed, 0},
-		{"a state that is not known", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", "IN_PROGRESS") }, nil, "", 10 * time.Second},
-		{"of another profile", func(b *passfort.CheckInbox) { b.RequestChanged("profile-2", "", completed) }, nil, "", 10 * time.Second},
+		{"a state that is not known", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", "IN_PROGRESS")
+		}, nil, "", 10 * time.Second},
+		{"of another profile", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-2", "", completed)
+		}, nil, "", 10 * time.Second},
 		{"during the wait", nil, func(b *passfort.CheckInbox, n int) {
 			if n == 3 {
 				b.RequestChanged("profile-1", "", expired)
@@ -139,7 +155,9 @@ func TestWaitTellsTheState(t *testing.T) {
 				b.RequestChanged("profile-1", "", completed)
 			}
 		}, "", 10 * time.Second},
-		{"sent again", func(b *passfort.CheckInbox) { b.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateSent) }, nil, "", 10 * time.Second},
+		{"sent again", func(b *passfort.CheckInbox) {
+			b.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateSent)
+		}, nil, "", 10 * time.Second},
 		{"none", nil, nil, "", 10 * time.Second},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -156,12 +174,13 @@ func TestWaitTellsTheState(t *testing.T) {
 				}
 				start := time.Now()
 				var last time.Time
-				got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{Inbox: inbox, OnPoll: func(n int) {
-					last = time.Now()
-					if row.atPoll != nil {
-						row.atPoll(inbox, n)
-					}
-				}})
+				got, err := client.Forms.Wait(t.Context(), "profile-1",
+					&passfort.WaitOptions{Inbox: inbox, OnPoll: func(n int) {
+						last = time.Now()
+						if row.atPoll != nil {
+							row.atPoll(inbox, n)
+						}
+					}})
 				require.NoError(t, err)
 				require.Equal(t, row.want, got.State)
 				require.Equal(t, row.took, time.Since(last))
@@ -186,7 +205,9 @@ func TestWebhookEndsThePause(t *testing.T) {
 			data := json.RawMessage(`{"profile_id":"profile-1","customer_request":{"id":"ID","state":"EXPIRED"}}`)
 			_ = inbox.Deliver(t.Context(), &passfort.WebhookEvent{Event: "customer_request_changed", Data: data})
 		}()
-		got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{Inbox: inbox, MinInterval: time.Hour, MaxInterval: time.Hour})
+		got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{
+			Inbox: inbox, MinInterval: time.Hour, MaxInterval: time.Hour,
+		})
 		require.NoError(t, err)
 		require.Equal(t, passfort.CustomerRequestStateExpired, got.State)
 		require.Equal(t, time.Second, time.Since(start))
@@ -196,11 +217,12 @@ func TestWebhookEndsThePause(t *testing.T) {
 // inMemory returns a client whose requests a function answers without a network.
 func inMemory(t *testing.T, answer func(http.ResponseWriter)) *passfort.Client {
 	t.Helper()
-	client, err := passfort.New("account-key", passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-		w := httptest.NewRecorder()
-		answer(w)
-		return w.Result(), nil
-	})}))
+	client, err := passfort.New("account-key",
+		passfort.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			answer(w)
+			return w.Result(), nil
+		})}))
 	require.NoError(t, err)
 	return client
 }
@@ -211,7 +233,9 @@ var waits = map[string]func(context.Context, *passfort.Client) error{
 	"application": func(ctx context.Context, c *passfort.Client) error {
 		return failed(c.Applications.Wait(ctx, pid, oid, func(*passfort.Application) bool { return false }, nil))
 	},
-	"customer request": func(ctx context.Context, c *passfort.Client) error { return failed(c.Forms.Wait(ctx, pid, nil)) },
+	"customer request": func(ctx context.Context, c *passfort.Client) error {
+		return failed(c.Forms.Wait(ctx, pid, nil))
+	},
 }
 
 // A wait that ends says how its last question failed, and one whose question
@@ -229,15 +253,24 @@ func TestWaitSaysWhy(t *testing.T) {
 		says   string
 		ends   bool // at once
 	}{
-		{"refused", func() (*http.Response, error) { return nil, refused }, unreachable.Error(), 0, "connection refused", false},
-		{"no name", func() (*http.Response, error) { return nil, nameless }, nameless, 0, "the host name was not resolved", false},
-		{"503 for ever", func() (*http.Response, error) { return answered(503, ""), nil }, nil, 503, "503 Service Unavailable", false},
+		{"refused", func() (*http.Response, error) { return nil, refused }, unreachable.Error(), 0,
+			"connection refused", false},
+		{"no name", func() (*http.Response, error) { return nil, nameless }, nameless, 0,
+			"the host name was not resolved", false},
+		{"503 for ever", func() (*http.Response, error) { return answered(503, ""), nil }, nil, 503,
+			"503 Service Unavailable", false},
 		{"561 for ever", func() (*http.Response, error) { return answered(561, ""), nil }, nil, 561, "561", false},
-		{"HTML for ever", func() (*http.Response, error) { return answered(502, "<html>"), nil }, nil, 502, "502", false},
-		{"untrusted", func() (*http.Response, error) { return nil, untrusted }, untrusted, 0, "certificate was not accepted", true},
-		{"a proxy's password", func() (*http.Response, error) { return nil, errors.New("Proxy Authentication Required") }, nil, 0, "407", true},
+		{"HTML for ever", func() (*http.Response, error) {
+			return answered(502, "<html>"), nil
+		}, nil, 502, "502", false},
+		{"untrusted", func() (*http.Response, error) { return nil, untrusted }, untrusted, 0,
+			"certificate was not accepted", true},
+		{"a proxy's password", func() (*http.Response, error) {
+			return nil, errors.New("Proxy Authentication Required")
+		}, nil, 0, "407", true},
 		{"a proxy's answer", func() (*http.Response, error) { return answered(407, ""), nil }, nil, 407, "407", true},
-		{"no permission", func() (*http.Response, error) { return answered(403, ""), nil }, passfort.ErrForbidden, 403, "403", true},
+		{"no permission", func() (*http.Response, error) { return answered(403, ""), nil }, passfort.ErrForbidden, 403,
+			"403", true},
 		{"501", func() (*http.Response, error) { return answered(501, ""), nil }, nil, 501, "501", true},
 	} {
 		for what, wait := range waits {
@@ -328,7 +361,8 @@ func TestAnyWebhookOfTheProfileEndsThePause(t *testing.T) {
 				c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
 					asked++
 					if done.Load() {
-						return answered(200, `{"id":"x","status":"APPLIED","flag":"READY_FOR_DECISION","is_completed":true}`), nil
+						return answered(200,
+							`{"id":"x","status":"APPLIED","flag":"READY_FOR_DECISION","is_completed":true}`), nil
 					}
 					return answered(200, `{"id":"x","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
 				}))
@@ -341,7 +375,9 @@ func TestAnyWebhookOfTheProfileEndsThePause(t *testing.T) {
 					_ = inbox.Deliver(ctx, other)
 					<-time.After(time.Second)
 					done.Store(true)
-					_ = inbox.Deliver(ctx, &passfort.WebhookEvent{Event: passfort.EventProductBadgeChanged, ProfileID: pid})
+					_ = inbox.Deliver(ctx, &passfort.WebhookEvent{
+						Event: passfort.EventProductBadgeChanged, ProfileID: pid,
+					})
 				}()
 				began := time.Now()
 				options := &passfort.WaitOptions{MinInterval: time.Minute, MaxInterval: time.Minute, Inbox: inbox}
@@ -387,7 +423,8 @@ func TestWaitsLearn(t *testing.T) {
 		c := clientOn(t, api)
 		for i := range 12 {
 			began := time.Now()
-			check, err := c.Checks.RunAndWait(t.Context(), pid, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
+			check, err := c.Checks.RunAndWait(t.Context(), pid,
+				&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
 			require.NoError(t, err)
 			require.True(t, check.Done())
 			asked := api.asked[check.ID]
@@ -423,10 +460,12 @@ func TestWaitForACheckOfAnotherProcess(t *testing.T) {
 		takes := 20 * time.Second
 		c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
 			asked = append(asked, time.Now())
-			text := fmt.Sprintf(`"state":"RUNNING","instructed_on":%q`, instructed.Add(skew).UTC().Format(time.DateTime))
+			text := fmt.Sprintf(`"state":"RUNNING","instructed_on":%q`,
+				instructed.Add(skew).UTC().Format(time.DateTime))
 			if time.Since(instructed) >= takes {
 				text = fmt.Sprintf(`"state":"COMPLETE","instructed_on":%q,"completed_on":%q`,
-					instructed.Add(skew).UTC().Format(time.DateTime), instructed.Add(skew+takes).UTC().Format(time.DateTime))
+					instructed.Add(skew).UTC().Format(time.DateTime), instructed.Add(skew+
+						takes).UTC().Format(time.DateTime))
 			}
 			a := answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK",`+text+`}`)
 			a.Header.Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
@@ -439,7 +478,8 @@ func TestWaitForACheckOfAnotherProcess(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, check.Done())
 			if i >= 8 {
-				require.Equal(t, 5*time.Second, asked[0].Sub(instructed), "the age is not known before the first question")
+				require.Equal(t, 5*time.Second, asked[0].Sub(instructed),
+					"the age is not known before the first question")
 				require.Greater(t, asked[1].Sub(instructed), 18*time.Second)
 				require.Less(t, time.Since(instructed), 23*time.Second)
 				require.LessOrEqual(t, len(asked), 4)
@@ -470,21 +510,29 @@ func TestWaitsThatRelyOnWebhooks(t *testing.T) {
 				c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
 					asked++
 					if time.Since(began) >= takes {
-						return answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"COMPLETE","status":"APPROVED","is_completed":true}`), nil
+						return answered(200,
+							`{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"COMPLETE","status":"APPROVED",`+
+								`"is_completed":true}`), nil
 					}
-					return answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"RUNNING","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
+					return answered(200,
+						`{"id":"`+oid+`","check_type":"IDENTITY_CHECK","state":"RUNNING","status":"APPLIED",`+
+							`"flag":"AUTOMATING","is_completed":false}`), nil
 				}))
 				inbox := passfort.NewCheckInbox()
 				webhook := func(profileID string, state passfort.CustomerRequestState) {
 					data, err := json.Marshal(map[string]any{
-						"profile_id": profileID, "check": map[string]any{"id": oid}, "customer_request": map[string]any{"id": oid, "state": state},
+						"profile_id": profileID, "check": map[string]any{"id": oid},
+						"customer_request": map[string]any{"id": oid, "state": state},
 					})
 					require.NoError(t, err)
-					for _, event := range []passfort.EventName{passfort.EventCheckCompleted, passfort.EventCustomerRequestChanged} {
+					for _, event := range []passfort.EventName{passfort.EventCheckCompleted,
+						passfort.EventCustomerRequestChanged} {
 						if profileID != pid && event == passfort.EventCheckCompleted {
 							continue // it is about the check
 						}
-						require.NoError(t, inbox.Deliver(t.Context(), &passfort.WebhookEvent{Event: event, ProfileID: profileID, Data: data}))
+						require.NoError(t, inbox.Deliver(t.Context(), &passfort.WebhookEvent{
+							Event: event, ProfileID: profileID, Data: data,
+						}))
 					}
 				}
 				other := func() { webhook("another", passfort.CustomerRequestStateSent) }
@@ -505,9 +553,11 @@ func TestWaitsThatRelyOnWebhooks(t *testing.T) {
 				require.NoError(t, wait(t.Context(), clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
 					inboxless++
 					if time.Since(began) >= takes {
-						return answered(200, `{"id":"`+oid+`","state":"COMPLETE","status":"APPROVED","is_completed":true}`), nil
+						return answered(200,
+							`{"id":"`+oid+`","state":"COMPLETE","status":"APPROVED","is_completed":true}`), nil
 					}
-					return answered(200, `{"id":"`+oid+`","state":"RUNNING","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
+					return answered(200,
+						`{"id":"`+oid+`","state":"RUNNING","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
 				})), nil))
 				began = time.Now()
 				require.NoError(t, wait(t.Context(), c, &passfort.WaitOptions{Inbox: inbox}))

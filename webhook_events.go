@@ -142,7 +142,8 @@ type WebhookEvent struct {
 // Key returns what a WebhookStore knows the message by, for programs that
 // deduplicate elsewhere, such as in a queue: the profile and the ID with a slash
 // between, the ID alone if no profile is named, or a hash of both, of the event, its
-// timestamp and Data if there is no ID or the key would be long or ambiguous. Ids of messages are unique within a profile only, as far as is known. It is
+// timestamp and Data if there is no ID or the key would be long or ambiguous. Ids of messages are
+// unique within a profile only, as far as is known. It is
 // at most 128 bytes long. Version 0.1 returned the ID alone; a WebhookHandler still
 // recognises keys that it stored.
 func (e *WebhookEvent) Key() string {

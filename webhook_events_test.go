@@ -55,22 +55,40 @@ func TestWebhookEventLenientMembers(t *testing.T) {
 		want    passfort.WebhookEvent
 	}{
 		{"only an event", `{"event":"TASK_CREATED"}`, passfort.WebhookEvent{Event: "TASK_CREATED"}},
-		{"members of other types", `{"event":"X","id":{},"timestamp":true,"data":{"profile_id":1,"customer_ref":[],"user":"kim","apikey":7}}`,
-			passfort.WebhookEvent{Event: "X", Data: json.RawMessage(`{"profile_id":1,"customer_ref":[],"user":"kim","apikey":7}`)}},
-		{"nulls", `{"event":"X","id":null,"timestamp":null,"secret":null,"data":{"profile_id":null,"user":null,"apikey":null}}`,
+		{"members of other types",
+			`{"event":"X","id":{},"timestamp":true,"data":{"profile_id":1,"customer_ref":[],"user":"kim","apikey":7}}`,
+			passfort.WebhookEvent{
+				Event: "X", Data: json.RawMessage(`{"profile_id":1,"customer_ref":[],"user":"kim","apikey":7}`),
+			}},
+		{"nulls", `{"event":"X","id":null,"timestamp":null,"secret":null,"data":{"profile_id":null,"user":null,` +
+			`"apikey":null}}`,
 			passfort.WebhookEvent{Event: "X", Data: json.RawMessage(`{"profile_id":null,"user":null,"apikey":null}`)}},
 		{"data is null", `{"event":"X","data":null}`, passfort.WebhookEvent{Event: "X", Data: json.RawMessage(`null`)}},
-		{"data is a list", `{"event":"X","data": [ 1 ] }`, passfort.WebhookEvent{Event: "X", Data: json.RawMessage(`[ 1 ]`)}},
+		{"data is a list", `{"event":"X","data": [ 1 ] }`, passfort.WebhookEvent{
+			Event: "X", Data: json.RawMessage(`[ 1 ]`),
+		}},
 		{"data before the event", ` { "data" : { "profile_id" : "p\u0031" } , "event":"X"}`,
 			passfort.WebhookEvent{Event: "X", ProfileID: "p1", Data: json.RawMessage(`{ "profile_id" : "p\u0031" }`)}},
-		{"number as id", `{"event":"X","id":12345678901234567890}`, passfort.WebhookEvent{Event: "X", ID: "12345678901234567890"}},
-		{"fractional timestamp", `{"event":"X","timestamp":1.5}`, passfort.WebhookEvent{Event: "X", Timestamp: time.Unix(1, 5e8).UTC()}},
-		{"timestamp in a string", `{"event":"X","timestamp":"1700000000"}`, passfort.WebhookEvent{Event: "X", Timestamp: time.Unix(1_700_000_000, 0).UTC()}},
+		{"number as id", `{"event":"X","id":12345678901234567890}`, passfort.WebhookEvent{
+			Event: "X", ID: "12345678901234567890",
+		}},
+		{"fractional timestamp", `{"event":"X","timestamp":1.5}`, passfort.WebhookEvent{
+			Event: "X", Timestamp: time.Unix(1, 5e8).UTC(),
+		}},
+		{"timestamp in a string", `{"event":"X","timestamp":"1700000000"}`, passfort.WebhookEvent{
+			Event: "X", Timestamp: time.Unix(1_700_000_000, 0).UTC(),
+		}},
 		{"timestamp out of range", `{"event":"X","timestamp":1e300}`, passfort.WebhookEvent{Event: "X"}},
-		{"integer timestamp out of range", `{"event":"X","timestamp":9223372036854775807}`, passfort.WebhookEvent{Event: "X"}},
-		{"known name in another case", `{"event":"Check_Completed"}`, passfort.WebhookEvent{Event: passfort.EventCheckCompleted}},
+		{"integer timestamp out of range", `{"event":"X","timestamp":9223372036854775807}`, passfort.WebhookEvent{
+			Event: "X",
+		}},
+		{"known name in another case", `{"event":"Check_Completed"}`, passfort.WebhookEvent{
+			Event: passfort.EventCheckCompleted,
+		}},
 		{"unknown name keeps its spelling", `{"event":"Something_New"}`, passfort.WebhookEvent{Event: "Something_New"}},
-		{"key without a name", `{"event":"X","data":{"apikey":{}}}`, passfort.WebhookEvent{Event: "X", Data: json.RawMessage(`{"apikey":{}}`)}},
+		{"key without a name", `{"event":"X","data":{"apikey":{}}}`, passfort.WebhookEvent{
+			Event: "X", Data: json.RawMessage(`{"apikey":{}}`),
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -189,7 +207,8 @@ func TestCustomerRequestChanged(t *testing.T) {
 		{"new_state", `{"new_state":"COMPLETED"}`, passfort.CustomerRequestStateCompleted},
 		{"new_status in another case", `{"new_status":"expired"}`, passfort.CustomerRequestStateExpired},
 		{"status of the request", `{"customer_request":{"status":"SENT"}}`, passfort.CustomerRequestStateSent},
-		{"a known state wins", `{"status":"ACTIVE","customer_request":{"new_status":"EXPIRED"}}`, passfort.CustomerRequestStateExpired},
+		{"a known state wins", `{"status":"ACTIVE","customer_request":{"new_status":"EXPIRED"}}`,
+			passfort.CustomerRequestStateExpired},
 		{"a new state", `{"state":"PAUSED"}`, "PAUSED"},
 	}
 	for _, tt := range tests {
@@ -210,9 +229,12 @@ func TestEventsChanged(t *testing.T) {
 		data string
 		want []passfort.EventType
 	}{
-		{"golden", string(goldenEvent(t, "events_created").Data), []passfort.EventType{passfort.EventTypePEPFlag, passfort.EventTypeAdverseMediaFlag}},
-		{"another name", `{"findings":[{"id":"a","event_type":"FRAUD_FLAG"}]}`, []passfort.EventType{passfort.EventTypeFraudFlag}},
-		{"a single object", `{"event":{"id":"a","event_type":"REFER_FLAG"}}`, []passfort.EventType{passfort.EventTypeReferFlag}},
+		{"golden", string(goldenEvent(t, "events_created").Data),
+			[]passfort.EventType{passfort.EventTypePEPFlag, passfort.EventTypeAdverseMediaFlag}},
+		{"another name", `{"findings":[{"id":"a","event_type":"FRAUD_FLAG"}]}`,
+			[]passfort.EventType{passfort.EventTypeFraudFlag}},
+		{"a single object", `{"event":{"id":"a","event_type":"REFER_FLAG"}}`,
+			[]passfort.EventType{passfort.EventTypeReferFlag}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -232,21 +254,41 @@ func TestEventsChanged(t *testing.T) {
 func TestPayloadAccessorErrors(t *testing.T) {
 	t.Parallel()
 	accessors := map[passfort.EventName]func(*passfort.WebhookEvent) error{
-		passfort.EventCollectedDataChanged:   func(e *passfort.WebhookEvent) error { _, err := e.CollectedDataChange(); return err },
-		passfort.EventCollectedDataUpdated:   func(e *passfort.WebhookEvent) error { _, err := e.CollectedDataChange(); return err },
-		passfort.EventCheckCompleted:         func(e *passfort.WebhookEvent) error { _, err := e.CheckCompleted(); return err },
-		passfort.EventProductStatusChanged:   func(e *passfort.WebhookEvent) error { _, err := e.ProductStatusChanged(); return err },
-		passfort.EventManualActionRequired:   func(e *passfort.WebhookEvent) error { _, err := e.ManualActionRequired(); return err },
-		passfort.EventCustomerRequestChanged: func(e *passfort.WebhookEvent) error { _, err := e.CustomerRequestChanged(); return err },
-		passfort.EventEventsCreated:          func(e *passfort.WebhookEvent) error { _, err := e.EventsChanged(); return err },
-		passfort.EventEventsUpdated:          func(e *passfort.WebhookEvent) error { _, err := e.EventsChanged(); return err },
+		passfort.EventCollectedDataChanged: func(e *passfort.WebhookEvent) error {
+			_, err := e.CollectedDataChange()
+			return err
+		},
+		passfort.EventCollectedDataUpdated: func(e *passfort.WebhookEvent) error {
+			_, err := e.CollectedDataChange()
+			return err
+		},
+		passfort.EventCheckCompleted: func(e *passfort.WebhookEvent) error {
+			_, err := e.CheckCompleted()
+			return err
+		},
+		passfort.EventProductStatusChanged: func(e *passfort.WebhookEvent) error {
+			_, err := e.ProductStatusChanged()
+			return err
+		},
+		passfort.EventManualActionRequired: func(e *passfort.WebhookEvent) error {
+			_, err := e.ManualActionRequired()
+			return err
+		},
+		passfort.EventCustomerRequestChanged: func(e *passfort.WebhookEvent) error {
+			_, err := e.CustomerRequestChanged()
+			return err
+		},
+		passfort.EventEventsCreated: func(e *passfort.WebhookEvent) error { _, err := e.EventsChanged(); return err },
+		passfort.EventEventsUpdated: func(e *passfort.WebhookEvent) error { _, err := e.EventsChanged(); return err },
 	}
 	for name, accessor := range accessors {
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
-			require.ErrorIs(t, accessor(&passfort.WebhookEvent{Event: "TASK_CREATED", Data: json.RawMessage(`{}`)}), passfort.ErrWrongEvent)
+			require.ErrorIs(t, accessor(&passfort.WebhookEvent{Event: "TASK_CREATED", Data: json.RawMessage(`{}`)}),
+				passfort.ErrWrongEvent)
 			for _, data := range []string{
-				``, `null`, `[]`, `"Robin Sample"`, `{"Robin Sample"`, `{}`, `{"check":5}`, `{"check":null}`, `{"check":{}}`, `{"check":{"id":5}}`,
+				``, `null`, `[]`, `"Robin Sample"`, `{"Robin Sample"`, `{}`, `{"check":5}`, `{"check":null}`,
+				`{"check":{}}`, `{"check":{"id":5}}`,
 				`{"new_data":null,"old_data":{}}`, `{"new_data":[]}`, `{"actions":[]}`, `{"actions":5}`,
 				`{"application_id":"a"}`, `{"customer_request":[]}`, `{"state":1,"status":null,"customer_request":"x"}`,
 				`{"profile_id":"p","tags":["a"],"more":[{"id":"x"}],"n":1}`,
@@ -294,8 +336,10 @@ func TestKeyOfAnEvent(t *testing.T) {
 	require.Equal(t, "p/"+longest[:126], (&passfort.WebhookEvent{ProfileID: "p", ID: longest[:126]}).Key())
 	seen := map[string]bool{}
 	for _, e := range []passfort.WebhookEvent{
-		{ID: "sha256:" + strings.Repeat("0", 64)}, {ID: "p/1"}, {ProfileID: "p/1", ID: "2"}, {ProfileID: "p", ID: longest},
-		{ID: longest + "x"}, {ID: longest + "y"}, {}, {Event: "X"}, {Event: "X", Timestamp: time.Unix(1, 0)}, {Event: "X", Data: json.RawMessage(`1`)},
+		{ID: "sha256:" + strings.Repeat("0", 64)}, {ID: "p/1"}, {ProfileID: "p/1", ID: "2"},
+		{ProfileID: "p", ID: longest},
+		{ID: longest + "x"}, {ID: longest + "y"}, {}, {Event: "X"}, {Event: "X", Timestamp: time.Unix(1, 0)},
+		{Event: "X", Data: json.RawMessage(`1`)},
 	} {
 		key := e.Key()
 		require.Regexp(t, `^sha256:[0-9a-f]{64}$`, key)

@@ -255,7 +255,9 @@ func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhoo
 	if header == secretMissing && !secrets.signed(body, true) {
 		return nil, ErrWebhookUnauthorized
 	}
-	r := webhookReader{secrets: secrets, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))}
+	r := webhookReader{
+		secrets: secrets, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true)),
+	}
 	messages, err := r.delivery()
 	if err != nil && header == secretMissing {
 		return nil, ErrWebhookUnauthorized

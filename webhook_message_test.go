@@ -129,7 +129,8 @@ func mutated(random *rand.Rand, bodies [][]byte) []byte {
 			other := bodies[random.IntN(len(bodies))]
 			b = append(b[:i:i], other[random.IntN(len(other)+1):]...)
 		case 6:
-			words := []string{`"event"`, `"id"`, `"secret"`, `"data"`, `null`, `1e999`, `"\ud800"`, goldenSecret, `[{"event":"X"}]`, `"event":"X",`}
+			words := []string{`"event"`, `"id"`, `"secret"`, `"data"`, `null`, `1e999`, `"\ud800"`, goldenSecret,
+				`[{"event":"X"}]`, `"event":"X",`}
 			b = append(b[:i:i], append([]byte(words[random.IntN(len(words))]), b[i:]...)...)
 		case 7:
 			b = bytes.ReplaceAll(b, []byte(goldenSecret), []byte("X"+goldenSecret[1:]))
@@ -180,7 +181,8 @@ func TestWebhookMutatedBodies(t *testing.T) {
 	for _, tt := range authCases {
 		bodies = append(bodies, []byte(tt.body))
 	}
-	for _, name := range []string{"product_status_changed", "collected_data_updated", "check_completed", "manual_action_required", "customer_request_changed", "events_created"} {
+	for _, name := range []string{"product_status_changed", "collected_data_updated", "check_completed",
+		"manual_action_required", "customer_request_changed", "events_created"} {
 		message := golden(t, name)
 		bodies = append(bodies, message, batchOf(message, 3))
 	}
@@ -282,7 +284,8 @@ func fuzzSeeds(f *testing.F) {
 	for _, tt := range authCases {
 		f.Add([]byte(tt.body), false)
 	}
-	for _, name := range []string{"product_status_changed", "collected_data_updated", "check_completed", "manual_action_required", "customer_request_changed", "events_created"} {
+	for _, name := range []string{"product_status_changed", "collected_data_updated", "check_completed",
+		"manual_action_required", "customer_request_changed", "events_created"} {
 		f.Add(golden(f, name), true)
 	}
 }
@@ -299,7 +302,8 @@ func FuzzParseWebhook(f *testing.F) {
 		require.Equal(t, before, body)
 		if err != nil {
 			require.Empty(t, events)
-			require.True(t, errors.Is(err, passfort.ErrWebhookMalformed) != errors.Is(err, passfort.ErrWebhookUnauthorized))
+			require.True(t, errors.Is(err, passfort.ErrWebhookMalformed) != errors.Is(err,
+				passfort.ErrWebhookUnauthorized))
 			return
 		}
 		require.NotEmpty(t, events)
@@ -332,12 +336,19 @@ func FuzzHandler(f *testing.F) {
 func largeBatch() []byte {
 	var address strings.Builder
 	for i := range 40 {
-		fmt.Fprintf(&address, `,{"address":{"type":"STRUCTURED","country":"GBR","locality":"Sampletown","route":"Sample Street","street_number":"%d","postal_code":"SA1 1MP"},"start_date":"2001-02","end_date":"2003-04","note":"made up text that is a little longer"}`, i)
+		fmt.Fprintf(&address,
+			`,{"address":{"type":"STRUCTURED","country":"GBR","locality":"Sampletown","route":"Sample Street",`+
+				`"street_number":"%d","postal_code":"SA1 1MP"},"start_date":"2001-02","end_date":"2003-04",`+
+				`"note":"made up text that is a little longer"}`, i)
 	}
 	entity := `{"entity_type":"INDIVIDUAL","address_history":[` + address.String()[1:] + `],"custom_fields_data":{"limit":1000.50,"ok":true}}`
 	var b bytes.Buffer
 	for i := range 100 {
-		fmt.Fprintf(&b, `,{"id":"%d","event":"COLLECTED_DATA_UPDATED","secret":"s0","timestamp":1700000000,"data":{"profile_id":"p","customer_ref":"r","user":null,"apikey":{"name":"CRM"},"old_data":%s,"new_data":%s}}`, i, entity, entity)
+		fmt.Fprintf(
+			&b, `,{"id":"%d","event":"COLLECTED_DATA_UPDATED","secret":"s0","timestamp":1700000000,`+
+				`"data":{"profile_id":"p","customer_ref":"r","user":null,"apikey":{"name":"CRM"},"old_data":%s,`+
+				`"new_data":%s}}`, i, entity, entity,
+		)
 	}
 	b.WriteByte(']')
 	b.Bytes()[0] = '['

@@ -372,7 +372,9 @@ var errStrangers = errors.New("too many deliveries without the header")
 // readBody reads a body whose header is right, up to the limit. Without the header
 // it reads as much as may come before the secret, and the rest if the secret is in
 // there.
-func (h *WebhookHandler) readBody(w http.ResponseWriter, r *http.Request, secrets secretSums, header secretState) ([]byte, error) {
+func (h *WebhookHandler) readBody(
+	w http.ResponseWriter, r *http.Request, secrets secretSums, header secretState,
+) ([]byte, error) {
 	if r.ContentLength > h.settings.bodyLimit {
 		return nil, &http.MaxBytesError{Limit: h.settings.bodyLimit}
 	}
@@ -537,13 +539,17 @@ func (h *WebhookHandler) handle(ctx context.Context, m *webhookMessage) (Webhook
 			return WebhookFailed, err
 		}
 		failure := err
-		if err = h.call(ctx, func(ctx context.Context) error { return h.settings.park(ctx, &m.event, failure) }); err != nil {
+		if err = h.call(ctx, func(ctx context.Context) error {
+			return h.settings.park(ctx, &m.event, failure)
+		}); err != nil {
 			return WebhookFailed, err
 		}
 		outcome = WebhookParked
 	}
 	// What was handled is recorded even while the process is being stopped.
-	err = h.call(context.WithoutCancel(ctx), func(ctx context.Context) error { return h.settings.store.Commit(ctx, m.key) })
+	err = h.call(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		return h.settings.store.Commit(ctx, m.key)
+	})
 	if err != nil {
 		return WebhookFailed, err
 	}

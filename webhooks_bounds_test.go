@@ -200,11 +200,15 @@ func TestLargeDeliveryWithTheSecretInItsBody(t *testing.T) {
 		{"every message signed", list(thirty...), 200},
 		{"the last one not", list(append(thirty, "")...), 401},
 		{"the last one wrongly", list(append(thirty, `,"secret":"no"`)...), 401},
-		{"the secret around, first", `{"secret":"s0","batch":` + list(strings.Split(strings.Repeat("|", 29), "|")...) + `}`, 200},
-		{"the secret around, last", `{"batch":` + list(strings.Split(strings.Repeat("|", 29), "|")...) + `,"secret":"s0"}`, 401},
+		{"the secret around, first", `{"secret":"s0","batch":` + list(strings.Split(strings.Repeat("|", 29), "|")...) +
+			`}`, 200},
+		{"the secret around, last", `{"batch":` + list(strings.Split(strings.Repeat("|", 29), "|")...) +
+			`,"secret":"s0"}`, 401},
 		{"the secret around, last, within the limit", `{"batch":` + list("", "", "") + `,"secret":"s0"}`, 200},
-		{"the secret after large data", `{"id":"1","event":"X","data":{"text":"` + strings.Repeat("x", 900<<10) + `"},"secret":"s0"}`, 200},
-		{"the secret after too much data", `{"id":"1","event":"X","data":{"text":"` + strings.Repeat("x", 1100<<10) + `"},"secret":"s0"}`, 401},
+		{"the secret after large data", `{"id":"1","event":"X","data":{"text":"` + strings.Repeat("x", 900<<10) +
+			`"},"secret":"s0"}`, 200},
+		{"the secret after too much data", `{"id":"1","event":"X","data":{"text":"` + strings.Repeat("x", 1100<<10) +
+			`"},"secret":"s0"}`, 401},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -242,7 +246,8 @@ func TestKeysOfProfiles(t *testing.T) {
 	}
 	hashed := passfort.WebhookEvent{Event: "X", ProfileID: "a", Data: []byte(`{"profile_id":"a"}`)}
 	for _, body := range []string{
-		message("a", "1"), message("b", "1"), message("a", "1"), message("a", "old"), message("", hashed.Key()), message("a", ""),
+		message("a", "1"), message("b", "1"), message("a", "1"), message("a", "old"), message("", hashed.Key()),
+		message("a", ""),
 	} {
 		require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), body)).Code)
 	}
@@ -252,8 +257,10 @@ func TestKeysOfProfiles(t *testing.T) {
 func TestSecretsThatCannotBeReceived(t *testing.T) {
 	t.Parallel()
 	for name, secret := range map[string]string{
-		"one character": "x", "a line end": "secret\n", "a line end inside": "sec\r\nret", "space around": " secret", "pound": "secret£",
-		"Latin-1": "secret\xa3", "a control character": "sec\x01ret", "empty": "", "blank": "  ", "a tab": "sec\tret", "delete": "sec\x7fret",
+		"one character": "x", "a line end": "secret\n", "a line end inside": "sec\r\nret", "space around": " secret",
+		"pound":   "secret£",
+		"Latin-1": "secret\xa3", "a control character": "sec\x01ret", "empty": "", "blank": "  ", "a tab": "sec\tret",
+		"delete": "sec\x7fret",
 	} {
 		_, err := passfort.NewWebhookHandler([]string{"fine-secret", secret})
 		require.Error(t, err, name)
@@ -274,7 +281,8 @@ func TestObserversThatPanic(t *testing.T) {
 	h := newHandler(t, passfort.WithWebhookObserver(func(passfort.WebhookResult) { panic("metrics") }),
 		passfort.WithWebhookDriftReporter(func(passfort.Drift) { panic("drift") }))
 	require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), batch("1"))).Code)
-	require.Equal(t, http.StatusUnauthorized, send(h, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(nil))).Code)
+	require.Equal(t, http.StatusUnauthorized, send(h, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/",
+		bytes.NewReader(nil))).Code)
 }
 
 // An inbox holds no more than its part of what a delivery names.
@@ -314,7 +322,12 @@ func TestWebhookConcurrency(t *testing.T) {
 		hundred := func(run int) string {
 			var all []string
 			for n := range 100 {
-				all = append(all, fmt.Sprintf(`{"id":"m%d-%d","event":"PROFILE_CREATED","timestamp":%d,"data":{"profile_id":"p%d"}}`, run, n, 1000*run+n+1, n%10))
+				all = append(
+					all, fmt.Sprintf(
+						`{"id":"m%d-%d","event":"PROFILE_CREATED","timestamp":%d,"data":{"profile_id":"p%d"}}`, run, n,
+						1000*run+n+1, n%10,
+					),
+				)
 			}
 			return "[" + strings.Join(all, ",") + "]"
 		}

@@ -91,7 +91,8 @@ func TestWebhookWithoutHandlerIsCommitted(t *testing.T) {
 func TestWebhookWithoutID(t *testing.T) {
 	t.Parallel()
 	var keys log
-	h, err := passfort.NewWebhookHandler([]string{"s0", "s2"}, passfort.WithWebhookStore(&scriptedStore{commit: func(id string) error { keys.add(id); return nil }}))
+	h, err := passfort.NewWebhookHandler([]string{"s0", "s2"},
+		passfort.WithWebhookStore(&scriptedStore{commit: func(id string) error { keys.add(id); return nil }}))
 	require.NoError(t, err)
 	var handled log
 	h.HandleAll(func(_ context.Context, e *passfort.WebhookEvent) error {
@@ -240,7 +241,8 @@ func TestWebhookPark(t *testing.T) {
 	for _, status := range []int{500, 500, 500, 200, 200} {
 		require.Equal(t, status, send(h, delivery(t.Context(), batch(ids...))).Code)
 	}
-	require.Equal(t, []string{"bad: never", "bad: never"}, parked.all(), "after 3 failures, and again because the hook failed")
+	require.Equal(t, []string{"bad: never", "bad: never"}, parked.all(),
+		"after 3 failures, and again because the hook failed")
 	require.Equal(t, append([]string{"first"}, ids[2:]...), seen.all())
 }
 
@@ -415,10 +417,11 @@ func TestWebhookShutdown(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := passfort.NewMemoryWebhookStore(10)
 			parked := false
-			h := newHandler(t, passfort.WithWebhookStore(store), passfort.WithPark(1, func(context.Context, *passfort.WebhookEvent, error) error {
-				parked = true
-				return nil
-			}))
+			h := newHandler(t, passfort.WithWebhookStore(store),
+				passfort.WithPark(1, func(context.Context, *passfort.WebhookEvent, error) error {
+					parked = true
+					return nil
+				}))
 			var seen log
 			h.HandleAll(func(ctx context.Context, e *passfort.WebhookEvent) error {
 				seen.add(e.ID)
@@ -460,7 +463,8 @@ func TestWebhookObserver(t *testing.T) {
 		passfort.WithPark(2, func(context.Context, *passfort.WebhookEvent, error) error { return nil }))
 	h.Handle("CHECK_COMPLETED", func(context.Context, *passfort.WebhookEvent) error { return nil })
 	h.Handle("RISK_LEVEL_CHANGED", func(context.Context, *passfort.WebhookEvent) error { return errors.New("no") })
-	send(h, delivery(t.Context(), `[{"id":"1","event":"check_completed"},{"id":"1","event":"CHECK_COMPLETED"},{"id":"2","event":"Robin Sample"}]`))
+	send(h, delivery(t.Context(),
+		`[{"id":"1","event":"check_completed"},{"id":"1","event":"CHECK_COMPLETED"},{"id":"2","event":"Robin Sample"}]`))
 	send(h, delivery(t.Context(), `{"id":"3","event":"RISK_LEVEL_CHANGED"}`))
 	send(h, delivery(t.Context(), `{"id":"3","event":"RISK_LEVEL_CHANGED"}`))
 	send(h, delivery(t.Context(), `{`))
@@ -481,13 +485,15 @@ func TestWebhookCanary(t *testing.T) {
 	const canary, secret = "C4naryName", "C4narySecret"
 	var logged bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
-	data := `"data":{"profile_id":"C4naryName","customer_ref":"C4naryName","user":{"name":"C4naryName"},"apikey":{"name":"C4naryName"}}`
+	data := `"data":{"profile_id":"C4naryName","customer_ref":"C4naryName","user":{"name":"C4naryName"},` +
+		`"apikey":{"name":"C4naryName"}}`
 	bodies := []string{
 		`{"id":"C4naryName","event":"CHECK_COMPLETED","secret":"C4narySecret",` + data + `}`,
 		`{"id":"C4naryName","event":"C4naryName","secret":"C4narySecret",` + data + `}`,
 		`{"event":"C4naryName","secret":"C4narySecretX",` + data + `}`,
 		`{"event":"C4naryName","secret":["C4narySecret"],` + data + `}`,
-		`{"C4naryName":"C4narySecret"}`, `C4naryName`, `{"event":"X","C4naryName":1,"C4naryName":2}`, `{"C4naryName`, `["C4naryName"]`,
+		`{"C4naryName":"C4narySecret"}`, `C4naryName`, `{"event":"X","C4naryName":1,"C4naryName":2}`, `{"C4naryName`,
+		`["C4naryName"]`,
 	}
 	handlers := []func(context.Context, *passfort.WebhookEvent) error{
 		nil,
@@ -502,7 +508,9 @@ func TestWebhookCanary(t *testing.T) {
 		for _, handler := range handlers {
 			for _, header := range headers {
 				h, err := passfort.NewWebhookHandler([]string{secret}, passfort.WithWebhookLogger(logger),
-					passfort.WithWebhookObserver(func(r passfort.WebhookResult) { require.False(t, leaks(fmt.Sprintf("%+v", r))) }),
+					passfort.WithWebhookObserver(func(r passfort.WebhookResult) {
+						require.False(t, leaks(fmt.Sprintf("%+v", r)))
+					}),
 					passfort.WithUndecodable(func(context.Context, []byte) error { return errors.New(canary) }))
 				require.NoError(t, err)
 				if handler != nil {

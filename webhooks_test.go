@@ -35,7 +35,8 @@ func TestNewWebhookHandlerErrors(t *testing.T) {
 		{"no body allowed", []string{"a"}, []passfort.WebhookOption{passfort.WithWebhookBodyLimit(0)}},
 		{"no time", []string{"a"}, []passfort.WebhookOption{passfort.WithHandlerTimeout(0)}},
 		{"no concurrency", []string{"a"}, []passfort.WebhookOption{passfort.WithWebhookConcurrency(0)}},
-		{"nil park hook", []string{"a"}, []passfort.WebhookOption{passfort.WithPark(1, park), passfort.WithPark(3, nil)}},
+		{"nil park hook", []string{"a"}, []passfort.WebhookOption{passfort.WithPark(1, park),
+			passfort.WithPark(3, nil)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,7 +74,8 @@ var authCases = []struct {
 	{"null body secret", http.Header{}, `{"event":"X","secret":null}`, false},
 	{"wrong header", bearer("bad"), `{"event":"X"}`, false},
 	{"wrong header, right body", bearer("bad"), `{"event":"X","secret":"new"}`, false},
-	{"wrong header name in another case, right body", http.Header{"authorization": {"Bearer bad"}}, `{"event":"X","secret":"new"}`, false},
+	{"wrong header name in another case, right body", http.Header{"authorization": {"Bearer bad"}},
+		`{"event":"X","secret":"new"}`, false},
 	{"empty header, right body", http.Header{"Authorization": {""}}, `{"event":"X","secret":"new"}`, false},
 	{"empty bearer", http.Header{"Authorization": {"Bearer "}}, `{"event":"X","secret":"new"}`, false},
 	{"no scheme", http.Header{"Authorization": {"new"}}, `{"event":"X"}`, false},
@@ -86,13 +88,17 @@ var authCases = []struct {
 	{"right header, number in the body", bearer("new"), `{"event":"X","secret":1}`, false},
 	{"right header, list in the body", bearer("new"), `{"event":"X","secret":["new"]}`, false},
 	{"right header, object in the body", bearer("new"), `[{"event":"X","secret":{}}]`, false},
-	{"right header, one wrong in a batch", bearer("new"), `[{"event":"X","secret":"new"},{"event":"X","secret":"bad"}]`, false},
+	{"right header, one wrong in a batch", bearer("new"), `[{"event":"X","secret":"new"},{"event":"X","secret":"bad"}]`,
+		false},
 	{"right header, wrong around a batch", bearer("new"), `{"secret":"bad","batch":[{"event":"X"}]}`, false},
 	{"no header, one without in a batch", http.Header{}, `[{"event":"X","secret":"new"},{"event":"X"}]`, false},
 	{"no header, only around a batch", http.Header{}, `{"secret":"new","batch":[{"event":"X"}]}`, true},
-	{"no header, around a batch after the messages", http.Header{}, `{"batch":[{"event":"X"},{"event":"Y"}],"secret":"old"}`, true},
-	{"no header, around a batch, one message with a wrong one", http.Header{}, `{"secret":"new","batch":[{"event":"X"},{"event":"Y","secret":"bad"}]}`, false},
-	{"no header, wrong around a batch, right in the messages", http.Header{}, `{"secret":"bad","batch":[{"event":"X","secret":"new"}]}`, false},
+	{"no header, around a batch after the messages", http.Header{},
+		`{"batch":[{"event":"X"},{"event":"Y"}],"secret":"old"}`, true},
+	{"no header, around a batch, one message with a wrong one", http.Header{},
+		`{"secret":"new","batch":[{"event":"X"},{"event":"Y","secret":"bad"}]}`, false},
+	{"no header, wrong around a batch, right in the messages", http.Header{},
+		`{"secret":"bad","batch":[{"event":"X","secret":"new"}]}`, false},
 	{"no header, empty around a batch", http.Header{}, `{"secret":"","batch":[{"event":"X"}]}`, false},
 	{"secret in another case", http.Header{}, `{"event":"X","Secret":"new"}`, false},
 	{"secret in the data", http.Header{}, `{"event":"X","data":{"secret":"new"}}`, false},
@@ -170,13 +176,16 @@ var shapes = []struct {
 }{
 	{"one message", `{"id":"1","event":"X"}`, []string{"1"}},
 	{"array", `[{"id":"1","event":"X"},{"id":"2","event":"Y"}]`, []string{"1", "2"}},
-	{"object with an array", `{"count":2,"webhooks":[{"id":"1","event":"X"},{"id":"2","event":"X"}]}`, []string{"1", "2"}},
+	{"object with an array", `{"count":2,"webhooks":[{"id":"1","event":"X"},{"id":"2","event":"X"}]}`,
+		[]string{"1", "2"}},
 	{"object with an array called data", `{"data":[{"id":"1","event":"X"}]}`, []string{"1"}},
-	{"object with two arrays, one of messages", `{"ids":["1"],"more":[{"a":1}],"none":[],"events":[{"id":"1","event":"X"}]}`, []string{"1"}},
+	{"object with two arrays, one of messages",
+		`{"ids":["1"],"more":[{"a":1}],"none":[],"events":[{"id":"1","event":"X"}]}`, []string{"1"}},
 	{"message with an array of messages", `{"events":[{"id":"2","event":"X"}],"id":"1","event":"X"}`, []string{"1"}},
 	{"space around", " \r\n\t" + `[ { "id" : "1" , "event" : "X" } ]` + " \n", []string{"1"}},
 	{"escaped names", `{"\u0069d":"1","e\u0076ent":"X"}`, []string{"1"}},
-	{"deep data", `{"id":"1","event":"X","data":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`, []string{"1"}},
+	{"deep data", `{"id":"1","event":"X","data":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`,
+		[]string{"1"}},
 	{"invalid UTF-8", "{\"id\":\"1\",\"event\":\"X\",\"data\":{\"a\":\"\xff\"}}", []string{"1"}},
 	{"invalid UTF-8 in a name", "{\"id\":\"1\",\"event\":\"X\",\"data\":{\"\xff\":1}}", []string{"1"}},
 	{"half a surrogate pair", `{"id":"1","event":"X","data":{"a":"\ud800"}}`, []string{"1"}},
@@ -215,7 +224,8 @@ var shapes = []struct {
 	{"control character", "{\"id\":\"1\",\"event\":\"X\nY\"}", nil},
 	{"byte order mark", "\ufeff" + `{"id":"1","event":"X"}`, nil},
 	{"trailing comma", `[{"id":"1","event":"X"},]`, nil},
-	{"too deep data", `{"id":"1","event":"X","data":` + strings.Repeat("[", 1_000_000) + strings.Repeat("]", 1_000_000) + `}`, nil},
+	{"too deep data", `{"id":"1","event":"X","data":` + strings.Repeat("[", 1_000_000) +
+		strings.Repeat("]", 1_000_000) + `}`, nil},
 	{"too deep objects", strings.Repeat(`{"a":`, 1_000_000), nil},
 	{"too deep arrays", strings.Repeat(`[`, 1_000_000), nil},
 }
@@ -247,7 +257,8 @@ func TestWebhookShapes(t *testing.T) {
 
 func TestWebhookMethods(t *testing.T) {
 	t.Parallel()
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, "WHATEVER"} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete,
+		http.MethodOptions, "WHATEVER"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			r := delivery(t.Context(), `{"event":"X"}`)
@@ -310,7 +321,8 @@ func TestWebhookBodyLimit(t *testing.T) {
 	})
 	t.Run("body breaks off", func(t *testing.T) {
 		t.Parallel()
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", io.MultiReader(strings.NewReader(`{"event":"X"}`), failing{}))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/",
+			io.MultiReader(strings.NewReader(`{"event":"X"}`), failing{}))
 		r.Header = bearer("s0")
 		require.Equal(t, http.StatusBadRequest, send(newHandler(t), r).Code)
 	})
@@ -365,7 +377,8 @@ func TestWebhookLogLines(t *testing.T) {
 	for line := range strings.Lines(out.String()) {
 		var members map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &members))
-		lines = append(lines, fmt.Sprint(members["level"], " ", members["outcome"], " ", members["event"], " ", members["error_type"]))
+		lines = append(lines, fmt.Sprint(members["level"], " ", members["outcome"], " ", members["event"], " ",
+			members["error_type"]))
 	}
 	require.Equal(t, []string{
 		"ERROR failed CHECK_COMPLETED *errors.errorString",

@@ -22,7 +22,8 @@ func Example() {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "service.db")+"?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "service.db")+
+		"?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)")
 	if err != nil {
 		panic(err)
 	}
@@ -30,7 +31,8 @@ func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
-	box, err := inbox.New(db, inbox.SQLite, inbox.WithPrefix("kyc_inbox_"), inbox.WithTries(3), inbox.WithBackoff(time.Millisecond, time.Second))
+	box, err := inbox.New(db, inbox.SQLite, inbox.WithPrefix("kyc_inbox_"), inbox.WithTries(3),
+		inbox.WithBackoff(time.Millisecond, time.Second))
 	if err != nil {
 		panic(err)
 	}

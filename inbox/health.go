@@ -49,7 +49,8 @@ func (b *Inbox) Health(ctx context.Context) (Health, error) {
 // Pause makes every process hand out no further message until Resume. Messages are
 // stored all the same. It outlives restarts.
 func (b *Inbox) Pause(ctx context.Context) error {
-	_, err := b.place.Exec(ctx, b.db, `INSERT INTO {table:state} (name, since) VALUES ('paused', {now}) ON CONFLICT (name) DO NOTHING`)
+	_, err := b.place.Exec(ctx, b.db,
+		`INSERT INTO {table:state} (name, since) VALUES ('paused', {now}) ON CONFLICT (name) DO NOTHING`)
 	return err
 }
 

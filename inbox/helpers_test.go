@@ -96,7 +96,8 @@ func (b base) one(t *testing.T, query string) string {
 func (b base) inbox(t *testing.T, opts ...inbox.Option) *inbox.Inbox {
 	t.Helper()
 	box, err := inbox.New(b.db, b.dialect, append([]inbox.Option{
-		inbox.WithPoll(20 * time.Millisecond), inbox.WithLease(time.Second), inbox.WithBackoff(time.Millisecond, 10*time.Millisecond),
+		inbox.WithPoll(20 * time.Millisecond), inbox.WithLease(time.Second),
+		inbox.WithBackoff(time.Millisecond, 10*time.Millisecond),
 	}, opts...)...)
 	require.NoError(t, err)
 	_, err = box.Migrate(t.Context())
@@ -160,8 +161,9 @@ func empty(t *testing.T, box *inbox.Inbox) {
 // message returns the nth message about a profile.
 func message(profile string, n int) *passfort.WebhookEvent {
 	return &passfort.WebhookEvent{
-		ID: fmt.Sprintf("m%d", n), Event: passfort.EventCheckCompleted, ProfileID: profile, Timestamp: time.Unix(1_700_000_000, 0).UTC(),
-		Data: fmt.Appendf(nil, `{"profile_id":%q,"check":{"id":"c%d"}}`, profile, n),
+		ID: fmt.Sprintf("m%d", n), Event: passfort.EventCheckCompleted, ProfileID: profile,
+		Timestamp: time.Unix(1_700_000_000, 0).UTC(),
+		Data:      fmt.Appendf(nil, `{"profile_id":%q,"check":{"id":"c%d"}}`, profile, n),
 	}
 }
 

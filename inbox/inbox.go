@@ -278,7 +278,8 @@ func (b *Inbox) observe(r Result) {
 	}
 	switch r.Outcome {
 	case OutcomeFailed:
-		b.settings.log.Warn("inbox: a message failed and will be tried again", "event", string(r.Event), "problem", r.Problem)
+		b.settings.log.Warn("inbox: a message failed and will be tried again", "event", string(r.Event), "problem",
+			r.Problem)
 	case OutcomeParked:
 		b.settings.log.Error("inbox: a message was parked", "event", string(r.Event), "problem", r.Problem)
 	}

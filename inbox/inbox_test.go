@@ -156,18 +156,20 @@ func TestManyFailures(t *testing.T) {
 	t.Parallel()
 	bases(t, func(t *testing.T, b base) {
 		failed := make(chan struct{}, 1)
-		box := b.inbox(t, inbox.WithTries(1000), inbox.WithBackoff(10*time.Second, time.Hour), inbox.WithObserver(func(r inbox.Result) {
-			if r.Outcome == inbox.OutcomeFailed {
-				select {
-				case failed <- struct{}{}:
-				default:
+		box := b.inbox(t, inbox.WithTries(1000), inbox.WithBackoff(10*time.Second, time.Hour),
+			inbox.WithObserver(func(r inbox.Result) {
+				if r.Outcome == inbox.OutcomeFailed {
+					select {
+					case failed <- struct{}{}:
+					default:
+					}
 				}
-			}
-		}))
+			}))
 		receive(t, box, 1, "p1")
 		b.exec(t, `UPDATE passfort_inbox_messages SET tries = 30`)
 		run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error { return errBroken })
 		<-failed
-		require.Equal(t, "1", b.one(t, fmt.Sprintf(`SELECT COUNT(*) FROM passfort_inbox_lanes WHERE ready_at > %d`, time.Now().Add(30*time.Minute).UnixMilli())))
+		require.Equal(t, "1", b.one(t, fmt.Sprintf(`SELECT COUNT(*) FROM passfort_inbox_lanes WHERE ready_at > %d`,
+			time.Now().Add(30*time.Minute).UnixMilli())))
 	})
 }

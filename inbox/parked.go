@@ -127,7 +127,9 @@ func (b *Inbox) Replay(ctx context.Context, s Selection) (int, error) {
 			if err := b.ready(ctx, tx, lane); err != nil {
 				return err
 			}
-			replayed, err = b.place.Exec(ctx, tx, `UPDATE {table:messages} SET state = 0, tries = 0, problem = '', done_at = NULL WHERE id = ? AND state = 2`, id)
+			replayed, err = b.place.Exec(ctx, tx,
+				`UPDATE {table:messages} SET state = 0, tries = 0, problem = '', done_at = NULL WHERE id = ? AND `+
+					`state = 2`, id)
 			if err == nil && replayed == 0 {
 				err = errDuplicate // another process replayed it: leave the lane as it was
 			}
@@ -177,7 +179,8 @@ func (b *Inbox) eachSelected(ctx context.Context, s Selection, do func(id int64,
 			err := scan(&r.id, &r.lane)
 			rows = append(rows, r)
 			return err
-		}, `SELECT id, lane FROM {table:messages} WHERE `+where+` AND id > ? ORDER BY id LIMIT 1000`, append(args[:len(args):len(args)], after)...)
+		}, `SELECT id, lane FROM {table:messages} WHERE `+where+` AND id > ? ORDER BY id LIMIT 1000`,
+			append(args[:len(args):len(args)], after)...)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

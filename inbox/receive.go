@@ -32,7 +32,8 @@ var _ passfort.WebhookStore = (*Inbox)(nil)
 // passfort.WebhookStore.
 func (b *Inbox) Seen(ctx context.Context, key string) (bool, error) {
 	var n int
-	err := b.place.Row(ctx, b.db, []any{&n}, `SELECT COUNT(*) FROM {table:messages} WHERE message_key = ?`, storable(key))
+	err := b.place.Row(ctx, b.db, []any{&n}, `SELECT COUNT(*) FROM {table:messages} WHERE message_key = ?`,
+		storable(key))
 	return n > 0, err
 }
 
@@ -86,7 +87,8 @@ func (b *Inbox) receive(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEven
 	if err := b.ready(ctx, tx, lane); err != nil {
 		return false, err
 	}
-	n, err := b.place.Exec(ctx, tx, `INSERT INTO {table:messages} (message_key, lane, profile_id, event, data, received_at)
+	n, err := b.place.Exec(ctx, tx,
+		`INSERT INTO {table:messages} (message_key, lane, profile_id, event, data, received_at)
 		VALUES (?, ?, ?, ?, ?, {now}) ON CONFLICT (message_key) DO NOTHING`,
 		key, lane, storable(e.ProfileID), storable(string(e.Event)), string(data))
 	if err != nil || n == 0 {
@@ -127,7 +129,8 @@ func (b *Inbox) Wake() {
 // transaction of yours: for moving here from another store. One that is stored is
 // unchanged.
 func (b *Inbox) Remember(ctx context.Context, tx *sql.Tx, key string) error {
-	_, err := b.place.Exec(ctx, tx, `INSERT INTO {table:messages} (message_key, lane, profile_id, event, state, received_at, done_at)
+	_, err := b.place.Exec(ctx, tx,
+		`INSERT INTO {table:messages} (message_key, lane, profile_id, event, state, received_at, done_at)
 		VALUES (?, '', '', '', ?, {now}, {now}) ON CONFLICT (message_key) DO NOTHING`, storable(key), handled)
 	return err
 }

@@ -57,7 +57,8 @@ func TestStoredBeforeItIsAcknowledged(t *testing.T) {
 		require.Equal(t, want, got, "the event is what the endpoint got")
 
 		b.exec(t, `DROP TABLE passfort_inbox_lanes`)
-		require.Equal(t, http.StatusInternalServerError, post(t, h, "s2", strings.ReplaceAll(body, `"id":"1"`, `"id":"3"`)))
+		require.Equal(t, http.StatusInternalServerError, post(t, h, "s2",
+			strings.ReplaceAll(body, `"id":"1"`, `"id":"3"`)))
 	})
 }
 

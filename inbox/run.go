@@ -115,9 +115,12 @@ func (b *Inbox) repay(ctx context.Context) error {
 	b.owed = nil
 	b.mu.Unlock()
 	for i, c := range owed {
-		n, err := b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET owner = '', ready_at = {now} WHERE owner = ? AND ? IN ('', lane)`, c.owner, c.lane)
+		n, err := b.place.Exec(ctx, b.db,
+			`UPDATE {table:lanes} SET owner = '', ready_at = {now} WHERE owner = ? AND ? IN ('', lane)`, c.owner,
+			c.lane)
 		if err == nil && n == 0 {
-			_, err = b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET deaths = deaths - 1 WHERE lane = ? AND deaths > 0`, c.lane)
+			_, err = b.place.Exec(ctx, b.db,
+				`UPDATE {table:lanes} SET deaths = deaths - 1 WHERE lane = ? AND deaths > 0`, c.lane)
 		}
 		if err != nil {
 			b.mu.Lock()
@@ -184,7 +187,8 @@ func (b *Inbox) work(stopping, working context.Context, handle Handler, l lane, 
 			return
 		case err != nil:
 			if working.Err() == nil {
-				b.settings.log.Error("inbox: the database failed, the message is handled again", "problem", sqldb.Word(err))
+				b.settings.log.Error("inbox: the database failed, the message is handled again", "problem",
+					sqldb.Word(err))
 			}
 			b.release(l.name, owner, b.settings.backoff[0])
 			return
@@ -208,7 +212,8 @@ const releaseTime = 3 * time.Second
 func (b *Inbox) release(name, owner string, pause time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
 	defer cancel()
-	_, err := b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET owner = '', deaths = 0, ready_at = {now} + ? WHERE lane = ? AND owner = ?`,
+	_, err := b.place.Exec(ctx, b.db,
+		`UPDATE {table:lanes} SET owner = '', deaths = 0, ready_at = {now} + ? WHERE lane = ? AND owner = ?`,
 		pause.Milliseconds(), name, owner)
 	if err != nil {
 		b.owe(claimed{name, owner})
@@ -234,7 +239,8 @@ func (b *Inbox) step(ctx context.Context, handle Handler, name, owner string) (m
 			failure = b.call(ctx, handle, tx, m, name, owner)
 		}
 		if failure != nil {
-			if ctx.Err() == nil && (errors.Is(failure, context.DeadlineExceeded) || !sqldb.Transient(failure) && b.alive(ctx, tx)) {
+			if ctx.Err() == nil && (errors.Is(failure, context.DeadlineExceeded) || !sqldb.Transient(failure) &&
+				b.alive(ctx, tx)) {
 				return failure
 			}
 			failure, err = nil, failure
@@ -263,10 +269,13 @@ func (b *Inbox) alive(ctx context.Context, tx *sql.Tx) bool {
 // first returns the first message of a lane and its payload, locked until the
 // transaction ends, or nil if the lane was given back. On PostgreSQL the lane itself is
 // not locked: new messages are stored while the handler runs.
-func (b *Inbox) first(ctx context.Context, tx *sql.Tx, name, owner string) (m *Message, data string, now int64, err error) {
+func (b *Inbox) first(
+	ctx context.Context, tx *sql.Tx, name, owner string,
+) (m *Message, data string, now int64, err error) {
 	if b.place.Dialect == SQLite {
 		// A transaction that reads first might not be allowed to write later.
-		n, err := b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = owner WHERE lane = ? AND owner = ?`, name, owner)
+		n, err := b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = owner WHERE lane = ? AND owner = ?`, name,
+			owner)
 		if err != nil {
 			return nil, "", 0, err
 		}
@@ -276,7 +285,8 @@ func (b *Inbox) first(ctx context.Context, tx *sql.Tx, name, owner string) (m *M
 	}
 	m = &Message{}
 	var received int64
-	err = b.place.Row(ctx, tx, []any{&m.ID, &m.Key, &data, &m.Tries, &received, &now}, `SELECT id, message_key, COALESCE(data, ''), tries, received_at, {now}
+	err = b.place.Row(ctx, tx, []any{&m.ID, &m.Key, &data, &m.Tries, &received, &now},
+		`SELECT id, message_key, COALESCE(data, ''), tries, received_at, {now}
 		FROM {table:messages} WHERE id = (SELECT MIN(id) FROM {table:messages} WHERE lane = ? AND state = 0) AND state = 0
 		AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused') {skip}`, name)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -297,7 +307,8 @@ func (b *Inbox) nothing(ctx context.Context, tx *sql.Tx, name, owner string) err
 	case err != nil:
 		return err
 	case more:
-		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = '', ready_at = {now} + ? WHERE lane = ?`, b.settings.poll.Milliseconds(), name)
+		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = '', ready_at = {now} + ? WHERE lane = ?`,
+			b.settings.poll.Milliseconds(), name)
 	default:
 		_, err = b.place.Exec(ctx, tx, `DELETE FROM {table:lanes} WHERE lane = ?`, name)
 	}
@@ -309,14 +320,16 @@ func (b *Inbox) nothing(ctx context.Context, tx *sql.Tx, name, owner string) err
 // what was committed before the lock was had.
 func (b *Inbox) lockLane(ctx context.Context, tx *sql.Tx, name, owner string) (more bool, err error) {
 	var one int
-	err = b.place.Row(ctx, tx, []any{&one}, `SELECT 1 FROM {table:lanes} WHERE lane = ? AND owner = ? {update}`, name, owner)
+	err = b.place.Row(ctx, tx, []any{&one}, `SELECT 1 FROM {table:lanes} WHERE lane = ? AND owner = ? {update}`, name,
+		owner)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, errNotOurs
 	}
 	if err != nil {
 		return false, err
 	}
-	err = b.place.Row(ctx, tx, []any{&one}, `SELECT COUNT(*) FROM (SELECT 1 FROM {table:messages} WHERE lane = ? AND state = 0 LIMIT 1) AS x`, name)
+	err = b.place.Row(ctx, tx, []any{&one},
+		`SELECT COUNT(*) FROM (SELECT 1 FROM {table:messages} WHERE lane = ? AND state = 0 LIMIT 1) AS x`, name)
 	return one > 0, err
 }
 
@@ -371,7 +384,8 @@ func (b *Inbox) done(ctx context.Context, tx *sql.Tx, m *Message, name, owner st
 	if b.settings.keepData > 0 {
 		erase = ""
 	}
-	n, err := b.place.Exec(ctx, tx, `UPDATE {table:messages} SET state = 1, problem = '', done_at = {now}`+erase+` WHERE id = ? AND state = 0`, m.ID)
+	n, err := b.place.Exec(ctx, tx, `UPDATE {table:messages} SET state = 1, problem = '', done_at = {now}`+erase+
+		` WHERE id = ? AND state = 0`, m.ID)
 	if err != nil {
 		return false, err
 	}
@@ -387,7 +401,8 @@ func (b *Inbox) goOn(ctx context.Context, tx *sql.Tx, name, owner string) (more 
 		return false, err
 	}
 	if more {
-		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET deaths = 0, ready_at = {now} + ? WHERE lane = ?`, b.settings.lease.Milliseconds(), name)
+		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET deaths = 0, ready_at = {now} + ? WHERE lane = ?`,
+			b.settings.lease.Milliseconds(), name)
 	} else {
 		_, err = b.place.Exec(ctx, tx, `DELETE FROM {table:lanes} WHERE lane = ?`, name)
 	}
@@ -403,7 +418,8 @@ func (b *Inbox) fail(ctx context.Context, name, owner string, m *Message, failur
 	result := Result{Outcome: OutcomeFailed, Problem: sqldb.Word(failure)}
 	err := b.place.Tx(ctx, b.db, func(tx *sql.Tx) error {
 		if b.place.Dialect == SQLite {
-			if _, err := b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = owner WHERE lane = ?`, name); err != nil {
+			if _, err := b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = owner WHERE lane = ?`,
+				name); err != nil {
 				return err
 			}
 		}
@@ -430,14 +446,17 @@ func (b *Inbox) fail(ctx context.Context, name, owner string, m *Message, failur
 		if m != nil && m.ID != id {
 			return errNotOurs
 		}
-		if _, err := b.place.Exec(ctx, tx, `UPDATE {table:messages} SET state = ?, tries = ?, problem = ?, done_at = CASE WHEN ? = 2 THEN {now} END WHERE id = ?`,
+		if _, err := b.place.Exec(ctx, tx,
+			`UPDATE {table:messages} SET state = ?, tries = ?, problem = ?, done_at = CASE WHEN ? = 2 THEN {now} END `+
+				`WHERE id = ?`,
 			state, tries, problemOf(failure), state, id); err != nil {
 			return err
 		}
 		if more, err := b.goOn(ctx, tx, name, owner); err != nil || !more {
 			return err
 		}
-		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = '', ready_at = {now} + ? WHERE lane = ?`, pause.Milliseconds(), name)
+		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = '', ready_at = {now} + ? WHERE lane = ?`,
+			pause.Milliseconds(), name)
 		return err
 	})
 	if err == nil && result.Event != "" {

@@ -31,7 +31,9 @@ func TestMessagesOfAProfileInOrder(t *testing.T) {
 		run(t, box, effect)
 		empty(t, box)
 		requireOrder(t, b.effects(t), 60)
-		require.Equal(t, "60", b.one(t, `SELECT COUNT(*) FROM passfort_inbox_messages WHERE state = 1 AND data IS NULL`), "what was handled is erased")
+		require.Equal(t, "60",
+			b.one(t, `SELECT COUNT(*) FROM passfort_inbox_messages WHERE state = 1 AND data IS NULL`),
+			"what was handled is erased")
 	})
 }
 
@@ -114,7 +116,8 @@ func TestFailureIsTriedAgainThenParked(t *testing.T) {
 		require.Equal(t, "p1/m1", list[0].Key)
 		require.Equal(t, 3, list[0].Tries)
 		require.Equal(t, "broken", list[0].Problem)
-		for outcome, want := range map[inbox.Outcome]int64{inbox.OutcomeStored: 3, inbox.OutcomeHandled: 2, inbox.OutcomeFailed: 2, inbox.OutcomeParked: 1} {
+		for outcome, want := range map[inbox.Outcome]int64{inbox.OutcomeStored: 3, inbox.OutcomeHandled: 2,
+			inbox.OutcomeFailed: 2, inbox.OutcomeParked: 1} {
 			n, _ := outcomes.Load(outcome)
 			require.Equal(t, want, n.(*atomic.Int64).Load(), outcome)
 		}
@@ -270,7 +273,8 @@ func TestFaultsOfTheDatabaseParkNothing(t *testing.T) {
 					// Claims that find nothing are lost too: these go on for some leases.
 					return faults.Add(1) <= 4 || test.failures == 0 && time.Since(began) < 3*time.Second
 				})
-				box := faulty.inbox(t, inbox.WithTries(1), inbox.WithLease(500*time.Millisecond), inbox.WithPrefix("p"+fmt.Sprint(time.Now().UnixNano())))
+				box := faulty.inbox(t, inbox.WithTries(1), inbox.WithLease(500*time.Millisecond),
+					inbox.WithPrefix("p"+fmt.Sprint(time.Now().UnixNano())))
 				receive(t, box, 1, "p1")
 				began = time.Now()
 				stop := run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error {
@@ -340,7 +344,8 @@ func work(kind, address string) {
 		lease = 200 * time.Millisecond
 		handle = func(context.Context, *sql.Tx, *inbox.Message) error { os.Exit(1); return nil }
 	}
-	box, err := inbox.New(db, dialect, inbox.WithLease(lease), inbox.WithPoll(50*time.Millisecond), inbox.WithTries(1000))
+	box, err := inbox.New(db, dialect, inbox.WithLease(lease), inbox.WithPoll(50*time.Millisecond),
+		inbox.WithTries(1000))
 	if err != nil {
 		panic(err)
 	}
@@ -422,7 +427,8 @@ func TestOnceThroughKills(t *testing.T) {
 			h, err := box.Health(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, h.Parked)
-			t.Logf("%d messages, %d processes, %d kills, %d crashes of the database: %s", messages, test.processes, kills, crashed, time.Since(began).Round(time.Millisecond))
+			t.Logf("%d messages, %d processes, %d kills, %d crashes of the database: %s", messages, test.processes,
+				kills, crashed, time.Since(began).Round(time.Millisecond))
 		})
 	}
 }

@@ -128,7 +128,8 @@ func (o *Observer) CallStarted(ctx context.Context, call passfort.CallInfo) cont
 // made up.
 func knownMethod(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions:
 		return method
 	}
 	return "_OTHER"
@@ -157,7 +158,8 @@ func (o *Observer) CallEnded(ctx context.Context, result passfort.CallResult) {
 		outcome, errorType = outcomeOf(result.Err), errorTypeOf(result.Err)
 	}
 	attrs := ending(result.StatusCode, outcome, errorType)
-	o.duration.Record(ctx, result.Duration.Seconds(), metric.WithAttributes(append(attrs, operationKey.String(result.Operation))...))
+	o.duration.Record(ctx, result.Duration.Seconds(), metric.WithAttributes(append(attrs,
+		operationKey.String(result.Operation))...))
 	span := trace.SpanFromContext(ctx)
 	span.SetAttributes(append(attrs, attemptsKey.Int(result.Attempts))...)
 	if errorType != "" {

@@ -48,7 +48,9 @@ func record() *recorder {
 		nil)
 	r.options = []passfort.Option{
 		passfort.WithObserver(observer),
-		passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond}),
+		passfort.WithRetry(passfort.RetryPolicy{
+			MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond,
+		}),
 	}
 	return r
 }
@@ -123,7 +125,8 @@ func TestSpanAndMetricsOfACall(t *testing.T) {
 
 	require.Len(t, span.Events, 2)
 	for i, want := range []map[string]any{
-		{"passfort.attempt": int64(1), "http.response.status_code": int64(503), "passfort.outcome": "rejected", "error.type": "503"},
+		{"passfort.attempt": int64(1), "http.response.status_code": int64(503), "passfort.outcome": "rejected",
+			"error.type": "503"},
 		{"passfort.attempt": int64(2), "http.response.status_code": int64(200), "passfort.outcome": "ok"},
 	} {
 		require.Equal(t, "passfort.attempt", span.Events[i].Name)
@@ -139,7 +142,9 @@ func TestSpanAndMetricsOfACall(t *testing.T) {
 	require.Len(t, calls, 1)
 	require.EqualValues(t, 1, calls[0].Count)
 	require.Positive(t, calls[0].Sum)
-	require.Equal(t, map[string]any{"passfort.operation": "Profiles.Get", "http.response.status_code": int64(200), "passfort.outcome": "ok"},
+	require.Equal(t, map[string]any{
+		"passfort.operation": "Profiles.Get", "http.response.status_code": int64(200), "passfort.outcome": "ok",
+	},
 		attributes(calls[0].Attributes.ToSlice()))
 	attempts := metrics["passfort.client.attempts in {attempt}"].(metricdata.Sum[int64])
 	require.True(t, attempts.IsMonotonic)
@@ -158,7 +163,9 @@ func TestHowCallsEnd(t *testing.T) {
 		return err
 	}
 	create := func(ctx context.Context, c *passfort.Client) error {
-		_, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual()})
+		_, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{
+			Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
+		})
 		return err
 	}
 	cancelled := func(ctx context.Context, c *passfort.Client) error {
@@ -179,7 +186,8 @@ func TestHowCallsEnd(t *testing.T) {
 		status             any
 	}{
 		{"refused", respond(403, `{"errors":[{"code":201}]}`), create, "rejected", "403", int64(403)},
-		{"refused in a 200", respond(200, `{"errors":[{"code":204}]}`), create, "rejected", "refused_in_200", int64(200)},
+		{"refused in a 200", respond(200, `{"errors":[{"code":204}]}`), create, "rejected", "refused_in_200",
+			int64(200)},
 		{"a read that is refused", respond(404, ""), read, "rejected", "404", int64(404)},
 		{"a write that may have been done", hangUp, create, "unknown", "no_answer", nil},
 		{"a write that failed there", respond(502, "<html>"), create, "unknown", "502", int64(502)},
@@ -229,7 +237,8 @@ func TestNamesOfCallsThatTheSDKHasNoMethodFor(t *testing.T) {
 	for _, span := range r.spans.GetSpans() {
 		names = append(names, span.Name)
 	}
-	require.Equal(t, []string{"GET (custom path)", "GET /profiles/{profile_id}/news", "_OTHER /profiles/{profile_id}/news"}, names)
+	require.Equal(t, []string{"GET (custom path)", "GET /profiles/{profile_id}/news",
+		"_OTHER /profiles/{profile_id}/news"}, names)
 }
 
 // TestNothingLeaks puts a mark in everything a caller or the server can say,
@@ -240,7 +249,8 @@ func TestNothingLeaks(t *testing.T) {
 	r := record()
 	body := `{"errors":[{"code":201,"message":"` + mark + `","info":"` + mark + `"}],"id":"` + mark + `"}`
 	answers := []http.HandlerFunc{
-		respond(200, `{"id":"`+mark+`"}`), respond(400, body), respond(500, mark), respond(200, body), respond(200, mark), hangUp,
+		respond(200, `{"id":"`+mark+`"}`), respond(400, body), respond(500, mark), respond(200, body),
+		respond(200, mark), hangUp,
 	}
 	for i, answer := range answers {
 		marked := func(w http.ResponseWriter, req *http.Request) {
@@ -258,9 +268,13 @@ func TestNothingLeaks(t *testing.T) {
 		_, _ = client.Checks.Get(ctx, mark, mark)
 		_, _ = client.Tags.Search(ctx, mark, 1)
 		_, _ = client.Audit.PDFReport(ctx, mark, failing(mark))
-		_, _ = client.Files.Upload(ctx, mark, &passfort.FileUpload{Name: mark, Body: strings.NewReader("%PDF-1.7 " + mark)})
+		_, _ = client.Files.Upload(ctx, mark, &passfort.FileUpload{
+			Name: mark, Body: strings.NewReader("%PDF-1.7 " + mark),
+		})
 		_, _ = client.Profiles.Get(ctx, mark+"/../")
-		_, _ = passfort.Do[any](ctx, client, passfort.Request{Method: mark, Path: "/" + mark, Header: http.Header{"X-Mark": {mark}}, Body: mark})
+		_, _ = passfort.Do[any](ctx, client, passfort.Request{
+			Method: mark, Path: "/" + mark, Header: http.Header{"X-Mark": {mark}}, Body: mark,
+		})
 		require.Greater(t, len(r.spans.GetSpans()), 8*i)
 	}
 	recorded := fmt.Sprintf("%+v", r.spans.GetSpans())

@@ -17,8 +17,12 @@ import (
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	reader := sdkmetric.NewManualReader()
-	w := otelpassfort.NewWebhooks(otelpassfort.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))), nil)
-	w.Received(passfort.WebhookResult{Event: passfort.EventCheckCompleted, Outcome: passfort.WebhookHandled, Duration: time.Second})
+	w := otelpassfort.NewWebhooks(
+		otelpassfort.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))), nil,
+	)
+	w.Received(passfort.WebhookResult{
+		Event: passfort.EventCheckCompleted, Outcome: passfort.WebhookHandled, Duration: time.Second,
+	})
 	w.Received(passfort.WebhookResult{Outcome: passfort.WebhookDenied})
 	w.Handled("Zqcanary", "handled", 2*time.Second, time.Second)
 	w.Handled(passfort.EventCheckCompleted, "stored", 0, time.Second)

@@ -19,7 +19,8 @@ func TestEveryOperationNeedsAKey(t *testing.T) {
 	id := w.person()
 	ops := passforttest.Operations()
 	require.Len(t, ops, 52)
-	for _, path := range []string{"/profiles", "/whoami", "/profiles/" + id, "/profiles/" + id + "/collected_data", "/nowhere"} {
+	for _, path := range []string{"/profiles", "/whoami", "/profiles/" + id, "/profiles/" + id + "/collected_data",
+		"/nowhere"} {
 		a := w.do(http.MethodGet, path+"?apikey="+w.srv.APIKey(), "", "apikey", "")
 		require.Equal(t, http.StatusUnauthorized, a.status, "the query does not count")
 		require.Equal(t, "203", a.code(t))
@@ -34,18 +35,24 @@ func TestNarrowKeys(t *testing.T) {
 	w := start(t)
 	id, other := w.person(), w.person()
 	collect := text(w.post("/api_keys/collect/"+id, "").object(t), "key")
-	require.Equal(t, http.StatusOK, w.do(http.MethodGet, "/profiles/"+id+"/collected_data", "", "apikey", collect).status)
-	require.Equal(t, http.StatusForbidden, w.do(http.MethodGet, "/profiles/"+other+"/collected_data", "", "apikey", collect).status)
-	require.Equal(t, http.StatusForbidden, w.do(http.MethodGet, "/profiles/"+id+"/checks", "", "apikey", collect).status)
+	require.Equal(t, http.StatusOK, w.do(http.MethodGet, "/profiles/"+id+"/collected_data", "", "apikey",
+		collect).status)
+	require.Equal(t, http.StatusForbidden, w.do(http.MethodGet, "/profiles/"+other+"/collected_data", "", "apikey",
+		collect).status)
+	require.Equal(t, http.StatusForbidden, w.do(http.MethodGet, "/profiles/"+id+"/checks", "", "apikey",
+		collect).status)
 	both := w.post("/api_keys/collect", `{"profile_ids":["`+id+`","`+other+`"]}`).object(t)
-	require.Equal(t, http.StatusOK, w.do(http.MethodGet, "/profiles/"+other+"/collected_data", "", "apikey", text(both, "key")).status)
+	require.Equal(t, http.StatusOK, w.do(http.MethodGet, "/profiles/"+other+"/collected_data", "", "apikey",
+		text(both, "key")).status)
 	w.srv.AdvanceClock(25 * time.Hour)
-	require.Equal(t, http.StatusUnauthorized, w.do(http.MethodGet, "/profiles/"+id+"/collected_data", "", "apikey", collect).status)
+	require.Equal(t, http.StatusUnauthorized, w.do(http.MethodGet, "/profiles/"+id+"/collected_data", "", "apikey",
+		collect).status)
 
 	second := w.srv.AddAPIKey("CRM key")
 	require.Equal(t, "CRM key", w.do(http.MethodGet, "/whoami", "", "apikey", second).object(t)["auditee_name"])
 	require.Equal(t, http.StatusForbidden,
-		w.do(http.MethodPost, "/forms/profile/"+id+"/customer_request", `{}`, "apikey", second).status, "that takes the master key")
+		w.do(http.MethodPost, "/forms/profile/"+id+"/customer_request", `{}`, "apikey",
+			second).status, "that takes the master key")
 }
 
 func TestPathsAndMethods(t *testing.T) {
@@ -137,7 +144,8 @@ func TestRecorder(t *testing.T) {
 	w.post("/profiles/"+id+"/tags", `{"name":"vip"}`, "X-Mine", "1")
 	seen := w.srv.Requests()
 	require.Len(t, seen, 3)
-	require.Equal(t, []string{"Profiles.Get", "", "Tags.Add"}, []string{seen[0].Operation, seen[1].Operation, seen[2].Operation})
+	require.Equal(t, []string{"Profiles.Get", "", "Tags.Add"},
+		[]string{seen[0].Operation, seen[1].Operation, seen[2].Operation})
 	require.Equal(t, "x=%20y", seen[0].RawQuery)
 	require.Equal(t, 404, seen[1].Status)
 	require.Equal(t, `{"na`, string(seen[2].Body))

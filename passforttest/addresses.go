@@ -165,7 +165,9 @@ func (s *Server) searchCompanies(c *call) (*reply, error) {
 	}
 	found := []object{}
 	add := func(o Company) {
-		found = append(found, object{"name": o.Name, "number": o.Number, "country": o.Country, "state": nullable(o.State)})
+		found = append(found, object{
+			"name": o.Name, "number": o.Number, "country": o.Country, "state": nullable(o.State),
+		})
 	}
 	lower := strings.ToLower(query)
 	for _, o := range s.cfg.companies {

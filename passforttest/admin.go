@@ -37,7 +37,10 @@ const adminPage = 50
 // neither says so nor passes on the name it was asked for makes strangers look
 // local: keep AdminPath out of it.
 func (s *Server) AdminHandler(hosts ...string) http.Handler {
-	a := &admin{s: s, pages: template.Must(template.New("").Funcs(template.FuncMap{"short": short}).ParseFS(web, "web/admin.html", "web/window.html"))}
+	a := &admin{
+		s: s, pages: template.Must(template.New("").Funcs(template.FuncMap{"short": short}).ParseFS(web,
+			"web/admin.html", "web/window.html")),
+	}
 	mux := http.NewServeMux()
 	const p = AdminPath + "profiles/{profile_id}"
 	mux.HandleFunc("GET "+AdminPath+"{$}", a.home)
@@ -327,7 +330,8 @@ func (s *Server) viewOf(p *profile) profileView {
 	}
 	for _, t := range p.Tasks {
 		row := taskRow{
-			ID: t.ID, Name: t.Name, Type: t.Type, Alias: t.Alias, State: t.State, Created: dateTime(t.Created), Checks: slices.Clone(t.Checks),
+			ID: t.ID, Name: t.Name, Type: t.Type, Alias: t.Alias, State: t.State, Created: dateTime(t.Created),
+			Checks: slices.Clone(t.Checks),
 		}
 		if t.Expired {
 			row.Expired = t.ExpiryReason + ", " + t.ExpiredAt
@@ -344,7 +348,8 @@ func (s *Server) viewOf(p *profile) profileView {
 	}
 	for _, e := range p.Events {
 		v.Findings = append(v.Findings, findingRow{
-			text(e, "id"), text(child(e, "data"), "event_type"), text(e, "resolution"), text(e, "creation_date"), indented(encode(e["data"])),
+			text(e, "id"), text(child(e, "data"), "event_type"), text(e, "resolution"), text(e, "creation_date"),
+			indented(encode(e["data"])),
 		})
 	}
 	for _, req := range p.Requests {
@@ -355,7 +360,8 @@ func (s *Server) viewOf(p *profile) profileView {
 	if data, err := decodeObject(p.Data); err == nil {
 		for _, e := range list(data, "documents") {
 			d, _ := e.(object)
-			v.Documents = append(v.Documents, text(d, "document_type")+", "+text(d, "category")+", "+short(text(d, "id")))
+			v.Documents = append(v.Documents, text(d, "document_type")+", "+text(d, "category")+", "+
+				short(text(d, "id")))
 		}
 	}
 	for _, i := range p.Images {
@@ -424,7 +430,8 @@ func (s *Server) applicationRow(p *profile, app *application) applicationRow {
 func checkRowOf(ch *check) checkRow {
 	row := checkRow{
 		ID: ch.ID, Type: ch.Type, Variant: ch.VariantAlias, State: ch.State, Decision: ch.Decision, Result: ch.Result,
-		Instructed: dateTime(ch.Instructed), Open: ch.State != "COMPLETE", Input: indented(ch.Input), Output: indented(ch.Output),
+		Instructed: dateTime(ch.Instructed), Open: ch.State != "COMPLETE", Input: indented(ch.Input),
+		Output: indented(ch.Output),
 	}
 	if !row.Open {
 		row.Completed = dateTime(ch.Completed)

@@ -304,7 +304,8 @@ func (s *Server) changeStatus(p *profile, a *application, status string, by acto
 	case a.Status == status:
 		return nil
 	case a.Hidden || !mayBecome(a.Status, status):
-		return refuse(http.StatusBadRequest, CodeTransitionError, "an application that is "+a.Status+" cannot become "+status)
+		return refuse(http.StatusBadRequest, CodeTransitionError,
+			"an application that is "+a.Status+" cannot become "+status)
 	case status == "APPROVED" && len(s.blockers(p, a)) > 0:
 		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the application still has approval blockers")
 	}
@@ -339,7 +340,8 @@ func (s *Server) revertDecision(c *call) (*reply, error) {
 		comment = text(body, "comment")
 	}
 	if a.Hidden || a.Status != "REJECTED" && a.Status != "CANCELLED" {
-		return nil, refuse(http.StatusBadRequest, CodeTransitionError, "only a rejected or cancelled application can be reverted")
+		return nil, refuse(http.StatusBadRequest, CodeTransitionError,
+			"only a rejected or cancelled application can be reverted")
 	}
 	by := byKey(c)
 	s.audit(p, by, "revert-decision", nil)

@@ -11,7 +11,8 @@ import (
 // or "".
 func roleOf(list string) string {
 	switch list {
-	case "authorized_persons", "unauthorized_persons", "shareholders", "beneficial_owners", "directors", "partners", "trustees":
+	case "authorized_persons", "unauthorized_persons", "shareholders", "beneficial_owners", "directors", "partners",
+		"trustees":
 		return strings.ToUpper(strings.TrimSuffix(list, "s"))
 	case "secretaries":
 		return "COMPANY_SECRETARY"
@@ -107,7 +108,9 @@ func (s *Server) linkAssociates(p *profile, by actor) {
 		}
 		for _, a := range p.Applications {
 			product := s.productByID(a.Product)
-			has := find(other.Applications, func(b *application) bool { return b.Product == a.Product && !b.Hidden }) != nil
+			has := find(other.Applications, func(b *application) bool {
+				return b.Product == a.Product && !b.Hidden
+			}) != nil
 			if a.Hidden || has || product == nil || !product.fits(other.Summary.EntityType) {
 				continue
 			}

@@ -25,7 +25,8 @@ func BenchmarkServer(b *testing.B) {
 		return rec
 	}
 	rec := serve(http.MethodPost, "/profiles", newPerson)
-	_, id, _ := strings.Cut(rec.Body.String(), `"document_images":[],"events":[],"has_associates":false,"has_collection_steps":false,"id":"`)
+	_, id, _ := strings.Cut(rec.Body.String(),
+		`"document_images":[],"events":[],"has_associates":false,"has_collection_steps":false,"id":"`)
 	id, _, _ = strings.Cut(id, `"`)
 	for name, c := range map[string][3]string{
 		"whoami":             {http.MethodGet, "/whoami", ""},

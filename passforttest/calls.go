@@ -59,8 +59,9 @@ func (s *Server) noteCall(c *call, began time.Time) {
 	status := c.record.Status
 	s.recorder.mu.Unlock()
 	n := shownCall{
-		Time: c.record.Time, Method: knownMethod(c.req.Method), Operation: c.route.operation(), Status: status, Codes: c.codes,
-		Took: time.Since(began), Fault: c.record.Faulty, Unauthorized: c.key == nil,
+		Time: c.record.Time, Method: knownMethod(c.req.Method), Operation: c.route.operation(), Status: status,
+		Codes: c.codes,
+		Took:  time.Since(began), Fault: c.record.Faulty, Unauthorized: c.key == nil,
 	}
 	if path := c.req.URL.EscapedPath(); c.route != nil || c.key != nil {
 		n.Path = strings.Clone(path[:min(len(path), callPath)])

@@ -17,10 +17,11 @@ func TestWaterfall(t *testing.T) {
 		decision string
 		charged  int
 	}{
-		"the first passes":   {[]passforttest.Outcome{{Decision: "PASS"}}, "default", "PASS", 1},
-		"a fail goes on":     {[]passforttest.Outcome{{Decision: "FAIL"}, {Decision: "PASS"}}, "second", "PASS", 2},
-		"an error goes on":   {[]passforttest.Outcome{{Decision: "ERROR"}, {Decision: "PASS"}}, "second", "PASS", 2},
-		"a partial goes on":  {[]passforttest.Outcome{{Decision: "PARTIAL"}, {Decision: "PARTIAL"}, {Decision: "PASS"}}, "third", "PASS", 3},
+		"the first passes": {[]passforttest.Outcome{{Decision: "PASS"}}, "default", "PASS", 1},
+		"a fail goes on":   {[]passforttest.Outcome{{Decision: "FAIL"}, {Decision: "PASS"}}, "second", "PASS", 2},
+		"an error goes on": {[]passforttest.Outcome{{Decision: "ERROR"}, {Decision: "PASS"}}, "second", "PASS", 2},
+		"a partial goes on": {[]passforttest.Outcome{{Decision: "PARTIAL"}, {Decision: "PARTIAL"}, {Decision: "PASS"}},
+			"third", "PASS", 3},
 		"the last one stays": {[]passforttest.Outcome{{Decision: "FAIL"}}, "third", "FAIL", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,8 +45,10 @@ func TestWaterfall(t *testing.T) {
 // A caller in sync mode has the answer of the last variant.
 func TestWaterfallInSyncMode(t *testing.T) {
 	t.Parallel()
-	w := start(t, passforttest.WithCheckTime(time.Millisecond), passforttest.WithWaterfall("IDENTITY_CHECK", "default", "second"))
-	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "FAIL"}, passforttest.Outcome{Decision: "PASS"})
+	w := start(t, passforttest.WithCheckTime(time.Millisecond),
+		passforttest.WithWaterfall("IDENTITY_CHECK", "default", "second"))
+	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "FAIL"},
+		passforttest.Outcome{Decision: "PASS"})
 	o := w.post("/profiles/"+w.person()+"/checks?mode=sync", `{"check_type":"IDENTITY_CHECK"}`).object(t)
 	require.Equal(t, "PASS", o["decision"])
 }

@@ -36,7 +36,8 @@ func (s *Server) setSteps(c *call) (*reply, error) {
 			return nil, missing("collection_type")
 		}
 		if !slices.Contains([]string{
-			"FULL_NAME", "DOB", "ADDRESS_HISTORY", "NATIONALITY", "DOCUMENT", "EMAIL", "PHONE_NUMBER", "DOCUMENT_FOR_TASK",
+			"FULL_NAME", "DOB", "ADDRESS_HISTORY", "NATIONALITY", "DOCUMENT", "EMAIL", "PHONE_NUMBER",
+			"DOCUMENT_FOR_TASK",
 		}, kind) {
 			return nil, invalid("unknown collection_type")
 		}

@@ -16,7 +16,9 @@ func TestCollectedDataKeepsEveryMember(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	id := w.person()
-	const sent = `{"entity_type":"INDIVIDUAL","zz":null,"customer_ref":"","a":[],"b":{},"n":12345678901234567890.12345678901234567890,"deep":[{"x":[null,false,0,""]}],"custom_fields_data":{"f":1e400}}`
+	const sent = `{"entity_type":"INDIVIDUAL","zz":null,"customer_ref":"","a":[],"b":{},` +
+		`"n":12345678901234567890.12345678901234567890,"deep":[{"x":[null,false,0,""]}],` +
+		`"custom_fields_data":{"f":1e400}}`
 	got := w.post("/profiles/"+id+"/collected_data", sent)
 	require.Equal(t, http.StatusOK, got.status)
 	require.Equal(t, sent, got.raw)
@@ -42,7 +44,8 @@ func TestETag(t *testing.T) {
 	require.JSONEq(t, person, lost.raw, "a 412 holds the latest data")
 	require.Equal(t, won.header.Get("Etag"), lost.header.Get("Etag"))
 
-	for _, other := range []string{strings.TrimPrefix(lost.header.Get("Etag"), "W/"), "*", `"` + lost.header.Get("Etag") + `"`} {
+	for _, other := range []string{strings.TrimPrefix(lost.header.Get("Etag"), "W/"), "*",
+		`"` + lost.header.Get("Etag") + `"`} {
 		require.Equal(t, http.StatusPreconditionFailed, w.post(path, person, "If-Match", other).status, other)
 	}
 	require.Equal(t, http.StatusOK, w.post(path, person).status, "no If-Match: the last write wins")
@@ -76,10 +79,11 @@ func TestGivenNamesAreSplit(t *testing.T) {
 	w := start(t, passforttest.WithSwitches(passforttest.Switches{Lenient: true}))
 	path := "/profiles/" + w.person() + "/collected_data"
 	for sent, stored := range map[string]string{
-		`{"given_names":[" Anna  Maria ","","Lee"],"family_name":"van der Doe"}`: `{"given_names":["Anna","Maria","Lee"],"family_name":"van der Doe"}`,
-		`{"given_names":["Kim\u00a0Lee",null,{"a":" b "},7]}`:                    `{"given_names":["Kim","Lee",null,{"a":" b "},7]}`,
-		`{"given_names":["Kim"],"title":1.50}`:                                   `{"given_names":["Kim"],"title":1.50}`,
-		`{"given_names":"Kim Lee"}`:                                              `{"given_names":"Kim Lee"}`,
+		`{"given_names":[" Anna  Maria ","","Lee"],"family_name":"van der Doe"}`: `{"given_names":["Anna","Maria",` +
+			`"Lee"],"family_name":"van der Doe"}`,
+		`{"given_names":["Kim\u00a0Lee",null,{"a":" b "},7]}`: `{"given_names":["Kim","Lee",null,{"a":" b "},7]}`,
+		`{"given_names":["Kim"],"title":1.50}`:                `{"given_names":["Kim"],"title":1.50}`,
+		`{"given_names":"Kim Lee"}`:                           `{"given_names":"Kim Lee"}`,
 	} {
 		got := w.post(path, `{"entity_type":"INDIVIDUAL","personal_details":{"name":`+sent+`}}`)
 		require.Equal(t, http.StatusOK, got.status)
@@ -93,8 +97,15 @@ func TestFreeformAddressBecomesStructured(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	path := "/profiles/" + w.person() + "/collected_data"
-	got := w.post(path, `{"entity_type":"INDIVIDUAL","address_history":[{"address":{"type":"FREEFORM","country":"GBR","text":"12 High Street, London, N1 1AA","x":null},"start_date":"1999-03"}]}`)
-	require.JSONEq(t, `{"entity_type":"INDIVIDUAL","address_history":[{"address":{"type":"STRUCTURED","country":"GBR","original_freeform_address":"12 High Street, London, N1 1AA","street_number":"12","route":"High Street","locality":"London","postal_code":"N1 1AA","x":null},"start_date":"1999-03"}]}`, got.raw)
+	got := w.post(
+		path, `{"entity_type":"INDIVIDUAL","address_history":[{"address":{"type":"FREEFORM","country":"GBR",`+
+			`"text":"12 High Street, London, N1 1AA","x":null},"start_date":"1999-03"}]}`,
+	)
+	require.JSONEq(
+		t, `{"entity_type":"INDIVIDUAL","address_history":[{"address":{"type":"STRUCTURED","country":"GBR",`+
+			`"original_freeform_address":"12 High Street, London, N1 1AA","street_number":"12","route":"High Street",`+
+			`"locality":"London","postal_code":"N1 1AA","x":null},"start_date":"1999-03"}]}`, got.raw,
+	)
 	require.JSONEq(t, got.raw, w.post(path, got.raw).raw, "what came back can be sent again")
 }
 

@@ -102,7 +102,8 @@ func (s *Server) CollectionHandler() http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy",
-			"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'")
+			"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "+
+				"form-action 'none'")
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -220,7 +221,9 @@ func visitorAnswer(req *formRequest, now time.Time, err error) (int, []byte) {
 			"id": f.ID, "name": f.Form.Name, "title": f.Form.Title, "state": f.State, "fields": fields,
 		})
 	}
-	return http.StatusOK, encode(object{"state": req.State, "theme": req.Theme, "redirect": req.Redirect, "forms": forms})
+	return http.StatusOK, encode(object{
+		"state": req.State, "theme": req.Theme, "redirect": req.Redirect, "forms": forms,
+	})
 }
 
 // visitorField is a field as the form's script gets it.

@@ -37,7 +37,8 @@ func TestImageBecomesDocument(t *testing.T) {
 	require.Empty(t, w.srv.PortalImages(id), "an image without a document is not in the portal")
 
 	tag := w.get(p + "/collected_data").header.Get("Etag")
-	doc := w.post(p+"/collected_data/documents", `{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"`+imageID+`"}]}`).object(t)
+	doc := w.post(p+"/collected_data/documents",
+		`{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"`+imageID+`"}]}`).object(t)
 	require.NotEqual(t, tag, w.get(p+"/collected_data").header.Get("Etag"), "the document moves the tag")
 	require.Equal(t, up, doc["images"].([]any)[0])
 	require.Len(t, w.srv.PortalImages(id), 1)
@@ -46,7 +47,8 @@ func TestImageBecomesDocument(t *testing.T) {
 	require.Len(t, w.get(p+"/document_images/"+imageID+"?full=false").object(t), 3)
 	require.NotContains(t, w.get(p+"/document_images/"+imageID).object(t), "decrypted_data")
 
-	check := w.post(p+"/checks?mode=sync", `{"check_type":"DOCUMENT_VERIFICATION","document_id":"`+text(doc, "id")+`"}`).object(t)
+	check := w.post(p+"/checks?mode=sync", `{"check_type":"DOCUMENT_VERIFICATION","document_id":"`+text(doc, "id")+
+		`"}`).object(t)
 	require.Equal(t, "Pass", check["result"])
 	require.Equal(t, "101", w.post(p+"/checks", `{"check_type":"DOCUMENT_VERIFICATION"}`).code(t))
 }
@@ -60,12 +62,14 @@ func TestUploadForms(t *testing.T) {
 		body string
 		want int
 	}{
-		"plain":            {`{"data":"` + picture + `"}`, 200},
-		"data URI":         {`{"data":"data:image/gif;base64,` + picture + `"}`, 200},
-		"escaped slashes":  {`{"data":"` + strings.ReplaceAll(b64("GIF89a\xff\xff\xff\xff\xff\xff"), "/", `\/`) + `"}`, 200},
-		"unicode escape":   {`{"data":"\u0052` + b64("GIF89a")[1:] + `"}`, 200},
-		"line breaks":      {`{"data":"` + picture[:8] + `\r\n` + picture[8:] + `"}`, 200},
-		"other members":    {` { "a" : [1,{"b":"}\""}] , "data" : "` + picture + `" , "image_type" : "FACE", "z":null } `, 200},
+		"plain":    {`{"data":"` + picture + `"}`, 200},
+		"data URI": {`{"data":"data:image/gif;base64,` + picture + `"}`, 200},
+		"escaped slashes": {`{"data":"` + strings.ReplaceAll(b64("GIF89a\xff\xff\xff\xff\xff\xff"), "/", `\/`) + `"}`,
+			200},
+		"unicode escape": {`{"data":"\u0052` + b64("GIF89a")[1:] + `"}`, 200},
+		"line breaks":    {`{"data":"` + picture[:8] + `\r\n` + picture[8:] + `"}`, 200},
+		"other members": {` { "a" : [1,{"b":"}\""}] , "data" : "` + picture +
+			`" , "image_type" : "FACE", "z":null } `, 200},
 		"PDF":              {`{"data":"` + b64("%PDF-1.4 x") + `"}`, 200},
 		"PDF after space":  {`{"data":"` + b64("\xef\xbb\xbf \n%PDF-1.4 x") + `"}`, 200},
 		"BigTIFF":          {`{"data":"` + b64("II+\x00x") + `"}`, 200},
@@ -129,7 +133,9 @@ func TestFilesStayEncrypted(t *testing.T) {
 
 func TestReadableContent(t *testing.T) {
 	t.Parallel()
-	w := start(t, passforttest.WithSwitches(passforttest.Switches{ReadableFiles: true, ReadableImages: true, FileReadByPOST: true}))
+	w := start(t, passforttest.WithSwitches(passforttest.Switches{
+		ReadableFiles: true, ReadableImages: true, FileReadByPOST: true,
+	}))
 	p := "/profiles/" + w.person()
 	content := b64("GIF87a" + strings.Repeat("\x00\xff", 70_000))
 	f := w.created(p+"/files", `{"data":"`+content+`","name":"scan"}`)
@@ -167,7 +173,8 @@ func TestLargeImageIsNotHeld(t *testing.T) {
 	w := start(t)
 	id := w.person()
 	const size = 50_000_000
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.srv.URL()+"/profiles/"+id+"/document_images", endless(size))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.srv.URL()+"/profiles/"+id+"/document_images",
+		endless(size))
 	require.NoError(t, err)
 	req.Header.Set("apikey", w.srv.APIKey())
 	resp, err := w.hc.Do(req)

@@ -22,13 +22,16 @@ func TestEscalation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := start(t, byHand(monitored(func(p *passforttest.Product) { p.EscalateTo = []string{"legal", "risk"} }))...)
+			w := start(t, byHand(monitored(func(p *passforttest.Product) {
+				p.EscalateTo = []string{"legal", "risk"}
+			}))...)
 			id := w.applied("monitored")
 			a := text(w.application(id), "id")
 			require.Error(t, w.srv.DecideEscalation(id, a, "legal", true), "not before the tasks have passed")
 			w.srv.AdvanceClock(time.Minute)
 			require.Equal(t, "WAITING_ON_ESCALATION", w.application(id)["flag"])
-			require.Equal(t, "WAITING_ON_ESCALATION", text(w.application(id)["approval_blockers"].([]any)[0], "blocker_type"))
+			require.Equal(t, "WAITING_ON_ESCALATION", text(w.application(id)["approval_blockers"].([]any)[0],
+				"blocker_type"))
 			path := "/profiles/" + id + "/applications/" + a
 			require.Equal(t, http.StatusBadRequest, w.post(path, `{"status":"APPROVED"}`).status)
 

@@ -97,7 +97,8 @@ func (c *customer) live(ctx context.Context) {
 	c.tell(ctx, "monitoring finds a sanction")
 	c.srv.AdvanceClock(time.Minute)
 	c.tell(ctx, "screened again")
-	if _, err := c.client.Events.Resolve(ctx, c.id, hit, passfort.EventResolutionMismatch, "another Kim Doe"); err != nil {
+	if _, err := c.client.Events.Resolve(ctx, c.id, hit, passfort.EventResolutionMismatch,
+		"another Kim Doe"); err != nil {
 		log.Fatal(err)
 	}
 	c.tell(ctx, "resolved")
@@ -208,7 +209,9 @@ func ExampleSwitches_lenient() {
 	data := passfort.NewIndividual()
 	data.PersonalDetails = &passfort.PersonalDetails{DOB: "31/12/1990"}
 	create := func() error {
-		_, err := srv.Client().Profiles.Create(context.Background(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+		_, err := srv.Client().Profiles.Create(context.Background(), &passfort.ProfileRequest{
+			Role: passfort.RoleIndividualCustomer, CollectedData: data,
+		})
 		return err
 	}
 	err := create()

@@ -157,7 +157,9 @@ func (f *Fault) reply(sw Switches) *reply {
 	case rep.status == http.StatusTooManyRequests:
 		rep.body = envelope(sw, ErrorObject{Message: "rate limit exceeded", Source: "API"})
 	case rep.status >= 500:
-		rep.body = envelope(sw, ErrorObject{Code: CodeUnknownInternalError, Message: "internal error", Source: "ENGINE"})
+		rep.body = envelope(sw, ErrorObject{
+			Code: CodeUnknownInternalError, Message: "internal error", Source: "ENGINE",
+		})
 	case rep.status >= 400:
 		rep.body = envelope(sw, ErrorObject{Code: CodeInvalidInputData, Message: "refused", Source: "API"})
 	}

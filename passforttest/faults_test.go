@@ -23,23 +23,24 @@ func TestFaults(t *testing.T) {
 		status  int // 0: no answer
 		applied bool
 	}{
-		"status":                {passforttest.Fault{Status: 503}, 503, false},
-		"dropped before":        {passforttest.Fault{DropBeforeWrite: true}, 0, false},
-		"dropped after":         {passforttest.Fault{DropAfterWrite: true}, 0, true},
-		"status after":          {passforttest.Fault{Status: 502, AfterWrite: true}, 502, true},
-		"truncated":             {passforttest.Fault{Truncate: true}, 0, true},
-		"delayed":               {passforttest.Fault{Delay: time.Millisecond}, 200, true},
-		"slow":                  {passforttest.Fault{Trickle: time.Microsecond}, 200, true},
-		"gzipped":               {passforttest.Fault{Gzip: true}, 200, true},
-		"by operation":          {passforttest.Fault{Operation: "Profiles.Create", Status: 500}, 500, false},
-		"by path":               {passforttest.Fault{Method: "POST", Path: "/4.0/profiles", Status: 500}, 500, false},
-		"another operation":     {passforttest.Fault{Operation: "Profiles.Get", Status: 500}, 200, true},
-		"another path":          {passforttest.Fault{Path: "/4.0/whoami", Status: 500}, 200, true},
-		"empty body after":      {passforttest.Fault{AfterWrite: true, Body: []byte{}}, 200, true},
-		"stale tag, no tag":     {passforttest.Fault{StaleETag: true}, 200, true},
-		"skipped":               {passforttest.Fault{Skip: 1, Status: 500}, 200, true},
-		"all, then none":        {passforttest.Fault{Times: -1, Status: 429}, 429, false},
-		"redirect":              {passforttest.Fault{Status: 307, Header: http.Header{"Location": {"/4.0/whoami"}}}, 307, false},
+		"status":            {passforttest.Fault{Status: 503}, 503, false},
+		"dropped before":    {passforttest.Fault{DropBeforeWrite: true}, 0, false},
+		"dropped after":     {passforttest.Fault{DropAfterWrite: true}, 0, true},
+		"status after":      {passforttest.Fault{Status: 502, AfterWrite: true}, 502, true},
+		"truncated":         {passforttest.Fault{Truncate: true}, 0, true},
+		"delayed":           {passforttest.Fault{Delay: time.Millisecond}, 200, true},
+		"slow":              {passforttest.Fault{Trickle: time.Microsecond}, 200, true},
+		"gzipped":           {passforttest.Fault{Gzip: true}, 200, true},
+		"by operation":      {passforttest.Fault{Operation: "Profiles.Create", Status: 500}, 500, false},
+		"by path":           {passforttest.Fault{Method: "POST", Path: "/4.0/profiles", Status: 500}, 500, false},
+		"another operation": {passforttest.Fault{Operation: "Profiles.Get", Status: 500}, 200, true},
+		"another path":      {passforttest.Fault{Path: "/4.0/whoami", Status: 500}, 200, true},
+		"empty body after":  {passforttest.Fault{AfterWrite: true, Body: []byte{}}, 200, true},
+		"stale tag, no tag": {passforttest.Fault{StaleETag: true}, 200, true},
+		"skipped":           {passforttest.Fault{Skip: 1, Status: 500}, 200, true},
+		"all, then none":    {passforttest.Fault{Times: -1, Status: 429}, 429, false},
+		"redirect": {passforttest.Fault{Status: 307, Header: http.Header{"Location": {"/4.0/whoami"}}},
+			307, false},
 		"improbable, by seed 1": {passforttest.Fault{Probability: 1e-12, Status: 500}, 200, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +57,8 @@ func TestFaults(t *testing.T) {
 			}
 			require.Equal(t, 1, w.srv.Count("Profiles.Create"))
 			w.srv.ClearFaults()
-			require.Equal(t, c.applied, w.get("/profiles").object(t)["count"].(interface{ String() string }).String() == "1")
+			require.Equal(t, c.applied,
+				w.get("/profiles").object(t)["count"].(interface{ String() string }).String() == "1")
 		})
 	}
 }
@@ -78,7 +80,8 @@ func TestResetIsAReset(t *testing.T) {
 	w := start(t)
 	w.srv.Inject(passforttest.Fault{DropAfterWrite: true})
 	_, err := w.send(http.MethodPost, "/profiles", newPerson)
-	require.True(t, errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "connection reset"), "%v", err)
+	require.True(t, errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "connection reset"), "%v",
+		err)
 	require.Equal(t, 0, w.srv.Requests()[0].Status)
 	require.True(t, w.srv.Requests()[0].Faulty)
 }
@@ -119,7 +122,9 @@ func TestFaultBodies(t *testing.T) {
 	w.srv.Inject(passforttest.Fault{Status: 502})
 	a := w.get("/whoami")
 	require.Equal(t, "text/html", a.header.Get("Content-Type"))
-	w.srv.Inject(passforttest.Fault{Status: 418, Body: []byte("tea"), Header: http.Header{"Content-Type": {"text/plain"}, "Retry-After": {"3"}}})
+	w.srv.Inject(passforttest.Fault{
+		Status: 418, Body: []byte("tea"), Header: http.Header{"Content-Type": {"text/plain"}, "Retry-After": {"3"}},
+	})
 	a = w.get("/whoami")
 	require.Equal(t, "tea", a.raw)
 	require.Equal(t, "3", a.header.Get("Retry-After"))
@@ -138,25 +143,37 @@ func TestTyposPanic(t *testing.T) {
 		do   func()
 		near string
 	}{
-		"fault":              {func() { srv.Inject(passforttest.Fault{Operation: "CollectedData.Update"}) }, "CollectedData.Replace"},
-		"method of a fault":  {func() { srv.Inject(passforttest.Fault{Method: "get"}) }, "GET"},
-		"path of a fault":    {func() { srv.Inject(passforttest.Fault{Path: "/["}) }, "no pattern"},
-		"chance of a fault":  {func() { srv.Inject(passforttest.Fault{Probability: 2}) }, "between 0 and 1"},
-		"count":              {func() { srv.Count("Profiles.create") }, "Profiles.Create"},
-		"seen":               {func() { srv.AssertSeen(t, "Profile.Create", 0) }, "Profiles.Create"},
-		"applied":            {func() { srv.AssertApplied(t, "Check.Run", 0) }, "Checks.Run"},
-		"only":               {func() { srv.AssertOnly(t, "Checks.Lists") }, "Checks.List"},
-		"last":               {func() { srv.LastRequest(t, "Task.Update") }, "Tasks.Update"},
-		"requests":           {func() { srv.RequestsTo("Whoami") }, "WhoAmI"},
-		"rate limit":         {func() { passforttest.WithRateLimit("Checks.Rum", passforttest.RateLimit{}) }, "Checks.Run"},
-		"check type":         {func() { srv.SetCheckOutcome("IDENTITY") }, "IDENTITY_CHECK"},
-		"small check type":   {func() { srv.SetCheckOutcome("identity_check") }, "IDENTITY_CHECK"},
-		"number of a type":   {func() { srv.SetCheckOutcome(5) }, "not a int"},
-		"no check type":      {func() { srv.SetCheckOutcome("") }, "no check type"},
-		"result":             {func() { srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: "fail"}) }, "Fail"},
-		"kind of result":     {func() { srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: 2}) }, "not a int"},
-		"decision":           {func() { srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "PASSED"}) }, "PASS"},
-		"completed":          {func() { _ = srv.CompleteCheck("p", "c", passforttest.Outcome{Decision: "FAILED"}) }, "FAIL"},
+		"fault": {func() {
+			srv.Inject(passforttest.Fault{Operation: "CollectedData.Update"})
+		}, "CollectedData.Replace"},
+		"method of a fault": {func() { srv.Inject(passforttest.Fault{Method: "get"}) }, "GET"},
+		"path of a fault":   {func() { srv.Inject(passforttest.Fault{Path: "/["}) }, "no pattern"},
+		"chance of a fault": {func() { srv.Inject(passforttest.Fault{Probability: 2}) }, "between 0 and 1"},
+		"count":             {func() { srv.Count("Profiles.create") }, "Profiles.Create"},
+		"seen":              {func() { srv.AssertSeen(t, "Profile.Create", 0) }, "Profiles.Create"},
+		"applied":           {func() { srv.AssertApplied(t, "Check.Run", 0) }, "Checks.Run"},
+		"only":              {func() { srv.AssertOnly(t, "Checks.Lists") }, "Checks.List"},
+		"last":              {func() { srv.LastRequest(t, "Task.Update") }, "Tasks.Update"},
+		"requests":          {func() { srv.RequestsTo("Whoami") }, "WhoAmI"},
+		"rate limit": {func() {
+			passforttest.WithRateLimit("Checks.Rum", passforttest.RateLimit{})
+		}, "Checks.Run"},
+		"check type":       {func() { srv.SetCheckOutcome("IDENTITY") }, "IDENTITY_CHECK"},
+		"small check type": {func() { srv.SetCheckOutcome("identity_check") }, "IDENTITY_CHECK"},
+		"number of a type": {func() { srv.SetCheckOutcome(5) }, "not a int"},
+		"no check type":    {func() { srv.SetCheckOutcome("") }, "no check type"},
+		"result": {func() {
+			srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: "fail"})
+		}, "Fail"},
+		"kind of result": {func() {
+			srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: 2})
+		}, "not a int"},
+		"decision": {func() {
+			srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "PASSED"})
+		}, "PASS"},
+		"completed": {func() {
+			_ = srv.CompleteCheck("p", "c", passforttest.Outcome{Decision: "FAILED"})
+		}, "FAIL"},
 		"event":              {func() { srv.EnableWebhooks("CHECK_COMPLETE") }, "CHECK_COMPLETED"},
 		"endless duplicates": {func() { passforttest.WithWebhookDuplicates(1) }, "less than 1"},
 		"no duplicates":      {func() { passforttest.WithWebhookDuplicates(-1) }, "less than 1"},
@@ -190,7 +207,8 @@ func TestOutcomesOfConstants(t *testing.T) {
 		passforttest.Outcome{Result: "Newest", Decision: "PASS"},
 	)
 	for _, want := range []string{"Fail FAIL", "1+1 PARTIAL", "Error ERROR", "Newest PASS"} {
-		check, err := client.Checks.RunAndWait(t.Context(), profile.ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
+		check, err := client.Checks.RunAndWait(t.Context(), profile.ID,
+			&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
 		require.NoError(t, err)
 		require.Equal(t, want, string(check.Result)+" "+string(check.Decision))
 	}

@@ -22,7 +22,8 @@ func TestFidelityIsDocumented(t *testing.T) {
 	named := map[string]bool{}
 	for _, line := range strings.Split(string(raw), "\n") {
 		cells := strings.Split(strings.Trim(line, "|"), "|")
-		if !strings.HasPrefix(line, "| ") || len(cells) != 5 || strings.HasPrefix(line, "| Behaviour") || strings.HasPrefix(line, "| ---") {
+		if !strings.HasPrefix(line, "| ") || len(cells) != 5 || strings.HasPrefix(line, "| Behaviour") ||
+			strings.HasPrefix(line, "| ---") {
 			continue
 		}
 		rows++

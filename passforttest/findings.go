@@ -21,7 +21,8 @@ func (p *profile) event(id string) object {
 func (p *profile) unresolvedTypes() []string {
 	out := []string{}
 	for _, e := range p.Events {
-		if t := text(child(e, "data"), "event_type"); text(e, "resolution") == "UNRESOLVED" && !slices.Contains(out, t) {
+		if t := text(child(e, "data"), "event_type"); text(e, "resolution") == "UNRESOLVED" &&
+			!slices.Contains(out, t) {
 			out = append(out, t)
 		}
 	}

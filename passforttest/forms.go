@@ -134,14 +134,17 @@ func defaultForms(entity string) []Form {
 				{Path: "metadata.country_of_incorporation", Label: "Country (three letters)"},
 			}},
 			{Name: "contact", Title: "How to reach the company", Fields: []Field{
-				{Path: "metadata.contact_details.email", Label: "E-mail", Type: "email", Required: true, Autocomplete: "email"},
+				{Path: "metadata.contact_details.email", Label: "E-mail", Type: "email", Required: true,
+					Autocomplete: "email"},
 			}},
 		}
 	}
 	return []Form{
 		{Name: "person", Title: "About you", Fields: []Field{
-			{Path: "personal_details.name.given_names", Label: "First names", Required: true, Autocomplete: "given-name"},
-			{Path: "personal_details.name.family_name", Label: "Family name", Required: true, Autocomplete: "family-name"},
+			{Path: "personal_details.name.given_names", Label: "First names", Required: true,
+				Autocomplete: "given-name"},
+			{Path: "personal_details.name.family_name", Label: "Family name", Required: true,
+				Autocomplete: "family-name"},
 			{Path: "personal_details.dob", Label: "Date of birth", Type: "date", Required: true, Autocomplete: "bday"},
 		}},
 		{Name: "contact", Title: "How to reach you", Fields: []Field{

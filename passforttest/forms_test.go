@@ -38,7 +38,8 @@ func TestCustomerRequest(t *testing.T) {
 	require.Equal(t, http.StatusConflict, second.status, "one active request per profile")
 	require.Equal(t, "202", second.code(t))
 	require.Equal(t, http.StatusForbidden,
-		w.do(http.MethodGet, "/profiles/"+id, "", "apikey", text(req, "apikey")).status, "the request's key opens nothing else")
+		w.do(http.MethodGet, "/profiles/"+id, "", "apikey",
+			text(req, "apikey")).status, "the request's key opens nothing else")
 
 	w.srv.AdvanceClock(31 * 24 * time.Hour)
 	require.Equal(t, true, w.get(path).object(t)["is_completed"], "expired counts as completed")
@@ -108,7 +109,8 @@ func TestRequestWebhooks(t *testing.T) {
 	w.created("/forms/profile/"+id+"/customer_request", flow)
 	require.NoError(t, w.srv.EndForm(id, "", "COMPLETED"))
 	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
-	require.Equal(t, []string{"CUSTOMER_REQUEST_CHANGED", "FORM_STATE_CHANGED", "FORM_STATE_CHANGED", "CUSTOMER_REQUEST_CHANGED"}, in.events())
+	require.Equal(t, []string{"CUSTOMER_REQUEST_CHANGED", "FORM_STATE_CHANGED", "FORM_STATE_CHANGED",
+		"CUSTOMER_REQUEST_CHANGED"}, in.events())
 	got := in.data("CUSTOMER_REQUEST_CHANGED")
 	require.Equal(t, "SENT", got[0]["state"])
 	require.Equal(t, "COMPLETED", text(got[1], "customer_request", "state"))
@@ -153,22 +155,35 @@ func TestCollectionOrigin(t *testing.T) {
 	require.Equal(t, "given-name", text(fields[0], "autocomplete"))
 	today := w.srv.Now().UTC()
 	require.Equal(t, map[string]any{
-		"path": "personal_details.dob", "label": "Date of birth", "type": "date", "required": true, "autocomplete": "bday",
-		"min": today.AddDate(-130, 0, 0).Format(time.DateOnly), "max": today.Format(time.DateOnly),
+		"path": "personal_details.dob", "label": "Date of birth", "type": "date", "required": true,
+		"autocomplete": "bday",
+		"min":          today.AddDate(-130, 0, 0).Format(time.DateOnly), "max": today.Format(time.DateOnly),
 	}, fields[2])
 	for _, born := range []string{"2999-01-01", "1066-10-14"} {
-		refused := post(0, `{"personal_details.name.given_names":"a","personal_details.name.family_name":"b","personal_details.dob":"`+born+`"}`)
+		refused := post(
+			0, `{"personal_details.name.given_names":"a","personal_details.name.family_name":"b",`+
+				`"personal_details.dob":"`+born+`"}`,
+		)
 		require.Equal(t, "201", refused.code(t), born)
 		require.Contains(t, refused.raw, "the date must be from")
 	}
-	require.Equal(t, "201", post(0, `{"personal_details.name.given_names":"a","personal_details.name.family_name":"b","personal_details.dob":"1990-01-01","entity_type":"COMPANY"}`).code(t))
-	require.Equal(t, http.StatusOK, post(0, `{"personal_details.name.given_names":"Kim  Lee","personal_details.name.family_name":"Doe","personal_details.dob":"1990-01-01"}`).status)
+	require.Equal(t, "201",
+		post(
+			0, `{"personal_details.name.given_names":"a","personal_details.name.family_name":"b",`+
+				`"personal_details.dob":"1990-01-01","entity_type":"COMPANY"}`,
+		).code(t))
+	require.Equal(t, http.StatusOK,
+		post(
+			0, `{"personal_details.name.given_names":"Kim  Lee","personal_details.name.family_name":"Doe",`+
+				`"personal_details.dob":"1990-01-01"}`,
+		).status)
 	require.Equal(t, http.StatusConflict, post(0, `{}`).status)
 	done := post(1, `{"contact_details.email":"kim@example.com","contact_details.phone_number":""}`).object(t)
 	require.Equal(t, "COMPLETED", done["state"])
 	require.Equal(t, "https://shop.example/done", done["redirect"])
 	require.JSONEq(t,
-		`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":["Kim","Lee"],"family_name":"Doe"},"dob":"1990-01-01"},"contact_details":{"email":"kim@example.com"}}`,
+		`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":["Kim","Lee"],"family_name":"Doe"},`+
+			`"dob":"1990-01-01"},"contact_details":{"email":"kim@example.com"}}`,
 		w.get("/profiles/"+id+"/collected_data").raw)
 	require.Equal(t, "gold_account", text(w.get("/profiles/" + id + "/applications").list(t)[0], "product", "alias"))
 	require.NotEmpty(t, w.srv.Visits())

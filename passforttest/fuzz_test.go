@@ -17,8 +17,10 @@ import (
 // that can still be saved and restored.
 func FuzzServer(f *testing.F) {
 	seeded := func() (*passforttest.Server, string) {
-		srv := passforttest.New(passforttest.WithSeed(1), passforttest.WithClock(passforttest.NewClock(time.Unix(1e9, 0))), passforttest.WithSyncHold(time.Nanosecond))
-		rec := serveOnce(srv, http.MethodPost, "/profiles", newPerson[:len(newPerson)-1]+`,"applications":[{"product":{"alias":"gold"}}]}`, srv.APIKey())
+		srv := passforttest.New(passforttest.WithSeed(1), passforttest.WithClock(passforttest.NewClock(time.Unix(1e9,
+			0))), passforttest.WithSyncHold(time.Nanosecond))
+		rec := serveOnce(srv, http.MethodPost, "/profiles",
+			newPerson[:len(newPerson)-1]+`,"applications":[{"product":{"alias":"gold"}}]}`, srv.APIKey())
 		var made struct{ ID string }
 		if err := json.Unmarshal(rec.Body.Bytes(), &made); err != nil {
 			panic(err)
@@ -26,17 +28,25 @@ func FuzzServer(f *testing.F) {
 		return srv, made.ID
 	}
 	bodies := []string{
-		``, `null`, `[]`, `{}`, `"BANNED"`, newPerson, person, `{"check_type":"IDENTITY_CHECK"}`, `{"type":"INDIVIDUAL_MANUAL_TASK"}`,
-		`{"text":"x"}`, `{"data":{"event_type":"REVIEW_NEEDED"}}`, `[{"id":"x","resolution":"MATCH"}]`, `{"name":"vip"}`,
-		`{"data":"JVBERi0x","image_type":"FRONT"}`, `[{"collection_type":"DOB"}]`, `{"profile_ids":["x"]}`, `{"status":"REJECTED"}`,
-		`{"type":"FLOW","flow_template":{"alias":"f"},"theme":{"alias":"t"}}`, `{"category":"X","document_type":"Y","images":[{"id":"z"}]}`,
+		``, `null`, `[]`, `{}`, `"BANNED"`, newPerson, person, `{"check_type":"IDENTITY_CHECK"}`,
+		`{"type":"INDIVIDUAL_MANUAL_TASK"}`,
+		`{"text":"x"}`, `{"data":{"event_type":"REVIEW_NEEDED"}}`, `[{"id":"x","resolution":"MATCH"}]`,
+		`{"name":"vip"}`,
+		`{"data":"JVBERi0x","image_type":"FRONT"}`, `[{"collection_type":"DOB"}]`, `{"profile_ids":["x"]}`,
+		`{"status":"REJECTED"}`,
+		`{"type":"FLOW","flow_template":{"alias":"f"},"theme":{"alias":"t"}}`,
+		`{"category":"X","document_type":"Y","images":[{"id":"z"}]}`,
 	}
 	for i, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		for _, path := range []string{
-			"/profiles", "/profiles/ID", "/profiles/ID/collected_data", "/profiles/ID/checks?mode=async", "/profiles/ID/tasks", "/profiles/ID/events",
-			"/profiles/ID/events/bulk_update", "/profiles/ID/files", "/profiles/ID/document_images", "/profiles/ID/tags", "/profiles/ID/delete",
-			"/profiles/ID/collection_steps", "/profiles/ID/applications", "/profiles/ID/status", "/api_keys/collect", "/address/search?address=1&country_code=GBR",
-			"/forms/profile/ID/customer_request", "/tags/search/%2F", "/profiles/ID/audit/pdf_report", "/profiles/ID/collected_data/documents",
+			"/profiles", "/profiles/ID", "/profiles/ID/collected_data", "/profiles/ID/checks?mode=async",
+			"/profiles/ID/tasks", "/profiles/ID/events",
+			"/profiles/ID/events/bulk_update", "/profiles/ID/files", "/profiles/ID/document_images",
+			"/profiles/ID/tags", "/profiles/ID/delete",
+			"/profiles/ID/collection_steps", "/profiles/ID/applications", "/profiles/ID/status", "/api_keys/collect",
+			"/address/search?address=1&country_code=GBR",
+			"/forms/profile/ID/customer_request", "/tags/search/%2F", "/profiles/ID/audit/pdf_report",
+			"/profiles/ID/collected_data/documents",
 		} {
 			f.Add(method, path, bodies[(i*7+len(path))%len(bodies)], `W/"1.000"`, bodies[(i+len(path))%len(bodies)])
 		}
@@ -56,7 +66,8 @@ func FuzzServer(f *testing.F) {
 			if rec.Code >= http.StatusInternalServerError {
 				t.Fatalf("status %d: %s", rec.Code, rec.Body)
 			}
-			if strings.HasPrefix(rec.Header().Get("Content-Type"), "application/json") && !json.Valid(rec.Body.Bytes()) {
+			if strings.HasPrefix(rec.Header().Get("Content-Type"), "application/json") &&
+				!json.Valid(rec.Body.Bytes()) {
 				t.Fatalf("not JSON: %q", rec.Body)
 			}
 		}
@@ -103,7 +114,8 @@ func serveOnce(srv *passforttest.Server, method, path, body, key string, header 
 // FuzzAdmin sends anything to the admin pages: no panic, no script that was
 // not there, nothing for others.
 func FuzzAdmin(f *testing.F) {
-	for _, path := range []string{"", "webhooks", "style.css", "clock", "profiles/ID", "profiles/ID/data", "profiles/ID/checks/x", "?q=%3Cscript%3E&from=1"} {
+	for _, path := range []string{"", "webhooks", "style.css", "clock", "profiles/ID", "profiles/ID/data",
+		"profiles/ID/checks/x", "?q=%3Cscript%3E&from=1"} {
 		f.Add(http.MethodGet, path, "done=<script>")
 		f.Add(http.MethodPost, path, "by=1h&data={}&etag=x&decision=PASS&state=x&status=APPROVED")
 	}
@@ -112,7 +124,8 @@ func FuzzAdmin(f *testing.F) {
 	serveOnce(srv, http.MethodPost, "/profiles", strings.Replace(newPerson, "Kim", "<script>", 1), srv.APIKey())
 	h := srv.AdminHandler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+passforttest.AdminPath+path, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+passforttest.AdminPath+path,
+			strings.NewReader(body))
 		if err != nil || !strings.HasPrefix(r.URL.Path, passforttest.AdminPath) {
 			return
 		}
@@ -122,7 +135,8 @@ func FuzzAdmin(f *testing.F) {
 			rec := httptest.NewRecorder()
 			h.ServeHTTP(rec, r)
 			page, _ := io.ReadAll(rec.Body)
-			if rec.Code >= http.StatusInternalServerError || strings.Contains(strings.ToLower(string(page)), "<script") {
+			if rec.Code >= http.StatusInternalServerError ||
+				strings.Contains(strings.ToLower(string(page)), "<script") {
 				t.Fatalf("%d %s", rec.Code, page)
 			}
 			if from != "127.0.0.1:1" && rec.Code != http.StatusForbidden {

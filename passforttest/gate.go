@@ -115,7 +115,9 @@ func (s *Server) limit(operation string) (http.Header, error) {
 	h := http.Header{
 		"X-Ratelimit-Remaining":  {itoa(int(b.level))},
 		"X-Ratelimit-Reset-Secs": {strconv.FormatFloat(full, 'f', 3, 64)},
-		"X-Ratelimit-Reset":      {now.Add(time.Duration(full * float64(time.Second))).Format("Mon, 02 Jan 2006 15:04:05 -0700")},
+		"X-Ratelimit-Reset": {
+			now.Add(time.Duration(full * float64(time.Second))).Format("Mon, 02 Jan 2006 15:04:05 -0700"),
+		},
 	}
 	if allowed {
 		return h, nil

@@ -36,7 +36,9 @@ func (s *Server) misdirected(r *http.Request) bool {
 		return false
 	}
 	host := hostOf(r)
-	return !isOwnName(host) && !slices.ContainsFunc(s.cfg.hosts, func(h string) bool { return strings.EqualFold(h, host) })
+	return !isOwnName(host) && !slices.ContainsFunc(s.cfg.hosts, func(h string) bool {
+		return strings.EqualFold(h, host)
+	})
 }
 
 // hostOf is the host that a request asks for, without its port.

@@ -37,7 +37,8 @@ func TestBodyThatNeverArrives(t *testing.T) {
 			hc := &http.Client{Transport: srv.Transport()}
 			id := srvPerson(t, srv)
 			body := &stalled{make(chan struct{}), make(chan struct{})}
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL()+strings.Replace(path, "%s", id, 1), body)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+				srv.URL()+strings.Replace(path, "%s", id, 1), body)
 			require.NoError(t, err)
 			req.Header.Set("apikey", srv.APIKey())
 			began := time.Now()
@@ -119,7 +120,8 @@ func TestRecorderIsBounded(t *testing.T) {
 	w := start(t)
 	_, err := w.send(http.MethodGet, "/whoami", "", "X", strings.Repeat("x", 80<<10))
 	if err == nil {
-		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, w.do(http.MethodGet, "/whoami", "", "X", strings.Repeat("x", 80<<10)).status)
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge,
+			w.do(http.MethodGet, "/whoami", "", "X", strings.Repeat("x", 80<<10)).status)
 	}
 }
 

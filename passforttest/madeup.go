@@ -22,7 +22,8 @@ func (s *Server) MakeUp(n int) []string {
 		ids = append(ids, director, owner, s.makeUp("COMPANY_CUSTOMER", object{
 			"entity_type": "COMPANY",
 			"metadata": object{
-				"name": fmt.Sprintf("Simulated Holdings %d Ltd", i), "number": fmt.Sprintf("%08d", i), "country_of_incorporation": "GBR",
+				"name": fmt.Sprintf("Simulated Holdings %d Ltd", i), "number": fmt.Sprintf("%08d", i),
+				"country_of_incorporation": "GBR",
 			},
 			"officers":            object{"directors": link(director)},
 			"ownership_structure": object{"shareholders": link(owner), "beneficial_owners": link(owner)},
@@ -40,18 +41,21 @@ func (s *Server) Profiles() int {
 
 func madeUpPerson(i int) object {
 	given := []string{"Alex", "Billie", "Charlie", "Dana", "Eden", "Frankie", "Glenn", "Harper", "Indigo", "Jules"}
-	family := []string{"Ashdown", "Brook", "Carrow", "Dunmore", "Elling", "Farrow", "Garth", "Hallam", "Ingram", "Jarrow", "Kestle"}
+	family := []string{"Ashdown", "Brook", "Carrow", "Dunmore", "Elling", "Farrow", "Garth", "Hallam", "Ingram",
+		"Jarrow", "Kestle"}
 	return object{
 		"entity_type":  "INDIVIDUAL",
 		"customer_ref": fmt.Sprintf("made-up-%06d", i),
 		"personal_details": object{
 			"name": object{
-				"given_names": []string{given[i%len(given)]}, "family_name": fmt.Sprintf("%s %d", family[i%len(family)], i),
+				"given_names": []string{given[i%len(given)]}, "family_name": fmt.Sprintf("%s %d", family[i%len(family)],
+					i),
 			},
 			"dob": fmt.Sprintf("%d-%02d-%02d", 1950+i%50, 1+i%12, 1+i%28), "nationality": "GBR",
 		},
 		"address_history": []object{{"address": object{
-			"type": "STRUCTURED", "country": "GBR", "street_number": itoa(1 + i%99), "route": "Simulated Street", "locality": "Sampleton",
+			"type": "STRUCTURED", "country": "GBR", "street_number": itoa(1 + i%99), "route": "Simulated Street",
+			"locality": "Sampleton",
 		}}},
 	}
 }

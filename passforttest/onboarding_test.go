@@ -84,7 +84,8 @@ func TestCompanyOnboarding(t *testing.T) {
 	w.srv.AdvanceClock(time.Minute)
 	app := w.get("/profiles/" + id + "/applications").list(t)[0]
 	require.Equal(t, "READY_FOR_DECISION", app["flag"])
-	require.Equal(t, "400", w.post("/profiles/"+id+"/checks", `{"check_type":"IDENTITY_CHECK"}`).statusText(), "a check for people")
+	require.Equal(t, "400", w.post("/profiles/"+id+"/checks", `{"check_type":"IDENTITY_CHECK"}`).statusText(),
+		"a check for people")
 }
 
 func TestStatusMachine(t *testing.T) {
@@ -108,7 +109,8 @@ func TestStatusMachine(t *testing.T) {
 			t.Parallel()
 			w := start(t, free)
 			id := w.person()
-			path := "/profiles/" + id + "/applications/" + text(w.get("/profiles/" + id + "/applications").list(t)[0], "id")
+			path := "/profiles/" + id + "/applications/" + text(w.get("/profiles/" + id + "/applications").list(t)[0],
+				"id")
 			for i, status := range c.steps {
 				want := "200"
 				if i == len(c.steps)-1 {
@@ -149,8 +151,10 @@ func TestSyncMode(t *testing.T) {
 	w := start(t, passforttest.WithClock(auto), passforttest.WithCheckTime(90*time.Second))
 	checks := "/profiles/" + w.person() + "/checks"
 	require.Equal(t, "COMPLETE", w.post(checks+"?mode=sync", `{"check_type":"IDENTITY_CHECK"}`).object(t)["state"])
-	require.Equal(t, "COMPLETE", w.post(checks, `{"check_type":"IDENTITY_CHECK"}`).object(t)["state"], "an identity check is sync by default")
-	require.Equal(t, "PENDING", w.post(checks, `{"check_type":"PEPS_AND_SANCTIONS_SCREEN"}`).object(t)["state"], "others are async")
+	require.Equal(t, "COMPLETE", w.post(checks, `{"check_type":"IDENTITY_CHECK"}`).object(t)["state"],
+		"an identity check is sync by default")
+	require.Equal(t, "PENDING", w.post(checks, `{"check_type":"PEPS_AND_SANCTIONS_SCREEN"}`).object(t)["state"],
+		"others are async")
 	require.Equal(t, http.StatusBadRequest, w.post(checks+"?mode=fast", `{"check_type":"IDENTITY_CHECK"}`).status)
 
 	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Result: "1+1", After: 5 * time.Minute})

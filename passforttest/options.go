@@ -183,7 +183,8 @@ func WithWebhookShuffle() Option { return func(c *config) { c.webhookShuffle = t
 // probability, from 0 to less than 1: with 1 the deliveries would never end.
 func WithWebhookDuplicates(probability float64) Option {
 	if !(probability >= 0 && probability < 1) {
-		panic("passforttest: the probability of a duplicate is at least 0 and less than 1: with 1 the deliveries never end")
+		panic("passforttest: the probability of a duplicate is at least 0 and less than 1: with 1 the deliveries " +
+			"never end")
 	}
 	return func(c *config) { c.webhookRepeated = probability }
 }

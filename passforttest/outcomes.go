@@ -57,7 +57,8 @@ func (o Outcome) checked() outcome {
 func checkDecisions() []string { return []string{"PASS", "FAIL", "PARTIAL", "WARN", "ERROR"} }
 
 func checkResults() []string {
-	return []string{"2+2", "1+1", "Pass", "Fail", "Partial", "Refer", "PEP", "Sanction", "Media", "Error", "Review", "Passed", "Failed"}
+	return []string{"2+2", "1+1", "Pass", "Fail", "Partial", "Refer", "PEP", "Sanction", "Media", "Error", "Review",
+		"Passed", "Failed"}
 }
 
 // CheckRun is a check about to be run, for a function that decides its outcome.
@@ -214,12 +215,14 @@ func checkTypes() []string {
 	for _, t := range []passfort.CheckType{
 		passfort.CheckTypeIdentityCheck, passfort.CheckTypeDocumentVerification, passfort.CheckTypeDocumentFetch,
 		passfort.CheckTypePEPsAndSanctionsScreen, passfort.CheckTypeCRABankAccountVerification,
-		passfort.CheckTypeCompanyRegistry, passfort.CheckTypeCompanyCharitiesRegistry, passfort.CheckTypeCompanyOwnership,
+		passfort.CheckTypeCompanyRegistry, passfort.CheckTypeCompanyCharitiesRegistry,
+		passfort.CheckTypeCompanyOwnership,
 		passfort.CheckTypeCompanyFilings, passfort.CheckTypeCompanyFilingPurchase,
 		passfort.CheckTypeCompanyPEPsAndSanctionsScreen, passfort.CheckTypeCompanyDocumentVerification,
 		passfort.CheckTypeIndividualManualForm, passfort.CheckTypeCompanyManualForm,
 		passfort.CheckTypeDeviceFraudDetection, passfort.CheckTypeVisaCheck, passfort.CheckTypeFraudScreening,
-		passfort.CheckTypeCompanyFraudScreening, passfort.CheckTypeCompanyMerchantFraudScreening, passfort.CheckTypeGeocoding,
+		passfort.CheckTypeCompanyFraudScreening, passfort.CheckTypeCompanyMerchantFraudScreening,
+		passfort.CheckTypeGeocoding,
 		passfort.CheckTypeCompanyData, passfort.CheckTypeDocumentCapture, passfort.CheckTypeIndividualCustom,
 		passfort.CheckTypeCompanyCustom, passfort.CheckTypePEPsScreen, passfort.CheckTypeSanctionsScreen,
 		passfort.CheckTypeAdverseMediaScreen,
@@ -270,7 +273,8 @@ func (s *Server) outputFor(p *profile, ch *check, o outcome) any {
 		for i, kind := range []string{"CIVIL", "CREDIT"} {
 			if o.Result == "2+2" || o.Result == "1+1" && i == 0 {
 				matches = append(matches, object{
-					"database_name": title(kind) + " database", "database_type": kind, "matched_fields": fields, "count": 1,
+					"database_name": title(kind) + " database", "database_type": kind, "matched_fields": fields,
+					"count": 1,
 				})
 			}
 		}
@@ -328,7 +332,9 @@ func (s *Server) screeningResult(p *profile, finding string) object {
 	case "PEP":
 		o["pep"] = object{"name": p.Summary.Name, "is_current": true, "match": true, "tier": 2, "roles": []any{}}
 	case "Sanction":
-		o["sanctions"] = []object{{"name": p.Summary.Name, "list": "Simulated list", "is_current": true, "is_past": false}}
+		o["sanctions"] = []object{
+			{"name": p.Summary.Name, "list": "Simulated list", "is_current": true, "is_past": false},
+		}
 	case "Media":
 		o["media"] = []object{{"title": "Simulated article", "url": "https://news.example/article"}}
 	}

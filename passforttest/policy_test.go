@@ -29,7 +29,8 @@ func hooked(t *testing.T, w *wire) func(event string) []map[string]any {
 
 func (w *wire) applied(product string) string {
 	w.t.Helper()
-	return w.created("/profiles", `{"role":"INDIVIDUAL_CUSTOMER","collected_data":`+person+`,"applications":[{"product":{"alias":"`+product+`"}}]}`)
+	return w.created("/profiles", `{"role":"INDIVIDUAL_CUSTOMER","collected_data":`+person+
+		`,"applications":[{"product":{"alias":"`+product+`"}}]}`)
 }
 
 func (w *wire) application(profile string) map[string]any {
@@ -43,7 +44,9 @@ func TestRiskOfAnApplication(t *testing.T) {
 	none := []passforttest.ProductTask{}
 	w := start(t, byHand(passforttest.WithProducts(
 		passforttest.Product{Alias: "scored", Tasks: none, Risk: &passforttest.RiskModel{Default: &low}},
-		passforttest.Product{Alias: "open", Tasks: none, Risk: &passforttest.RiskModel{LowMedium: 2, MediumHigh: 4, RejectHigh: true}},
+		passforttest.Product{
+			Alias: "open", Tasks: none, Risk: &passforttest.RiskModel{LowMedium: 2, MediumHigh: 4, RejectHigh: true},
+		},
 	))...)
 	sent := hooked(t, w)
 	id := w.applied("scored")
@@ -126,9 +129,12 @@ func TestFailedTaskRejects(t *testing.T) {
 	t.Parallel()
 	w := start(t, byHand(passforttest.WithProducts(passforttest.Product{
 		Alias: "strict", AutoReject: true, AutoApprove: true,
-		Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}, FailOn: []string{"FAIL"}}},
+		Tasks: []passforttest.ProductTask{
+			{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}, FailOn: []string{"FAIL"}},
+		},
 	}))...)
-	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "FAIL"}, passforttest.Outcome{Decision: "PASS"})
+	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "FAIL"},
+		passforttest.Outcome{Decision: "PASS"})
 	bad, good := w.applied("strict"), w.applied("strict")
 	w.srv.AdvanceClock(time.Minute)
 	require.Equal(t, "REJECTED", w.application(bad)["status"])

@@ -138,7 +138,8 @@ func (s *Server) wantedProduct(o object, entity string) (wanted, error) {
 		return wanted{}, missing("product.alias")
 	}
 	if p.Deleted || !p.fits(entity) {
-		return wanted{}, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the product is not open to this profile")
+		return wanted{}, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied,
+			"the product is not open to this profile")
 	}
 	return wanted{p, text(o, "associated_role")}, nil
 }

@@ -216,7 +216,9 @@ func (s *Server) wantedProfiles(q string, categories []string, offset, limit int
 	default:
 		found = s.roster.search(q)
 		if categories != nil {
-			found = slices.DeleteFunc(found, func(p *profile) bool { return !slices.Contains(categories, p.category()) })
+			found = slices.DeleteFunc(found, func(p *profile) bool {
+				return !slices.Contains(categories, p.category())
+			})
 		}
 	}
 	found = ordered(s, found)

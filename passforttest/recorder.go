@@ -130,7 +130,9 @@ func (s *Server) ForgetRequests() {
 	clear(rec.counts)
 }
 
-func (rec *recorder) begin(r *http.Request, operation string, now time.Time, bodyBytes int, faulty bool) *RecordedRequest {
+func (rec *recorder) begin(
+	r *http.Request, operation string, now time.Time, bodyBytes int, faulty bool,
+) *RecordedRequest {
 	e := &RecordedRequest{
 		Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
 		Operation: operation, Time: now, Faulty: faulty,

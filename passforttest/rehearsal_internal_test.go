@@ -51,7 +51,8 @@ func TestRehearsal(t *testing.T) {
 	t.Logf("longest of these calls: %v", time.Duration(c.longest.Load()))
 	large := c.times()
 	for _, name := range sortedNames(small) {
-		t.Logf("%-20s at 1,000: %v, at %d: %v (%.2f x)", name, small[name], n, large[name], float64(large[name])/float64(small[name]))
+		t.Logf("%-20s at 1,000: %v, at %d: %v (%.2f x)", name, small[name], n, large[name],
+			float64(large[name])/float64(small[name]))
 	}
 	t.Logf("memory for each profile: %d bytes", (heapInUse()-before)/uint64(n))
 
@@ -64,7 +65,8 @@ func TestRehearsal(t *testing.T) {
 	for file.compacted.Load() < compacted+2 { // the first has ended when the second begins
 		c.seed(20)
 	}
-	t.Logf("written anew beside calls in %v, longest call meanwhile %v", time.Since(began), time.Duration(c.longest.Load()))
+	t.Logf("written anew beside calls in %v, longest call meanwhile %v", time.Since(began),
+		time.Duration(c.longest.Load()))
 	hc.CloseIdleConnections()
 	s.Close()
 	require.NoError(t, file.Close())
@@ -107,7 +109,9 @@ func (c *seeder) call(method, path string, body any) []byte {
 
 func (c *seeder) create(role string, data object, applications ...object) string {
 	var made struct{ ID string }
-	raw := c.call(http.MethodPost, "/profiles", object{"role": role, "collected_data": data, "applications": orEmpty(applications)})
+	raw := c.call(http.MethodPost, "/profiles", object{
+		"role": role, "collected_data": data, "applications": orEmpty(applications),
+	})
 	require.NoError(c.t, json.Unmarshal(raw, &made))
 	return made.ID
 }
@@ -125,7 +129,11 @@ func (c *seeder) seed(n int) {
 					c.create("INDIVIDUAL_CUSTOMER", madeUpPerson(int(i)+k), product)
 				}
 				link := func() []object {
-					return []object{{"entity_type": "INDIVIDUAL", "linked_profile": object{"id": c.create("INDIVIDUAL_ASSOCIATED", madeUpPerson(int(i)))}}}
+					return []object{
+						{"entity_type": "INDIVIDUAL", "linked_profile": object{
+							"id": c.create("INDIVIDUAL_ASSOCIATED", madeUpPerson(int(i))),
+						}},
+					}
 				}
 				c.create("COMPANY_CUSTOMER", object{
 					"entity_type": "COMPANY", "metadata": object{"name": fmt.Sprintf("Simulated Holdings %d Ltd", i)},
@@ -141,8 +149,14 @@ func (c *seeder) seed(n int) {
 func (c *seeder) times() map[string]time.Duration {
 	person := c.create("INDIVIDUAL_CUSTOMER", madeUpPerson(1))
 	associate := c.create("INDIVIDUAL_ASSOCIATED", madeUpPerson(2))
-	c.create("COMPANY_CUSTOMER", object{"entity_type": "COMPANY", "officers": object{"directors": []object{{"linked_profile": object{"id": associate}}}}})
-	rare := c.create("INDIVIDUAL_CUSTOMER", object{"entity_type": "INDIVIDUAL", "personal_details": object{"name": object{"family_name": "Xyzzyq"}}})
+	c.create("COMPANY_CUSTOMER", object{
+		"entity_type": "COMPANY", "officers": object{
+			"directors": []object{{"linked_profile": object{"id": associate}}},
+		},
+	})
+	rare := c.create("INDIVIDUAL_CUSTOMER", object{
+		"entity_type": "INDIVIDUAL", "personal_details": object{"name": object{"family_name": "Xyzzyq"}},
+	})
 	out := map[string]time.Duration{}
 	for name, call := range map[string]func(){
 		"create":           func() { c.create("INDIVIDUAL_CUSTOMER", madeUpPerson(3)) },
@@ -200,7 +214,9 @@ func TestRehearsalOfWebhooks(t *testing.T) {
 		s.mu.Lock()
 		s.hooks.url, s.hooks.batching = "x", batching // queues, and sends nothing yet
 		for i := range n {
-			s.emit(s.state.Profiles[ids[i%100]], s.portal(), "COLLECTED_DATA_UPDATED", object{"old_data": s.state.Profiles[ids[0]].Data, "new_data": nil})
+			s.emit(s.state.Profiles[ids[i%100]], s.portal(), "COLLECTED_DATA_UPDATED", object{
+				"old_data": s.state.Profiles[ids[0]].Data, "new_data": nil,
+			})
 		}
 		s.mu.Unlock()
 		s.SetWebhook(endpoint.URL, "secret", batching)
@@ -212,7 +228,8 @@ func TestRehearsalOfWebhooks(t *testing.T) {
 				sent, moved := s.hooks.sent, s.moved
 				s.mu.Unlock()
 				if sent >= n/10*tenth {
-					t.Logf("batching %v, backlog %d: %.0f a second", batching, n-last, float64(sent-last)/time.Since(at).Seconds())
+					t.Logf("batching %v, backlog %d: %.0f a second", batching, n-last,
+						float64(sent-last)/time.Since(at).Seconds())
 					last = sent
 					break
 				}
@@ -220,7 +237,8 @@ func TestRehearsalOfWebhooks(t *testing.T) {
 			}
 		}
 		require.NoError(t, s.WaitWebhooks(context.Background()))
-		t.Logf("batching %v: %d messages in %d requests, %.0f a second", batching, n, got.Load(), float64(n)/time.Since(began).Seconds())
+		t.Logf("batching %v: %d messages in %d requests, %.0f a second", batching, n, got.Load(),
+			float64(n)/time.Since(began).Seconds())
 		s.Close()
 		endpoint.Close()
 	}

@@ -20,14 +20,16 @@ func TestCreateProfile(t *testing.T) {
 		passforttest.Product{Alias: "other"},
 	))
 	for name, c := range map[string]struct{ body, code string }{
-		"no role":       {`{"collected_data":` + person + `}`, "101"},
-		"unknown role":  {`{"role":"BOSS","collected_data":` + person + `}`, "201"},
-		"no data":       {`{"role":"INDIVIDUAL_CUSTOMER"}`, "101"},
-		"no type":       {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{}}`, "101"},
-		"another type":  {`{"role":"COMPANY_CUSTOMER","collected_data":` + person + `}`, "201"},
-		"no product":    {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":` + person + `,"applications":[{}]}`, "101"},
-		"unknown id":    {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":` + person + `,"applications":[{"product":{"id":"x"}}]}`, "201"},
-		"wrong product": {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":` + person + `,"applications":[{"product":{"alias":"firms"}}]}`, "105"},
+		"no role":      {`{"collected_data":` + person + `}`, "101"},
+		"unknown role": {`{"role":"BOSS","collected_data":` + person + `}`, "201"},
+		"no data":      {`{"role":"INDIVIDUAL_CUSTOMER"}`, "101"},
+		"no type":      {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{}}`, "101"},
+		"another type": {`{"role":"COMPANY_CUSTOMER","collected_data":` + person + `}`, "201"},
+		"no product":   {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":` + person + `,"applications":[{}]}`, "101"},
+		"unknown id": {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":` + person +
+			`,"applications":[{"product":{"id":"x"}}]}`, "201"},
+		"wrong product": {`{"role":"INDIVIDUAL_CUSTOMER","collected_data":` + person +
+			`,"applications":[{"product":{"alias":"firms"}}]}`, "105"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := w.post("/profiles", c.body)
@@ -42,9 +44,11 @@ func TestCreateProfile(t *testing.T) {
 		return out
 	}
 	require.Equal(t, []string{"everyone"}, aliases(newPerson))
-	require.Equal(t, []string{"everyone", "firms"}, aliases(`{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"}}`))
+	require.Equal(t, []string{"everyone", "firms"},
+		aliases(`{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"}}`))
 	require.Empty(t, aliases(newPerson[:len(newPerson)-1]+`,"applications":[]}`))
-	require.Equal(t, []string{"made_up"}, aliases(newPerson[:len(newPerson)-1]+`,"applications":[{"product":{"alias":"made_up"}}]}`))
+	require.Equal(t, []string{"made_up"}, aliases(newPerson[:len(newPerson)-1]+
+		`,"applications":[{"product":{"alias":"made_up"}}]}`))
 }
 
 func TestProfileList(t *testing.T) {
@@ -133,7 +137,9 @@ func TestTasks(t *testing.T) {
 func TestTaskExpires(t *testing.T) {
 	t.Parallel()
 	w := start(t, byHand(passforttest.WithProducts(passforttest.Product{
-		Alias: "gold_account", Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", ExpiresAfter: time.Hour}},
+		Alias: "gold_account", Tasks: []passforttest.ProductTask{
+			{Type: "INDIVIDUAL_VERIFY_IDENTITY", ExpiresAfter: time.Hour},
+		},
 	}))...)
 	p := "/profiles/" + w.person()
 	task := w.get(p + "/tasks").list(t)[0]
@@ -148,7 +154,8 @@ func TestSmartPolicy(t *testing.T) {
 	t.Parallel()
 	w := start(t, byHand(passforttest.WithProducts(passforttest.Product{
 		Alias: "gold_account", AutoApprove: true, Tasks: []passforttest.ProductTask{
-			{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}, PassOn: []string{"PASS", "PARTIAL"}},
+			{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"},
+				PassOn: []string{"PASS", "PARTIAL"}},
 			{Type: "INDIVIDUAL_ASSESS_SANCTIONS_EXPOSURE", Checks: []string{"PEPS_AND_SANCTIONS_SCREEN"}},
 		},
 	}))...)
@@ -192,7 +199,8 @@ func TestFindings(t *testing.T) {
 	require.Len(t, events, 2)
 	require.Equal(t, "UNRESOLVED", events[0]["resolution"])
 	require.ElementsMatch(t, []any{"PEP_FLAG", "SANCTION_FLAG"}, w.get(p).object(t)["unresolved_event_types"])
-	one := w.post(p+"/events/"+text(events[0], "id"), `{"resolution":"MISMATCH","resolution_reason":"other person"}`).object(t)
+	one := w.post(p+"/events/"+text(events[0], "id"),
+		`{"resolution":"MISMATCH","resolution_reason":"other person"}`).object(t)
 	require.Equal(t, "MISMATCH", one["resolution"])
 	require.NotEmpty(t, one["resolution_date"])
 	require.NotEmpty(t, one["data"], "a partial event keeps the rest")
@@ -225,9 +233,11 @@ func TestChecksAreImmutable(t *testing.T) {
 	require.Equal(t, []any{task}, moved["task_ids"])
 	require.Equal(t, "COMPLETE", moved["state"])
 	require.Equal(t, []any{id}, w.get(p + "/tasks/" + task).object(t)["check_ids"])
-	ext := w.post(p+"/checks", `{"check_type":"IDENTITY_CHECK","instructed_externally":true,"result":"2+2","output_data":{"a":1}}`).object(t)
+	ext := w.post(p+"/checks",
+		`{"check_type":"IDENTITY_CHECK","instructed_externally":true,"result":"2+2","output_data":{"a":1}}`).object(t)
 	require.Equal(t, "PASS", ext["decision"])
-	require.Equal(t, map[string]int{"IDENTITY_CHECK": 1}, w.srv.Charges(), "a judgement and an external check cost nothing")
+	require.Equal(t, map[string]int{"IDENTITY_CHECK": 1}, w.srv.Charges(),
+		"a judgement and an external check cost nothing")
 }
 
 func TestChargeableLimit(t *testing.T) {
@@ -257,7 +267,8 @@ func TestCollectionSteps(t *testing.T) {
 	w := start(t, byHand()...)
 	p := "/profiles/" + w.person()
 	w.srv.AdvanceClock(time.Second)
-	steps := w.post(p+"/collection_steps", `[{"collection_type":"FULL_NAME"},{"collection_type":"DOB","precision":"YEAR"}]`).list(t)
+	steps := w.post(p+"/collection_steps",
+		`[{"collection_type":"FULL_NAME"},{"collection_type":"DOB","precision":"YEAR"}]`).list(t)
 	require.Len(t, steps, 1, "the name is there already")
 	require.Equal(t, "WAITING_ON_COLLECTION_STEPS", text(w.get(p + "/applications").list(t)[0], "flag"))
 	check := w.post(p+"/checks?mode=async", `{"check_type":"IDENTITY_CHECK"}`).object(t)
@@ -337,7 +348,8 @@ func TestAssociates(t *testing.T) {
 	director := w.created("/profiles", strings.Replace(newPerson, "INDIVIDUAL_CUSTOMER", "INDIVIDUAL_ASSOCIATED", 1))
 	firm := w.company()
 	got := w.post("/profiles/"+firm+"/collected_data",
-		`{"entity_type":"COMPANY","officers":{"directors":[{"entity_type":"INDIVIDUAL","linked_profile":{"id":"`+director+`"}}]}}`).object(t)
+		`{"entity_type":"COMPANY","officers":{"directors":[{"entity_type":"INDIVIDUAL","linked_profile":{"id":"`+
+			director+`"}}]}}`).object(t)
 	link := got["officers"].(map[string]any)["directors"].([]any)[0].(map[string]any)["linked_profile"].(map[string]any)
 	require.Equal(t, "Kim Doe", link["display_name"], "a link is shown expanded")
 	apps := w.get("/profiles/" + director + "/applications").list(t)
@@ -356,10 +368,13 @@ func TestOwnershipOutput(t *testing.T) {
 	id := w.company()
 	run := func() any {
 		check := w.created("/profiles/"+id+"/checks?mode=sync", `{"check_type":"COMPANY_OWNERSHIP"}`)
-		return w.get("/profiles/" + id + "/checks/" + check).object(t)["output_data"].(map[string]any)["ownership_structure"]
+		return w.get("/profiles/" + id + "/checks/" +
+			check).object(t)["output_data"].(map[string]any)["ownership_structure"]
 	}
-	require.Equal(t, map[string]any{"shareholders": []any{}, "share_classes": []any{}, "beneficial_owners": []any{}}, run())
-	w.post("/profiles/"+id+"/collected_data", `{"entity_type":"COMPANY","ownership_structure":{"share_classes":[{"name":"A"}]}}`)
+	require.Equal(t, map[string]any{"shareholders": []any{}, "share_classes": []any{}, "beneficial_owners": []any{}},
+		run())
+	w.post("/profiles/"+id+"/collected_data",
+		`{"entity_type":"COMPANY","ownership_structure":{"share_classes":[{"name":"A"}]}}`)
 	require.Equal(t, []any{map[string]any{"name": "A"}}, run().(map[string]any)["share_classes"])
 }
 
@@ -368,11 +383,13 @@ func TestCollectKeyTakesIDsInAnyCase(t *testing.T) {
 	w := start(t)
 	id := w.person()
 	for _, made := range []answer{
-		w.post("/api_keys/collect", `{"profile_ids":["`+strings.ToUpper(id)+`"]}`), w.post("/api_keys/collect/"+strings.ToUpper(id), ""),
+		w.post("/api_keys/collect", `{"profile_ids":["`+strings.ToUpper(id)+`"]}`),
+		w.post("/api_keys/collect/"+strings.ToUpper(id), ""),
 	} {
 		key := text(made.object(t), "key")
 		for _, spelled := range []string{id, strings.ToUpper(id)} {
-			require.Equal(t, http.StatusOK, w.do(http.MethodGet, "/profiles/"+spelled+"/collected_data", "", "apikey", key).status)
+			require.Equal(t, http.StatusOK, w.do(http.MethodGet, "/profiles/"+spelled+"/collected_data", "", "apikey",
+				key).status)
 		}
 	}
 }

@@ -34,14 +34,17 @@ func (w *world) pick(from ...string) string { return from[w.random.IntN(len(from
 
 // odd is a JSON value that a careless codec changes or cannot read again.
 func (w *world) odd() string {
-	return w.pick(`1e400`, `-0`, `1.10`, `12345678901234567890.12345678901234567890`, `1E5`, `"\u2028<&>\ud800"`, `""`, `null`, `[]`, `{}`,
-		`[[null,{"a":[1.0]}]]`, strings.Repeat(`[`, 490)+strings.Repeat(`]`, 490), strings.Repeat(`[`, 9990)+strings.Repeat(`]`, 9990), `false`, `0`)
+	return w.pick(`1e400`, `-0`, `1.10`, `12345678901234567890.12345678901234567890`, `1E5`, `"\u2028<&>\ud800"`, `""`,
+		`null`, `[]`, `{}`,
+		`[[null,{"a":[1.0]}]]`, strings.Repeat(`[`, 490)+strings.Repeat(`]`, 490), strings.Repeat(`[`,
+			9990)+strings.Repeat(`]`, 9990), `false`, `0`)
 }
 
 func (w *world) call(method, path, body, kind string) {
 	rec := serveOnce(w.srv, method, path, body, w.srv.APIKey())
 	require.Less(w.t, rec.Code, 500, "%s %s %.200s", method, path, body)
-	require.True(w.t, json.Valid(rec.Body.Bytes()) || strings.HasPrefix(rec.Body.String(), "%PDF"), "%s %s", method, path)
+	require.True(w.t, json.Valid(rec.Body.Bytes()) || strings.HasPrefix(rec.Body.String(), "%PDF"), "%s %s", method,
+		path)
 	var made struct{ ID string }
 	if kind != "" && json.Unmarshal(rec.Body.Bytes(), &made) == nil && made.ID != "" {
 		id := made.ID
@@ -63,49 +66,60 @@ func (w *world) step() {
 	x := w.odd()
 	switch w.random.IntN(24) {
 	case 0, 1:
-		w.call(http.MethodPost, "/profiles", `{"role":"INDIVIDUAL_`+w.pick("CUSTOMER", "ASSOCIATED")+`","collected_data":`+w.data("INDIVIDUAL")+
+		w.call(http.MethodPost, "/profiles", `{"role":"INDIVIDUAL_`+w.pick("CUSTOMER", "ASSOCIATED")+
+			`","collected_data":`+w.data("INDIVIDUAL")+
 			`,"applications":[{"product":{"alias":"`+w.pick("a", "b", "scored")+`"}}]}`, "profile")
 	case 2:
-		w.call(http.MethodPost, "/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":`+w.data("COMPANY")+`}`, "profile")
+		w.call(http.MethodPost, "/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":`+w.data("COMPANY")+`}`,
+			"profile")
 	case 3, 4:
 		w.call(http.MethodPost, p+"/collected_data", w.data(w.pick("INDIVIDUAL", "COMPANY")), "")
 	case 5:
 		w.call(http.MethodPost, p+"/applications", `{"product":{"alias":"`+w.pick("a", "b", "c")+`"}}`, "application")
 	case 6:
 		o, id := under("application")
-		w.call(http.MethodPost, o+"/applications/"+id, `{"status":"`+w.pick("APPROVED", "REJECTED", "IN_REVIEW", "CANCELLED")+`"}`, "")
+		w.call(http.MethodPost, o+"/applications/"+id, `{"status":"`+
+			w.pick("APPROVED", "REJECTED", "IN_REVIEW", "CANCELLED")+`"}`, "")
 	case 7:
 		o, id := under("application")
 		w.call(http.MethodPost, o+"/applications/"+id+"/revert_decision", w.pick(``, `null`, `{"comment":"x"}`), "")
 	case 8, 9:
-		w.call(http.MethodPost, p+"/checks?mode=async", `{"check_type":"`+w.pick("IDENTITY_CHECK", "PEPS_AND_SANCTIONS_SCREEN", "COMPANY_OWNERSHIP", "GEOCODING")+
+		w.call(http.MethodPost, p+"/checks?mode=async", `{"check_type":"`+
+			w.pick("IDENTITY_CHECK", "PEPS_AND_SANCTIONS_SCREEN", "COMPANY_OWNERSHIP", "GEOCODING")+
 			`","x":`+x+`}`, "check")
 	case 10:
-		w.call(http.MethodPost, p+"/checks", `{"check_type":"IDENTITY_CHECK","instructed_externally":true,"result":"1+1","output_data":{"x":`+x+`}}`, "check")
+		w.call(http.MethodPost, p+"/checks",
+			`{"check_type":"IDENTITY_CHECK","instructed_externally":true,"result":"1+1","output_data":{"x":`+x+`}}`,
+			"check")
 	case 11:
 		o, id := under("check")
 		w.call(http.MethodPost, o+"/checks/"+id+"/"+w.pick("approve", "reject"), "", "")
 	case 12:
-		w.call(http.MethodPost, p+"/tasks", `{"type":"`+w.pick("INDIVIDUAL_MANUAL_TASK", "COMPANY_MANUAL_TASK", "INDIVIDUAL_VERIFY_IDENTITY")+
+		w.call(http.MethodPost, p+"/tasks", `{"type":"`+w.pick("INDIVIDUAL_MANUAL_TASK", "COMPANY_MANUAL_TASK",
+			"INDIVIDUAL_VERIFY_IDENTITY")+
 			`","is_complete":`+w.pick("true", "false")+`,"variant":{"alias":"`+w.pick("default", "v")+`"}}`, "task")
 	case 13:
 		o, id := under("task")
-		w.call(http.MethodPost, o+"/tasks/"+id, `{"state":"`+w.pick("INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL")+`"}`, "")
+		w.call(http.MethodPost, o+"/tasks/"+id, `{"state":"`+w.pick("INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL")+
+			`"}`, "")
 	case 14:
 		o, id := under("task")
 		w.call(http.MethodPost, o+"/tasks/"+id+"/notes", `{"text":"`+w.pick("x", `\u0000`, "\u2028")+`"}`, "")
 	case 15, 16:
-		w.call(http.MethodPost, p+"/events", `{"data":{"event_type":"PEP_FLAG","score":`+w.pick("1e400", "0.10", "1e-7", "12345678901234567890")+`,"x":`+x+`}}`, "event")
+		w.call(http.MethodPost, p+"/events", `{"data":{"event_type":"PEP_FLAG","score":`+
+			w.pick("1e400", "0.10", "1e-7", "12345678901234567890")+`,"x":`+x+`}}`, "event")
 	case 17:
 		o, id := under("event")
-		w.call(http.MethodPost, o+"/events/"+id, `{"resolution":`+w.pick(`"MATCH"`, `"UNRESOLVED"`, `null`)+`,"y":`+x+`}`, "")
+		w.call(http.MethodPost, o+"/events/"+id, `{"resolution":`+w.pick(`"MATCH"`, `"UNRESOLVED"`, `null`)+`,"y":`+x+
+			`}`, "")
 	case 18:
 		w.call(http.MethodPost, p+"/tags", `{"name":"`+w.pick("vip", "old", "new")+`"}`, "tag")
 	case 19:
 		o, id := under("tag")
 		w.call(http.MethodDelete, o+"/tags/"+id, "", "")
 	case 20:
-		w.call(http.MethodPost, p+"/collection_steps", w.pick(`[]`, `[{"collection_type":"DOB","x":`+x+`}]`, `[{"collection_type":"EMAIL"}]`), "")
+		w.call(http.MethodPost, p+"/collection_steps", w.pick(`[]`, `[{"collection_type":"DOB","x":`+x+`}]`,
+			`[{"collection_type":"EMAIL"}]`), "")
 	case 21:
 		w.call(http.MethodPost, p+"/"+w.pick("files", "document_images"), `{"data":"JVBERi0x","name":"n"}`, "")
 	case 22:
@@ -131,10 +145,13 @@ func (w *world) step() {
 func (w *world) data(entity string) string {
 	link := ""
 	if entity == "COMPANY" {
-		link = `,"officers":{"` + w.pick("directors", "secretaries") + `":[{"linked_profile":{"id":"` + w.any("profile") + `"}}]}`
+		link = `,"officers":{"` + w.pick("directors",
+			"secretaries") + `":[{"linked_profile":{"id":"` + w.any("profile") + `"}}]}`
 	}
 	return `{"entity_type":"` + entity + `","x":` + w.odd() + link + `,"personal_details":{"name":{"given_names":["Kim ` +
-		w.pick("Pep", "Fail", "Lee") + `"],"family_name":"Doe"}},"address_history":[{"address":{"type":"FREEFORM","country":"GBR","text":"1 A St, B","y":` + w.odd() + `}}]}`
+		w.pick("Pep", "Fail",
+			"Lee") + `"],"family_name":"Doe"}},"address_history":[{"address":{"type":"FREEFORM","country":"GBR",` +
+		`"text":"1 A St, B","y":` + w.odd() + `}}]}`
 }
 
 // look is every resource of a server, by path.
@@ -196,11 +213,20 @@ func TestRestart(t *testing.T) {
 	score := 50.0
 	options := func() []passforttest.Option {
 		return []passforttest.Option{
-			passforttest.WithSeed(3), passforttest.WithClock(passforttest.NewClock(time.Unix(1e9, 0))), passforttest.WithoutRateLimits(),
+			passforttest.WithSeed(3), passforttest.WithClock(passforttest.NewClock(time.Unix(1e9, 0))),
+			passforttest.WithoutRateLimits(),
 			passforttest.WithProducts(
-				passforttest.Product{Alias: "scored", AutoApprove: true, ExpiresAfter: time.Hour, NearingExpiry: time.Minute, Risk: &passforttest.RiskModel{Default: &score},
-					Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}, ExpiresAfter: time.Hour}}},
-				passforttest.Product{Alias: "b", Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", PassOn: []string{}}, {Type: "COMPANY_VERIFY_IDENTITY"}}},
+				passforttest.Product{Alias: "scored", AutoApprove: true, ExpiresAfter: time.Hour,
+					NearingExpiry: time.Minute, Risk: &passforttest.RiskModel{Default: &score},
+					Tasks: []passforttest.ProductTask{
+						{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"},
+							ExpiresAfter: time.Hour},
+					}},
+				passforttest.Product{
+					Alias: "b", Tasks: []passforttest.ProductTask{
+						{Type: "INDIVIDUAL_VERIFY_IDENTITY", PassOn: []string{}}, {Type: "COMPANY_VERIFY_IDENTITY"},
+					},
+				},
 			),
 		}
 	}
@@ -241,7 +267,8 @@ func TestDepthOfBodies(t *testing.T) {
 		p + "/collected_data":   `{"entity_type":"INDIVIDUAL","x":%s}`,
 		p + "/events":           `{"data":{"event_type":"PEP_FLAG","x":%s}}`,
 		p + "/collection_steps": `[{"collection_type":"DOB","x":%s}]`,
-		p + "/checks":           `{"check_type":"IDENTITY_CHECK","instructed_externally":true,"result":"2+2","output_data":%s}`,
+		p + "/checks": `{"check_type":"IDENTITY_CHECK","instructed_externally":true,"result":"2+2",` +
+			`"output_data":%s}`,
 	} {
 		require.Equal(t, http.StatusOK, w.post(path, fmt.Sprintf(body, nested(490))).status, path)
 		require.Equal(t, "201", w.post(path, fmt.Sprintf(body, nested(501))).code(t), path)

@@ -103,7 +103,8 @@ func (s *Server) autoRun(p *profile, a *application, product *Product) {
 			}
 			ch := &check{
 				Type: checkType, State: "PENDING", Instructed: s.tick, Tasks: []string{t.ID}, Extra: object{},
-				VariantAlias: "default", VariantName: "Default", VariantID: s.nameID("check variant", checkType+" default"),
+				VariantAlias: "default", VariantName: "Default", VariantID: s.nameID("check variant",
+					checkType+" default"),
 			}
 			s.addCheck(p, ch, actor{})
 			s.instruct(p, ch, false)
@@ -163,7 +164,8 @@ func (p *profile) monitors(t *task) bool {
 func (p *profile) settles(ch *check, t *task) bool {
 	accepts := func(c *check) bool { return t.Accept == nil || slices.Contains(t.Accept, c.Type) }
 	return accepts(ch) && !slices.ContainsFunc(p.Checks, func(c *check) bool {
-		return c.State == "COMPLETE" && accepts(c) && slices.Contains(c.Tasks, t.ID) && c.Instructed.After(ch.Instructed)
+		return c.State == "COMPLETE" && accepts(c) && slices.Contains(c.Tasks, t.ID) &&
+			c.Instructed.After(ch.Instructed)
 	})
 }
 

@@ -227,12 +227,14 @@ func TestAcceptanceChecks(t *testing.T) {
 	w.srv.AdvanceClock(time.Minute)
 	require.Equal(t, "INCOMPLETE", w.task(id, task)["state"], "no acceptance check")
 
-	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "PASS", After: time.Hour}, passforttest.Outcome{Decision: "FAIL"})
+	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "PASS", After: time.Hour},
+		passforttest.Outcome{Decision: "FAIL"})
 	run(`{"check_type":"IDENTITY_CHECK"}`)
 	w.srv.AdvanceClock(time.Minute)
 	run(`{"check_type":"IDENTITY_CHECK"}`)
 	w.srv.AdvanceClock(2 * time.Hour)
-	require.Equal(t, "INCOMPLETE", w.task(id, task)["state"], "the latest check failed, though the first one passed after it")
+	require.Equal(t, "INCOMPLETE", w.task(id, task)["state"],
+		"the latest check failed, though the first one passed after it")
 
 	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "PASS"})
 	run(`{"check_type":"IDENTITY_CHECK"}`)

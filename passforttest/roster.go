@@ -69,7 +69,9 @@ func bySeq(p *profile, seq uint32) int {
 
 // where returns the block and the index of a profile.
 func (r *roster) where(seq uint32) (block, i int, there bool) {
-	block, starts := slices.BinarySearchFunc(r.blocks, seq, func(b []*profile, seq uint32) int { return bySeq(b[0], seq) })
+	block, starts := slices.BinarySearchFunc(r.blocks, seq, func(b []*profile, seq uint32) int {
+		return bySeq(b[0], seq)
+	})
 	if !starts {
 		block--
 	}

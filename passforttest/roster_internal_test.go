@@ -81,7 +81,8 @@ func (w *onboarding) does(what string, err error) {
 
 func (w *onboarding) press(path string, form url.Values) {
 	w.t.Helper()
-	r := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://localhost"+AdminPath+path, strings.NewReader(form.Encode()))
+	r := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://localhost"+AdminPath+path,
+		strings.NewReader(form.Encode()))
 	r.RemoteAddr = "127.0.0.1:1"
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	rec := httptest.NewRecorder()
@@ -106,7 +107,10 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	s := New(WithSeed(1), WithoutRateLimits(), WithRecorder(0, 0), WithClock(NewClock(time.Unix(1e9, 0))),
 		WithCheckTime(0), WithAutomationTime(0), WithFlows(Flow{Alias: "after", Product: "gold"}),
 		WithProducts(
-			Product{Alias: "gold", ExpiresAfter: 90 * day, Risk: &RiskModel{}, Tasks: []ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", ExpiresAfter: 60 * day}}},
+			Product{
+				Alias: "gold", ExpiresAfter: 90 * day, Risk: &RiskModel{},
+				Tasks: []ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", ExpiresAfter: 60 * day}},
+			},
 			Product{Alias: "auto", AutoApprove: true, Tasks: []ProductTask{
 				{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}},
 			}},
@@ -115,7 +119,9 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	defer s.Close()
 	w := &onboarding{t, s}
 
-	person := w.made("/profiles", `{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Ümlaut Pep"}}},"applications":[{"product":{"alias":"gold"}}]}`)
+	person := w.made("/profiles",
+		`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL",`+
+			`"personal_details":{"name":{"family_name":"Ümlaut Pep"}}},"applications":[{"product":{"alias":"gold"}}]}`)
 	associate := w.made("/profiles", `{"role":"INDIVIDUAL_ASSOCIATED","collected_data":{"entity_type":"INDIVIDUAL"}}`)
 	link := `{"entity_type":"COMPANY","metadata":{"name":"Acme"},"officers":{"directors":[{"linked_profile":{"id":"` + associate + `"}}],"other":[{"linked_profile":{"id":"` + associate + `"}}]}}`
 	company := w.made("/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":`+link+`}`)
@@ -147,7 +153,8 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	w.call(http.MethodDelete, p+"/tags/"+tag, "")
 	w.made(p+"/files", `{"data":"JVBERi0x","name":"contract.pdf"}`)
 	image := w.made(p+"/document_images", `{"data":"JVBERi0x","image_type":"FACE"}`)
-	w.made(p+"/collected_data/documents", `{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"`+image+`"}]}`)
+	w.made(p+"/collected_data/documents",
+		`{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"`+image+`"}]}`)
 	w.call(http.MethodPost, p+"/collection_steps", `[{"collection_type":"EMAIL"}]`)
 	w.call(http.MethodPost, p+"/collection_steps", `[]`)
 	w.call(http.MethodPost, p+"/status", `"SUSPENDED"`)
@@ -162,11 +169,13 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	w.call(http.MethodPost, p+"/applications/"+w.application(person)+"/revert_decision", "")
 	w.call(http.MethodPost, p+"/applications/"+w.application(person), `{"status":"APPROVED"}`)
 	require.Equal(t, "CUSTOMER", s.state.Profiles[person].category())
-	w.does("ExpireCheck", s.ExpireCheck(person, s.state.Profiles[person].Checks[len(s.state.Profiles[person].Checks)-1].ID))
+	w.does("ExpireCheck",
+		s.ExpireCheck(person, s.state.Profiles[person].Checks[len(s.state.Profiles[person].Checks)-1].ID))
 	s.AdvanceClock(100 * day)
 	w.does("AdvanceClock", nil)
 
-	w.call(http.MethodPost, "/forms/profile/"+person+"/customer_request", `{"type":"FLOW","flow_template":{"alias":"after"}}`)
+	w.call(http.MethodPost, "/forms/profile/"+person+"/customer_request",
+		`{"type":"FLOW","flow_template":{"alias":"after"}}`)
 	w.does("EndForm", s.EndForm(person, "", StateCompleted))
 	_, err = s.EditCollectedData(person, func(data map[string]any) {
 		data["personal_details"] = map[string]any{"name": map[string]any{"family_name": "Zoë"}}
@@ -178,7 +187,9 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	team := w.made(p+"/applications", `{"product":{"alias":"teams"}}`)
 	w.does("DecideEscalation", s.DecideEscalation(person, team, "second line", true))
 	_, etag := s.CollectedData(person)
-	w.press("profiles/"+person+"/data", url.Values{"etag": {etag}, "data": {`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Pages"}}}`}})
+	w.press("profiles/"+person+"/data", url.Values{
+		"etag": {etag}, "data": {`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Pages"}}}`},
+	})
 	require.Len(t, s.roster.search("pages"), 1)
 	w.press("profiles", url.Values{"role": {"COMPANY_CUSTOMER"}, "name": {"Made Ltd"}, "product": {"gold"}})
 
@@ -201,11 +212,14 @@ func TestListFindsWhatTimeChanged(t *testing.T) {
 	t.Parallel()
 	clock := NewClock(time.Unix(1e9, 0))
 	s := New(WithClock(clock), WithCheckTime(time.Minute), WithAutomationTime(time.Minute), WithProducts(Product{
-		Alias: "auto", AutoApprove: true, Tasks: []ProductTask{{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}}},
+		Alias: "auto", AutoApprove: true, Tasks: []ProductTask{
+			{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}},
+		},
 	}))
 	defer s.Close()
 	id := idIn(t, ask(t, s, http.MethodPost, "/profiles",
-		`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL"},"applications":[{"product":{"alias":"auto"}}]}`))
+		`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL"},`+
+			`"applications":[{"product":{"alias":"auto"}}]}`))
 	require.Contains(t, ask(t, s, http.MethodGet, "/profiles?categories=APPLICANT", ""), id)
 	clock.Advance(time.Hour)
 	require.Contains(t, ask(t, s, http.MethodGet, "/profiles?categories=CUSTOMER", ""), id)

@@ -45,43 +45,60 @@ func operations() []*route {
 		{Operation: "Profiles.SetStatus", Method: post, Path: p + "/status", handle: (*Server).setStatus},
 		{Operation: "Profiles.Delete", Method: post, Path: p + "/delete", handle: (*Server).deleteProfile},
 
-		{Operation: "CollectedData.Get", Method: get, Path: p + "/collected_data", handle: (*Server).getCollectedData, collect: true},
-		{Operation: opReplace, Method: post, Path: p + "/collected_data", handle: (*Server).replaceCollectedData, collect: true},
-		{Operation: "Documents.Create", Method: post, Path: p + "/collected_data/documents", handle: (*Server).createDocument, creates: true, collect: true},
+		{Operation: "CollectedData.Get", Method: get, Path: p + "/collected_data", handle: (*Server).getCollectedData,
+			collect: true},
+		{Operation: opReplace, Method: post, Path: p + "/collected_data", handle: (*Server).replaceCollectedData,
+			collect: true},
+		{Operation: "Documents.Create", Method: post, Path: p + "/collected_data/documents",
+			handle: (*Server).createDocument, creates: true, collect: true},
 
 		{Operation: "Applications.List", Method: get, Path: p + "/applications", handle: (*Server).listApplications},
-		{Operation: "Applications.Create", Method: post, Path: p + "/applications", handle: (*Server).createApplication, creates: true},
-		{Operation: "Applications.Get", Method: get, Path: p + "/applications/{application_id}", handle: (*Server).getApplication},
-		{Operation: "Applications.SetStatus", Method: post, Path: p + "/applications/{application_id}", handle: (*Server).setApplicationStatus},
-		{Operation: "Applications.RevertDecision", Method: post, Path: p + "/applications/{application_id}/revert_decision", handle: (*Server).revertDecision},
+		{Operation: "Applications.Create", Method: post, Path: p + "/applications", handle: (*Server).createApplication,
+			creates: true},
+		{Operation: "Applications.Get", Method: get, Path: p + "/applications/{application_id}",
+			handle: (*Server).getApplication},
+		{Operation: "Applications.SetStatus", Method: post, Path: p + "/applications/{application_id}",
+			handle: (*Server).setApplicationStatus},
+		{Operation: "Applications.RevertDecision", Method: post,
+			Path: p + "/applications/{application_id}/revert_decision", handle: (*Server).revertDecision},
 
 		{Operation: "Checks.List", Method: get, Path: p + "/checks", handle: (*Server).listChecks},
-		{Operation: "Checks.Run", Method: post, Path: p + "/checks", handle: (*Server).runCheck, creates: true, locks: true},
+		{Operation: "Checks.Run", Method: post, Path: p + "/checks", handle: (*Server).runCheck, creates: true,
+			locks: true},
 		{Operation: "Checks.Get", Method: get, Path: p + "/checks/{check_id}", handle: (*Server).getCheck},
 		{Operation: "Checks.SetTasks", Method: post, Path: p + "/checks/{check_id}", handle: (*Server).setCheckTasks},
-		{Operation: "Checks.Approve", Method: post, Path: p + "/checks/{check_id}/approve", handle: (*Server).approveCheck},
-		{Operation: "Checks.Reject", Method: post, Path: p + "/checks/{check_id}/reject", handle: (*Server).rejectCheck},
+		{Operation: "Checks.Approve", Method: post, Path: p + "/checks/{check_id}/approve",
+			handle: (*Server).approveCheck},
+		{Operation: "Checks.Reject", Method: post, Path: p + "/checks/{check_id}/reject",
+			handle: (*Server).rejectCheck},
 
 		{Operation: "Tasks.List", Method: get, Path: p + "/tasks", handle: (*Server).listTasks},
 		{Operation: "Tasks.Create", Method: post, Path: p + "/tasks", handle: (*Server).createTask, creates: true},
 		{Operation: "Tasks.Get", Method: get, Path: p + "/tasks/{task_id}", handle: (*Server).getTask},
 		{Operation: "Tasks.Update", Method: post, Path: p + "/tasks/{task_id}", handle: (*Server).updateTask},
 		{Operation: "Tasks.Notes", Method: get, Path: p + "/tasks/{task_id}/notes", handle: (*Server).listNotes},
-		{Operation: "Tasks.AddNote", Method: post, Path: p + "/tasks/{task_id}/notes", handle: (*Server).addNote, creates: true},
-		{Operation: "Tasks.DeleteNote", Method: del, Path: p + "/tasks/{task_id}/notes/{note_id}", handle: (*Server).deleteNote},
+		{Operation: "Tasks.AddNote", Method: post, Path: p + "/tasks/{task_id}/notes", handle: (*Server).addNote,
+			creates: true},
+		{Operation: "Tasks.DeleteNote", Method: del, Path: p + "/tasks/{task_id}/notes/{note_id}",
+			handle: (*Server).deleteNote},
 
 		{Operation: "Events.List", Method: get, Path: p + "/events", handle: (*Server).listEvents},
 		{Operation: "Events.Create", Method: post, Path: p + "/events", handle: (*Server).createEvent, creates: true},
 		{Operation: "Events.Get", Method: get, Path: p + "/events/{event_id}", handle: (*Server).getEvent},
 		{Operation: "Events.Update", Method: post, Path: p + "/events/{event_id}", handle: (*Server).updateEvent},
-		{Operation: "Events.BulkUpdate", Method: post, Path: p + "/events/bulk_update", handle: (*Server).bulkUpdateEvents},
+		{Operation: "Events.BulkUpdate", Method: post, Path: p + "/events/bulk_update",
+			handle: (*Server).bulkUpdateEvents},
 
-		{Operation: "Files.Upload", Method: post, Path: p + "/files", handle: (*Server).uploadFile, creates: true, streams: true, locks: true},
+		{Operation: "Files.Upload", Method: post, Path: p + "/files", handle: (*Server).uploadFile, creates: true,
+			streams: true, locks: true},
 		{Operation: "Files.Get", Method: get, Path: p + "/files/{file_id}", handle: (*Server).getFile},
 		{Operation: "Files.Get", Method: post, Path: p + "/files/{file_id}", handle: (*Server).getFile},
-		{Operation: "Documents.ListImages", Method: get, Path: p + "/document_images", handle: (*Server).listImages, collect: true},
-		{Operation: "Documents.UploadImage", Method: post, Path: p + "/document_images", handle: (*Server).uploadImage, creates: true, streams: true, locks: true, collect: true},
-		{Operation: "Documents.GetImage", Method: get, Path: p + "/document_images/{document_image_id}", handle: (*Server).getImage},
+		{Operation: "Documents.ListImages", Method: get, Path: p + "/document_images", handle: (*Server).listImages,
+			collect: true},
+		{Operation: "Documents.UploadImage", Method: post, Path: p + "/document_images", handle: (*Server).uploadImage,
+			creates: true, streams: true, locks: true, collect: true},
+		{Operation: "Documents.GetImage", Method: get, Path: p + "/document_images/{document_image_id}",
+			handle: (*Server).getImage},
 
 		{Operation: "Tags.Add", Method: post, Path: p + "/tags", handle: (*Server).addTag, creates: true},
 		{Operation: "Tags.Remove", Method: del, Path: p + "/tags/{tag_id}", handle: (*Server).removeTag},
@@ -90,10 +107,13 @@ func operations() []*route {
 		{Operation: "Audit.Items", Method: get, Path: p + "/audit-items", handle: (*Server).auditItems},
 		{Operation: "Audit.PDFReport", Method: get, Path: p + "/audit/pdf_report", handle: (*Server).auditReport},
 
-		{Operation: "Collect.Steps", Method: get, Path: p + "/collection_steps", handle: (*Server).getSteps, collect: true},
+		{Operation: "Collect.Steps", Method: get, Path: p + "/collection_steps", handle: (*Server).getSteps,
+			collect: true},
 		{Operation: "Collect.SetSteps", Method: post, Path: p + "/collection_steps", handle: (*Server).setSteps},
-		{Operation: "Collect.CreateKey", Method: post, Path: "/api_keys/collect", handle: (*Server).createCollectKey, creates: true},
-		{Operation: "Collect.CreateProfileKey", Method: post, Path: "/api_keys/collect/{profile_id}", handle: (*Server).createProfileKey, creates: true},
+		{Operation: "Collect.CreateKey", Method: post, Path: "/api_keys/collect", handle: (*Server).createCollectKey,
+			creates: true},
+		{Operation: "Collect.CreateProfileKey", Method: post, Path: "/api_keys/collect/{profile_id}",
+			handle: (*Server).createProfileKey, creates: true},
 
 		{Operation: "Search.Companies", Method: get, Path: "/search/companies", handle: (*Server).searchCompanies},
 		{Operation: "Search.Addresses", Method: get, Path: "/address/search", handle: (*Server).searchAddresses},
@@ -101,8 +121,10 @@ func operations() []*route {
 
 		{Operation: "WhoAmI", Method: get, Path: "/whoami", handle: (*Server).whoAmI},
 
-		{Operation: "Forms.CreateCustomerRequest", Method: post, Path: "/forms/profile/{profile_id}/customer_request", handle: (*Server).createCustomerRequest, creates: true, master: true},
-		{Operation: "Forms.CustomerRequest", Method: get, Path: "/forms/profile/{profile_id}/customer_request", handle: (*Server).latestCustomerRequest},
+		{Operation: "Forms.CreateCustomerRequest", Method: post, Path: "/forms/profile/{profile_id}/customer_request",
+			handle: (*Server).createCustomerRequest, creates: true, master: true},
+		{Operation: "Forms.CustomerRequest", Method: get, Path: "/forms/profile/{profile_id}/customer_request",
+			handle: (*Server).latestCustomerRequest},
 	}
 }
 
@@ -220,7 +242,8 @@ func nearest(name string, known []string) []string {
 		distance := edits(strings.ToLower(name), strings.ToLower(candidate))
 		service, method, _ := strings.Cut(strings.ToLower(candidate), ".")
 		asked, part, dotted := strings.Cut(strings.ToLower(name), ".")
-		if name != "" && strings.Contains(strings.ToLower(candidate), strings.ToLower(name)) || dotted && service == asked && method != part {
+		if name != "" && strings.Contains(strings.ToLower(candidate), strings.ToLower(name)) || dotted &&
+			service == asked && method != part {
 			distance = min(distance, 2)
 		}
 		switch {

@@ -67,19 +67,26 @@ func TestCallsDoNotGrow(t *testing.T) {
 	for _, size := range sizes {
 		s := New(WithSeed(1), WithoutRateLimits(), WithRecorder(0, 0), WithClock(NewClock(time.Unix(1e9, 0))))
 		ids := s.MakeUp(size)
-		associate := idIn(t, ask(t, s, http.MethodPost, "/profiles", `{"role":"INDIVIDUAL_ASSOCIATED","collected_data":{"entity_type":"INDIVIDUAL"}}`))
-		company := idIn(t, ask(t, s, http.MethodPost, "/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"}}`))
+		associate := idIn(t, ask(t, s, http.MethodPost, "/profiles",
+			`{"role":"INDIVIDUAL_ASSOCIATED","collected_data":{"entity_type":"INDIVIDUAL"}}`))
+		company := idIn(t, ask(t, s, http.MethodPost, "/profiles",
+			`{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY"}}`))
 		rare := idIn(t, ask(t, s, http.MethodPost, "/profiles",
-			`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Xyzzyq"}}}}`))
+			`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL",`+
+				`"personal_details":{"name":{"family_name":"Xyzzyq"}}}}`))
 		ask(t, s, http.MethodPost, "/profiles/"+rare+"/tags", `{"name":"seldom"}`)
 		for _, c := range []struct{ name, method, path, body string }{
-			{"create", http.MethodPost, "/profiles", `{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL"}}`},
-			{"create an associate", http.MethodPost, "/profiles", `{"role":"INDIVIDUAL_ASSOCIATED","collected_data":{"entity_type":"INDIVIDUAL"}}`},
-			{"link", http.MethodPost, "/profiles/" + company + "/collected_data", `{"entity_type":"COMPANY","officers":{"directors":[{"linked_profile":{"id":"` + associate + `"}}]}}`},
+			{"create", http.MethodPost, "/profiles",
+				`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL"}}`},
+			{"create an associate", http.MethodPost, "/profiles",
+				`{"role":"INDIVIDUAL_ASSOCIATED","collected_data":{"entity_type":"INDIVIDUAL"}}`},
+			{"link", http.MethodPost, "/profiles/" + company + "/collected_data",
+				`{"entity_type":"COMPANY","officers":{"directors":[{"linked_profile":{"id":"` + associate + `"}}]}}`},
 			{"get an associate", http.MethodGet, "/profiles/" + associate, ""},
 			{"get a company", http.MethodGet, "/profiles/" + company, ""},
 			{"apply", http.MethodPost, "/profiles/" + company + "/applications", `{"product":{"alias":"gold"}}`},
-			{"write", http.MethodPost, "/profiles/" + ids[size/2] + "/collected_data", `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"New"}}}`},
+			{"write", http.MethodPost, "/profiles/" + ids[size/2] + "/collected_data",
+				`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"New"}}}`},
 			{"first page", http.MethodGet, "/profiles", ""},
 			{"last page", http.MethodGet, "/profiles?offset=" + strconv.Itoa(size), ""},
 			{"search a name", http.MethodGet, "/profiles?q=xYZZyq", ""},
@@ -130,7 +137,8 @@ func TestRosterAgreesWithALookAtAll(t *testing.T) {
 		}
 	}
 	require.Equal(t, len(s.state.Profiles), s.roster.count)
-	for _, q := range []string{"a", "an", "ann", "Ü", "üml", "umlaut", "zoë z", "x y", "z", "li", "nothing of it", "annx", "ß", "holdings", "1"} {
+	for _, q := range []string{"a", "an", "ann", "Ü", "üml", "umlaut", "zoë z", "x y", "z", "li", "nothing of it",
+		"annx", "ß", "holdings", "1"} {
 		var want []string
 		for p := range s.roster.all() {
 			hit := strings.Contains(strings.ToLower(p.Summary.Name), strings.ToLower(q))
@@ -181,7 +189,8 @@ func TestCompactionBesideCalls(t *testing.T) {
 		case i%10 == 0 && s.state.Profiles[id] != nil:
 			ask(t, s, http.MethodPost, "/profiles/"+id+"/delete", `{"confirm_id":"`+id+`"}`)
 		case i%2 == 0:
-			ask(t, s, http.MethodPost, "/profiles", fmt.Sprintf(`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL","n":%d}}`, i))
+			ask(t, s, http.MethodPost, "/profiles",
+				fmt.Sprintf(`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL","n":%d}}`, i))
 		default:
 			ask(t, s, http.MethodPost, "/profiles/"+ids[i*11%50]+"/tags", fmt.Sprintf(`{"name":"tag %d"}`, i))
 		}

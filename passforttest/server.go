@@ -74,7 +74,8 @@ func New(opts ...Option) *Server {
 	}
 	s := &Server{
 		cfg: cfg, routes: newRouter(), sw: cfg.switches,
-		buckets: map[string]*bucket{}, conns: map[net.Conn]struct{}{}, moved: make(chan struct{}), closed: make(chan struct{}),
+		buckets: map[string]*bucket{}, conns: map[net.Conn]struct{}{}, moved: make(chan struct{}),
+		closed: make(chan struct{}),
 	}
 	s.source = newSource(cfg.seed)
 	s.random = rand.New(s.source)
@@ -365,7 +366,8 @@ func (s *Server) log(w http.ResponseWriter, c *call, began time.Time) {
 // knownMethod keeps what a caller made up out of the log.
 func knownMethod(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodOptions:
+	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead, http.MethodPut, http.MethodPatch,
+		http.MethodOptions:
 		return method
 	}
 	return "other"

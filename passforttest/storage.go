@@ -158,7 +158,9 @@ type changes struct {
 }
 
 func (c *changes) any() bool {
-	return c.charged || len(c.profiles)+len(c.keys)+len(c.tags)+len(c.products)+len(c.flows)+len(c.queued)+len(c.sent) > 0
+	return c.charged || len(c.profiles)+len(c.keys)+len(c.tags)+len(c.products)+len(c.flows)+len(
+		c.queued,
+	)+len(c.sent) > 0
 }
 
 // KeepIn brings the server to the state that the journal holds and from then

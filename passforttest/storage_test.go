@@ -126,7 +126,8 @@ func keep(t *testing.T, srv *passforttest.Server) *memory {
 		}
 		srv.Close() // nothing falls due between the two looks
 		want := stateOf(t, srv)
-		again := passforttest.New(passforttest.WithAPIKey(srv.APIKey()), passforttest.WithClock(passforttest.NewClock(time.Time{})))
+		again := passforttest.New(passforttest.WithAPIKey(srv.APIKey()),
+			passforttest.WithClock(passforttest.NewClock(time.Time{})))
 		defer again.Close()
 		require.NoError(t, again.KeepIn(j.clone()))
 		got := strings.Replace(stateOf(t, again), `"name":"Simulator key"`, `"name":"`+masterName(t, want, srv)+`"`, 1)
@@ -157,7 +158,9 @@ func TestJournal(t *testing.T) {
 
 func TestJournalKeepsWaitingWebhooks(t *testing.T) {
 	t.Parallel()
-	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
 	defer refuses.Close()
 	w := start(t)
 	w.srv.SetWebhook(refuses.URL, "secret", false)
@@ -198,7 +201,8 @@ func TestJournalThatFails(t *testing.T) {
 	w.journal.fails = errors.New("no space")
 	require.Equal(t, http.StatusInternalServerError, w.post("/profiles", newPerson).status)
 	require.False(t, w.srv.Requests()[2].Applied)
-	for method, path := range map[string]string{http.MethodGet: "/api/request", http.MethodPost: "/api/forms/" + text(request, "id")} {
+	for method, path := range map[string]string{http.MethodGet: "/api/request",
+		http.MethodPost: "/api/forms/" + text(request, "id")} {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(`{"values":{}}`))
 		r.Header.Set("apikey", text(request, "apikey"))
 		r.Header.Set("request-id", text(request, "id"))

@@ -29,7 +29,9 @@ func refuseProblems(found []problem) error {
 	no := invalid(found[0].text)
 	for i, p := range found[:min(len(found), problemsShown)] {
 		e := ErrorObject{
-			Code: CodeInvalidInputData, Message: p.pointer + ": " + p.text, Source: "API", Info: object{"pointer": p.pointer},
+			Code: CodeInvalidInputData, Message: p.pointer + ": " + p.text, Source: "API", Info: object{
+				"pointer": p.pointer,
+			},
 		}
 		if i == 0 {
 			no.err = e
@@ -220,7 +222,8 @@ func specialForm(member string, plain *form) *form {
 	switch member {
 	case "PersonalDetails.dob", "DatedAddress.start_date", "DatedAddress.end_date":
 		return &form{kind: reflect.String, known: isPartialDate, what: "a date such as 1990, 1990-12 or 1990-12-31"}
-	case "CompanyMetadata.incorporation_date", "PreviousName.start", "PreviousName.end", "AssociatedEntity.appointed_on",
+	case "CompanyMetadata.incorporation_date", "PreviousName.start", "PreviousName.end",
+		"AssociatedEntity.appointed_on",
 		"AssociatedEntity.resigned_on", "AssociatedEntity.notified_on", "AssociatedEntity.ceased_on",
 		"CompanyFiling.date_of_filing", "CharityData.registration_date", "DocumentData.issued", "DocumentData.expiry",
 		"FraudMatch.supply_date", "FraudMatch.application_date", "FraudMatch.claim_date":
@@ -228,14 +231,19 @@ func specialForm(member string, plain *form) *form {
 	case "Address.country", "IPLocation.country", "CompanyMetadata.country_of_incorporation", "BankAccount.country":
 		return &form{kind: reflect.String, known: countries.Country, what: "a country of three letters such as GBR"}
 	case "PersonalDetails.nationality", "DocumentData.issuing_country", "DocumentMetadata.country_code":
-		return &form{kind: reflect.String, known: countries.Nationality, what: "a nationality of three letters such as GBR"}
+		return &form{
+			kind: reflect.String, known: countries.Nationality, what: "a nationality of three letters such as GBR",
+		}
 	case "PersonalDetails.national_identity_number":
-		return &form{kind: reflect.Map, elem: plain.elem, key: countries.Country, keys: "a country of three letters such as GBR"}
+		return &form{
+			kind: reflect.Map, elem: plain.elem, key: countries.Country, keys: "a country of three letters such as GBR",
+		}
 	case "CompanyMetadata.number":
 		return &form{kind: reflect.String, loose: true}
 	case "EntityData.custom_fields_data":
 		return &form{kind: reflect.Map, elem: &form{}}
-	case "EntityData.electronic_id_check", "EntityData.credit_ref", "EntityData.db_matches", "EntityData.sanctions_results",
+	case "EntityData.electronic_id_check", "EntityData.credit_ref", "EntityData.db_matches",
+		"EntityData.sanctions_results",
 		"EntityData.bank_account_verifications", "EntityData.bank_account_validations", "EntityData.field_checks",
 		"Document.verification_result", "DocumentData.result":
 		return &form{} // what checks and providers say

@@ -106,7 +106,8 @@ func (t *task) complete() bool { return t.State != "INCOMPLETE" }
 func (s *Server) taskWire(t *task) object {
 	o := object{
 		"id": t.ID, "type": t.Type, "variant": t.variantWire(), "state": t.State, "is_complete": t.complete(),
-		"is_expired": t.Expired || s.sw.ExpiredInWindow && t.Next != "", "is_skipped": false, "is_deleted": t.Deleted, "creation_date": dateTime(t.Created),
+		"is_expired": t.Expired || s.sw.ExpiredInWindow &&
+			t.Next != "", "is_skipped": false, "is_deleted": t.Deleted, "creation_date": dateTime(t.Created),
 		"check_ids": orEmpty(t.Checks), "form_instance_ids": orEmpty(t.Forms), "needs_check_automation": false,
 	}
 	if t.Expired {
@@ -360,7 +361,8 @@ func (s *Server) addNote(c *call) (*reply, error) {
 		return nil, err
 	}
 	n := &note{
-		ID: s.newID(), Text: text(body, "text"), Attachments: []object{}, Created: dateTime(s.tick), AuthorName: c.key.Name,
+		ID: s.newID(), Text: text(body, "text"), Attachments: []object{}, Created: dateTime(s.tick),
+		AuthorName: c.key.Name,
 	}
 	if name := text(body, "author_name"); name != "" {
 		n.AuthorName, n.Customised = name, true

@@ -356,7 +356,8 @@ const sniffed = 64
 
 // mediaType returns the type of an image by its first bytes, or "".
 func mediaType(first []byte) string {
-	if text := bytes.TrimPrefix(first, []byte("\xef\xbb\xbf")); bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("%PDF-")) {
+	if text := bytes.TrimPrefix(first, []byte("\xef\xbb\xbf")); bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"),
+		[]byte("%PDF-")) {
 		return "application/pdf"
 	}
 	for _, kind := range []struct{ magic, media string }{

@@ -114,9 +114,13 @@ func TestNoticePeriod(t *testing.T) {
 		versions int
 		expired  any
 	}{
-		"none":            {func(p *passforttest.Product) { p.Tasks[1].Notice = -1 }, passforttest.Switches{}, "DECIDED", 1, false},
-		"a day":           {func(p *passforttest.Product) { p.Tasks[1].Notice = day }, passforttest.Switches{}, "NEARING_EXPIRY", 2, false},
-		"longer than all": {func(p *passforttest.Product) { p.Tasks[1].Notice = 365 * day }, passforttest.Switches{}, "DECIDED", 1, false},
+		"none": {func(p *passforttest.Product) { p.Tasks[1].Notice = -1 }, passforttest.Switches{},
+			"DECIDED", 1, false},
+		"a day": {func(p *passforttest.Product) { p.Tasks[1].Notice = day }, passforttest.Switches{},
+			"NEARING_EXPIRY", 2, false},
+		"longer than all": {func(p *passforttest.Product) {
+			p.Tasks[1].Notice = 365 * day
+		}, passforttest.Switches{}, "DECIDED", 1, false},
 		"at expiry only":  {asItIs, passforttest.Switches{VersionsAtExpiry: true}, "DECIDED", 1, false},
 		"expired already": {asItIs, passforttest.Switches{ExpiredInWindow: true}, "NEARING_EXPIRY", 2, true},
 	} {

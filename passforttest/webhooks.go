@@ -90,11 +90,15 @@ func (s *Server) EnableWebhooks(events ...string) {
 // exist, and to send samples of.
 func eventNames() []string {
 	return []string{
-		string(passfort.EventProductStatusChanged), string(passfort.EventCollectedDataUpdated), string(passfort.EventCollectedDataChanged),
+		string(passfort.EventProductStatusChanged), string(passfort.EventCollectedDataUpdated),
+		string(passfort.EventCollectedDataChanged),
 		string(passfort.EventCheckCompleted), string(passfort.EventManualActionRequired),
-		string(passfort.EventProductBadgeChanged), string(passfort.EventTaskCreated), string(passfort.EventTaskStateChanged),
-		string(passfort.EventRiskLevelChanged), string(passfort.EventRiskScoreChanged), string(passfort.EventFormStateChanged),
-		string(passfort.EventCustomerRequestChanged), string(passfort.EventEventsCreated), string(passfort.EventEventsUpdated),
+		string(passfort.EventProductBadgeChanged), string(passfort.EventTaskCreated),
+		string(passfort.EventTaskStateChanged),
+		string(passfort.EventRiskLevelChanged), string(passfort.EventRiskScoreChanged),
+		string(passfort.EventFormStateChanged),
+		string(passfort.EventCustomerRequestChanged), string(passfort.EventEventsCreated),
+		string(passfort.EventEventsUpdated),
 		string(passfort.EventProfileStatusChanged), string(passfort.EventTaskIsCompleteChanged),
 		string(passfort.EventCollectionStepsCompleted),
 	}

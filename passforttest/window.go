@@ -61,7 +61,8 @@ func (a *admin) calls(w http.ResponseWriter, r *http.Request) {
 	}
 	a.s.leave()
 	v.Calls = a.s.calls.newest(func(c *shownCall) bool {
-		return (class == "" || strings.HasPrefix(fmt.Sprint(c.Status), class)) && (v.ProfileID == "" || c.ProfileID == v.ProfileID)
+		return (class == "" || strings.HasPrefix(fmt.Sprint(c.Status), class)) &&
+			(v.ProfileID == "" || c.ProfileID == v.ProfileID)
 	})
 	v.Calls = v.Calls[:min(len(v.Calls), 2*adminPage)]
 	v.Still = AdminPath + "calls?status=" + class + "&profile=" + v.ProfileID
@@ -82,7 +83,8 @@ func faultKinds() []option {
 	return []option{
 		{Value: "before", Label: "drop the connection before the write"},
 		{Value: "after", Label: "drop the connection after the write"},
-		{Value: "429", Label: "answer 429"}, {Value: "502", Label: "answer 502"}, {Value: "500", Label: "answer 500 after the write"},
+		{Value: "429", Label: "answer 429"}, {Value: "502", Label: "answer 502"},
+		{Value: "500", Label: "answer 500 after the write"},
 		{Value: "delay", Label: "delay by 5 seconds"}, {Value: "stale", Label: "another writer was there: 412"},
 	}
 }
@@ -225,7 +227,8 @@ func (a *admin) webhooks(w http.ResponseWriter, r *http.Request) {
 		if len(v.Attempts) == adminPage {
 			break
 		}
-		v.Attempts = append(v.Attempts, attemptRow{dateTime(t.at), t.event + " " + short(t.id), t.messages, t.status, t.took.Round(time.Millisecond)})
+		v.Attempts = append(v.Attempts, attemptRow{dateTime(t.at), t.event + " " + short(t.id), t.messages, t.status,
+			t.took.Round(time.Millisecond)})
 	}
 	for _, p := range slices.Backward(s.roster.page(max(0, s.roster.count-20), 20)) {
 		v.Profiles = append(v.Profiles, option{Value: p.ID, Label: nameOf(p)})
@@ -294,18 +297,25 @@ func (s *Server) sendSample(profileID, event string) error {
 
 // sampleOf is the payload of such a message.
 func (s *Server) sampleOf(p *profile, event string) object {
-	application, product := s.nameID("sample", "application"), (&Product{ID: s.nameID("product", "sample"), Alias: "sample", Name: "Sample"}).short()
+	application, product := s.nameID("sample", "application"), (&Product{ID: s.nameID("product", "sample"),
+		Alias: "sample", Name: "Sample"}).short()
 	if len(p.Applications) > 0 {
 		a := p.Applications[0]
 		application, product = a.ID, s.product(a).short()
 	}
-	t := &task{ID: s.nameID("sample", "task"), Type: p.Summary.EntityType + "_VERIFY_IDENTITY", Name: "Verify identity", Alias: "default", State: "COMPLETED_PASS"}
+	t := &task{
+		ID: s.nameID("sample", "task"), Type: p.Summary.EntityType + "_VERIFY_IDENTITY", Name: "Verify identity",
+		Alias: "default", State: "COMPLETED_PASS",
+	}
 	if len(p.Tasks) > 0 {
 		t = p.Tasks[0]
 	}
 	switch event {
 	case "CHECK_COMPLETED":
-		ch := &check{ID: s.nameID("sample", "check"), Type: "IDENTITY_CHECK", Result: "2+2", Decision: "PASS", VariantAlias: "default", VariantName: "Default"}
+		ch := &check{
+			ID: s.nameID("sample", "check"), Type: "IDENTITY_CHECK", Result: "2+2", Decision: "PASS",
+			VariantAlias: "default", VariantName: "Default",
+		}
 		if len(p.Checks) > 0 {
 			ch = p.Checks[0]
 		}
@@ -313,15 +323,28 @@ func (s *Server) sampleOf(p *profile, event string) object {
 	case "COLLECTED_DATA_CHANGED", "COLLECTED_DATA_UPDATED":
 		return object{"old_data": p.Data, "new_data": p.Data}
 	case "CUSTOMER_REQUEST_CHANGED":
-		return object{"state": StateSent, "customer_request": object{"id": s.nameID("sample", "request"), "state": StateSent}}
+		return object{
+			"state": StateSent, "customer_request": object{"id": s.nameID("sample", "request"), "state": StateSent},
+		}
 	case "EVENTS_CREATED", "EVENTS_UPDATED":
-		return object{"events": []object{{"id": s.nameID("sample", "event"), "resolution": "UNRESOLVED", "event_type": "PEP_FLAG"}}}
+		return object{
+			"events": []object{
+				{"id": s.nameID("sample", "event"), "resolution": "UNRESOLVED", "event_type": "PEP_FLAG"},
+			},
+		}
 	case "FORM_STATE_CHANGED":
-		return object{"customer_request_id": s.nameID("sample", "request"), "form": object{"id": s.nameID("sample", "form"), "name": "person", "state": StateCompleted}}
+		return object{
+			"customer_request_id": s.nameID("sample", "request"), "form": object{
+				"id": s.nameID("sample", "form"), "name": "person", "state": StateCompleted,
+			},
+		}
 	case "MANUAL_ACTION_REQUIRED":
 		return object{"actions": s.manualActions(p)}
 	case "PRODUCT_BADGE_CHANGED":
-		return object{"application_id": application, "product": product, "old_flag": "AUTOMATING", "new_flag": "READY_FOR_DECISION"}
+		return object{
+			"application_id": application, "product": product, "old_flag": "AUTOMATING",
+			"new_flag": "READY_FOR_DECISION",
+		}
 	case "PRODUCT_STATUS_CHANGED":
 		return object{"application_id": application, "product": product, "new_status": "APPROVED"}
 	case "PROFILE_STATUS_CHANGED":
@@ -389,15 +412,19 @@ func (a *admin) settings(w http.ResponseWriter, r *http.Request) {
 	s.enter()
 	v := settingsView{
 		Rows: []settingRow{
-			{"Institution", c.institution}, {"Name of the master key", c.apiKeyName}, {"A check takes", c.checkTime.String()},
-			{"A check in sync mode is held for", c.syncLimit.String()}, {"An application automates for", c.automationTime.String()},
+			{"Institution", c.institution}, {"Name of the master key", c.apiKeyName},
+			{"A check takes", c.checkTime.String()},
+			{"A check in sync mode is held for", c.syncLimit.String()},
+			{"An application automates for", c.automationTime.String()},
 			{"Checks that may be charged", counted(c.chargeable)}, {"Body of a call", bytesOf(c.bodyLimit)},
 			{"Image or file", bytesOf(c.imageLimit)}, {"Recorded requests", counted(c.recordLimit)},
 			{"Messages of a batch", fmt.Sprint(c.webhookBatch)}, {"Time between batches", c.webhookPace.String()},
-			{"Time before a message is sent again", c.webhookBackoff[0].String() + " to " + c.webhookBackoff[1].String()},
+			{"Time before a message is sent again", c.webhookBackoff[0].String() + " to " +
+				c.webhookBackoff[1].String()},
 			{"Kept in a file", yesNo(s.journal != nil)},
 		},
-		Switches: switchRows(s.sw), Products: indented(encode(orEmpty(s.state.Products))), Flows: indented(encode(orEmpty(s.state.Flows))),
+		Switches: switchRows(s.sw), Products: indented(encode(orEmpty(s.state.Products))),
+		Flows: indented(encode(orEmpty(s.state.Flows))),
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.limits)) {
 		l := c.limits[name]
@@ -485,7 +512,9 @@ func (a *admin) setSwitches(w http.ResponseWriter, r *http.Request) {
 
 // create makes a profile of a name, as a call would.
 func (a *admin) create(w http.ResponseWriter, r *http.Request) {
-	role, name, product := r.PostFormValue("role"), strings.TrimSpace(r.PostFormValue("name")), strings.TrimSpace(r.PostFormValue("product"))
+	role, name, product := r.PostFormValue("role"), strings.TrimSpace(r.PostFormValue("name")), strings.TrimSpace(
+		r.PostFormValue("product"),
+	)
 	entity := entityOf(role)
 	if entity == "" {
 		a.done(w, r, "", invalid("unknown role"), "")
@@ -499,7 +528,9 @@ func (a *admin) create(w http.ResponseWriter, r *http.Request) {
 		data["metadata"] = object{"name": name}
 	default:
 		given := words[:len(words)-1]
-		data["personal_details"] = object{"name": object{"given_names": orEmpty(given), "family_name": words[len(words)-1]}}
+		data["personal_details"] = object{
+			"name": object{"given_names": orEmpty(given), "family_name": words[len(words)-1]},
+		}
 	}
 	id, err := a.s.createAs(role, data, product)
 	if err != nil {

@@ -35,7 +35,8 @@ func TestWindowShowsCalls(t *testing.T) {
 	w.do(http.MethodGet, "/no/such/canary", "", "apikey", "wrong")
 
 	all := see(t, h, "calls")
-	for _, line := range []string{"POST Profiles.Create", "400, code 201", "dropped, by a fault", "The answer has a key.", "no valid key", "Kim", "&#34;name&#34;: 5"} {
+	for _, line := range []string{"POST Profiles.Create", "400, code 201", "dropped, by a fault",
+		"The answer has a key.", "no valid key", "Kim", "&#34;name&#34;: 5"} {
 		require.Contains(t, all, line)
 	}
 	for _, secret := range []string{"canary", collect} {
@@ -76,17 +77,21 @@ func TestWindowArmsFaults(t *testing.T) {
 	id := w.person()
 	tag := func() (answer, error) { return w.send(http.MethodPost, "/profiles/"+id+"/tags", `{"name":"x"}`) }
 	for kind, want := range map[string]int{"429": 429, "502": 502, "500": 500, "before": 0, "after": 0} {
-		require.Contains(t, press(t, h, "faults", url.Values{"operation": {"Tags.Add"}, "kind": {kind}}), "Tags.Add</th>")
+		require.Contains(t, press(t, h, "faults", url.Values{"operation": {"Tags.Add"}, "kind": {kind}}),
+			"Tags.Add</th>")
 		got, err := tag()
 		require.Equal(t, want, got.status, kind)
 		require.Equal(t, want == 0, err != nil)
 	}
-	require.Contains(t, press(t, h, "faults", url.Values{"kind": {"stale"}, "times": {"3"}}), "another writer: 412</td><td>3")
+	require.Contains(t, press(t, h, "faults", url.Values{"kind": {"stale"}, "times": {"3"}}),
+		"another writer: 412</td><td>3")
 	require.Equal(t, http.StatusOK, w.post("/profiles/"+id+"/collected_data", person).status)
 	tagged := w.get("/profiles/" + id + "/collected_data").header.Get("Etag")
-	require.Equal(t, http.StatusPreconditionFailed, w.post("/profiles/"+id+"/collected_data", person, "If-Match", tagged).status)
+	require.Equal(t, http.StatusPreconditionFailed, w.post("/profiles/"+id+"/collected_data", person, "If-Match",
+		tagged).status)
 	require.Contains(t, press(t, h, "faults/clear", url.Values{}), "1 faults disarmed")
-	for _, bad := range []url.Values{{"kind": {"fire"}}, {"kind": {"429"}, "operation": {"Nothing"}}, {"kind": {"429"}, "times": {"0"}}, {"kind": {"429"}, "times": {"many"}}} {
+	for _, bad := range []url.Values{{"kind": {"fire"}}, {"kind": {"429"}, "operation": {"Nothing"}},
+		{"kind": {"429"}, "times": {"0"}}, {"kind": {"429"}, "times": {"many"}}} {
 		require.Contains(t, press(t, h, "faults", bad), "Not done")
 	}
 	require.Zero(t, w.srv.ClearFaults())
@@ -96,27 +101,33 @@ func TestWindowOfWebhooks(t *testing.T) {
 	t.Parallel()
 	var status atomic.Int32
 	status.Store(http.StatusTeapot)
-	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(status.Load()))
+	}))
 	defer endpoint.Close()
 	w := start(t, byHand()...)
 	h := w.srv.AdminHandler()
 	id := w.person()
 	w.srv.AdvanceClock(time.Minute) // nothing is due any more
-	require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {"TASK_CREATED"}, "profile": {id}}), "Not done: no endpoint")
+	require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {"TASK_CREATED"}, "profile": {id}}),
+		"Not done: no endpoint")
 	w.srv.SetWebhook(endpoint.URL, "hush", false)
 	require.Contains(t, press(t, h, "webhooks/pause", url.Values{"paused": {"true"}}), "Deliveries are paused")
 	page := see(t, h, "webhooks")
 	events := strings.Count(page[strings.Index(page, `id="event"`):strings.Index(page, `id="sampled"`)], "<option>")
 	require.Equal(t, 17, events)
 	for _, event := range []string{"CHECK_COMPLETED", "COLLECTED_DATA_UPDATED", "RISK_SCORE_CHANGED"} {
-		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {event}, "profile": {id}}), "A sample waits: "+event)
+		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {event}, "profile": {id}}),
+			"A sample waits: "+event)
 	}
 	require.Len(t, w.srv.PendingWebhooks(), 3, "nothing is sent while paused")
 	require.Contains(t, see(t, h, "webhooks"), "3 waiting, the first since")
 	require.Contains(t, see(t, h, "profiles/"+id), "CHECK_COMPLETED")
 
 	press(t, h, "webhooks/pause", url.Values{"paused": {"false"}})
-	require.Eventually(t, func() bool { return strings.Contains(see(t, h, "webhooks"), "<td>418</td>") }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(see(t, h, "webhooks"), "<td>418</td>")
+	}, time.Minute, time.Millisecond)
 	require.Contains(t, see(t, h, "webhooks"), "The queue is stalled")
 	status.Store(http.StatusOK)
 	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
@@ -130,11 +141,14 @@ func TestWindowOfWebhooks(t *testing.T) {
 	require.Equal(t, first, delivered[len(delivered)-1].ID)
 	for _, bad := range []string{"nothing", "<script>"} {
 		require.Contains(t, press(t, h, "webhooks/redeliver", url.Values{"id": {bad}}), "Not done")
-		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {bad}, "profile": {id}}), "Not done: unknown event")
+		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {bad}, "profile": {id}}),
+			"Not done: unknown event")
 	}
 	w.srv.EnableWebhooks("TASK_CREATED")
-	require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {"CHECK_COMPLETED"}, "profile": {id}}), "not enabled")
-	require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {"TASK_CREATED"}, "profile": {"nobody"}}), "Not done")
+	require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {"CHECK_COMPLETED"}, "profile": {id}}),
+		"not enabled")
+	require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {"TASK_CREATED"}, "profile": {"nobody"}}),
+		"Not done")
 }
 
 // membersOf collects the pointers of all members below v; of a list it looks at the
@@ -158,8 +172,10 @@ func membersOf(v any, at string, into map[string]bool) map[string]bool {
 // policy causes names no user.
 func TestSamplesAreLikeRealMessages(t *testing.T) {
 	t.Parallel()
-	w := start(t, byHand(passforttest.WithSwitches(passforttest.Switches{DeprecatedEvents: true}), passforttest.WithProducts(
-		passforttest.Product{Alias: "rich", Risk: &passforttest.RiskModel{}, Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_MANUAL_TASK"}}}))...)
+	w := start(t, byHand(passforttest.WithSwitches(passforttest.Switches{DeprecatedEvents: true}),
+		passforttest.WithProducts(
+			passforttest.Product{Alias: "rich", Risk: &passforttest.RiskModel{},
+				Tasks: []passforttest.ProductTask{{Type: "INDIVIDUAL_MANUAL_TASK"}}}))...)
 	sent := hooked(t, w)
 	h := w.srv.AdminHandler()
 	press(t, h, "webhooks/pause", url.Values{"paused": {"true"}})
@@ -187,7 +203,8 @@ func TestSamplesAreLikeRealMessages(t *testing.T) {
 	}
 	require.Len(t, happened, 16, "every event but COLLECTED_DATA_CHANGED")
 	for name, data := range happened {
-		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {name}, "profile": {id}}), "A sample waits: "+name)
+		require.Contains(t, press(t, h, "webhooks/sample", url.Values{"event": {name}, "profile": {id}}),
+			"A sample waits: "+name)
 		all := sent(name)
 		sample := all[len(all)-1]
 		want, got := membersOf(data, "", map[string]bool{}), membersOf(sample, "", map[string]bool{})
@@ -209,9 +226,10 @@ func TestSamplesAreLikeRealMessages(t *testing.T) {
 
 func TestWindowShowsAProfileWhole(t *testing.T) {
 	t.Parallel()
-	w := start(t, byHand(passforttest.WithProducts(passforttest.Product{Alias: "gold_account", Tasks: []passforttest.ProductTask{
-		{Type: "INDIVIDUAL_VERIFY_IDENTITY", ExpiresAfter: 1e15},
-	}}))...)
+	w := start(t, byHand(passforttest.WithProducts(passforttest.Product{Alias: "gold_account",
+		Tasks: []passforttest.ProductTask{
+			{Type: "INDIVIDUAL_VERIFY_IDENTITY", ExpiresAfter: 1e15},
+		}}))...)
 	h := w.srv.AdminHandler()
 	id := w.person()
 	p := "/profiles/" + id
@@ -222,13 +240,15 @@ func TestWindowShowsAProfileWhole(t *testing.T) {
 	w.post(p+"/events", `{"data":{"event_type":"PEP_FLAG","score":0.50}}`)
 	w.post(p+"/files", `{"data":"JVBERi0x","name":"contract.pdf"}`)
 	image := w.created(p+"/document_images", `{"data":"JVBERi0x","image_type":"FACE"}`)
-	w.post(p+"/collected_data/documents", `{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"`+image+`"}]}`)
+	w.post(p+"/collected_data/documents",
+		`{"category":"PROOF_OF_IDENTITY","document_type":"PASSPORT","images":[{"id":"`+image+`"}]}`)
 	w.post(p+"/checks?mode=async", `{"check_type":"IDENTITY_CHECK"}`)
 	w.post(p+"/collection_steps", `[{"collection_type":"EMAIL"}]`)
 	page := see(t, h, "profiles/"+id)
 	for _, line := range []string{
 		"until 2", "looked twice", "Tags: important", "Waits for: EMAIL", "PEP_FLAG: UNRESOLVED", "0.50",
-		"File: contract.pdf", "Image: FACE, application/pdf, 6 bytes, in document", "Document: PASSPORT, PROOF_OF_IDENTITY", "UNRESOLVED_EVENT",
+		"File: contract.pdf", "Image: FACE, application/pdf, 6 bytes, in document",
+		"Document: PASSPORT, PROOF_OF_IDENTITY", "UNRESOLVED_EVENT",
 		"1 statuses", "Input", "IDENTITY_CHECK", "POST Tags.Add", "added-a-tag, Simulator key",
 	} {
 		require.Contains(t, page, line)
@@ -242,7 +262,9 @@ func TestWindowKeepsTheEdit(t *testing.T) {
 	h := w.srv.AdminHandler()
 	id := w.person()
 	stored, etag := w.srv.CollectedData(id)
-	shown := press(t, h, "profiles/"+id+"/data", url.Values{"data": {`{"entity_type":"INDIVIDUAL", "mine": `}, "etag": {etag}})
+	shown := press(t, h, "profiles/"+id+"/data", url.Values{
+		"data": {`{"entity_type":"INDIVIDUAL", "mine": `}, "etag": {etag},
+	})
 	require.Contains(t, shown, "Not done")
 	require.Contains(t, shown, `{&#34;entity_type&#34;:&#34;INDIVIDUAL&#34;, &#34;mine&#34;: </textarea>`)
 	again, _ := w.srv.CollectedData(id)
@@ -272,19 +294,26 @@ func TestWindowSettings(t *testing.T) {
 	w := start(t, passforttest.WithProducts(passforttest.Product{Alias: "gold"}))
 	h := w.srv.AdminHandler()
 	page := see(t, h, "settings")
-	for _, line := range []string{"Profiles.Create: 10000 in 1h0m0s", "32 MiB", "&#34;alias&#34;: &#34;gold&#34;", "Lenient"} {
+	for _, line := range []string{"Profiles.Create: 10000 in 1h0m0s", "32 MiB", "&#34;alias&#34;: &#34;gold&#34;",
+		"Lenient"} {
 		require.Contains(t, page, line)
 	}
-	page = press(t, h, "switches", url.Values{"CreatedStatus": {"on"}, "ListOrder": {"1"}, "BatchShape": {"0"}, "CollectedDataEvent": {"COLLECTED_DATA_CHANGED"}})
+	page = press(t, h, "switches", url.Values{
+		"CreatedStatus": {"on"}, "ListOrder": {"1"}, "BatchShape": {"0"},
+		"CollectedDataEvent": {"COLLECTED_DATA_CHANGED"},
+	})
 	require.Contains(t, page, `name="CreatedStatus" checked`)
 	require.Contains(t, page, `value="1" selected>newest first`)
 	require.Equal(t, http.StatusCreated, w.post("/profiles", newPerson).status)
 	require.Contains(t, press(t, h, "switches", url.Values{"ListOrder": {"7"}, "BatchShape": {"0"}}), "Not done")
 
-	made := press(t, h, "profiles", url.Values{"role": {"INDIVIDUAL_CUSTOMER"}, "name": {"Anna Maria Doe"}, "product": {"gold"}})
+	made := press(t, h, "profiles", url.Values{
+		"role": {"INDIVIDUAL_CUSTOMER"}, "name": {"Anna Maria Doe"}, "product": {"gold"},
+	})
 	require.Contains(t, made, "<h1>Anna Maria Doe</h1>")
 	require.Contains(t, made, "Gold</th>")
-	require.Contains(t, press(t, h, "profiles", url.Values{"role": {"COMPANY_CUSTOMER"}, "name": {"Acme"}}), "<h1>Acme</h1>")
+	require.Contains(t, press(t, h, "profiles", url.Values{"role": {"COMPANY_CUSTOMER"}, "name": {"Acme"}}),
+		"<h1>Acme</h1>")
 	require.Contains(t, press(t, h, "profiles", url.Values{"role": {"BOSS"}}), "Not done: unknown role")
 
 	require.Contains(t, press(t, h, "reset", url.Values{}), "Not done")
@@ -293,7 +322,8 @@ func TestWindowSettings(t *testing.T) {
 	require.Zero(t, w.srv.Profiles())
 	require.Contains(t, see(t, h, "settings"), "gold", "what was configured stays")
 	require.Contains(t, press(t, h, "clock", url.Values{"by": {"720h"}}), "The clock moved by 720h")
-	require.Contains(t, press(t, h, "clock", url.Values{"by": {"2562047h"}}), "Not done: the clock moves by 200 years at most")
+	require.Contains(t, press(t, h, "clock", url.Values{"by": {"2562047h"}}),
+		"Not done: the clock moves by 200 years at most")
 	require.Contains(t, press(t, h, "clock", url.Values{"by": {"1750000h"}}), "The clock moved")
 	require.Contains(t, press(t, h, "clock", url.Values{"by": {"8760h"}}), "Not done")
 }
@@ -304,7 +334,9 @@ func TestWindowSettingsKeepAnUnknownEvent(t *testing.T) {
 	t.Parallel()
 	w := start(t, passforttest.WithSwitches(passforttest.Switches{CollectedDataEvent: "DATA_MOVED"}))
 	h := w.srv.AdminHandler()
-	form := url.Values{"CreatedStatus": {"on"}, "ListOrder": {"0"}, "BatchShape": {"0"}, "CollectedDataEvent": {"DATA_MOVED"}}
+	form := url.Values{
+		"CreatedStatus": {"on"}, "ListOrder": {"0"}, "BatchShape": {"0"}, "CollectedDataEvent": {"DATA_MOVED"},
+	}
 	require.Contains(t, see(t, h, "settings"), `value="DATA_MOVED"`)
 	require.Contains(t, press(t, h, "switches", form), "The switches are set")
 	require.Equal(t, http.StatusCreated, w.post("/profiles", newPerson).status)

@@ -81,12 +81,15 @@ func (w *wire) created(path, body string) string {
 
 func (w *wire) person() string {
 	w.t.Helper()
-	return w.created("/profiles", `{"role":"INDIVIDUAL_CUSTOMER","collected_data":`+person+`,"applications":[{"product":{"alias":"gold_account"}}]}`)
+	return w.created("/profiles", `{"role":"INDIVIDUAL_CUSTOMER","collected_data":`+person+
+		`,"applications":[{"product":{"alias":"gold_account"}}]}`)
 }
 
 func (w *wire) company() string {
 	w.t.Helper()
-	return w.created("/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY","metadata":{"name":"Acme Ltd"}},"applications":[{"product":{"alias":"gold_account"}}]}`)
+	return w.created("/profiles",
+		`{"role":"COMPANY_CUSTOMER","collected_data":{"entity_type":"COMPANY","metadata":{"name":"Acme Ltd"}},`+
+			`"applications":[{"product":{"alias":"gold_account"}}]}`)
 }
 
 const person = `{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":["Kim"],"family_name":"Doe"}}}`

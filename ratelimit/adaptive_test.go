@@ -30,7 +30,9 @@ func TestQuotaIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const hourly, reserve, hours = 1_000, 100, 4
 		sim := passforttest.New(passforttest.WithRecorder(10, 0),
-			passforttest.WithRateLimit("CollectedData.Replace", passforttest.RateLimit{Requests: hourly, Per: time.Hour}))
+			passforttest.WithRateLimit("CollectedData.Replace", passforttest.RateLimit{
+				Requests: hourly, Per: time.Hour,
+			}))
 		defer sim.Close()
 		sim.SetSwitches(passforttest.Switches{RateLimitRetrySecs: true})
 		profile, err := sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
@@ -77,7 +79,8 @@ func TestQuotaIsShared(t *testing.T) {
 		left, known := budgets[0].Remaining("CollectedData.Replace")
 		require.True(t, known)
 		const possible = hourly + hourly*hours // the full bucket, and what flows in
-		t.Logf("%d of %d possible writes, %v by worker; %d of %d attempts refused; %d left", total, possible, shares, limited, attempts, left)
+		t.Logf("%d of %d possible writes, %v by worker; %d of %d attempts refused; %d left", total, possible, shares,
+			limited, attempts, left)
 		require.Greater(t, total, int64(possible*8/10))
 		require.Less(t, limited, attempts/20)
 		for _, n := range shares {
@@ -93,7 +96,9 @@ func TestEachKeepsTheQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const hourly, reserve, profiles = 200, 40, 600
 		sim := passforttest.New(passforttest.WithoutRateLimits(), passforttest.WithRecorder(10, 0),
-			passforttest.WithRateLimit("CollectedData.Replace", passforttest.RateLimit{Requests: hourly, Per: time.Hour}))
+			passforttest.WithRateLimit("CollectedData.Replace", passforttest.RateLimit{
+				Requests: hourly, Per: time.Hour,
+			}))
 		defer sim.Close()
 		sim.SetSwitches(passforttest.Switches{RateLimitRetrySecs: true})
 		pace := ratelimit.NewAdaptive(reserve)
@@ -106,13 +111,14 @@ func TestEachKeepsTheQuota(t *testing.T) {
 			require.NoError(t, err)
 		}
 		began := time.Now()
-		err := passfort.Each(t.Context(), client.Profiles.All(t.Context(), nil), 4, func(ctx context.Context, p *passfort.Profile) error {
-			_, err := client.CollectedData.Update(ctx, p.ID, func(data *passfort.EntityData) error {
-				data.CustomerRef = "walked"
-				return nil
+		err := passfort.Each(t.Context(), client.Profiles.All(t.Context(), nil), 4,
+			func(ctx context.Context, p *passfort.Profile) error {
+				_, err := client.CollectedData.Update(ctx, p.ID, func(data *passfort.EntityData) error {
+					data.CustomerRef = "walked"
+					return nil
+				})
+				return err
 			})
-			return err
-		})
 		require.NoError(t, err)
 		took := time.Since(began)
 		require.GreaterOrEqual(t, took, (profiles-hourly)*time.Hour/hourly, "no faster than the quota")

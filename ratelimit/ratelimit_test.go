@@ -146,7 +146,9 @@ func TestClientAsksBeforeEachAttempt(t *testing.T) {
 	t.Cleanup(srv.Close)
 	asked := &counting{Limiter: ratelimit.New(nil), calls: map[string]int{}}
 	client := srv.Client(passfort.WithLimiter(asked))
-	profile, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual()})
+	profile, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
+	})
 	require.NoError(t, err)
 	_, err = client.CollectedData.Update(t.Context(), profile.ID, func(data *passfort.EntityData) error {
 		data.CustomerRef = "7"
@@ -166,11 +168,15 @@ func TestClientDoesNotSendWhatWouldBeTooLate(t *testing.T) {
 	t.Parallel()
 	srv := passforttest.NewServer()
 	t.Cleanup(srv.Close)
-	client := srv.Client(passfort.WithLimiter(ratelimit.New(map[string]ratelimit.Quota{"Profiles.Create": {Calls: 1, Per: time.Hour, Burst: 1}})))
+	client := srv.Client(passfort.WithLimiter(ratelimit.New(map[string]ratelimit.Quota{
+		"Profiles.Create": {Calls: 1, Per: time.Hour, Burst: 1},
+	})))
 	create := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual()})
+		_, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
+			Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
+		})
 		return err
 	}
 	require.NoError(t, create())

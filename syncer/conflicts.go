@@ -55,7 +55,8 @@ func (s *Syncer) Conflicts(ctx context.Context, all bool, after int64) (list []C
 		var c Conflict
 		var found int64
 		var resolved sql.NullInt64
-		err := scan(&c.ID, &c.Entity, &c.Key, &c.ProfileID, &c.Field, &c.Base, &c.Ours, &c.Theirs, &found, &resolved, &c.ResolvedBy, &c.Kept)
+		err := scan(&c.ID, &c.Entity, &c.Key, &c.ProfileID, &c.Field, &c.Base, &c.Ours, &c.Theirs, &found, &resolved,
+			&c.ResolvedBy, &c.Kept)
 		c.FoundAt = time.UnixMilli(found).UTC()
 		if resolved.Valid {
 			c.ResolvedAt = time.UnixMilli(resolved.Int64).UTC()
@@ -76,7 +77,8 @@ func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) er
 		return errors.New("syncer: a conflict is resolved by somebody, for ours or theirs")
 	}
 	var entity, key, field, ours string
-	err := s.place.Row(ctx, s.db, []any{&entity, &key, &field, &ours}, `SELECT entity, customer_key, field, ours FROM {table:conflicts} WHERE id = ?`, id)
+	err := s.place.Row(ctx, s.db, []any{&entity, &key, &field, &ours},
+		`SELECT entity, customer_key, field, ours FROM {table:conflicts} WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrResolved
 	}
@@ -100,7 +102,9 @@ func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) er
 				return err
 			}
 		}
-		n, err := s.place.Exec(ctx, tx, `UPDATE {table:conflicts} SET resolved_at = {now}, resolved_by = ?, kept = ? WHERE id = ? AND resolved_at IS NULL`, by, string(kept), id)
+		n, err := s.place.Exec(ctx, tx,
+			`UPDATE {table:conflicts} SET resolved_at = {now}, resolved_by = ?, kept = ? WHERE id = ? AND `+
+				`resolved_at IS NULL`, by, string(kept), id)
 		if err == nil && n == 0 {
 			err = ErrResolved
 		}

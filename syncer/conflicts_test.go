@@ -29,7 +29,8 @@ func TestConflictsThatCannotBeResolvedForOurs(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, open, 1)
 				require.ErrorIs(t, w.sync.Resolve(t.Context(), open[0].ID, "a reviewer", syncer.KeptOurs), test.is)
-				require.NoError(t, w.sync.Resolve(t.Context(), open[0].ID, "a reviewer", syncer.KeptTheirs), "it was still open")
+				require.NoError(t, w.sync.Resolve(t.Context(), open[0].ID, "a reviewer", syncer.KeptTheirs),
+					"it was still open")
 			})
 		}
 	})

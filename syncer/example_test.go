@@ -23,7 +23,8 @@ func Example() {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "crm.db")+"?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "crm.db")+
+		"?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)")
 	if err != nil {
 		panic(err)
 	}
@@ -51,7 +52,8 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	sync, err := syncer.New(db, inbox.SQLite, sim.Client(), []syncer.Mapping{person}, syncer.WithPoll(10*time.Millisecond))
+	sync, err := syncer.New(db, inbox.SQLite, sim.Client(), []syncer.Mapping{person},
+		syncer.WithPoll(10*time.Millisecond))
 	if err != nil {
 		panic(err)
 	}
@@ -70,14 +72,16 @@ func Example() {
 	sim.SetWebhook(endpoint.URL, "example-secret", true)
 
 	// The team's own software adds a customer, and says so in the same transaction.
-	if _, err := db.ExecContext(ctx, `CREATE TABLE people (id TEXT PRIMARY KEY, surname TEXT, nationality TEXT, segment TEXT)`); err != nil {
+	if _, err := db.ExecContext(ctx,
+		`CREATE TABLE people (id TEXT PRIMARY KEY, surname TEXT, nationality TEXT, segment TEXT)`); err != nil {
 		panic(err)
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		panic(err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO people (id, surname, nationality) VALUES ('C-1', 'Sample', 'GBR')`); err != nil {
+	if _, err := tx.ExecContext(ctx,
+		`INSERT INTO people (id, surname, nationality) VALUES ('C-1', 'Sample', 'GBR')`); err != nil {
 		panic(err)
 	}
 	if err := sync.Edited(ctx, tx, passfort.EntityTypeIndividual, "C-1"); err != nil {

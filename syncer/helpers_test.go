@@ -50,7 +50,8 @@ const keyName = "sync"
 const (
 	peopleTable = `CREATE TABLE crm_people (person %s PRIMARY KEY, first_names TEXT NOT NULL DEFAULT '', surname TEXT, born %s, citizen_of TEXT,
 		mail TEXT, home TEXT, vip %s, score %s, notes TEXT)`
-	companiesTable = `CREATE TABLE crm_firms (firm %s PRIMARY KEY, title TEXT, reg_no TEXT, founded %s, staff %s, notes TEXT)`
+	companiesTable = `CREATE TABLE crm_firms (firm %s PRIMARY KEY, title TEXT, reg_no TEXT, founded %s, staff %s, ` +
+		`notes TEXT)`
 )
 
 func people(d sqldb.Dialect) syncer.Mapping {
@@ -60,9 +61,15 @@ func people(d sqldb.Dialect) syncer.Mapping {
 		Fields: []syncer.Field{
 			syncer.Words("first_names", func(d *passfort.EntityData) *[]string { return &name(d).GivenNames }),
 			syncer.Text("surname", func(d *passfort.EntityData) *string { return &name(d).FamilyName }),
-			syncer.Date("born", func(d *passfort.EntityData) *string { return &passfort.Ensure(&d.PersonalDetails).DOB }),
-			syncer.Text("citizen_of", func(d *passfort.EntityData) *string { return &passfort.Ensure(&d.PersonalDetails).Nationality }),
-			syncer.Text("mail", func(d *passfort.EntityData) *string { return &passfort.Ensure(&d.ContactDetails).Email }),
+			syncer.Date("born", func(d *passfort.EntityData) *string {
+				return &passfort.Ensure(&d.PersonalDetails).DOB
+			}),
+			syncer.Text("citizen_of", func(d *passfort.EntityData) *string {
+				return &passfort.Ensure(&d.PersonalDetails).Nationality
+			}),
+			syncer.Text("mail", func(d *passfort.EntityData) *string {
+				return &passfort.Ensure(&d.ContactDetails).Email
+			}),
 			syncer.Address("home", syncer.CurrentAddress),
 			syncer.Custom("vip", syncer.KindBool, "vip"),
 			syncer.Custom("score", syncer.KindNumber, "score"),
@@ -81,8 +88,12 @@ func companies(d sqldb.Dialect) syncer.Mapping {
 		Fields: []syncer.Field{
 			syncer.Text("title", func(d *passfort.EntityData) *string { return &passfort.Ensure(&d.Metadata).Name }),
 			syncer.Text("reg_no", func(d *passfort.EntityData) *string { return &passfort.Ensure(&d.Metadata).Number }),
-			syncer.Date("founded", func(d *passfort.EntityData) *string { return &passfort.Ensure(&d.Metadata).IncorporationDate }),
-			syncer.Number("staff", func(d *passfort.EntityData) **float64 { return &passfort.Ensure(&d.Metadata).NumberOfEmployees }),
+			syncer.Date("founded", func(d *passfort.EntityData) *string {
+				return &passfort.Ensure(&d.Metadata).IncorporationDate
+			}),
+			syncer.Number("staff", func(d *passfort.EntityData) **float64 {
+				return &passfort.Ensure(&d.Metadata).NumberOfEmployees
+			}),
 		},
 	}
 }
@@ -124,7 +135,8 @@ func newWorld(t *testing.T, d sqldb.Dialect, address string, opts ...passforttes
 	w := &world{t: t, dialect: d, url: address}
 	w.sim = passforttest.NewServer(append([]passforttest.Option{
 		passforttest.WithAPIKey("test-key"), passforttest.WithAPIKeyName(keyName), passforttest.WithoutRateLimits(),
-		passforttest.WithWebhookPace(10 * time.Millisecond), passforttest.WithWebhookBackoff(5*time.Millisecond, 50*time.Millisecond),
+		passforttest.WithWebhookPace(10 * time.Millisecond),
+		passforttest.WithWebhookBackoff(5*time.Millisecond, 50*time.Millisecond),
 	}, opts...)...)
 	t.Cleanup(w.sim.Close)
 	var err error
@@ -151,12 +163,16 @@ func newWorld(t *testing.T, d sqldb.Dialect, address string, opts ...passforttes
 }
 
 // services returns the parts of a process.
-func services(t testing.TB, db *sql.DB, d sqldb.Dialect, client *passfort.Client, mappings ...syncer.Mapping) (*inbox.Inbox, *syncer.Syncer) {
+func services(
+	t testing.TB, db *sql.DB, d sqldb.Dialect, client *passfort.Client, mappings ...syncer.Mapping,
+) (*inbox.Inbox, *syncer.Syncer) {
 	t.Helper()
-	box, err := inbox.New(db, d, inbox.WithPoll(20*time.Millisecond), inbox.WithLease(time.Second), inbox.WithWorkers(4), inbox.WithTries(1000))
+	box, err := inbox.New(db, d, inbox.WithPoll(20*time.Millisecond), inbox.WithLease(time.Second),
+		inbox.WithWorkers(4), inbox.WithTries(1000))
 	require.NoError(t, err)
 	sync, err := syncer.New(db, d, client, mappings, syncer.WithKeyName(keyName), syncer.WithPoll(20*time.Millisecond),
-		syncer.WithLease(time.Second), syncer.WithBackoff(10*time.Millisecond, 200*time.Millisecond), syncer.WithWorkers(4))
+		syncer.WithLease(time.Second), syncer.WithBackoff(10*time.Millisecond,
+			200*time.Millisecond), syncer.WithWorkers(4))
 	require.NoError(t, err)
 	return box, sync
 }
@@ -171,7 +187,8 @@ func (w *world) exec(statement string, args ...any) {
 func (w *world) one(query string, args ...any) string {
 	w.t.Helper()
 	var v sql.NullString
-	require.NoError(w.t, w.db.QueryRowContext(w.t.Context(), sqldb.Place{Dialect: w.dialect}.SQL(query), args...).Scan(&v))
+	require.NoError(w.t, w.db.QueryRowContext(w.t.Context(), sqldb.Place{Dialect: w.dialect}.SQL(query),
+		args...).Scan(&v))
 	return v.String
 }
 
@@ -251,7 +268,8 @@ func (w *world) edit(entity passfort.EntityType, n int, column, value string) {
 	}
 	place := sqldb.Place{Dialect: w.dialect}
 	w.tx(func(tx *sql.Tx) error {
-		if _, err := place.Exec(w.t.Context(), tx, `UPDATE `+table+` SET `+column+` = ? WHERE `+keyColumn+` = ?`, value, key(n)); err != nil {
+		if _, err := place.Exec(w.t.Context(), tx, `UPDATE `+table+` SET `+column+` = ? WHERE `+keyColumn+` = ?`, value,
+			key(n)); err != nil {
 			return err
 		}
 		return w.sync.Edited(w.t.Context(), tx, entity, key(n))
@@ -287,7 +305,8 @@ func (w *world) at(profileID string) *passfort.EntityData {
 func (w *world) process() *exec.Cmd {
 	w.t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(w.t.Context()), os.Args[0])
-	cmd.Env = append(os.Environ(), "SYNCER_TEST_WORKER="+w.dialect.String(), "SYNCER_TEST_DATABASE="+w.url, "SYNCER_TEST_API="+w.sim.URL())
+	cmd.Env = append(os.Environ(), "SYNCER_TEST_WORKER="+w.dialect.String(), "SYNCER_TEST_DATABASE="+w.url,
+		"SYNCER_TEST_API="+w.sim.URL())
 	cmd.Stderr = os.Stderr
 	require.NoError(w.t, cmd.Start())
 	w.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
@@ -304,7 +323,8 @@ func work(kind string) {
 	if err != nil {
 		panic(err)
 	}
-	client, err := passfort.New("test-key", passfort.WithBaseURL(os.Getenv("SYNCER_TEST_API")), passfort.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	client, err := passfort.New("test-key", passfort.WithBaseURL(os.Getenv("SYNCER_TEST_API")),
+		passfort.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
 	if err != nil {
 		panic(err)
 	}

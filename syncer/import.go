@@ -33,7 +33,8 @@ func (s *Syncer) ImportExample(ctx context.Context, box *inbox.Inbox) (*Imported
 				SELECT ?, id, profile_id, base, base_version, CASE WHEN base_version > 0 THEN 'example' ELSE '' END, synced_at, gone_at FROM customers WHERE 1 = 1
 				ON CONFLICT DO NOTHING`},
 			{&n.Edits, `SELECT COUNT(*) FROM outbox WHERE done_at IS NULL`,
-				`INSERT INTO {table:work} (entity, customer_key, ready_at) SELECT ?, id, 0 FROM customers WHERE 1 = 1 ON CONFLICT DO NOTHING`},
+				`INSERT INTO {table:work} (entity, customer_key, ready_at) SELECT ?, id, 0 FROM customers WHERE 1 = ` +
+					`1 ON CONFLICT DO NOTHING`},
 			{&n.Intents, `SELECT COUNT(*) FROM intents`,
 				`INSERT INTO {table:intents} (entity, customer_key, fingerprint, sent, written_at)
 				SELECT ?, customer_id, fingerprint, sent, written_at FROM intents i WHERE NOT EXISTS (SELECT 1 FROM {table:intents} n
@@ -82,7 +83,8 @@ func (s *Syncer) importMessages(ctx context.Context, tx *sql.Tx, box *inbox.Inbo
 			err := scan(&key)
 			keys = append(keys, key)
 			return err
-		}, `SELECT message_id FROM inbox WHERE message_id > ? AND message_id NOT LIKE 'link:%' ORDER BY message_id LIMIT ?`, after, importPage)
+		}, `SELECT message_id FROM inbox WHERE message_id > ? AND message_id NOT LIKE 'link:%' ORDER BY message_id `+
+			`LIMIT ?`, after, importPage)
 		if err != nil || len(keys) == 0 {
 			return n, err
 		}

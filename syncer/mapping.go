@@ -166,7 +166,8 @@ func addressOf(a *passfort.Address) address {
 	if a == nil {
 		return address{}
 	}
-	return address{a.Type, a.Country, a.Text, a.StateProvince, a.County, a.PostalCode, a.Locality, a.PostalTown, a.Route, a.StreetNumber, a.Premise, a.Subpremise}
+	return address{a.Type, a.Country, a.Text, a.StateProvince, a.County, a.PostalCode, a.Locality, a.PostalTown,
+		a.Route, a.StreetNumber, a.Premise, a.Subpremise}
 }
 
 // Address is a field with an address, a JSON object in its column. What the server

@@ -16,7 +16,8 @@ import (
 // Run read any other profile. It ignores messages of other events.
 func (s *Syncer) Handle(ctx context.Context, tx *sql.Tx, m *inbox.Message) error {
 	e := &m.Event
-	if e.ProfileID == "" || e.Event != passfort.EventCollectedDataChanged && e.Event != passfort.EventCollectedDataUpdated {
+	if e.ProfileID == "" || e.Event != passfort.EventCollectedDataChanged &&
+		e.Event != passfort.EventCollectedDataUpdated {
 		return nil
 	}
 	c, err := s.customerWhere(ctx, tx, ` WHERE profile_id = ? {update}`, e.ProfileID)
@@ -75,13 +76,17 @@ func (s *Syncer) isNews(ctx context.Context, tx *sql.Tx, c *customer, e *passfor
 // lookAgain makes a process that is reading the profile at the moment look again: what
 // it read may be older than a message that brought nothing new.
 func (s *Syncer) lookAgain(ctx context.Context, tx *sql.Tx, c *customer) error {
-	_, err := s.place.Exec(ctx, tx, `UPDATE {table:customers} SET base_version = base_version + 1 WHERE entity = ? AND customer_key = ?`, c.entity, c.key)
+	_, err := s.place.Exec(ctx, tx,
+		`UPDATE {table:customers} SET base_version = base_version + 1 WHERE entity = ? AND customer_key = ?`, c.entity,
+		c.key)
 	return err
 }
 
 // strikeOff reports whether values are those of a write of ours, and forgets it.
 func (s *Syncer) strikeOff(ctx context.Context, tx *sql.Tx, c *customer, fingerprint string) (bool, error) {
-	n, err := s.place.Exec(ctx, tx, `DELETE FROM {table:writes} WHERE entity = ? AND customer_key = ? AND fingerprint = ?`, c.entity, c.key, fingerprint)
+	n, err := s.place.Exec(ctx, tx,
+		`DELETE FROM {table:writes} WHERE entity = ? AND customer_key = ? AND fingerprint = ?`, c.entity, c.key,
+		fingerprint)
 	if err != nil {
 		return false, err
 	}
@@ -89,7 +94,8 @@ func (s *Syncer) strikeOff(ctx context.Context, tx *sql.Tx, c *customer, fingerp
 		return true, s.lookAgain(ctx, tx, c)
 	}
 	// The write is under way, and its answer is newer than anything that was read.
-	n, err = s.place.Exec(ctx, tx, `UPDATE {table:intents} SET echoed = 1 WHERE id = (SELECT MIN(id) FROM {table:intents}
+	n, err = s.place.Exec(ctx, tx,
+		`UPDATE {table:intents} SET echoed = 1 WHERE id = (SELECT MIN(id) FROM {table:intents}
 		WHERE entity = ? AND customer_key = ? AND fingerprint = ? AND echoed = 0)`, c.entity, c.key, fingerprint)
 	return n > 0, err
 }
@@ -109,7 +115,8 @@ func (s *Syncer) customerWhere(ctx context.Context, q sqldb.Querier, where strin
 	c := &customer{}
 	var base string
 	err := s.place.Row(ctx, q, []any{&c.entity, &c.key, &c.profileID, &base, &c.version, &c.fields, &c.gone},
-		`SELECT entity, customer_key, profile_id, base, base_version, fields, gone_at FROM {table:customers}`+where, args...)
+		`SELECT entity, customer_key, profile_id, base, base_version, fields, gone_at FROM {table:customers}`+where,
+		args...)
 	if err != nil {
 		return nil, err
 	}

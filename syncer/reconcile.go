@@ -173,7 +173,8 @@ const overProfiles = "profiles"
 
 // resume reads how far a sweep has come.
 func (w *sweeping) resume(ctx context.Context) error {
-	err := w.place.Row(ctx, w.db, []any{&w.after.entity, &w.after.key}, `SELECT entity, after FROM {table:sweeps} WHERE name = ?`, w.sweep.Name)
+	err := w.place.Row(ctx, w.db, []any{&w.after.entity, &w.after.key},
+		`SELECT entity, after FROM {table:sweeps} WHERE name = ?`, w.sweep.Name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
@@ -196,7 +197,8 @@ func (w *sweeping) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	_, err := w.place.Exec(ctx, w.db, `INSERT INTO {table:sweeps} (name, entity, after) VALUES (?, ?, ?)
-		ON CONFLICT (name) DO UPDATE SET entity = excluded.entity, after = excluded.after`, w.sweep.Name, w.after.entity, w.after.key)
+		ON CONFLICT (name) DO UPDATE SET entity = excluded.entity, after = excluded.after`, w.sweep.Name,
+		w.after.entity, w.after.key)
 	return err
 }
 
@@ -276,7 +278,8 @@ func (w *sweeping) compare(ctx context.Context, at customerID) error {
 	if errors.Is(err, passfort.ErrNotFound) {
 		finding.Kind, err = FindingGone, nil
 		if !c.gone.Valid && w.sweep.Repair {
-			_, err = w.place.Exec(ctx, w.db, `UPDATE {table:customers} SET gone_at = {now} WHERE entity = ? AND customer_key = ? AND gone_at IS NULL`, c.entity, c.key)
+			_, err = w.place.Exec(ctx, w.db,
+				`UPDATE {table:customers} SET gone_at = {now} WHERE entity = ? AND customer_key = ? AND gone_at IS NULL`, c.entity, c.key)
 			finding.Repaired = err == nil
 		}
 		if err == nil {
@@ -308,7 +311,9 @@ func (w *sweeping) compare(ctx context.Context, at customerID) error {
 
 // judge decides what a difference is, with the customer locked: nothing, if a process is
 // at it, or was since it was read.
-func (w *sweeping) judge(ctx context.Context, tx *sql.Tx, m *Mapping, c *customer, theirs Values, finding *Finding) error {
+func (w *sweeping) judge(
+	ctx context.Context, tx *sql.Tx, m *Mapping, c *customer, theirs Values, finding *Finding,
+) error {
 	ours, err := w.load(ctx, tx, m, c.key)
 	if err != nil {
 		return err
@@ -318,7 +323,8 @@ func (w *sweeping) judge(ctx context.Context, tx *sql.Tx, m *Mapping, c *custome
 		return err
 	}
 	var working int
-	if err := w.place.Row(ctx, tx, []any{&working}, `SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ?`, c.entity, c.key); err != nil {
+	if err := w.place.Row(ctx, tx, []any{&working},
+		`SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ?`, c.entity, c.key); err != nil {
 		return err
 	}
 	if working > 0 || now.version != c.version {
@@ -358,7 +364,8 @@ func (w *sweeping) profiles(ctx context.Context) error {
 		w.walk = &passfort.Checkpoint{}
 	}
 	n := 0
-	for p, err := range w.client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: profilesPage, Checkpoint: w.walk}) {
+	for p, err := range w.client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: profilesPage,
+		Checkpoint: w.walk}) {
 		if err == nil {
 			err = w.profile(ctx, p)
 		}
@@ -426,8 +433,11 @@ func (w *sweeping) unlinked(ctx context.Context) error {
 
 func (w *sweeping) unlinkedKey(ctx context.Context, m *Mapping, key string) error {
 	var known int
-	err := w.place.Row(ctx, w.db, []any{&known}, `SELECT (SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ? AND profile_id IS NOT NULL)
-		+ (SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ?)`, string(m.Entity), key, string(m.Entity), key)
+	err := w.place.Row(ctx, w.db, []any{&known},
+		`SELECT (SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ? AND profile_id IS NOT NULL)
+		+ (SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ?)`, string(
+			m.Entity,
+		), key, string(m.Entity), key)
 	if err != nil || known > 0 {
 		return err
 	}

@@ -104,7 +104,9 @@ type Result struct {
 
 // New returns a syncer of a database. It does not connect: call Migrate, and Check
 // before it is used. The error is ErrMapping if a mapping cannot be right.
-func New(db *sql.DB, dialect sqldb.Dialect, client *passfort.Client, mappings []Mapping, opts ...Option) (*Syncer, error) {
+func New(
+	db *sql.DB, dialect sqldb.Dialect, client *passfort.Client, mappings []Mapping, opts ...Option,
+) (*Syncer, error) {
 	s := settings{
 		prefix: "passfort_sync_", workers: 8, lease: 30 * time.Second, poll: time.Second, grace: 10 * time.Second,
 		backoff: [2]time.Duration{time.Second, 5 * time.Minute},
@@ -123,7 +125,8 @@ func New(db *sql.DB, dialect sqldb.Dialect, client *passfort.Client, mappings []
 		return nil, errors.New("syncer: the database or the client is nil")
 	case len(mappings) == 0:
 		return nil, fmt.Errorf("%w: there is none", ErrMapping)
-	case s.workers < 1 || s.poll <= 0 || s.grace < 0 || s.lease < 100*time.Millisecond || s.backoff[0] <= 0 || s.backoff[1] < s.backoff[0]:
+	case s.workers < 1 || s.poll <= 0 || s.grace < 0 || s.lease < 100*time.Millisecond || s.backoff[0] <= 0 ||
+		s.backoff[1] < s.backoff[0]:
 		return nil, errors.New("syncer: workers, poll and backoff must be positive, the lease at least 100 ms")
 	}
 	seen := map[passfort.EntityType]bool{}
@@ -140,7 +143,8 @@ func New(db *sql.DB, dialect sqldb.Dialect, client *passfort.Client, mappings []
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	return &Syncer{
-		db: db, place: place, client: client, mappings: mappings, settings: s, wake: make(chan struct{}, 1), walking: make(chan struct{}, 1),
+		db: db, place: place, client: client, mappings: mappings, settings: s, wake: make(chan struct{}, 1),
+		walking: make(chan struct{}, 1),
 	}, nil
 }
 

@@ -33,8 +33,9 @@ func TestBothSidesOfEveryKind(t *testing.T) {
 		require.Equal(t, "Firm 1", w.one(`SELECT title FROM crm_firms`))
 
 		for column, value := range map[string]string{
-			"first_names": "Robin Sam", "born": "1990-02-03", "mail": "robin@sampleton.example", "vip": "true", "score": "12.5",
-			"home": `{"country":"GBR","type":"STRUCTURED","route":"High Street"}`,
+			"first_names": "Robin Sam", "born": "1990-02-03", "mail": "robin@sampleton.example", "vip": "true",
+			"score": "12.5",
+			"home":  `{"country":"GBR","type":"STRUCTURED","route":"High Street"}`,
 		} {
 			w.edit(passfort.EntityTypeIndividual, 0, column, value)
 		}
@@ -87,13 +88,16 @@ func TestMissedMessageIsFound(t *testing.T) {
 		}
 		w.exec(`UPDATE crm_people SET mail = 'unsaid@sampleton.example' WHERE person = ?`, key(8))
 		w.exec(`INSERT INTO crm_people (person) VALUES (?)`, key(500))
-		stranger, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual()})
+		stranger, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
+			Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
+		})
 		require.NoError(t, err)
 		require.NoError(t, w.sim.Client().Profiles.Delete(t.Context(), profiles[10], "a test"))
 		w.sim.ForgetRequests()
 
 		want := map[syncer.FindingKind]int{
-			syncer.FindingChanged: 2, syncer.FindingEdited: 1, syncer.FindingNoProfile: 1, syncer.FindingNoCustomer: 1, syncer.FindingGone: 1,
+			syncer.FindingChanged: 2, syncer.FindingEdited: 1, syncer.FindingNoProfile: 1, syncer.FindingNoCustomer: 1,
+			syncer.FindingGone: 1,
 		}
 		report, err := w.sync.Reconcile(t.Context(), syncer.Sweep{PerSecond: 10_000})
 		require.NoError(t, err)
@@ -103,15 +107,16 @@ func TestMissedMessageIsFound(t *testing.T) {
 		require.Zero(t, w.sim.Count("CollectedData.Replace"))
 
 		var keys []string
-		report, err = w.sync.Reconcile(t.Context(), syncer.Sweep{Repair: true, PerSecond: 10_000, Found: func(f syncer.Finding) {
-			if f.Kind == syncer.FindingChanged {
-				keys = append(keys, f.Key)
-				require.Equal(t, []string{"citizen_of"}, f.Fields)
-			}
-			if f.Kind == syncer.FindingNoCustomer {
-				require.Equal(t, stranger.ID, f.ProfileID)
-			}
-		}})
+		report, err = w.sync.Reconcile(t.Context(), syncer.Sweep{Repair: true, PerSecond: 10_000,
+			Found: func(f syncer.Finding) {
+				if f.Kind == syncer.FindingChanged {
+					keys = append(keys, f.Key)
+					require.Equal(t, []string{"citizen_of"}, f.Fields)
+				}
+				if f.Kind == syncer.FindingNoCustomer {
+					require.Equal(t, stranger.ID, f.ProfileID)
+				}
+			}})
 		require.NoError(t, err)
 		require.Equal(t, want, report.Found)
 		require.Equal(t, 4, report.Repaired)
@@ -123,7 +128,8 @@ func TestMissedMessageIsFound(t *testing.T) {
 
 		report, err = w.sync.Reconcile(t.Context(), syncer.Sweep{PerSecond: 10_000})
 		require.NoError(t, err)
-		require.Equal(t, map[syncer.FindingKind]int{syncer.FindingNoProfile: 1, syncer.FindingNoCustomer: 1, syncer.FindingGone: 1}, report.Found)
+		require.Equal(t, map[syncer.FindingKind]int{syncer.FindingNoProfile: 1, syncer.FindingNoCustomer: 1,
+			syncer.FindingGone: 1}, report.Found)
 	})
 }
 
@@ -156,7 +162,9 @@ func TestSweepOverStrangersIsResumed(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		for range 6 {
-			_, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual()})
+			_, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
+				Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
+			})
 			require.NoError(t, err)
 		}
 		w.add(0)
@@ -168,10 +176,11 @@ func TestSweepOverStrangersIsResumed(t *testing.T) {
 			calls, found := 0, map[string]int{}
 			for complete := false; !complete; calls++ {
 				require.Less(t, calls, 5, "each call goes on")
-				report, err := w.sync.Reconcile(t.Context(), syncer.Sweep{Name: "nightly", Budget: 2, PerSecond: 10_000, Found: func(f syncer.Finding) {
-					require.Equal(t, syncer.FindingNoCustomer, f.Kind)
-					found[f.ProfileID]++
-				}})
+				report, err := w.sync.Reconcile(t.Context(), syncer.Sweep{Name: "nightly", Budget: 2, PerSecond: 10_000,
+					Found: func(f syncer.Finding) {
+						require.Equal(t, syncer.FindingNoCustomer, f.Kind)
+						found[f.ProfileID]++
+					}})
 				require.NoError(t, err)
 				complete = report.Complete
 			}
@@ -192,13 +201,17 @@ func TestCustomersGetProfiles(t *testing.T) {
 		w.box, w.sync = services(t, w.db, w.dialect, w.sim.Client(), mapping)
 		add := func(n int) {
 			w.exec(`INSERT INTO crm_people (person, surname) VALUES (?, ?)`, key(n), fmt.Sprintf("Person %d", n))
-			w.tx(func(tx *sql.Tx) error { return w.sync.Edited(t.Context(), tx, passfort.EntityTypeIndividual, key(n)) })
+			w.tx(func(tx *sql.Tx) error {
+				return w.sync.Edited(t.Context(), tx, passfort.EntityTypeIndividual, key(n))
+			})
 		}
 		// One that exists already is adopted by its customer_ref, by a sweep or when it
 		// would be created. A company with that customer_ref is another customer.
 		there := func(n int, data *passfort.EntityData, role passfort.Role) string {
 			data.CustomerRef = key(n)
-			p, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: role, CollectedData: data})
+			p, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
+				Role: role, CollectedData: data,
+			})
 			require.NoError(t, err)
 			return p.ID
 		}
@@ -225,8 +238,10 @@ func TestCustomersGetProfiles(t *testing.T) {
 		w.start()
 		w.quiet()
 		require.Equal(t, "Person there", w.one(`SELECT surname FROM crm_people WHERE person = ?`, key(1)))
-		require.Equal(t, existing, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(1)))
-		require.Equal(t, unswept, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(6)))
+		require.Equal(t, existing, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`,
+			key(1)))
+		require.Equal(t, unswept, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`,
+			key(6)))
 		refs := map[string]int{}
 		for p, err := range w.sim.Client().Profiles.All(t.Context(), nil) {
 			require.NoError(t, err)
@@ -258,20 +273,33 @@ func TestBadInputIsRefusedAtStart(t *testing.T) {
 			is     error
 			want   string
 		}{
-			{"an unknown column", syncer.SQLTable{Name: "crm_people", Key: "person"}, []syncer.Field{text("nickname")}, syncer.ErrMapping, `"nickname"`},
-			{"two fields on one column", syncer.SQLTable{Name: "crm_people", Key: "person"}, []syncer.Field{text("mail"), text("mail")}, syncer.ErrMapping, `"mail"`},
-			{"a table without the key", syncer.SQLTable{Name: "keyless", Key: "id"}, []syncer.Field{text("name")}, syncer.ErrMapping, `"id"`},
-			{"a key that is not unique", syncer.SQLTable{Name: "keyless", Key: "name"}, []syncer.Field{date}, syncer.ErrMapping, `"name"`},
-			{"no such table", syncer.SQLTable{Name: "nowhere", Key: "id"}, []syncer.Field{text("name")}, syncer.ErrMapping, `"nowhere"`},
-			{"a name that is SQL", syncer.SQLTable{Name: "crm_people; DROP TABLE keyless", Key: "id"}, []syncer.Field{text("name")}, syncer.ErrMapping, "plain"},
-			{"the key as a field", syncer.SQLTable{Name: "crm_people", Key: "person"}, []syncer.Field{text("person")}, syncer.ErrMapping, `"person"`},
-			{"a date that is none", syncer.SQLTable{Name: "keyless", Key: "born"}, []syncer.Field{syncer.Date("name", func(d *passfort.EntityData) *string { return &d.CustomerRef })}, nil, ""},
+			{"an unknown column", syncer.SQLTable{Name: "crm_people", Key: "person"}, []syncer.Field{text("nickname")},
+				syncer.ErrMapping, `"nickname"`},
+			{"two fields on one column", syncer.SQLTable{Name: "crm_people", Key: "person"},
+				[]syncer.Field{text("mail"), text("mail")}, syncer.ErrMapping, `"mail"`},
+			{"a table without the key", syncer.SQLTable{Name: "keyless", Key: "id"}, []syncer.Field{text("name")},
+				syncer.ErrMapping, `"id"`},
+			{"a key that is not unique", syncer.SQLTable{Name: "keyless", Key: "name"}, []syncer.Field{date},
+				syncer.ErrMapping, `"name"`},
+			{"no such table", syncer.SQLTable{Name: "nowhere", Key: "id"}, []syncer.Field{text("name")},
+				syncer.ErrMapping, `"nowhere"`},
+			{"a name that is SQL", syncer.SQLTable{Name: "crm_people; DROP TABLE keyless", Key: "id"},
+				[]syncer.Field{text("name")}, syncer.ErrMapping, "plain"},
+			{"the key as a field", syncer.SQLTable{Name: "crm_people", Key: "person"}, []syncer.Field{text("person")},
+				syncer.ErrMapping, `"person"`},
+			{"a date that is none", syncer.SQLTable{Name: "keyless", Key: "born"},
+				[]syncer.Field{syncer.Date("name", func(d *passfort.EntityData) *string {
+					return &d.CustomerRef
+				})}, nil, ""},
 			{"no fields", syncer.SQLTable{Name: "crm_people", Key: "person"}, nil, syncer.ErrMapping, "fields"},
-			{"a field made by hand", syncer.SQLTable{Name: "crm_people", Key: "person"}, []syncer.Field{{Name: "mail"}}, syncer.ErrMapping, `"mail"`},
+			{"a field made by hand", syncer.SQLTable{Name: "crm_people", Key: "person"}, []syncer.Field{{Name: "mail"}},
+				syncer.ErrMapping, `"mail"`},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				test.table.Dialect = w.dialect
-				s, err := syncer.New(w.db, w.dialect, w.sim.Client(), []syncer.Mapping{{Entity: passfort.EntityTypeIndividual, Table: test.table, Fields: test.fields}})
+				s, err := syncer.New(w.db, w.dialect, w.sim.Client(), []syncer.Mapping{
+					{Entity: passfort.EntityTypeIndividual, Table: test.table, Fields: test.fields},
+				})
 				if err == nil {
 					err = s.Run(t.Context())
 				}
@@ -284,7 +312,8 @@ func TestBadInputIsRefusedAtStart(t *testing.T) {
 		}
 		w.exec(`DELETE FROM keyless WHERE name = 'a'`)
 		s, err := syncer.New(w.db, w.dialect, w.sim.Client(), []syncer.Mapping{{
-			Entity: passfort.EntityTypeIndividual, Table: syncer.SQLTable{Dialect: w.dialect, Name: "keyless", Key: "name"}, Fields: []syncer.Field{date},
+			Entity: passfort.EntityTypeIndividual, Table: syncer.SQLTable{Dialect: w.dialect, Name: "keyless",
+				Key: "name"}, Fields: []syncer.Field{date},
 		}})
 		require.NoError(t, err)
 		err = s.Run(t.Context())
@@ -315,7 +344,8 @@ func TestConflictsAreAWorklist(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, open, 2)
 		c := open[1]
-		require.Equal(t, []string{"surname", "Theirs first", "Ours second", "Theirs second", profile, key(0)}, []string{c.Field, c.Base, c.Ours, c.Theirs, c.ProfileID, c.Key})
+		require.Equal(t, []string{"surname", "Theirs first", "Ours second", "Theirs second", profile, key(0)},
+			[]string{c.Field, c.Base, c.Ours, c.Theirs, c.ProfileID, c.Key})
 
 		require.Error(t, w.sync.Resolve(t.Context(), c.ID, "", syncer.KeptOurs))
 		require.NoError(t, w.sync.Resolve(t.Context(), open[0].ID, "a reviewer", syncer.KeptTheirs))
@@ -349,7 +379,9 @@ func TestNewFieldIsRead(t *testing.T) {
 		stop()
 		require.Empty(t, w.one(`SELECT born FROM crm_people`))
 		w.start()
-		require.Eventually(t, func() bool { return w.one(`SELECT CAST(born AS TEXT) FROM crm_people`) == "1990-02-03" }, time.Minute, 10*time.Millisecond)
+		require.Eventually(t, func() bool {
+			return w.one(`SELECT CAST(born AS TEXT) FROM crm_people`) == "1990-02-03"
+		}, time.Minute, 10*time.Millisecond)
 	})
 }
 
@@ -388,7 +420,8 @@ func TestSecondProcessHelps(t *testing.T) {
 			}
 			w.quiet()
 			figures[processes] = w.sim.Count("")
-			t.Logf("%d edits, %d processes: %d requests, %s", customers, processes, figures[processes], time.Since(began).Round(time.Millisecond))
+			t.Logf("%d edits, %d processes: %d requests, %s", customers, processes, figures[processes],
+				time.Since(began).Round(time.Millisecond))
 			require.LessOrEqual(t, figures[processes], 2*customers)
 			stop()
 			stopOther()
@@ -445,13 +478,16 @@ func TestConvergesThroughKills(t *testing.T) {
 				err := errors.New("not tried")
 				for err != nil { // as a team's software does after a deadlock
 					err = place.Tx(t.Context(), w.db, func(tx *sql.Tx) error {
-						if _, err := place.Exec(t.Context(), tx, `UPDATE `+table+` SET notes = notes WHERE `+keyColumn+` = ?`, key(n)); err != nil {
+						if _, err := place.Exec(t.Context(), tx, `UPDATE `+table+` SET notes = notes WHERE `+keyColumn+
+							` = ?`, key(n)); err != nil {
 							return err
 						}
-						if err := place.Row(t.Context(), tx, []any{&before}, `SELECT `+column+` FROM `+table+` WHERE `+keyColumn+` = ?`, key(n)); err != nil {
+						if err := place.Row(t.Context(), tx, []any{&before},
+							`SELECT `+column+` FROM `+table+` WHERE `+keyColumn+` = ?`, key(n)); err != nil {
 							return err
 						}
-						if _, err := place.Exec(t.Context(), tx, `UPDATE `+table+` SET `+column+` = ? WHERE `+keyColumn+` = ?`, value, key(n)); err != nil {
+						if _, err := place.Exec(t.Context(), tx, `UPDATE `+table+` SET `+column+` = ? WHERE `+keyColumn+
+							` = ?`, value, key(n)); err != nil {
 							return err
 						}
 						note(fmt.Sprint(n), before.String, value)
@@ -503,9 +539,11 @@ func TestConvergesThroughKills(t *testing.T) {
 		for n := range customers {
 			var here, there string
 			if entities[n] == passfort.EntityTypeCompany {
-				here, there = w.one(`SELECT title FROM crm_firms WHERE firm = ?`, key(n)), w.at(profiles[n]).Metadata.Name
+				here, there = w.one(`SELECT title FROM crm_firms WHERE firm = ?`,
+					key(n)), w.at(profiles[n]).Metadata.Name
 			} else {
-				here, there = w.one(`SELECT surname FROM crm_people WHERE person = ?`, key(n)), w.at(profiles[n]).PersonalDetails.Name.FamilyName
+				here, there = w.one(`SELECT surname FROM crm_people WHERE person = ?`,
+					key(n)), w.at(profiles[n]).PersonalDetails.Name.FamilyName
 			}
 			require.Equal(t, there, here, "both sides are equal")
 			for _, v := range last[fmt.Sprint(n)] {

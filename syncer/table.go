@@ -81,7 +81,8 @@ func (t SQLTable) Check(ctx context.Context, db *sql.DB, fields []Field) error {
 		}
 	}
 	var twice int
-	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM (SELECT `+t.Key+` FROM `+t.Name+` GROUP BY `+t.Key+` HAVING COUNT(*) > 1 OR `+t.Key+` IS NULL) AS twice`).Scan(&twice); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM (SELECT `+t.Key+` FROM `+t.Name+` GROUP BY `+t.Key+
+		` HAVING COUNT(*) > 1 OR `+t.Key+` IS NULL) AS twice`).Scan(&twice); err != nil {
 		return err
 	}
 	if twice > 0 {
@@ -171,7 +172,8 @@ func (t SQLTable) Save(ctx context.Context, tx *sql.Tx, key string, v Values, fi
 	if len(set) == 0 {
 		return nil
 	}
-	_, err := t.place().Exec(ctx, tx, `UPDATE `+t.Name+` SET `+strings.Join(set, ", ")+` WHERE `+t.Key+` = ?`, append(args, key)...)
+	_, err := t.place().Exec(ctx, tx, `UPDATE `+t.Name+` SET `+strings.Join(set, ", ")+` WHERE `+t.Key+` = ?`,
+		append(args, key)...)
 	return err
 }
 
@@ -202,6 +204,7 @@ func (t SQLTable) Keys(ctx context.Context, db *sql.DB, after string, limit int)
 		err := scan(&key)
 		keys = append(keys, key)
 		return err
-	}, `SELECT CAST(`+t.Key+` AS TEXT) FROM `+t.Name+` WHERE `+t.keyText()+` > ? ORDER BY `+t.keyText()+` LIMIT ?`, after, limit)
+	}, `SELECT CAST(`+t.Key+` AS TEXT) FROM `+t.Name+` WHERE `+t.keyText()+` > ? ORDER BY `+t.keyText()+` LIMIT ?`,
+		after, limit)
 	return keys, err
 }

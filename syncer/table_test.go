@@ -25,7 +25,8 @@ func TestCheckReadsWhatMayNotFit(t *testing.T) {
 		born := syncer.Custom("born", syncer.KindDate, "born")
 		require.NoError(t, table.Check(t.Context(), w.db, []syncer.Field{label}))
 		require.NoError(t, table.Check(t.Context(), w.db, []syncer.Field{label, born}))
-		require.Error(t, table.Check(t.Context(), w.db, []syncer.Field{born, syncer.Custom("label", syncer.KindNumber, "label")}))
+		require.Error(t, table.Check(t.Context(), w.db, []syncer.Field{born,
+			syncer.Custom("label", syncer.KindNumber, "label")}))
 	})
 }
 

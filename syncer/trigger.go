@@ -33,15 +33,18 @@ func (s *Syncer) Trigger(entity passfort.EntityType) ([]string, error) {
 		ON CONFLICT (entity, customer_key) DO UPDATE SET changes = {table:work}.changes + 1;`, entity, table.Key))
 	if s.place.Dialect == sqldb.PostgreSQL {
 		return []string{
-			`CREATE OR REPLACE FUNCTION ` + function + `() RETURNS trigger LANGUAGE plpgsql AS $trigger$ BEGIN ` + mark + ` RETURN NULL; END $trigger$`,
+			`CREATE OR REPLACE FUNCTION ` + function + `() RETURNS trigger LANGUAGE plpgsql AS $trigger$ BEGIN ` +
+				mark + ` RETURN NULL; END $trigger$`,
 			`DROP TRIGGER IF EXISTS ` + name + ` ON ` + table.Name,
-			`CREATE TRIGGER ` + name + ` AFTER INSERT OR UPDATE OF ` + names(m.Fields) + ` ON ` + table.Name + ` FOR EACH ROW EXECUTE FUNCTION ` + function + `()`,
+			`CREATE TRIGGER ` + name + ` AFTER INSERT OR UPDATE OF ` + names(m.Fields) + ` ON ` + table.Name +
+				` FOR EACH ROW EXECUTE FUNCTION ` + function + `()`,
 		}, nil
 	}
 	return []string{
 		`DROP TRIGGER IF EXISTS ` + name + `_insert`,
 		`DROP TRIGGER IF EXISTS ` + name + `_update`,
 		`CREATE TRIGGER ` + name + `_insert AFTER INSERT ON ` + table.Name + ` BEGIN ` + mark + ` END`,
-		`CREATE TRIGGER ` + name + `_update AFTER UPDATE OF ` + names(m.Fields) + ` ON ` + table.Name + ` BEGIN ` + mark + ` END`,
+		`CREATE TRIGGER ` + name + `_update AFTER UPDATE OF ` + names(m.Fields) + ` ON ` + table.Name + ` BEGIN ` +
+			mark + ` END`,
 	}, nil
 }

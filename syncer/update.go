@@ -79,7 +79,8 @@ func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken, resul
 		return err
 	}
 	var adopted int
-	if err := s.place.Row(ctx, s.db, []any{&adopted}, `SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ? AND profile_id IS NOT NULL`,
+	if err := s.place.Row(ctx, s.db, []any{&adopted},
+		`SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ? AND profile_id IS NOT NULL`,
 		i.entity, i.key); err != nil {
 		return err
 	}
@@ -156,7 +157,8 @@ func (s *Syncer) created(ctx context.Context, i item, profileID string, stored *
 		if err != nil {
 			return err
 		}
-		if _, err := s.place.Exec(ctx, tx, `UPDATE {table:customers} SET base = ?, base_version = base_version + 1, fields = ?, synced_at = {now}
+		if _, err := s.place.Exec(ctx, tx,
+			`UPDATE {table:customers} SET base = ?, base_version = base_version + 1, fields = ?, synced_at = {now}
 			WHERE entity = ? AND customer_key = ?`, raw, m.version(), i.entity, i.key); err != nil {
 			return err
 		}
@@ -191,7 +193,9 @@ func (s *Syncer) refOf(ctx context.Context, p *passfort.Profile) (string, passfo
 // whose key is its customer_ref. If there is none, nothing is done: Reconcile reports it.
 func (s *Syncer) adopt(ctx context.Context, i item) error {
 	var saw int64
-	err := s.place.Row(ctx, s.db, []any{&saw}, `SELECT changes FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key, i.owner)
+	err := s.place.Row(ctx, s.db, []any{&saw},
+		`SELECT changes FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key,
+		i.owner)
 	if errors.Is(err, sql.ErrNoRows) {
 		return errMoved
 	}
@@ -220,7 +224,9 @@ func (s *Syncer) adoptProfile(ctx context.Context, p *passfort.Profile) error {
 
 // adoptRef links a profile to the customer whose key is its customer_ref, if there is one
 // without a profile, and reports whether it did.
-func (s *Syncer) adoptRef(ctx context.Context, profileID, ref string, entity passfort.EntityType) (adopted bool, err error) {
+func (s *Syncer) adoptRef(
+	ctx context.Context, profileID, ref string, entity passfort.EntityType,
+) (adopted bool, err error) {
 	m := s.mapping(entity)
 	if ref == "" || m == nil {
 		return false, nil
@@ -232,7 +238,8 @@ func (s *Syncer) adoptRef(ctx context.Context, profileID, ref string, entity pas
 		adopted = true
 		return s.Link(ctx, tx, entity, ref, profileID)
 	})
-	if err != nil && !sqldb.Transient(err) && (errors.Is(err, sql.ErrNoRows) || errors.Is(err, ErrLinked) || notAKey(err)) {
+	if err != nil && !sqldb.Transient(err) &&
+		(errors.Is(err, sql.ErrNoRows) || errors.Is(err, ErrLinked) || notAKey(err)) {
 		return false, nil
 	}
 	return adopted && err == nil, err

@@ -119,7 +119,9 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 	err := s.bring(ctx, i, &result)
 	for errors.Is(err, errMoved) && ctx.Err() == nil {
 		var still int
-		if s.place.Row(ctx, s.db, []any{&still}, `SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key, i.owner) != nil || still == 0 {
+		if s.place.Row(ctx, s.db, []any{&still},
+			`SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key,
+			i.owner) != nil || still == 0 {
 			return
 		}
 		err = s.bring(ctx, i, &result)
@@ -127,7 +129,8 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 	if err != nil {
 		result.Outcome, result.Problem = "failed", word(err)
 		s.fail(ctx, i, result.Problem)
-		s.settings.log.Warn("syncer: a customer is not in step and will be tried again", "problem", result.Problem, "failures", i.tries+1)
+		s.settings.log.Warn("syncer: a customer is not in step and will be tried again", "problem", result.Problem,
+			"failures", i.tries+1)
 	}
 	result.Duration = time.Since(start)
 	if s.settings.observer != nil {
@@ -146,7 +149,8 @@ func (s *Syncer) renew(ctx context.Context, over <-chan struct{}, lost func(), i
 			return
 		case <-tick.C:
 		}
-		n, err := s.place.Exec(ctx, s.db, `UPDATE {table:work} SET ready_at = {now} + ? WHERE entity = ? AND customer_key = ? AND owner = ?`,
+		n, err := s.place.Exec(ctx, s.db,
+			`UPDATE {table:work} SET ready_at = {now} + ? WHERE entity = ? AND customer_key = ? AND owner = ?`,
 			s.settings.lease.Milliseconds(), i.entity, i.key, i.owner)
 		if err == nil && n == 0 {
 			lost()
@@ -165,7 +169,8 @@ func (s *Syncer) fail(ctx context.Context, i item, problem string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
-	_, err := s.place.Exec(ctx, s.db, `UPDATE {table:work} SET owner = '', tries = tries + 1, problem = ?, ready_at = {now} + ?
+	_, err := s.place.Exec(ctx, s.db,
+		`UPDATE {table:work} SET owner = '', tries = tries + 1, problem = ?, ready_at = {now} + ?
 		WHERE entity = ? AND customer_key = ? AND owner = ?`, problem, pause.Milliseconds(), i.entity, i.key, i.owner)
 	if err != nil {
 		s.settings.log.Warn("syncer: a customer is released when its lease ends", "problem", sqldb.Word(err))
@@ -245,7 +250,9 @@ func (s *Syncer) bring(ctx context.Context, i item, result *Result) error {
 
 // owned locks the work on a customer and returns how often it changed.
 func (s *Syncer) owned(ctx context.Context, tx *sql.Tx, i item) (changes int64, err error) {
-	err = s.place.Row(ctx, tx, []any{&changes}, `UPDATE {table:work} SET owner = owner WHERE entity = ? AND customer_key = ? AND owner = ? RETURNING changes`, i.entity, i.key, i.owner)
+	err = s.place.Row(ctx, tx, []any{&changes},
+		`UPDATE {table:work} SET owner = owner WHERE entity = ? AND customer_key = ? AND owner = ? RETURNING changes`,
+		i.entity, i.key, i.owner)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = errMoved
 	}
@@ -259,7 +266,9 @@ func (s *Syncer) take(ctx context.Context, i item, m *Mapping) (t *taken, err er
 		t = &taken{}
 		if t.ours, err = s.load(ctx, tx, m, i.key); errors.Is(err, sql.ErrNoRows) {
 			t = nil
-			_, err := s.place.Exec(ctx, tx, `DELETE FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key, i.owner)
+			_, err := s.place.Exec(ctx, tx,
+				`DELETE FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key,
+				i.owner)
 			return err
 		}
 		if err != nil {
@@ -278,9 +287,11 @@ func (s *Syncer) take(ctx context.Context, i item, m *Mapping) (t *taken, err er
 			return err
 		}
 		// One that was repeated says nothing new.
-		if _, err := s.place.Exec(ctx, tx, `DELETE FROM {table:intents} WHERE entity = ? AND customer_key = ? AND EXISTS (SELECT 1 FROM {table:intents} i
+		if _, err := s.place.Exec(ctx, tx,
+			`DELETE FROM {table:intents} WHERE entity = ? AND customer_key = ? AND EXISTS (SELECT 1 FROM {table:intents} i
 			WHERE i.id < {table:intents}.id AND i.entity = {table:intents}.entity AND i.customer_key = {table:intents}.customer_key
-			AND i.fingerprint = {table:intents}.fingerprint AND i.sent = {table:intents}.sent)`, i.entity, i.key); err != nil {
+			AND i.fingerprint = {table:intents}.fingerprint AND i.sent = {table:intents}.sent)`, i.entity,
+			i.key); err != nil {
 			return err
 		}
 		return s.place.Each(ctx, tx, func(scan func(...any) error) error {
@@ -334,13 +345,16 @@ func (s *Syncer) finish(ctx context.Context, i item, changes int64) error {
 // to do.
 func (s *Syncer) finishIn(ctx context.Context, tx *sql.Tx, i item, saw, now int64) error {
 	if saw == now {
-		n, err := s.place.Exec(ctx, tx, `DELETE FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key, i.owner)
+		n, err := s.place.Exec(ctx, tx, `DELETE FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`,
+			i.entity, i.key, i.owner)
 		if err == nil && n == 0 {
 			err = errMoved
 		}
 		return err
 	}
-	_, err := s.place.Exec(ctx, tx, `UPDATE {table:work} SET owner = '', tries = 0, problem = '', ready_at = {now} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key, i.owner)
+	_, err := s.place.Exec(ctx, tx,
+		`UPDATE {table:work} SET owner = '', tries = 0, problem = '', ready_at = {now} WHERE entity = ? AND `+
+			`customer_key = ? AND owner = ?`, i.entity, i.key, i.owner)
 	return err
 }
 
@@ -351,7 +365,8 @@ func (s *Syncer) intend(ctx context.Context, m *Mapping, t *taken, after, sent V
 	if err != nil {
 		return 0, err
 	}
-	err = s.place.Row(ctx, s.db, []any{&id}, `INSERT INTO {table:intents} (entity, customer_key, fingerprint, sent, written_at)
+	err = s.place.Row(ctx, s.db, []any{&id},
+		`INSERT INTO {table:intents} (entity, customer_key, fingerprint, sent, written_at)
 		VALUES (?, ?, ?, ?, {now}) RETURNING id`, t.entity, t.key, m.fingerprint(after), string(raw))
 	if err == nil {
 		t.intents = append(t.intents, intent{id, sent})
@@ -362,7 +377,8 @@ func (s *Syncer) intend(ctx context.Context, m *Mapping, t *taken, after, sent V
 // withdraw forgets intents that certainly came to nothing: what another writer writes must
 // not be taken for them.
 func (s *Syncer) withdraw(ctx context.Context, t *taken, ids []int64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime) // also while the service is being stopped
+	// also while the service is being stopped
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	return s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
 		for _, id := range ids {
@@ -379,7 +395,9 @@ func (s *Syncer) withdraw(ctx context.Context, t *taken, ids []int64) error {
 // still in its row; the next message about the profile, edit, or Link takes it up again.
 func (s *Syncer) putAside(ctx context.Context, i item, t *taken) error {
 	return s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		if _, err := s.place.Exec(ctx, tx, `UPDATE {table:customers} SET gone_at = {now} WHERE entity = ? AND customer_key = ?`, i.entity, i.key); err != nil {
+		if _, err := s.place.Exec(ctx, tx,
+			`UPDATE {table:customers} SET gone_at = {now} WHERE entity = ? AND customer_key = ?`, i.entity,
+			i.key); err != nil {
 			return err
 		}
 		now, err := s.owned(ctx, tx, i)
@@ -425,13 +443,16 @@ func (s *Syncer) settle(ctx context.Context, i item, m *Mapping, t *taken, store
 				return err
 			}
 		}
-		if _, err := s.place.Exec(ctx, tx, `UPDATE {table:customers} SET base = ?, base_version = base_version + 1, fields = ?, synced_at = {now}, gone_at = NULL
+		if _, err := s.place.Exec(ctx, tx,
+			`UPDATE {table:customers} SET base = ?, base_version = base_version + 1, fields = ?, synced_at = {now}, gone_at = NULL
 			WHERE entity = ? AND customer_key = ?`, string(base), m.version(), i.entity, i.key); err != nil {
 			return err
 		}
 		for _, l := range losses {
-			if _, err := s.place.Exec(ctx, tx, `INSERT INTO {table:conflicts} (entity, customer_key, profile_id, field, base, ours, theirs, found_at)
-				VALUES (?, ?, ?, ?, ?, ?, ?, {now})`, i.entity, i.key, t.profileID.String, l.field, l.base, l.ours, l.theirs); err != nil {
+			if _, err := s.place.Exec(ctx, tx,
+				`INSERT INTO {table:conflicts} (entity, customer_key, profile_id, field, base, ours, theirs, found_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, {now})`, i.entity, i.key, t.profileID.String, l.field, l.base, l.ours,
+				l.theirs); err != nil {
 				return err
 			}
 		}
@@ -448,14 +469,16 @@ func (s *Syncer) settleIntents(ctx context.Context, tx *sql.Tx, t *taken) error 
 	for _, in := range t.intents {
 		if _, err := s.place.Exec(ctx, tx, `INSERT INTO {table:writes} (entity, customer_key, fingerprint, written_at)
 			SELECT entity, customer_key, fingerprint, written_at FROM {table:intents} WHERE id = ? AND echoed = 0
-			ON CONFLICT (entity, customer_key, fingerprint) DO UPDATE SET written_at = excluded.written_at`, in.id); err != nil {
+			ON CONFLICT (entity, customer_key, fingerprint) DO UPDATE SET written_at = excluded.written_at`,
+			in.id); err != nil {
 			return err
 		}
 		if _, err := s.place.Exec(ctx, tx, `DELETE FROM {table:intents} WHERE id = ?`, in.id); err != nil {
 			return err
 		}
 	}
-	_, err := s.place.Exec(ctx, tx, `DELETE FROM {table:writes} WHERE entity = ? AND customer_key = ? AND written_at < {now} - ?`,
+	_, err := s.place.Exec(ctx, tx,
+		`DELETE FROM {table:writes} WHERE entity = ? AND customer_key = ? AND written_at < {now} - ?`,
 		t.entity, t.key, rememberWrites.Milliseconds())
 	return err
 }

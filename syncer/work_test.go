@@ -21,7 +21,8 @@ func TestManyFailures(t *testing.T) {
 		w.sim.Inject(passforttest.Fault{Status: 400, Times: -1})
 		w.exec(`UPDATE passfort_sync_work SET tries = 30`)
 		failed := make(chan struct{}, 1)
-		s, err := syncer.New(w.db, w.dialect, w.sim.Client(), []syncer.Mapping{people(w.dialect)}, syncer.WithBackoff(10*time.Second, time.Hour),
+		s, err := syncer.New(w.db, w.dialect, w.sim.Client(), []syncer.Mapping{people(w.dialect)},
+			syncer.WithBackoff(10*time.Second, time.Hour),
 			syncer.WithObserver(func(syncer.Result) {
 				select {
 				case failed <- struct{}{}:
@@ -31,7 +32,8 @@ func TestManyFailures(t *testing.T) {
 		require.NoError(t, err)
 		start(t, w.box, s)
 		<-failed
-		require.Equal(t, "1", w.one(fmt.Sprintf(`SELECT COUNT(*) FROM passfort_sync_work WHERE ready_at > %d`, time.Now().Add(30*time.Minute).UnixMilli())))
+		require.Equal(t, "1", w.one(fmt.Sprintf(`SELECT COUNT(*) FROM passfort_sync_work WHERE ready_at > %d`,
+			time.Now().Add(30*time.Minute).UnixMilli())))
 	})
 }
 
@@ -53,12 +55,14 @@ func TestLink(t *testing.T) {
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				w.tx(func(tx *sql.Tx) error { // which goes on after a refusal
-					require.ErrorIs(t, w.sync.Link(t.Context(), tx, passfort.EntityTypeIndividual, test.key, test.profile), test.is)
+					require.ErrorIs(t, w.sync.Link(t.Context(), tx, passfort.EntityTypeIndividual, test.key,
+						test.profile), test.is)
 					return w.sync.Edited(t.Context(), tx, passfort.EntityTypeIndividual, test.key)
 				})
 			})
 		}
 		require.Equal(t, person, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(0)))
-		require.Equal(t, "another", w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(2)))
+		require.Equal(t, "another", w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`,
+			key(2)))
 	})
 }

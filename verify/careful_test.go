@@ -43,7 +43,9 @@ func TestCarefulTierWhereETagsAreIgnored(t *testing.T) {
 				srv.ForgetRequests()
 				client := srv.Client(passfort.WithHTTPClient(&http.Client{Transport: without{srv.Transport(), func() {
 					if left > 0 {
-						_, err := srv.EditCollectedData(id, func(data map[string]any) { data["customer_ref"] = "another" })
+						_, err := srv.EditCollectedData(id, func(data map[string]any) {
+							data["customer_ref"] = "another"
+						})
 						require.NoError(t, err)
 					}
 				}}}))

@@ -98,8 +98,10 @@ func (s *session) demo() *madeProfile {
 // madeData is the collected data of a made-up person.
 func madeData(dob string) object {
 	return object{
-		"entity_type":      "INDIVIDUAL",
-		"personal_details": object{"name": object{"given_names": []string{"Verify"}, "family_name": "Probe"}, "dob": dob},
+		"entity_type": "INDIVIDUAL",
+		"personal_details": object{
+			"name": object{"given_names": []string{"Verify"}, "family_name": "Probe"}, "dob": dob,
+		},
 		"address_history": []object{{"address": object{
 			"type": "STRUCTURED", "country": "GBR", "locality": "London", "postal_code": "N1 1AA",
 			"route": "Example Road", "street_number": "1",
@@ -258,7 +260,8 @@ func demoProbes() []Probe {
 			Name: "approved-review", Switch: "ApprovedStays",
 			Asks:   "POST the tasks as passed, the approval, and then one of the tasks as open",
 			Belief: "an approved application goes into review when a task that it requires is opened",
-			Means:  "an approval stays whatever happens to its tasks: look at the tasks too", Page: "docs/api/applications.md#review",
+			Means:  "an approval stays whatever happens to its tasks: look at the tasks too",
+			Page:   "docs/api/applications.md#review",
 		}, approvedReview),
 		demoProbe(Probe{
 			Name:   "request-key",

@@ -20,7 +20,8 @@ func probesTable() string {
 		if p.Switch != "" {
 			name = "`" + p.Switch + "`"
 		}
-		fmt.Fprintf(&b, "| [`%s`](%s) | %s | %s | %s |\n", p.Name, strings.TrimPrefix(p.Page, "docs/"), p.Tier, p.Belief, name)
+		fmt.Fprintf(&b, "| [`%s`](%s) | %s | %s | %s |\n", p.Name, strings.TrimPrefix(p.Page, "docs/"), p.Tier,
+			p.Belief, name)
 	}
 	return strings.ReplaceAll(b.String(), "|  |\n", "| |\n")
 }
@@ -118,7 +119,8 @@ func TestEveryBeliefHasAProbe(t *testing.T) {
 	}
 	unseen := unseenSection(t)
 	row := regexp.MustCompile(`(?m)^\| ([^|]+) \|`)
-	for path, until := range map[string]string{"../docs/certainty.md": "## ", "../docs/api/disagreements.md": "## Malformed"} {
+	for path, until := range map[string]string{"../docs/certainty.md": "## ",
+		"../docs/api/disagreements.md": "## Malformed"} {
 		raw, err := os.ReadFile(path)
 		require.NoError(t, err)
 		text, _, _ := strings.Cut(string(raw), until)
@@ -127,7 +129,8 @@ func TestEveryBeliefHasAProbe(t *testing.T) {
 		for _, cells := range rows {
 			subject := strings.TrimSpace(cells[1])
 			switch {
-			case subject == "Part", subject == "Subject", subject == "The current API reference", strings.HasPrefix(subject, "---"):
+			case subject == "Part", subject == "Subject", subject == "The current API reference",
+				strings.HasPrefix(subject, "---"):
 			case seenRows[subject] != "":
 				require.True(t, names[seenRows[subject]], subject)
 			default:

@@ -111,7 +111,9 @@ func TestListenerIsBounded(t *testing.T) {
 	t.Run("names", func(t *testing.T) {
 		t.Parallel()
 		l := listener(0)
-		deliver(t, l, batch(0, 130, func(i int) string { return "E_" + string(rune('A'+i/26)) + string(rune('A'+i%26)) }))
+		deliver(t, l, batch(0, 130, func(i int) string {
+			return "E_" + string(rune('A'+i/26)) + string(rune('A'+i%26))
+		}))
 		require.Len(t, strings.Split(finding(t, l.Report(), "event-names").Seen, ", "), 100)
 	})
 	t.Run("pauses", func(t *testing.T) {
@@ -130,7 +132,9 @@ func TestMessagesWithoutAnID(t *testing.T) {
 	l, err := verify.NewListener(verify.ListenOptions{Secrets: []string{secret}})
 	require.NoError(t, err)
 	for i := range 3 {
-		body := strings.ReplaceAll(batch(i, i+1, func(int) string { return "TASK_CREATED" }), fmt.Sprintf(`"id":"%d",`, i), "")
+		body := strings.ReplaceAll(batch(i, i+1, func(int) string {
+			return "TASK_CREATED"
+		}), fmt.Sprintf(`"id":"%d",`, i), "")
 		deliver(t, l, body)
 	}
 	require.Equal(t, "in the order of their times", finding(t, l.Report(), "webhook-order").Seen)
@@ -142,18 +146,22 @@ func TestStrangersAreNotHeard(t *testing.T) {
 		return `{"id":"1","event":"` + event + `","secret":"` + secret + `","timestamp":1,"data":{}}`
 	}
 	told := 0
-	l, err := verify.NewListener(verify.ListenOptions{Secrets: []string{secret}, Progress: func(int, []string) { told++ }})
+	l, err := verify.NewListener(verify.ListenOptions{Secrets: []string{secret}, Progress: func(int, []string) {
+		told++
+	}})
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		method, auth, body string
 		status             int
 	}{
-		"a GET":                     {http.MethodGet, "Bearer " + secret, "", http.StatusMethodNotAllowed},
-		"no secret":                 {http.MethodPost, "", message("X", ""), http.StatusUnauthorized},
-		"another secret":            {http.MethodPost, "Bearer x", message("X", "x"), http.StatusUnauthorized},
-		"a long body of a stranger": {http.MethodPost, "", strings.Repeat(" ", 1<<20+1), http.StatusRequestEntityTooLarge},
-		"no JSON with the secret":   {http.MethodPost, "Bearer " + secret, "<html>", http.StatusOK},
-		"a name that is a value":    {http.MethodPost, "Bearer " + secret, message("Ada Example 1990", secret), http.StatusOK},
+		"a GET":          {http.MethodGet, "Bearer " + secret, "", http.StatusMethodNotAllowed},
+		"no secret":      {http.MethodPost, "", message("X", ""), http.StatusUnauthorized},
+		"another secret": {http.MethodPost, "Bearer x", message("X", "x"), http.StatusUnauthorized},
+		"a long body of a stranger": {http.MethodPost, "", strings.Repeat(" ", 1<<20+1),
+			http.StatusRequestEntityTooLarge},
+		"no JSON with the secret": {http.MethodPost, "Bearer " + secret, "<html>", http.StatusOK},
+		"a name that is a value": {http.MethodPost, "Bearer " + secret, message("Ada Example 1990", secret),
+			http.StatusOK},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, "/", strings.NewReader(c.body))
 		r.Header.Set("Authorization", c.auth)

@@ -47,7 +47,9 @@ func partProbes() []Probe {
 			Page:   "docs/api/applications.md#approval-blockers",
 			Means:  "Application.ApprovalBlockers does not say why",
 			judge: func(s *session) judgement {
-				_, items := s.first("applications", func(o object) bool { return len(objects(o["approval_blockers"])) > 0 })
+				_, items := s.first("applications", func(o object) bool {
+					return len(objects(o["approval_blockers"])) > 0
+				})
 				for _, o := range items {
 					for _, b := range objects(o["approval_blockers"]) {
 						if text(b, "blocker_type") == "" {

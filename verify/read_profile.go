@@ -25,7 +25,8 @@ func profileProbes() []Probe {
 				if !a.ok() {
 					return notSeen(a.said())
 				}
-				for _, name := range []string{"id", "role", "status", "collected_data", "applications", "checks", "tasks"} {
+				for _, name := range []string{"id", "role", "status", "collected_data", "applications", "checks",
+					"tasks"} {
 					if _, there := a.object()[name]; !there {
 						return differs("there is no " + name)
 					}

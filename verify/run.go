@@ -57,22 +57,29 @@ var ErrDeclined = errors.New("verify: declined; nothing was sent")
 func (t Tier) Plan() Plan {
 	switch t {
 	case TierCareful:
-		return Plan{t, 70, 3 * time.Minute, "reads the account, and on the named profile: writes collected data with an " +
-			"ETag that is out of date, writes the same collected data back, and sets an application to the status that it " +
-			"has. The data stays as it is; a new version, audit items and a webhook may come of it. But if the account " +
-			"ignores ETags, or an application changes between its reading and its writing, such a write takes back what " +
-			"another writer did in that moment: name a profile that nothing else changes meanwhile."}
+		return Plan{t, 70, 3 * time.Minute,
+			"reads the account, and on the named profile: writes collected data with an " +
+				"ETag that is out of date, writes the same collected data back, and sets an application to the " +
+				"status that it " +
+				"has. The data stays as it is; a new version, audit items and a webhook may come of it. But if the " +
+				"account " +
+				"ignores ETags, or an application changes between its reading and its writing, such a write takes " +
+				"back what " +
+				"another writer did in that moment: name a profile that nothing else changes meanwhile."}
 	case TierDemo:
 		return Plan{t, 120, 6 * time.Minute, "makes one profile with made-up data, an application, a note, images, a " +
-			"file, a document, two identity checks and a customer request, reads the audit report until a rate limit is " +
-			"reached, and deletes the profile at the end. On a live account the profile, these checks and those that the " +
+			"file, a document, two identity checks and a customer request, reads the audit report until a rate limit " +
+			"is " +
+			"reached, and deletes the profile at the end. On a live account the profile, these checks and those that " +
+			"the " +
 			"product runs by itself are charged: use it on a demo account only."}
 	case TierListen:
 		return Plan{Tier: t, May: "receives webhooks and sends nothing."}
 	case TierRead:
 	}
-	return Plan{t, 60, 2 * time.Minute, "makes GET requests only. Reading a profile leaves an audit item, as any read " +
-		"does."}
+	return Plan{t, 60, 2 * time.Minute,
+		"makes GET requests only. Reading a profile leaves an audit item, as any read " +
+			"does."}
 }
 
 // Run asks the account of the client and returns what it found. It ends within
@@ -164,7 +171,8 @@ func (s *session) ask(p Probe) Finding {
 
 func (p Probe) finding(j judgement) Finding {
 	f := Finding{
-		Probe: p.Name, Belief: p.Belief, Seen: j.seen, Verdict: j.verdict, Switch: p.Switch, Value: j.value, Page: p.Page,
+		Probe: p.Name, Belief: p.Belief, Seen: j.seen, Verdict: j.verdict, Switch: p.Switch, Value: j.value,
+		Page: p.Page,
 	}
 	if j.verdict == Differs {
 		f.Means = p.Means

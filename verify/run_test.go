@@ -243,11 +243,12 @@ func TestDemoTierThatIsStoppedCleansUp(t *testing.T) {
 		defer srv.Close()
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		report, err := verify.Run(ctx, srv.Client(), verify.Options{Tier: verify.TierDemo, Progress: func(s verify.Step) {
-			if s.Number == 20 {
-				stop()
-			}
-		}})
+		report, err := verify.Run(ctx, srv.Client(), verify.Options{Tier: verify.TierDemo,
+			Progress: func(s verify.Step) {
+				if s.Number == 20 {
+					stop()
+				}
+			}})
 		require.ErrorIs(t, err, context.Canceled)
 		require.False(t, report.Complete)
 		require.Empty(t, report.Left)
@@ -371,7 +372,9 @@ func TestRunThatIsStopped(t *testing.T) {
 func TestReportReadsBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		report, srv := inTier(t, verify.TierRead, passforttest.WithSwitches(passforttest.Switches{ErrorsAsObject: true}))
+		report, srv := inTier(t, verify.TierRead, passforttest.WithSwitches(passforttest.Switches{
+			ErrorsAsObject: true,
+		}))
 		defer srv.Close()
 		var b bytes.Buffer
 		require.NoError(t, report.WriteJSON(&b))

@@ -56,7 +56,8 @@ func newSession(ctx context.Context, client *passfort.Client, opts Options, plan
 		s.pace = defaultPace
 	}
 	s.report = &Report{
-		SDK: passfort.Version, Tier: opts.Tier, Date: time.Now().UTC().Format(time.DateOnly), Server: "nothing answered yet",
+		SDK: passfort.Version, Tier: opts.Tier, Date: time.Now().UTC().Format(time.DateOnly),
+		Server: "nothing answered yet",
 	}
 	return s
 }

@@ -82,8 +82,9 @@ func TestForeignServers(t *testing.T) {
 		requests int
 		within   time.Duration
 	}{
-		"HTML for everything":  {answer(200, "text/html", "<html><body>MARKED</body></html>"), "HTML", 1, time.Second},
-		"HTML with 503":        {answer(503, "text/html", "<html>MARKED</html>"), "HTML with status 503", 1, time.Second},
+		"HTML for everything": {answer(200, "text/html", "<html><body>MARKED</body></html>"), "HTML", 1, time.Second},
+		"HTML with 503": {answer(503, "text/html", "<html>MARKED</html>"), "HTML with status 503", 1,
+			time.Second},
 		"401 for everything":   {answer(401, "application/json", refused), "refuses the key", 1, time.Second},
 		"a refused key in 200": {answer(200, "application/json", refused), "refuses the key", 1, time.Second},
 		"another API":          {answer(200, "application/json", `{"MARKED":"MARKED"}`), "another API", 1, time.Second},
@@ -104,7 +105,8 @@ func TestForeignServers(t *testing.T) {
 				}
 			}
 		}, "more than 4 MiB", 1, time.Second},
-		"an answer to all that only looks right": {answer(200, "application/json", who), "a Passfort API", 60, time.Minute},
+		"an answer to all that only looks right": {answer(200, "application/json", who), "a Passfort API", 60,
+			time.Minute},
 		"drips": {func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := io.WriteString(w, " "); err != nil {
@@ -204,7 +206,9 @@ func TestReportHoldsNoData(t *testing.T) {
 				report, err = verify.Run(t.Context(), client, o)
 				require.NoError(t, err)
 				if tier == verify.TierRead {
-					require.Contains(t, report.Products, verify.Product{Alias: mark, Tasks: []string{"INDIVIDUAL_VERIFY_IDENTITY"}})
+					require.Contains(t, report.Products, verify.Product{
+						Alias: mark, Tasks: []string{"INDIVIDUAL_VERIFY_IDENTITY"},
+					})
 				}
 			})
 		})

@@ -101,7 +101,8 @@ func hostName(hostPort string) string {
 
 // gateways are the names that a Server or Via header is searched for.
 var gateways = []string{
-	"cloudflare", "cloudfront", "nginx", "envoy", "awselb", "gunicorn", "openresty", "varnish", "akamai", "istio", "google",
+	"cloudflare", "cloudfront", "nginx", "envoy", "awselb", "gunicorn", "openresty", "varnish", "akamai", "istio",
+	"google",
 }
 
 func gatewayOf(h http.Header) string {

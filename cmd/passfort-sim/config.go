@@ -58,7 +58,8 @@ func setOutcomes(sim *passforttest.Server, byType map[string][]outcome) (err err
 		var out []passforttest.Outcome
 		for _, o := range byType[at] {
 			out = append(out, passforttest.Outcome{
-				Result: o.Result, Decision: o.Decision, Errors: o.Errors, Output: o.Output, After: o.After, Never: o.Never,
+				Result: o.Result, Decision: o.Decision, Errors: o.Errors, Output: o.Output, After: o.After,
+				Never: o.Never,
 			})
 		}
 		sim.SetCheckOutcome(at, out...)

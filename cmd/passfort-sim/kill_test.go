@@ -38,7 +38,8 @@ func TestKilled(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "state")
 	acked := &acknowledged{
-		profiles: map[string]string{}, doubtful: map[string]bool{}, tags: map[string]string{}, checks: map[string]string{},
+		profiles: map[string]string{}, doubtful: map[string]bool{}, tags: map[string]string{},
+		checks: map[string]string{},
 	}
 	for round := range kills {
 		child, c := spawn(t, file)
@@ -67,7 +68,8 @@ func spawn(t *testing.T, file string) (*exec.Cmd, *passfort.Client) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, "-addr", "127.0.0.1:0", "-state", file, "-no-rate-limits", "-log-level", "ERROR")
+	cmd := exec.CommandContext(t.Context(), self, "-addr", "127.0.0.1:0", "-state", file, "-no-rate-limits",
+		"-log-level", "ERROR")
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -100,7 +102,9 @@ func write(ctx context.Context, c *passfort.Client, acked *acknowledged, name st
 			return
 		}
 		acked.note(func() { acked.profiles[made.ID] = second })
-		ran, err := c.Checks.Run(ctx, made.ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
+		ran, err := c.Checks.Run(ctx, made.ID, &passfort.CheckRequest{
+			Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+		})
 		if err != nil {
 			return
 		}
@@ -131,7 +135,8 @@ func checkKept(t *testing.T, c *passfort.Client, acked *acknowledged, round int,
 		got := p.CollectedData.PersonalDetails.Name.FamilyName
 		if got != name {
 			require.True(t, acked.doubtful[got], "round %d: a change is missing: %s instead of %s", round, got, name)
-			require.True(t, strings.HasSuffix(name, "-a"), "round %d: an acknowledged change is missing: %s", round, name)
+			require.True(t, strings.HasSuffix(name, "-a"), "round %d: an acknowledged change is missing: %s", round,
+				name)
 		}
 		if tag := acked.tags[id]; tag != "" {
 			require.Equal(t, tag, p.Tags[0].Name, "round %d", round)

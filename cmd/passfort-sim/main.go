@@ -120,8 +120,9 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	}
 	sim.SetWebhook(o.webhook, o.secret, o.batch)
 	srv := &http.Server{
-		Handler: handler(sim, o), ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: log.New(io.Discard, "", 0), // it would print addresses of callers
+		Handler: handler(sim, o), ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       log.New(io.Discard, "", 0), // it would print addresses of callers
 	}
 	if _, err := io.WriteString(stdout, hello); err != nil {
 		return errors.Join(err, l.Close())

@@ -71,7 +71,9 @@ func begin(t *testing.T, env map[string]string, args ...string) *program {
 	p := &program{log: &logged{}}
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), func(k string) string { return env[k] }, in, p.log)
+		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), func(k string) string {
+			return env[k]
+		}, in, p.log)
 		_ = in.CloseWithError(io.EOF)
 		ended <- err
 	}()
@@ -120,7 +122,8 @@ func TestServes(t *testing.T) {
 	_, err = p.client(t, "another").WhoAmI(t.Context())
 	require.ErrorIs(t, err, passfort.ErrUnauthorized)
 	for path, want := range map[string]int{
-		"/healthz": 200, "/_sim/": 200, "/embed.js": 200, "/4.0": 401, "/4.0/whoami": 401, "/4.0//whoami": 401, "/nothing": 404,
+		"/healthz": 200, "/_sim/": 200, "/embed.js": 200, "/4.0": 401, "/4.0/whoami": 401, "/4.0//whoami": 401,
+		"/nothing": 404,
 	} {
 		got, _ := p.get(t, path)
 		require.Equal(t, want, got, path)
@@ -181,7 +184,9 @@ func TestMadeUpProfiles(t *testing.T) {
 	var first string
 	for range 2 {
 		p := begin(t, nil, "-state", file, "-profiles", "30", "-seed", "5")
-		page, err := p.client(t, "sim-master-key").Profiles.List(t.Context(), &passfort.ProfileListOptions{Query: "holdings"})
+		page, err := p.client(t, "sim-master-key").Profiles.List(t.Context(), &passfort.ProfileListOptions{
+			Query: "holdings",
+		})
 		require.NoError(t, err)
 		require.Equal(t, 3, *page.Count)
 		require.Empty(t, page.Results[0].CollectedData.Validate())
@@ -201,7 +206,9 @@ func TestStopsWhileACallIsUnderWay(t *testing.T) {
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() {
-		_, err := c.Checks.Run(t.Context(), made.ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync})
+		_, err := c.Checks.Run(t.Context(), made.ID, &passfort.CheckRequest{
+			Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync,
+		})
 		done <- err
 	}()
 	require.Eventually(t, func() bool {
@@ -221,7 +228,8 @@ func TestConfig(t *testing.T) {
 		"switches": {"CreatedStatus": true}}`), 0o600))
 	p := begin(t, nil, "-config", file, "-seed", "7", "-no-rate-limits", "-log-level", "ERROR")
 	var answer passfort.Response
-	made, err := p.client(t, "sim-master-key").Profiles.Create(t.Context(), person("Doe"), passfort.CaptureResponse(&answer))
+	made, err := p.client(t, "sim-master-key").Profiles.Create(t.Context(), person("Doe"),
+		passfort.CaptureResponse(&answer))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, answer.StatusCode)
 	require.Equal(t, "gold", made.Applications[0].Product.Alias)
@@ -233,7 +241,9 @@ func TestConfig(t *testing.T) {
 func TestConfigSchema(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-config-schema"}, func(string) string { return "" }, &out, io.Discard))
+	require.NoError(t, run(t.Context(), []string{"-config-schema"}, func(string) string {
+		return ""
+	}, &out, io.Discard))
 	var schema rule
 	require.NoError(t, json.Unmarshal(out.Bytes(), &schema))
 	fields := reflect.VisibleFields(reflect.TypeFor[passforttest.Switches]())
@@ -242,7 +252,8 @@ func TestConfigSchema(t *testing.T) {
 		require.Contains(t, schema.Defs["switches"].Properties, snake(f.Name))
 	}
 	for name, typ := range map[string]reflect.Type{
-		"product": reflect.TypeFor[passforttest.Product](), "task": reflect.TypeFor[passforttest.ProductTask](), "flow": reflect.TypeFor[passforttest.Flow](),
+		"product": reflect.TypeFor[passforttest.Product](), "task": reflect.TypeFor[passforttest.ProductTask](),
+		"flow":    reflect.TypeFor[passforttest.Flow](),
 		"company": reflect.TypeFor[passforttest.Company](), "outcome": reflect.TypeFor[outcome](),
 	} {
 		for _, f := range reflect.VisibleFields(typ) {
@@ -266,7 +277,8 @@ func TestConfigOutcomes(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Results, 10)
 	require.Equal(t, passfort.RoleCompanyCustomer, page.Results[0].Role, "the newest first")
-	check, err := c.Checks.RunAndWait(t.Context(), page.Results[9].ID, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
+	check, err := c.Checks.RunAndWait(t.Context(), page.Results[9].ID,
+		&passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck}, nil)
 	require.NoError(t, err)
 	require.Equal(t, passfort.DecisionFail, check.Decision)
 	require.JSONEq(t, `{"n":1}`, string(check.OutputData))
@@ -275,16 +287,21 @@ func TestConfigOutcomes(t *testing.T) {
 func TestConfigSaysWhere(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ config, want string }{
-		"no JSON":            {"{\n  \"products\": [\n    oops]}", "line 3, column 5"},
-		"two values":         {`{} {}`, "more than one"},
-		"unknown member":     {`{"product": []}`, `/: has a member that is not known: "product"`},
-		"wrong type":         {`{"products": [{"alias": "a"}, {"alias": 5}]}`, "/products/1/alias: is not of the type string"},
-		"missing":            {`{"products": [{}]}`, "/products/0: has no alias"},
-		"a bare duration":    {`{"products": [{"alias": "a", "expires_after": 1000}]}`, "/products/0/expires_after: is not a duration"},
-		"a negative one":     {`{"flows": [{"alias": "a", "lifetime": "-1h"}]}`, "/flows/0/lifetime: is not a duration"},
-		"unknown value":      {`{"switches": {"list_order": "by name"}}`, "/switches/list_order: is not one of oldest_first"},
-		"unknown switch":     {`{"switches": {"fast": true}}`, `/switches: has a member that is not known: "fast"`},
-		"outcome":            {`{"outcomes": {"IDENTITY_CHECK": [{"decision": "MAYBE"}]}}`, "/outcomes/IDENTITY_CHECK/0/decision: is not one of"},
+		"no JSON":        {"{\n  \"products\": [\n    oops]}", "line 3, column 5"},
+		"two values":     {`{} {}`, "more than one"},
+		"unknown member": {`{"product": []}`, `/: has a member that is not known: "product"`},
+		"wrong type": {`{"products": [{"alias": "a"}, {"alias": 5}]}`,
+			"/products/1/alias: is not of the type string"},
+		"missing": {`{"products": [{}]}`, "/products/0: has no alias"},
+		"a bare duration": {`{"products": [{"alias": "a", "expires_after": 1000}]}`,
+			"/products/0/expires_after: is not a duration"},
+		"a negative one": {`{"flows": [{"alias": "a", "lifetime": "-1h"}]}`,
+			"/flows/0/lifetime: is not a duration"},
+		"unknown value": {`{"switches": {"list_order": "by name"}}`,
+			"/switches/list_order: is not one of oldest_first"},
+		"unknown switch": {`{"switches": {"fast": true}}`, `/switches: has a member that is not known: "fast"`},
+		"outcome": {`{"outcomes": {"IDENTITY_CHECK": [{"decision": "MAYBE"}]}}`,
+			"/outcomes/IDENTITY_CHECK/0/decision: is not one of"},
 		"a number below":     {`{"profiles": -1}`, "/profiles: is not of the type integer"},
 		"a broken number":    {`{"profiles": 1.5}`, "/profiles: is not of the type integer"},
 		"null":               {`null`, "/: is not of the type object"},
@@ -306,14 +323,18 @@ func TestConfigSaysWhere(t *testing.T) {
 func TestConfigOfUnknownWords(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ config, want string }{
-		"check type": {`{"outcomes": {"IDENTITY_CHEK": [{"decision": "PASS"}]}}`, "-config: /outcomes/IDENTITY_CHEK: there is no check type"},
-		"result":     {`{"outcomes": {"GEOCODING": [], "IDENTITY_CHECK": [{"result": "pass"}]}}`, `-config: /outcomes/IDENTITY_CHECK: there is no result "pass"`},
+		"check type": {`{"outcomes": {"IDENTITY_CHEK": [{"decision": "PASS"}]}}`,
+			"-config: /outcomes/IDENTITY_CHEK: there is no check type"},
+		"result": {`{"outcomes": {"GEOCODING": [], "IDENTITY_CHECK": [{"result": "pass"}]}}`,
+			`-config: /outcomes/IDENTITY_CHECK: there is no result "pass"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "world.json")
 			require.NoError(t, os.WriteFile(file, []byte(row.config), 0o600))
-			err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-config", file}, func(string) string { return "" }, io.Discard, io.Discard)
+			err := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-config", file}, func(string) string {
+				return ""
+			}, io.Discard, io.Discard)
 			require.ErrorContains(t, err, row.want)
 			require.ErrorContains(t, err, "did you mean")
 		})
@@ -366,7 +387,9 @@ func TestLikeAnAccount(t *testing.T) {
 	require.Equal(t, http.StatusOK, failed.StatusCode)
 	require.Contains(t, p.log.String(), `"not_seen":["ListOrder"]`)
 	for _, name := range []string{"odd.json", "none.json"} {
-		err := run(t.Context(), []string{"-like", filepath.Join(dir, name)}, func(string) string { return "" }, io.Discard, io.Discard)
+		err := run(t.Context(), []string{"-like", filepath.Join(dir, name)}, func(string) string {
+			return ""
+		}, io.Discard, io.Discard)
 		require.ErrorContains(t, err, "-like")
 	}
 }

@@ -60,20 +60,25 @@ func parse(args []string, env func(string) string, stderr io.Writer) (*options, 
 	fs := flag.NewFlagSet("passfort-sim", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:4010", "the `address` to listen on; port 0 is any free one")
-	fs.StringVar(&o.apiKey, "api-key", "", "the master `key`; \"sim-master-key\" if the address is on this machine only")
+	fs.StringVar(&o.apiKey, "api-key", "",
+		"the master `key`; \"sim-master-key\" if the address is on this machine only")
 	fs.StringVar(&o.webhook, "webhook", "", "the `URL` that webhooks are sent to")
 	fs.StringVar(&o.secret, "webhook-secret", "", "the shared `secret` of webhooks")
 	fs.BoolVar(&o.batch, "batch", false, "send webhooks in batches")
 	fs.IntVar(&o.batchSize, "webhook-batch-size", 100, "how many messages a batch holds at most")
 	fs.DurationVar(&o.pace, "webhook-pace", 200*time.Millisecond, "the time between two batches; 0 is none")
-	fs.Var(&o.hosts, "hosts", "further `names` under which it may be called on an address of this machine, and that its certificate is for")
+	fs.Var(&o.hosts, "hosts",
+		"further `names` under which it may be called on an address of this machine, and that its certificate is for")
 	fs.StringVar(&o.tls, "tls", "", "speak https, and write the authority to trust to this `file`")
 	fs.StringVar(&o.state, "state", "", "the `file` that keeps the state; none: it is gone with the process")
-	fs.StringVar(&o.config, "config", "", "a JSON `file` with products, flows, companies, outcomes and switches: see -config-schema")
+	fs.StringVar(&o.config, "config", "",
+		"a JSON `file` with products, flows, companies, outcomes and switches: see -config-schema")
 	schema := fs.Bool("config-schema", false, "print the JSON Schema of that file and end")
 	fs.Var(&o.like, "like", "`files` of passfort verify and passfort listen: answer as that account did")
-	fs.Var(&o.adminHosts, "admin-hosts", "`names` under which callers from other machines, or through a proxy, may use the pages at "+
-		passforttest.AdminPath+", with the API key as password; a proxy on this machine must pass such a name on, or keep the pages out")
+	fs.Var(&o.adminHosts, "admin-hosts",
+		"`names` under which callers from other machines, or through a proxy, may use the pages at "+
+			passforttest.AdminPath+", with the API key as password; a proxy on this machine must pass such a name on,"+
+			" or keep the pages out")
 	fs.Uint64Var(&o.seed, "seed", 0, "make ids and keys follow from this `number`")
 	fs.IntVar(&o.profiles, "profiles", 0, "start with so many made-up profiles, unless the state has some")
 	fs.DurationVar(&o.checkTime, "check-time", 0, "how long a provider takes for a check")
@@ -133,8 +138,11 @@ func (o *options) check() error {
 
 // server returns the options of the simulator.
 func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
-	out := []passforttest.Option{passforttest.WithAPIKey(o.apiKey), passforttest.WithLogger(logger), passforttest.WithRecorder(0, 0),
-		passforttest.WithHosts(o.hosts...), passforttest.WithWebhookPace(o.pace), passforttest.WithWebhookBatchSize(o.batchSize)}
+	out := []passforttest.Option{passforttest.WithAPIKey(o.apiKey), passforttest.WithLogger(logger),
+		passforttest.WithRecorder(0, 0),
+		passforttest.WithHosts(o.hosts...), passforttest.WithWebhookPace(o.pace), passforttest.WithWebhookBatchSize(
+			o.batchSize,
+		)}
 	if o.seeded {
 		out = append(out, passforttest.WithSeed(o.seed))
 	}
@@ -177,7 +185,8 @@ func (o *options) reports(logger *slog.Logger) ([]passforttest.Option, error) {
 			return nil, fmt.Errorf("-like: %w", err)
 		}
 		for _, finding := range report.Findings {
-			seen[finding.Switch] = seen[finding.Switch] || finding.Verdict == verify.Confirmed || finding.Verdict == verify.Differs
+			seen[finding.Switch] = seen[finding.Switch] || finding.Verdict == verify.Confirmed ||
+				finding.Verdict == verify.Differs
 		}
 		out = append(out, passforttest.Like(report))
 	}

@@ -72,7 +72,8 @@ func TestComposeInProcesses(t *testing.T) {
 	t.Parallel()
 	compose, err := os.ReadFile("../../compose.yaml")
 	require.NoError(t, err)
-	for _, line := range []string{"  passfort-sim:", "PASSFORT_SIM_HOSTS: passfort-sim", "https://passfort-sim:4010/4.0", "PASSFORT_SIM_TLS:", "SSL_CERT_FILE:"} {
+	for _, line := range []string{"  passfort-sim:", "PASSFORT_SIM_HOSTS: passfort-sim",
+		"https://passfort-sim:4010/4.0", "PASSFORT_SIM_TLS:", "SSL_CERT_FILE:"} {
 		require.Contains(t, string(compose), line)
 	}
 	authority := filepath.Join(t.TempDir(), "ca.pem")
@@ -174,19 +175,23 @@ func (s *status) Write(p []byte) (int, error) { return len(p), nil }
 func TestReboundNamesReachNothing(t *testing.T) {
 	t.Parallel()
 	p := begin(t, nil, "-hosts", "sim.internal")
-	for _, path := range []string{"/4.0/whoami", "/4.0/profiles", "/_sim/", "/embed.js", "/form", "/healthz", "/nothing"} {
+	for _, path := range []string{"/4.0/whoami", "/4.0/profiles", "/_sim/", "/embed.js", "/form", "/healthz",
+		"/nothing"} {
 		for host, foreign := range map[string]bool{
 			"evil.example": true, "evil.example:4010": true, "localhost.evil.example": true, "10.0.0.1": true,
-			"localhost": false, "LOCALHOST:1": false, "app.localhost": false, "127.0.0.1": false, "[::1]:4010": false, "sim.internal": false,
+			"localhost": false, "LOCALHOST:1": false, "app.localhost": false, "127.0.0.1": false, "[::1]:4010": false,
+			"sim.internal": false,
 		} {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(p.base, "/4.0")+path, nil)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(p.base, "/4.0")+path,
+				nil)
 			require.NoError(t, err)
 			r.Host = host
 			r.Header.Set("apikey", "sim-master-key")
 			resp, err := http.DefaultClient.Do(r)
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
-			refused := resp.StatusCode == http.StatusMisdirectedRequest || path == "/_sim/" && resp.StatusCode == http.StatusForbidden
+			refused := resp.StatusCode == http.StatusMisdirectedRequest || path == "/_sim/" &&
+				resp.StatusCode == http.StatusForbidden
 			if path == "/_sim/" && host == "sim.internal" || path == "/healthz" {
 				continue
 			}

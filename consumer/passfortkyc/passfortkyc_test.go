@@ -19,7 +19,9 @@ import (
 
 const product = "current_account"
 
-var robin = kyc.Applicant{Reference: "T-1", GivenName: "Robin", FamilyName: "Sampleton", Born: "1990-04-12", Email: "robin@mail.example"}
+var robin = kyc.Applicant{
+	Reference: "T-1", GivenName: "Robin", FamilyName: "Sampleton", Born: "1990-04-12", Email: "robin@mail.example",
+}
 
 func named(familyName string) kyc.Applicant {
 	a := robin
@@ -128,7 +130,9 @@ func TestChangeEmail(t *testing.T) {
 	inBubble(t, func(t *testing.T, sim *passforttest.Server, checker *passfortkyc.Checker) {
 		caseID, err := checker.Open(t.Context(), robin)
 		require.NoError(t, err)
-		_, err = sim.EditCollectedData(caseID, func(data map[string]any) { data["note_of_the_branch"] = "seen in person" })
+		_, err = sim.EditCollectedData(caseID, func(data map[string]any) {
+			data["note_of_the_branch"] = "seen in person"
+		})
 		require.NoError(t, err)
 		sim.Inject(passforttest.Fault{Operation: "CollectedData.Replace", StaleETag: true})
 

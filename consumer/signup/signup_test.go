@@ -59,14 +59,22 @@ func TestJoin(t *testing.T) {
 		opened   []string
 		verified []string
 	}{
-		{name: "accepted", checker: checker{verdict: kyc.Accepted}, cases: cases{}, want: signup.Open, opened: []string{"T-1"}, verified: []string{"case of T-1"}},
-		{name: "refused", checker: checker{verdict: kyc.Refused}, cases: cases{}, want: signup.Declined, opened: []string{"T-1"}, verified: []string{"case of T-1"}},
-		{name: "referred", checker: checker{verdict: kyc.Referred}, cases: cases{}, want: signup.Waiting, opened: []string{"T-1"}, verified: []string{"case of T-1"}},
-		{name: "opened before", checker: checker{verdict: kyc.Accepted}, cases: cases{"T-1": "case 7"}, want: signup.Open, verified: []string{"case 7"}},
-		{name: "busy", checker: checker{openErr: kyc.ErrLater}, cases: cases{}, want: signup.Retry, opened: []string{"T-1"}},
-		{name: "uncertain", checker: checker{openErr: kyc.ErrUncertain}, cases: cases{}, want: signup.Waiting, err: kyc.ErrUncertain, opened: []string{"T-1"}},
-		{name: "uncertain check", checker: checker{verifyErr: kyc.ErrUncertain}, cases: cases{}, want: signup.Waiting, err: kyc.ErrUncertain, opened: []string{"T-1"}, verified: []string{"case of T-1"}},
-		{name: "case not kept", checker: checker{verdict: kyc.Accepted}, cases: lostCases{}, want: signup.Waiting, err: errDisk, opened: []string{"T-1"}},
+		{name: "accepted", checker: checker{verdict: kyc.Accepted}, cases: cases{}, want: signup.Open,
+			opened: []string{"T-1"}, verified: []string{"case of T-1"}},
+		{name: "refused", checker: checker{verdict: kyc.Refused}, cases: cases{}, want: signup.Declined,
+			opened: []string{"T-1"}, verified: []string{"case of T-1"}},
+		{name: "referred", checker: checker{verdict: kyc.Referred}, cases: cases{}, want: signup.Waiting,
+			opened: []string{"T-1"}, verified: []string{"case of T-1"}},
+		{name: "opened before", checker: checker{verdict: kyc.Accepted}, cases: cases{"T-1": "case 7"},
+			want: signup.Open, verified: []string{"case 7"}},
+		{name: "busy", checker: checker{openErr: kyc.ErrLater}, cases: cases{}, want: signup.Retry,
+			opened: []string{"T-1"}},
+		{name: "uncertain", checker: checker{openErr: kyc.ErrUncertain}, cases: cases{}, want: signup.Waiting,
+			err: kyc.ErrUncertain, opened: []string{"T-1"}},
+		{name: "uncertain check", checker: checker{verifyErr: kyc.ErrUncertain}, cases: cases{}, want: signup.Waiting,
+			err: kyc.ErrUncertain, opened: []string{"T-1"}, verified: []string{"case of T-1"}},
+		{name: "case not kept", checker: checker{verdict: kyc.Accepted}, cases: lostCases{}, want: signup.Waiting,
+			err: errDisk, opened: []string{"T-1"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -42,7 +42,8 @@ func find(files fs.FS) (pictures, error) {
 	for _, side := range sides {
 		names := named(entries, side)
 		if len(names) > 1 {
-			return found, fmt.Errorf("%w have more than one %s: %s", errImages, strings.ToLower(string(side)), strings.Join(names, ", "))
+			return found, fmt.Errorf("%w have more than one %s: %s", errImages, strings.ToLower(string(side)),
+				strings.Join(names, ", "))
 		}
 		for _, name := range names {
 			info, err := fs.Stat(files, name)
@@ -63,7 +64,8 @@ func named(entries []fs.DirEntry, side passfort.ImageType) []string {
 	var names []string
 	for _, entry := range entries {
 		name := strings.ToLower(entry.Name())
-		if !entry.IsDir() && strings.Contains(name, strings.ToLower(string(side))) && slices.Contains(extensions, path.Ext(name)) {
+		if !entry.IsDir() && strings.Contains(name, strings.ToLower(string(side))) &&
+			slices.Contains(extensions, path.Ext(name)) {
 			names = append(names, entry.Name())
 		}
 	}

@@ -51,7 +51,9 @@ func main() {
 }
 
 // run is the program. It ends soon after ctx does.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+func run(
+	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string,
+) int {
 	cfg, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -81,7 +83,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&cfg.dir, "dir", "", "`folder` with the images; empty takes made-up ones")
 	flags.StringVar(&cfg.profile, "profile", "", "`id` of the person's profile; empty makes one")
-	flags.StringVar((*string)(&cfg.category), "category", string(passfort.DocumentCategoryProofOfIdentity), "what the document proves")
+	flags.StringVar((*string)(&cfg.category), "category", string(passfort.DocumentCategoryProofOfIdentity),
+		"what the document proves")
 	flags.StringVar((*string)(&cfg.kind), "type", string(passfort.DocumentTypePassport), "the kind of document")
 	flags.StringVar(&cfg.variant, "variant", "", "`alias` of the variant of the check")
 	flags.DurationVar(&cfg.patience, "patience", 2*time.Minute, "how long to wait for the check")
@@ -104,7 +107,8 @@ var errUsage = errors.New("usage")
 func connect(getenv func(string) string) (client *passfort.Client, live bool, closing func(), err error) {
 	key := getenv("PASSFORT_API_KEY")
 	if key == "" {
-		sim := passforttest.New(passforttest.WithCheckTime(1500*time.Millisecond), passforttest.WithSyncLimit(400*time.Millisecond))
+		sim := passforttest.New(passforttest.WithCheckTime(1500*time.Millisecond),
+			passforttest.WithSyncLimit(400*time.Millisecond))
 		return sim.Client(), false, sim.Close, nil
 	}
 	var options []passfort.Option

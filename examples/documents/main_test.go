@@ -35,7 +35,8 @@ func TestOnTheSimulator(t *testing.T) {
 	t.Parallel()
 	end := play(t.Context(), nil)
 	require.Equal(t, exitOK, end.code, end.stderr)
-	for _, line := range []string{"Sent FRONT: front.png", "Sent BACK: back.png", "Sent FACE: face.jpg", "Document of 3 images", "COMPLETE, PASS"} {
+	for _, line := range []string{"Sent FRONT: front.png", "Sent BACK: back.png", "Sent FACE: face.jpg",
+		"Document of 3 images", "COMPLETE, PASS"} {
 		require.Contains(t, end.stdout, line)
 	}
 	require.NotContains(t, end.stdout, "\r", "plain lines")
@@ -66,8 +67,10 @@ func TestFolder(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		"front only":    {map[string][]byte{"My Front side.JPG": front, "front.txt": nil, "notes.png": nil}, exitOK, ""},
-		"two fronts":    {map[string][]byte{"front1.png": front, "front2.png": front}, exitUsage, "more than one front"},
+		"front only": {map[string][]byte{"My Front side.JPG": front, "front.txt": nil, "notes.png": nil}, exitOK,
+			""},
+		"two fronts": {map[string][]byte{"front1.png": front, "front2.png": front}, exitUsage,
+			"more than one front"},
 		"none":          {map[string][]byte{"scan.png": front}, exitUsage, "need front, back or face"},
 		"not an image":  {map[string][]byte{"front.png": []byte("hello")}, exitFailed, "by what is in the file"},
 		"no such image": {nil, exitUsage, "need front"},
@@ -95,7 +98,8 @@ func TestGoesOnAfterHalf(t *testing.T) {
 	t.Parallel()
 	srv, env := account(t)
 	srv.Inject(passforttest.Fault{Operation: "Documents.Create", Status: 429, Times: 4})
-	client, err := passfort.New(env["PASSFORT_API_KEY"], passfort.WithBaseURL(env["PASSFORT_BASE_URL"]), passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 4, MinBackoff: 1, MaxBackoff: 1}))
+	client, err := passfort.New(env["PASSFORT_API_KEY"], passfort.WithBaseURL(env["PASSFORT_BASE_URL"]),
+		passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 4, MinBackoff: 1, MaxBackoff: 1}))
 	require.NoError(t, err)
 	cfg, err := parse(nil, &bytes.Buffer{})
 	require.NoError(t, err)

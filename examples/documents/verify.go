@@ -53,7 +53,9 @@ func newProfile(ctx context.Context, client *passfort.Client) (string, error) {
 		Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sampleton"},
 		DOB:  "1990-04-12",
 	}
-	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: person})
+	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: person,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +64,9 @@ func newProfile(ctx context.Context, client *passfort.Client) (string, error) {
 
 // submit uploads the images and creates the document. If something fails
 // half-way and it is known what, it goes on from there once.
-func submit(ctx context.Context, client *passfort.Client, cfg config, images pictures, progress progress) (*passfort.Document, error) {
+func submit(
+	ctx context.Context, client *passfort.Client, cfg config, images pictures, progress progress,
+) (*passfort.Document, error) {
 	submission := &passfort.DocumentSubmission{Category: cfg.category, Type: cfg.kind}
 	for i, image := range images {
 		submission.Images = append(submission.Images, passfort.ImageUpload{
@@ -74,7 +78,8 @@ func submit(ctx context.Context, client *passfort.Client, cfg config, images pic
 	document, err := client.Documents.Submit(ctx, cfg.profile, submission)
 	var half *passfort.SubmitError
 	var failed *passfort.Error
-	if !errors.As(err, &half) || errors.Is(err, passfort.ErrOutcomeUnknown) || !errors.As(err, &failed) || !failed.Transient() {
+	if !errors.As(err, &half) || errors.Is(err, passfort.ErrOutcomeUnknown) || !errors.As(err, &failed) ||
+		!failed.Transient() {
 		return document, err
 	}
 	for _, stored := range half.Stored {
@@ -83,7 +88,9 @@ func submit(ctx context.Context, client *passfort.Client, cfg config, images pic
 	return client.Documents.Submit(ctx, cfg.profile, submission)
 }
 
-func runCheck(ctx context.Context, client *passfort.Client, cfg config, document *passfort.Document) (*passfort.Check, error) {
+func runCheck(
+	ctx context.Context, client *passfort.Client, cfg config, document *passfort.Document,
+) (*passfort.Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.patience)
 	defer cancel()
 	req := &passfort.CheckRequest{Type: passfort.CheckTypeDocumentVerification, DocumentID: document.ID}

@@ -124,7 +124,8 @@ func saveListing(ctx context.Context, js jetstream.JetStream, l listing) error {
 			return err
 		}
 		var known listing
-		if err := json.Unmarshal(entry.Value(), &known); err == nil && (known.Done || known.Offset >= l.Offset && !l.Done) {
+		if err := json.Unmarshal(entry.Value(), &known); err == nil &&
+			(known.Done || known.Offset >= l.Offset && !l.Done) {
 			return nil
 		}
 		_, err = jobs.Update(ctx, l.Job, body, entry.Revision())
@@ -218,7 +219,8 @@ func (b *bulk) enqueue(ctx context.Context, at listing, profiles []passfort.Prof
 		if err != nil {
 			return err
 		}
-		future, err := b.js.PublishAsync("bulk.item."+w.Job+"."+token(w.ProfileID), body, jetstream.WithMsgID(w.Job+"/"+token(w.ProfileID)))
+		future, err := b.js.PublishAsync("bulk.item."+w.Job+"."+token(w.ProfileID), body,
+			jetstream.WithMsgID(w.Job+"/"+token(w.ProfileID)))
 		if err != nil {
 			return err
 		}
@@ -261,7 +263,8 @@ func (b *bulk) item(ctx context.Context, msg jetstream.Msg) {
 		if errors.As(err, &refused) && refused.RetryAfter > 0 {
 			wait = min(refused.RetryAfter, time.Minute)
 		} else {
-			b.log.Warn("a profile of a bulk job was not done", "error_type", fmt.Sprintf("%T", err), "tries", about.NumDelivered)
+			b.log.Warn("a profile of a bulk job was not done", "error_type", fmt.Sprintf("%T", err), "tries",
+				about.NumDelivered)
 		}
 		_ = msg.NakWithDelay(jittered(wait))
 		return
@@ -350,7 +353,9 @@ func (b *bulk) recheck(ctx context.Context, w work) error {
 	} else if err != nil {
 		return err
 	}
-	_, err = b.client.Checks.Run(ctx, w.ProfileID, &passfort.CheckRequest{Type: recheckType, Mode: passfort.CheckModeAsync})
+	_, err = b.client.Checks.Run(ctx, w.ProfileID, &passfort.CheckRequest{
+		Type: recheckType, Mode: passfort.CheckModeAsync,
+	})
 	return err
 }
 

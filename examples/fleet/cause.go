@@ -27,11 +27,13 @@ func cause(err error) string {
 		return "jetstream " + strconv.Itoa(int(refused.ErrorCode))
 	case errors.As(err, &api):
 		return "passfort " + strconv.Itoa(api.StatusCode)
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired):
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired),
+		errors.Is(err, nats.ErrAccountAuthExpired):
 		return "login refused"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "permission missing"
-	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrDisconnected):
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrConnectionClosed),
+		errors.Is(err, nats.ErrDisconnected):
 		return "no connection"
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return "no stream takes it"

@@ -18,7 +18,8 @@ func TestCausesAreFixedWords(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"the engine refuses", fmt.Errorf("x: %w", &jetstream.APIError{ErrorCode: 10077, Description: "secret"}), "jetstream 10077"},
+		{"the engine refuses", fmt.Errorf("x: %w", &jetstream.APIError{ErrorCode: 10077, Description: "secret"}),
+			"jetstream 10077"},
 		{"passfort refuses", &passfort.Error{StatusCode: 422}, "passfort 422"},
 		{"login", nats.ErrAuthorization, "login refused"},
 		{"no stream", jetstream.ErrNoStreamResponse, "no stream takes it"},

@@ -57,7 +57,8 @@ func TestNothingLostNothingTwice(t *testing.T) {
 	require.GreaterOrEqual(t, kills, 3)
 	require.Greater(t, deliveries, total)
 	require.Zero(t, waiting(t, f.js, parkedStream))
-	t.Logf("%d messages in %d acknowledged deliveries within %s, %d workers killed: %d effects, %d of them by a second worker",
+	t.Logf("%d messages in %d acknowledged deliveries within %s, %d workers killed: %d effects, %d of them by a "+
+		"second worker",
 		total, deliveries, took.Round(time.Second), kills, effects, tried)
 }
 
@@ -112,7 +113,8 @@ func TestEngineDown(t *testing.T) {
 	defer mu.Unlock()
 	require.Zero(t, answers["down"][http.StatusOK], "acknowledged without an engine")
 	require.NotEmpty(t, answers["down"])
-	t.Logf("engine killed and away for %s: answers by status then %v, afterwards %v; %d effects", down, answers["down"], answers["after"], effects)
+	t.Logf("engine killed and away for %s: answers by status then %v, afterwards %v; %d effects", down, answers["down"],
+		answers["after"], effects)
 }
 
 // writes counts, for each profile, the replacements of collected data that the
@@ -159,7 +161,9 @@ func newAccount(t *testing.T, profiles int) (*passforttest.Server, *writes, stri
 	t.Cleanup(sim.Close)
 	for range profiles {
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/4.0/profiles", strings.NewReader(
-			`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":["Made"],"family_name":"Up"}},"custom_fields_data":{"kept":1}}}`))
+			`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL",`+
+				`"personal_details":{"name":{"given_names":["Made"],"family_name":"Up"}},`+
+				`"custom_fields_data":{"kept":1}}}`))
 		req.Header.Set("apikey", simulatorKey)
 		w := httptest.NewRecorder()
 		sim.ServeHTTP(w, req)
@@ -237,7 +241,8 @@ func TestBulkWithKills(t *testing.T) {
 	require.NotEmpty(t, memory)
 	early, late := memory[len(memory)/5], memory[len(memory)-1]
 	require.Less(t, late, early+64<<20, "the memory of a worker grows with the profiles")
-	t.Logf("%d profiles in %s, paused once, %d workers killed: each written once, %d writes refused; a worker's memory went from %d to %d MB",
+	t.Logf("%d profiles in %s, paused once, %d workers killed: each written once, %d writes refused; a worker's "+
+		"memory went from %d to %d MB",
 		profiles, took.Round(time.Second), kills, count.other, early>>20, late>>20)
 }
 
@@ -262,10 +267,13 @@ func TestScaling(t *testing.T) {
 			began := time.Now()
 			drive(t.Context(), lanes)
 			stored := time.Since(began)
-			eventually(t, time.Minute, "everything is handled", func() bool { return waiting(t, f.js, webhookStream) == 0 })
+			eventually(t, time.Minute, "everything is handled", func() bool {
+				return waiting(t, f.js, webhookStream) == 0
+			})
 			took := time.Since(began)
 			each := func(d time.Duration) time.Duration { return (d / time.Duration(total)).Round(time.Microsecond) }
-			t.Logf("sync %s, %d workers: %.0f messages/s stored, %.0f/s stored and handled; processor time per message: workers %s, engine %s",
+			t.Logf("sync %s, %d workers: %.0f messages/s stored, %.0f/s stored and handled; processor time per "+
+				"message: workers %s, engine %s",
 				sync, workers, float64(total)/stored.Seconds(), float64(total)/took.Seconds(),
 				each(used()-usedBefore), each(cpuTime(t, engine.cmd.Process.Pid)-brokerBefore))
 			requireEffects(t, f.js, lanes)

@@ -45,7 +45,8 @@ func newCluster(t *testing.T) *cluster {
 		c.options = append(c.options, &server.Options{
 			ServerName: fmt.Sprintf("n%d", i+1), Host: "127.0.0.1", Port: freePort(t), NoSigs: true, NoLog: true,
 			Cluster:   server.ClusterOpts{Name: "fleet", Host: "127.0.0.1", Port: route},
-			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 16 << 30,
+			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)), JetStreamMaxMemory: 64 << 20,
+			JetStreamMaxStore: 16 << 30,
 		})
 	}
 	for i := range clusterSize {
@@ -92,7 +93,9 @@ func (c *cluster) leader(ctx context.Context, js jetstream.JetStream, name strin
 	if err != nil || stream.CachedInfo().Cluster == nil {
 		return -1
 	}
-	return slices.IndexFunc(c.options, func(o *server.Options) bool { return o.ServerName == stream.CachedInfo().Cluster.Leader })
+	return slices.IndexFunc(c.options, func(o *server.Options) bool {
+		return o.ServerName == stream.CachedInfo().Cluster.Leader
+	})
 }
 
 // laidOut waits until the cluster has agreed, and makes the streams on it.

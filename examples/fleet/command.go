@@ -50,7 +50,8 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) || !slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) {
+	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) ||
+		!slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) {
 		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: say pause, resume, watch or nothing; -kind is resync or recheck")
 		return errUsage
 	}
@@ -62,7 +63,8 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 		return errUsage
 	}
 	if word == "" && p.live() && !*yes {
-		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: this changes every profile of a real account, or runs a check on it; give -yes to do that")
+		_, _ = fmt.Fprintln(p.stderr,
+			"fleet bulk: this changes every profile of a real account, or runs a check on it; give -yes to do that")
 		return errUsage
 	}
 	conn, js, err := p.dial(ctx, "fleet-bulk")
@@ -122,8 +124,11 @@ func seed(ctx context.Context, client *passfort.Client, n int) error {
 		running.Go(func() {
 			for range todo {
 				data := passfort.NewIndividual()
-				data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Made"}, FamilyName: "Up"}}
-				if _, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data}); err != nil {
+				data.PersonalDetails = &passfort.PersonalDetails{
+					Name: &passfort.FullName{GivenNames: []string{"Made"}, FamilyName: "Up"},
+				}
+				if _, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer,
+					CollectedData: data}); err != nil {
 					cancel(err)
 					return
 				}
@@ -164,7 +169,8 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 		if now.Paused {
 			paused = "   paused"
 		}
-		_, _ = fmt.Fprintf(p.stdout, "%slisted %d of %d   done %d   waiting %d%s%s", start, now.Listed, now.Total, now.Recorded, now.Waiting, paused, end)
+		_, _ = fmt.Fprintf(p.stdout, "%slisted %d of %d   done %d   waiting %d%s%s", start, now.Listed, now.Total,
+			now.Recorded, now.Waiting, paused, end)
 		if now.Finished() {
 			if terminal {
 				_, _ = fmt.Fprintln(p.stdout)

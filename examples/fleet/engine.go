@@ -98,8 +98,9 @@ func (l layout) streams() []jetstream.StreamConfig {
 			MaxAge: l.ParkedKeep,
 		},
 		{
-			Name: webhookStream, Subjects: []string{partitionSubjects(l.Partitions)}, Retention: jetstream.WorkQueuePolicy,
-			Discard: jetstream.DiscardNew, MaxBytes: l.StoreBytes, Duplicates: l.Duplicates,
+			Name: webhookStream, Subjects: []string{partitionSubjects(l.Partitions)},
+			Retention: jetstream.WorkQueuePolicy,
+			Discard:   jetstream.DiscardNew, MaxBytes: l.StoreBytes, Duplicates: l.Duplicates,
 			Metadata: map[string]string{partitionsKey: strconv.Itoa(l.Partitions)},
 		},
 		{Name: effectStream, Subjects: []string{"effects.>"}, MaxAge: l.Keep},
@@ -153,7 +154,8 @@ func token(id string) string {
 // connect returns a connection that survives the absence of the engine. While
 // there is none, publishing fails at once rather than being kept in memory.
 func connect(url, name string, log *slog.Logger) (*nats.Conn, error) {
-	conn, err := nats.Connect(url, nats.Name(name), nats.IgnoreAuthErrorAbort(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+	conn, err := nats.Connect(url, nats.Name(name), nats.IgnoreAuthErrorAbort(), nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(300*time.Millisecond, time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -198,7 +200,8 @@ func startEngine(o engineOptions) (*server.Server, error) {
 	options := &server.Options{
 		ServerName: "fleet", Host: o.Host, Port: o.Port, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
 		Authorization: o.Token,
-		JetStream:     true, StoreDir: o.Dir, SyncAlways: !o.Lazy, JetStreamMaxMemory: 64 << 20, JetStreamMaxStore: 16 << 30,
+		JetStream:     true, StoreDir: o.Dir, SyncAlways: !o.Lazy, JetStreamMaxMemory: 64 << 20,
+		JetStreamMaxStore: 16 << 30,
 	}
 	if o.Key != "" {
 		options.JetStreamKey, options.JetStreamCipher = o.Key, server.ChaCha
@@ -269,7 +272,9 @@ func read(ctx context.Context, stream jetstream.Stream, subject string) ([]byte,
 // consume hands the messages of a consumer to handle, one at a time, until ctx
 // ends; the message in hand is then finished. It outlives a restart of the
 // engine.
-func consume(ctx context.Context, js jetstream.JetStream, stream, name string, prefetch int, handle func(jetstream.Msg)) {
+func consume(
+	ctx context.Context, js jetstream.JetStream, stream, name string, prefetch int, handle func(jetstream.Msg),
+) {
 	for ctx.Err() == nil {
 		consumer, err := js.Consumer(ctx, stream, name)
 		if err == nil {

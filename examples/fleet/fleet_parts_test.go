@@ -27,7 +27,9 @@ func startWorker(t *testing.T, name, engineURL, baseURL string) *worker {
 }
 
 // startWorkerThat runs a worker that does something with its messages.
-func startWorkerThat(t *testing.T, name, engineURL, baseURL string, act func(context.Context, *passfort.WebhookEvent) error) *worker {
+func startWorkerThat(
+	t *testing.T, name, engineURL, baseURL string, act func(context.Context, *passfort.WebhookEvent) error,
+) *worker {
 	t.Helper()
 	w, err := newWorker(t.Context(), workerConfig{
 		Name: name, Listen: "127.0.0.1:0", EngineURL: engineURL, BaseURL: baseURL, APIKey: simulatorKey,
@@ -65,7 +67,9 @@ func TestWakeUpAcrossWorkers(t *testing.T) {
 	require.NoError(t, err)
 	var woken []time.Duration
 	for range pick(20, 300) {
-		check, err := a.client.Checks.Run(t.Context(), profile.ID, &passfort.CheckRequest{Type: recheckType, Mode: passfort.CheckModeAsync})
+		check, err := a.client.Checks.Run(t.Context(), profile.ID, &passfort.CheckRequest{
+			Type: recheckType, Mode: passfort.CheckModeAsync,
+		})
 		require.NoError(t, err)
 		body, err := json.Marshal(checkRequest{ProfileID: profile.ID, CheckID: check.ID})
 		require.NoError(t, err)
@@ -101,7 +105,8 @@ func TestWakeUpForACustomerRequest(t *testing.T) {
 	defer func() { _ = sub.Unsubscribe() }()
 	require.NoError(t, conn.Flush())
 	w := startWorker(t, "b", engineURL, nowhereToo)
-	require.Equal(t, http.StatusOK, post(t, w, `{"id":"1","event":"customer_request_changed","secret":"`+testSecret+`","data":{"profile_id":"p","state":"COMPLETED","request_id":"r"}}`))
+	require.Equal(t, http.StatusOK, post(t, w, `{"id":"1","event":"customer_request_changed","secret":"`+testSecret+
+		`","data":{"profile_id":"p","state":"COMPLETED","request_id":"r"}}`))
 	h := <-heard
 	require.Equal(t, "p", h.ProfileID)
 	require.Equal(t, passfort.CustomerRequestStateCompleted, h.State)
@@ -120,7 +125,8 @@ func post(t *testing.T, w *worker, body string) int {
 
 func TestEndpointRefusesStrangers(t *testing.T) {
 	w := startWorker(t, "a", newEngine(t, testLayout()), nowhereToo)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.Addr()+"/webhooks", strings.NewReader(message{1, 1}.json()))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.Addr()+"/webhooks",
+		strings.NewReader(message{1, 1}.json()))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer another")
 	resp, err := http.DefaultClient.Do(req)
@@ -239,7 +245,10 @@ func TestBulkRecordsWhatIsRefused(t *testing.T) {
 	sim := passforttest.NewServer(passforttest.WithAPIKey(simulatorKey))
 	t.Cleanup(sim.Close)
 	_, js := dialEngine(t, newEngine(t, testLayout()))
-	b := &bulk{js: js, effects: tableOf(t, js), client: sim.Client(passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1})), name: "x", log: quietLog()}
+	b := &bulk{
+		js: js, effects: tableOf(t, js), client: sim.Client(passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1})),
+		name: "x", log: quietLog(),
+	}
 	gone := work{"job", kindResync, "a2c40000-0000-4000-8000-00000000dead"}
 	body, err := json.Marshal(gone)
 	require.NoError(t, err)
@@ -259,7 +268,9 @@ func TestBulkRecordsWhatIsRefused(t *testing.T) {
 func TestListingGoesForwardOnly(t *testing.T) {
 	_, js := dialEngine(t, newEngine(t, testLayout()))
 	save := func(offset int, done bool) {
-		require.NoError(t, saveListing(t.Context(), js, listing{Job: "job", Offset: offset, Listed: offset, Done: done}))
+		require.NoError(t, saveListing(t.Context(), js, listing{
+			Job: "job", Offset: offset, Listed: offset, Done: done,
+		}))
 	}
 	at := func() listing {
 		p, err := progressOf(t.Context(), js, "job")
@@ -323,7 +334,8 @@ func TestBoard(t *testing.T) {
 	b.note(stats{Worker: "w1", Pid: 1, Received: 100, Handled: 50, Remaining: -1}, at)
 	b.note(stats{Worker: "w2", Pid: 2, Remaining: 42}, at.Add(-10*time.Second))
 	b.note(stats{Worker: "w3", Pid: 3}, at.Add(-2*time.Minute))
-	b.note(stats{Worker: "w1", Pid: 1, Received: 300, Handled: 150, Duplicates: 7, LagMicros: 1500, Retries: 3, Limited: 2, Remaining: 9000, Memory: 20 << 20}, at.Add(2*time.Second))
+	b.note(stats{Worker: "w1", Pid: 1, Received: 300, Handled: 150, Duplicates: 7, LagMicros: 1500, Retries: 3,
+		Limited: 2, Remaining: 9000, Memory: 20 << 20}, at.Add(2*time.Second))
 	got := b.render(at.Add(2*time.Second), queued{webhooks: 5, bulk: 6, effects: 7, paused: true})
 	require.Equal(t, strings.TrimLeft(`
 waiting: 5 webhooks, 6 of bulk jobs (paused)   committed: 7 effects   parked: 0
@@ -333,7 +345,8 @@ waiting: 5 webhooks, 6 of bulk jobs (paused)   committed: 7 effects   parked: 0
 `, "\n"), got)
 	require.Contains(t, b.render(at, queued{away: true}), "does not answer")
 	b.note(stats{Worker: "w1", Pid: 99, Received: 1}, at.Add(3*time.Second))
-	require.Contains(t, b.render(at.Add(3*time.Second), queued{}), "-    0", "a worker that was started again has no rate yet")
+	require.Contains(t, b.render(at.Add(3*time.Second), queued{}), "-    0",
+		"a worker that was started again has no rate yet")
 }
 
 func TestFrontSpreadsAndLeavesOut(t *testing.T) {
@@ -436,14 +449,21 @@ func TestCommands(t *testing.T) {
 	ended := make(chan int, 1)
 	simulator := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	go func() {
-		ended <- run(ctx, []string{"up", "-workers", "2", "-nats-port", fmt.Sprint(port), "-listen", "127.0.0.1:0", "-sim", simulator}, strings.NewReader(""), &out, &errs, getenv)
+		ended <- run(ctx, []string{"up", "-workers", "2", "-nats-port", fmt.Sprint(port), "-listen", "127.0.0.1:0",
+			"-sim", simulator}, strings.NewReader(""), &out, &errs, getenv)
 	}()
-	eventually(t, 30*time.Second, "the fleet is up", func() bool { return strings.Contains(out.String(), "Workers   2") })
-	client := map[string]string{envEngine: fmt.Sprintf("nats://127.0.0.1:%d", port), envBase: "http://" + simulator + "/4.0"}
+	eventually(t, 30*time.Second, "the fleet is up", func() bool {
+		return strings.Contains(out.String(), "Workers   2")
+	})
+	client := map[string]string{
+		envEngine: fmt.Sprintf("nats://127.0.0.1:%d", port), envBase: "http://" + simulator + "/4.0",
+	}
 	call := func(args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
-		require.Equal(t, exitOK, run(t.Context(), args, strings.NewReader(""), &out, &errs, func(name string) string { return client[name] }), errs.String())
+		require.Equal(t, exitOK, run(t.Context(), args, strings.NewReader(""), &out, &errs, func(name string) string {
+			return client[name]
+		}), errs.String())
 		return out.String()
 	}
 	require.Contains(t, call("check", "-n", "3"), "got the webhook")

@@ -240,7 +240,8 @@ func (m message) profileID() string { return profileName(m.profile) }
 func profileName(n int) string { return fmt.Sprintf("a2c40000-0000-4000-8000-%012d", n) }
 
 func (m message) json() string {
-	return fmt.Sprintf(`{"id":%q,"event":"TASK_STATE_CHANGED","timestamp":1700000000,"secret":%q,"data":{"profile_id":%q,"customer_ref":null,"task":{"note":%q}}}`,
+	return fmt.Sprintf(`{"id":%q,"event":"TASK_STATE_CHANGED","timestamp":1700000000,"secret":%q,`+
+		`"data":{"profile_id":%q,"customer_ref":null,"task":{"note":%q}}}`,
 		m.id(), testSecret, m.profileID(), strings.Repeat("x", 200))
 }
 

@@ -175,8 +175,9 @@ func (h *handler) once(ctx context.Context, p int, e *passfort.WebhookEvent, abo
 		}
 	}
 	record, err := json.Marshal(effect{
-		Event: e.Event[:min(len(e.Event), longestName)], Message: e.Key(), Sequence: about.Sequence.Stream, Partition: p,
-		Worker: h.name, Tries: about.NumDelivered, At: time.Now(),
+		Event: e.Event[:min(len(e.Event), longestName)], Message: e.Key(), Sequence: about.Sequence.Stream,
+		Partition: p,
+		Worker:    h.name, Tries: about.NumDelivered, At: time.Now(),
 	})
 	if err != nil {
 		return err

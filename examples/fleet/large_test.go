@@ -26,7 +26,8 @@ import (
 func newSmallEngine(t *testing.T) string {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 16 << 30,
+		Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
+		JetStreamMaxStore: 16 << 30,
 	})
 	require.NoError(t, err)
 	s.Start()
@@ -53,7 +54,8 @@ func partsOf(t *testing.T, conn *nats.Conn, js jetstream.JetStream) (*receiver, 
 
 // sized is a webhook of profile 1 whose note is n times text.
 func sized(id, text string, n int) string {
-	return fmt.Sprintf(`{"id":%q,"event":"TASK_STATE_CHANGED","timestamp":1700000000,"secret":%q,"data":{"profile_id":%q,"task":{"note":%q}}}`,
+	return fmt.Sprintf(`{"id":%q,"event":"TASK_STATE_CHANGED","timestamp":1700000000,"secret":%q,`+
+		`"data":{"profile_id":%q,"task":{"note":%q}}}`,
 		id, testSecret, profileName(1), "note:"+strings.Repeat(text, n))
 }
 
@@ -72,22 +74,27 @@ func TestLargeMessages(t *testing.T) {
 		bodies []string
 		want   []string // in the order of their effects
 	}{
-		{"alone", func(t *testing.T) string { return newEngine(t, testLayout()) }, []string{sized("big", "x", 9<<20)}, []string{"big"}},
+		{"alone", func(t *testing.T) string { return newEngine(t, testLayout()) }, []string{sized("big", "x", 9<<20)},
+			[]string{"big"}},
 		{
 			"others around it", func(t *testing.T) string { return newEngine(t, testLayout()) },
 			[]string{"[" + small + "," + sized("big", "x", 9<<20) + "," + sized("next", "x", 1) + "]"},
 			[]string{"small", "big", "next"},
 		},
-		{"what HTML escapes", func(t *testing.T) string { return newEngine(t, testLayout()) }, []string{sized("tags", "<&>", 700_000)}, []string{"tags"}},
+		{"what HTML escapes", func(t *testing.T) string {
+			return newEngine(t, testLayout())
+		}, []string{sized("tags", "<&>", 700_000)}, []string{"tags"}},
 		{
 			"the default of NATS", newSmallEngine,
 			[]string{
-				"[" + small + "," + sized("big", "<", 3<<20) + "," + sized("bigger", "x", 4<<20) + "]", sized("next", "x", 1),
+				"[" + small + "," + sized("big", "<", 3<<20) + "," + sized("bigger", "x", 4<<20) + "]",
+				sized("next", "x", 1),
 				sized("border", "x", 1<<20-headerRoom), sized("below", "x", 1<<20-2*headerRoom),
 			},
 			[]string{"small", "big", "bigger", "next", "border", "below"},
 		},
-		{"as much as the endpoint takes", newSmallEngine, []string{sized("full", "x", maxDelivery-300)}, []string{"full"}},
+		{"as much as the endpoint takes", newSmallEngine, []string{sized("full", "x", maxDelivery-300)},
+			[]string{"full"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -103,21 +110,24 @@ func TestLargeMessages(t *testing.T) {
 			}
 			var mu sync.Mutex
 			var acted []string
-			w := startWorkerThat(t, "a", engineURL, nowhereToo, func(_ context.Context, e *passfort.WebhookEvent) error {
-				mu.Lock()
-				defer mu.Unlock()
-				acted = append(acted, e.ID)
-				if sent[e.ID] != string(e.Data) || e.ProfileID != profileName(1) || e.Timestamp.IsZero() {
-					return fmt.Errorf("%w: it is not what was sent", errMessage)
-				}
-				return nil
-			})
+			w := startWorkerThat(t, "a", engineURL, nowhereToo,
+				func(_ context.Context, e *passfort.WebhookEvent) error {
+					mu.Lock()
+					defer mu.Unlock()
+					acted = append(acted, e.ID)
+					if sent[e.ID] != string(e.Data) || e.ProfileID != profileName(1) || e.Timestamp.IsZero() {
+						return fmt.Errorf("%w: it is not what was sent", errMessage)
+					}
+					return nil
+				})
 			for range 2 { // and once more, as Passfort may
 				for _, body := range row.bodies {
 					require.Equal(t, http.StatusOK, post(t, w, body))
 				}
 			}
-			eventually(t, 30*time.Second, "everything is handled", func() bool { return waiting(t, js, webhookStream) == 0 })
+			eventually(t, 30*time.Second, "everything is handled", func() bool {
+				return waiting(t, js, webhookStream) == 0
+			})
 			mu.Lock()
 			defer mu.Unlock()
 			require.Equal(t, row.want, acted)
@@ -243,10 +253,12 @@ func TestOnlyMessagesThatAreTheTroubleAreParked(t *testing.T) {
 	}{
 		{"the database is away", errors.New("connection refused"), false, false},
 		{"too late", context.DeadlineExceeded, false, false},
-		{"Passfort is away", fmt.Errorf("update: %w", &passfort.Error{StatusCode: http.StatusServiceUnavailable}), false, false},
+		{"Passfort is away", fmt.Errorf("update: %w", &passfort.Error{StatusCode: http.StatusServiceUnavailable}),
+			false, false},
 		{"the quota is used up", &passfort.Error{StatusCode: http.StatusTooManyRequests}, false, false},
 		{"the key is not accepted", &passfort.Error{StatusCode: http.StatusForbidden}, false, false},
-		{"Passfort refuses it", fmt.Errorf("update: %w", &passfort.Error{StatusCode: http.StatusUnprocessableEntity}), false, true},
+		{"Passfort refuses it", fmt.Errorf("update: %w", &passfort.Error{StatusCode: http.StatusUnprocessableEntity}),
+			false, true},
 		{"it cannot be read", fmt.Errorf("read: %w", passfort.ErrWebhookMalformed), false, true},
 		{"it is at fault", fmt.Errorf("%w: it has no name", errMessage), false, true},
 		{"a panic", nil, true, true},
@@ -304,7 +316,9 @@ func TestTwoWaitsForOneCheck(t *testing.T) {
 		Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
 	})
 	require.NoError(t, err)
-	check, err := w.client.Checks.Run(t.Context(), profile.ID, &passfort.CheckRequest{Type: recheckType, Mode: passfort.CheckModeAsync})
+	check, err := w.client.Checks.Run(t.Context(), profile.ID, &passfort.CheckRequest{
+		Type: recheckType, Mode: passfort.CheckModeAsync,
+	})
 	require.NoError(t, err)
 	body, err := json.Marshal(checkRequest{ProfileID: profile.ID, CheckID: check.ID})
 	require.NoError(t, err)

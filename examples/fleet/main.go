@@ -103,9 +103,12 @@ FLEET_NATS_TOKEN, FLEET_STORE_KEY.
 var errUsage = errors.New("usage")
 
 // run is the program. It ends soon after ctx does.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+func run(
+	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string,
+) int {
 	commands := map[string]command{
-		"up": up, "bulk": runBulk, "check": runChecks, "top": top, "worker": runWorker, "setup": setup, "sim": runSimulator,
+		"up": up, "bulk": runBulk, "check": runChecks, "top": top, "worker": runWorker, "setup": setup,
+		"sim":        runSimulator,
 		"partitions": runPartitions, "parked": runParked,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {

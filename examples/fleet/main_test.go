@@ -27,8 +27,10 @@ func TestTakenPorts(t *testing.T) {
 		args       []string
 	}{
 		{"NATS", "-nats-port", []string{"up", "-nats-port", port, "-listen", "127.0.0.1:0", "-sim", "127.0.0.1:0"}},
-		{"simulator", "-sim", []string{"up", "-sim", taken, "-listen", "127.0.0.1:0", "-nats-port", fmt.Sprint(freePort(t))}},
-		{"webhooks", "-listen", []string{"up", "-listen", taken, "-sim", "127.0.0.1:0", "-nats-port", fmt.Sprint(freePort(t))}},
+		{"simulator", "-sim", []string{"up", "-sim", taken, "-listen", "127.0.0.1:0", "-nats-port",
+			fmt.Sprint(freePort(t))}},
+		{"webhooks", "-listen", []string{"up", "-listen", taken, "-sim", "127.0.0.1:0", "-nats-port",
+			fmt.Sprint(freePort(t))}},
 		{"simulator alone", "-addr", []string{"sim", "-addr", taken}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -39,7 +41,8 @@ func TestTakenPorts(t *testing.T) {
 			code := run(ctx, row.args, strings.NewReader(""), &out, &errs, func(string) string { return "" })
 			require.NoError(t, ctx.Err())
 			require.Equal(t, exitFailed, code)
-			require.Contains(t, errs.String(), taken+": bind: address already in use; choose another one with "+row.flag)
+			require.Contains(t, errs.String(), taken+": bind: address already in use; choose another one with "+
+				row.flag)
 			require.Empty(t, out.String(), "nothing was started")
 		})
 	}
@@ -66,7 +69,8 @@ func TestCountsThatCannotBe(t *testing.T) {
 		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
 			t.Parallel()
 			var out, errs bytes.Buffer
-			require.Equal(t, exitUsage, run(t.Context(), row.args, strings.NewReader(""), &out, &errs, func(string) string { return "" }))
+			require.Equal(t, exitUsage, run(t.Context(), row.args, strings.NewReader(""), &out, &errs,
+				func(string) string { return "" }))
 			require.Contains(t, errs.String(), row.want)
 		})
 	}

@@ -13,7 +13,8 @@ import (
 // serveOps answers for the scheduler and for Prometheus until ctx ends.
 func (w *worker) serveOps(ctx context.Context) {
 	srv := &http.Server{
-		Handler: w.opsHandler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		Handler: w.opsHandler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
+		IdleTimeout: time.Minute,
 	}
 	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
 	_ = srv.Serve(w.ops)

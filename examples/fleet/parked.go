@@ -33,7 +33,8 @@ func runParked(ctx context.Context, p *program, args []string) error {
 		_, _ = fmt.Fprintln(p.stderr, "fleet parked show: which -id?")
 		return errUsage
 	case word == "purge" && !*yes:
-		_, _ = fmt.Fprintln(p.stderr, "fleet parked purge: this removes messages that were never handled; give -yes to do that")
+		_, _ = fmt.Fprintln(p.stderr,
+			"fleet parked purge: this removes messages that were never handled; give -yes to do that")
 		return errUsage
 	}
 	conn, js, err := p.dial(ctx, "fleet-parked")
@@ -71,10 +72,13 @@ func runParked(ctx context.Context, p *program, args []string) error {
 }
 
 // parked does one thing with one message.
-func (p *program) parked(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, word string, msg *jetstream.RawStreamMsg) error {
+func (p *program) parked(
+	ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, word string, msg *jetstream.RawStreamMsg,
+) error {
 	switch word {
 	case "list":
-		_, _ = fmt.Fprintf(p.stdout, "%d  %s  %d bytes\n", msg.Sequence, msg.Time.UTC().Format(time.RFC3339), len(msg.Data))
+		_, _ = fmt.Fprintf(p.stdout, "%d  %s  %d bytes\n", msg.Sequence, msg.Time.UTC().Format(time.RFC3339),
+			len(msg.Data))
 		return nil
 	case "show":
 		_, err := fmt.Fprintf(p.stdout, "%s\n", msg.Data)

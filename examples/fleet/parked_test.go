@@ -15,9 +15,10 @@ func TestParked(t *testing.T) {
 	call := func(code int, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
-		got := run(t.Context(), append([]string{"parked"}, args...), strings.NewReader(""), &out, &errs, func(name string) string {
-			return map[string]string{envEngine: url}[name]
-		})
+		got := run(t.Context(), append([]string{"parked"}, args...), strings.NewReader(""), &out, &errs,
+			func(name string) string {
+				return map[string]string{envEngine: url}[name]
+			})
 		require.Equal(t, code, got, errs.String())
 		return out.String() + errs.String()
 	}

@@ -29,12 +29,16 @@ const (
 func (l *layout) flags(flags *flag.FlagSet) {
 	flags.IntVar(&l.Partitions, flagPartitions, l.Partitions, "`number` of partitions of profile ids")
 	flags.IntVar(&l.Replicas, flagReplicas, l.Replicas, "`number` of servers of a cluster that keep each message")
-	flags.DurationVar(&l.AckWait, flagAckWait, l.AckWait, "`time` after which the message of a silent worker goes to another")
+	flags.DurationVar(&l.AckWait, flagAckWait, l.AckWait,
+		"`time` after which the message of a silent worker goes to another")
 	flags.DurationVar(&l.Duplicates, flagDuplicates, l.Duplicates, "`time` for which the engine knows a message again")
 	flags.DurationVar(&l.Keep, flagKeep, l.Keep, "`time` for which effects are remembered")
-	flags.DurationVar(&l.ParkedKeep, flagParkedKeep, l.ParkedKeep, "`time` after which parked messages and parts of large ones are removed; 0: never")
-	flags.Int64Var(&l.StoreBytes, flagStoreBytes, l.StoreBytes, "`bytes` of webhooks that may wait, and once more of large ones")
-	flags.Int64Var(&l.BulkQueue, flagBulkQueue, l.BulkQueue, "`number` of profiles that may wait in the queue of bulk jobs")
+	flags.DurationVar(&l.ParkedKeep, flagParkedKeep, l.ParkedKeep,
+		"`time` after which parked messages and parts of large ones are removed; 0: never")
+	flags.Int64Var(&l.StoreBytes, flagStoreBytes, l.StoreBytes,
+		"`bytes` of webhooks that may wait, and once more of large ones")
+	flags.Int64Var(&l.BulkQueue, flagBulkQueue, l.BulkQueue,
+		"`number` of profiles that may wait in the queue of bulk jobs")
 	flags.BoolVar(&l.Force, "force", false, "accept what makes an existing fleet less safe")
 }
 
@@ -72,7 +76,9 @@ func (p *plan) stream(ctx context.Context, js jetstream.JetStream, want jetstrea
 	want.Replicas, want.Storage = p.layout.Replicas, jetstream.FileStorage
 	old, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		p.changes = append(p.changes, change{what: "stream " + want.Name, to: "new, replicas " + strconv.Itoa(want.Replicas)})
+		p.changes = append(p.changes, change{
+			what: "stream " + want.Name, to: "new, replicas " + strconv.Itoa(want.Replicas),
+		})
 		p.streams = append(p.streams, want)
 		return nil
 	}
@@ -83,9 +89,11 @@ func (p *plan) stream(ctx context.Context, js jetstream.JetStream, want jetstrea
 	set(p, flagReplicas, want.Name, &have.Replicas, l.Replicas, l.Replicas < have.Replicas)
 	switch want.Name {
 	case webhookStream, largeStream:
-		set(p, flagStoreBytes, want.Name, &have.MaxBytes, l.StoreBytes, uint64(max(l.StoreBytes, 0)) < old.CachedInfo().State.Bytes)
+		set(p, flagStoreBytes, want.Name, &have.MaxBytes, l.StoreBytes,
+			uint64(max(l.StoreBytes, 0)) < old.CachedInfo().State.Bytes)
 	case bulkStream:
-		set(p, flagBulkQueue, want.Name, &have.MaxMsgs, l.BulkQueue, uint64(max(l.BulkQueue, 0)) < old.CachedInfo().State.Msgs)
+		set(p, flagBulkQueue, want.Name, &have.MaxMsgs, l.BulkQueue,
+			uint64(max(l.BulkQueue, 0)) < old.CachedInfo().State.Msgs)
 	}
 	switch want.Name {
 	case webhookStream, bulkStream:
@@ -129,7 +137,8 @@ func (p *plan) print(w io.Writer) {
 func (p *plan) refusal() error {
 	for _, c := range p.changes {
 		if c.loses && !p.layout.Force {
-			return fmt.Errorf("%s from %s to %s loses safety: nothing was changed; give -force to do it", c.what, c.from, c.to)
+			return fmt.Errorf("%s from %s to %s loses safety: nothing was changed; give -force to do it", c.what,
+				c.from, c.to)
 		}
 	}
 	return nil
@@ -146,7 +155,8 @@ func (l layout) prepare(ctx context.Context, js jetstream.JetStream, w io.Writer
 	case err != nil:
 		return err
 	case l.Chosen[flagPartitions] && old != l.Partitions:
-		return fmt.Errorf("the fleet has %d partitions: nothing was changed; %s partitions -n %d changes that", old, called(os.Args), l.Partitions)
+		return fmt.Errorf("the fleet has %d partitions: nothing was changed; %s partitions -n %d changes that", old,
+			called(os.Args), l.Partitions)
 	default:
 		l.Partitions = old
 	}
@@ -227,7 +237,9 @@ func webhookConsumers(ctx context.Context, js jetstream.JetStream, partitions in
 // workConsumer makes a durable consumer that all workers share. With maxPending
 // 1 only one message of it is with any worker at a time: that is what keeps the
 // order of a partition. It has as many copies as its stream.
-func workConsumer(ctx context.Context, js jetstream.JetStream, stream, name, filter string, maxPending int, ackWait time.Duration) error {
+func workConsumer(
+	ctx context.Context, js jetstream.JetStream, stream, name, filter string, maxPending int, ackWait time.Duration,
+) error {
 	want := jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
 		MaxDeliver: -1, MaxAckPending: maxPending,

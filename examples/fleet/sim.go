@@ -17,7 +17,8 @@ func runSimulator(ctx context.Context, p *program, args []string) error {
 	flags := flag.NewFlagSet("sim", flag.ContinueOnError)
 	addr := flags.String("addr", defaultSimulator, "`address` to listen on")
 	webhook := flags.String("webhook", "", "`URL` to send webhooks to, in batches, with the secret in "+envSecret)
-	hourly := flags.Int("hourly", 3_600_000, "`requests` an hour that may replace collected data; the real API allows 10000; 0: no limit")
+	hourly := flags.Int("hourly", 3_600_000,
+		"`requests` an hour that may replace collected data; the real API allows 10000; 0: no limit")
 	child := flags.Bool("child", false, "stop when standard input ends")
 	if err := p.parse(flags, args); err != nil {
 		return err
@@ -34,7 +35,9 @@ func runSimulator(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{
+		Handler: sim, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
 	if *child {
 		ctx = untilEOF(ctx, p.stdin)
 	}
@@ -54,7 +57,9 @@ func newSimulator(hourly int) *passforttest.Server {
 		passforttest.WithWebhookPace(20 * time.Millisecond), passforttest.WithCheckTime(300 * time.Millisecond),
 	}
 	if hourly > 0 {
-		options = append(options, passforttest.WithRateLimit("CollectedData.Replace", passforttest.RateLimit{Requests: hourly, Per: time.Hour}))
+		options = append(options, passforttest.WithRateLimit("CollectedData.Replace", passforttest.RateLimit{
+			Requests: hourly, Per: time.Hour,
+		}))
 	}
 	sim := passforttest.New(options...)
 	sim.SetSwitches(passforttest.Switches{RateLimitRetrySecs: true})

@@ -84,7 +84,8 @@ type queued struct {
 func queues(ctx context.Context, js jetstream.JetStream) (q queued) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	for name, n := range map[string]*uint64{webhookStream: &q.webhooks, bulkStream: &q.bulk, effectStream: &q.effects, parkedStream: &q.parkedN} {
+	for name, n := range map[string]*uint64{webhookStream: &q.webhooks, bulkStream: &q.bulk, effectStream: &q.effects,
+		parkedStream: &q.parkedN} {
 		stream, err := js.Stream(ctx, name)
 		if err != nil {
 			return queued{away: true}
@@ -150,7 +151,8 @@ func (b *board) render(now time.Time, q queued) string {
 		if q.paused {
 			jobs = " (paused)"
 		}
-		_, _ = fmt.Fprintf(&out, "waiting: %d webhooks, %d of bulk jobs%s   committed: %d effects   parked: %d\n", q.webhooks, q.bulk, jobs, q.effects, q.parkedN)
+		_, _ = fmt.Fprintf(&out, "waiting: %d webhooks, %d of bulk jobs%s   committed: %d effects   parked: %d\n",
+			q.webhooks, q.bulk, jobs, q.effects, q.parkedN)
 	}
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(table, "worker\tin/s\tdup\tdone/s\tagain\tlag\tbulk/s\tretries\t429\tbudget\tMB\t")
@@ -173,7 +175,8 @@ func (b *board) render(now time.Time, q queued) string {
 			r.rate(func(s *stats) int64 { return s.Received }), r.last.Duplicates,
 			r.rate(func(s *stats) int64 { return s.Handled }), r.last.Redone,
 			(time.Duration(r.last.LagMicros) * time.Microsecond).Round(100*time.Microsecond),
-			r.rate(func(s *stats) int64 { return s.BulkDone }), r.last.Retries, r.last.Limited, budget, r.last.Memory>>20)
+			r.rate(func(s *stats) int64 { return s.BulkDone }), r.last.Retries, r.last.Limited, budget,
+			r.last.Memory>>20)
 	}
 	_ = table.Flush()
 	return out.String()

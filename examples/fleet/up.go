@@ -33,16 +33,20 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	workers := flags.Int("workers", 3, "`number` of workers")
 	dir := flags.String("dir", "", "`directory` of the embedded NATS server; empty: a new one, removed at the end")
 	port := flags.Int("nats-port", defaultEnginePort, "`port` of the embedded NATS server")
-	lazy := flags.Bool("lazy-sync", false, "let the embedded server answer before a message is on the disk:\nfaster, and safe if the process dies, but not if the machine does")
+	lazy := flags.Bool("lazy-sync", false,
+		"let the embedded server answer before a message is on the disk:\nfaster, and safe if the process dies, but "+
+			"not if the machine does")
 	front := flags.String("listen", defaultFront, "`address` for webhooks, spread over the workers")
 	simulator := flags.String("sim", defaultSimulator, "`address` of the simulator")
-	hourly := flags.Int("hourly", 3_600_000, "the simulator's `requests` an hour that may replace collected data; 0: no limit")
+	hourly := flags.Int("hourly", 3_600_000,
+		"the simulator's `requests` an hour that may replace collected data; 0: no limit")
 	l.flags(flags)
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
 	l.choose(flags)
-	if err := cmp.Or(p.atLeast("up", 1, *workers, "workers"), p.atLeast("up", 0, *hourly, "hourly"), p.atLeast("up", 1, *port, "nats-port")); err != nil {
+	if err := cmp.Or(p.atLeast("up", 1, *workers, "workers"), p.atLeast("up", 0, *hourly, "hourly"),
+		p.atLeast("up", 1, *port, "nats-port")); err != nil {
 		return err
 	}
 	secret := p.getenv(envSecret)
@@ -72,7 +76,8 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	if engineURL == "" {
 		token := p.getenv(envToken)
 		if token == "" && p.live() {
-			return errors.New("set " + envToken + " to a password for the embedded NATS server: who can write to it spends your money")
+			return errors.New("set " + envToken +
+				" to a password for the embedded NATS server: who can write to it spends your money")
 		}
 		if *dir == "" {
 			if *dir, err = os.MkdirTemp("", "fleet"); err != nil {
@@ -80,7 +85,9 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 			}
 			defer func() { _ = os.RemoveAll(*dir) }()
 		}
-		engine, err := startEngine(engineOptions{Host: defaultEngineHost, Port: *port, Dir: *dir, Lazy: *lazy, Token: token, Key: p.getenv(envStoreKey)})
+		engine, err := startEngine(engineOptions{
+			Host: defaultEngineHost, Port: *port, Dir: *dir, Lazy: *lazy, Token: token, Key: p.getenv(envStoreKey),
+		})
 		if err != nil {
 			return err
 		}
@@ -106,7 +113,8 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	if p.live() {
 		_, _ = fmt.Fprintf(p.stdout, "Passfort  a real account\n")
 	} else {
-		child, err := s.start("sim", "sim", "-child", "-addr", *simulator, "-webhook", s.url(), "-hourly", fmt.Sprint(*hourly))
+		child, err := s.start("sim", "sim", "-child", "-addr", *simulator, "-webhook", s.url(), "-hourly",
+			fmt.Sprint(*hourly))
 		if err != nil {
 			return err
 		}
@@ -119,7 +127,8 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 			return err
 		}
 	}
-	_, _ = fmt.Fprintf(p.stdout, "Workers   %[1]d; now try: %[2]s top, %[2]s check, %[2]s bulk -profiles 1000\n", *workers, called(os.Args))
+	_, _ = fmt.Fprintf(p.stdout, "Workers   %[1]d; now try: %[2]s top, %[2]s check, %[2]s bulk -profiles 1000\n",
+		*workers, called(os.Args))
 	if *port != defaultEnginePort && p.getenv(envEngine) == "" {
 		_, _ = fmt.Fprintf(p.stdout, "          with %s set to the address of NATS above\n", envEngine)
 	}
@@ -174,7 +183,8 @@ func newSupervisor(p *program, addr string, env []string) (*supervisor, error) {
 		return nil, err
 	}
 	s.srv = &http.Server{
-		Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, IdleTimeout: 2 * time.Minute,
+		Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout,
+		IdleTimeout: 2 * time.Minute,
 	}
 	s.running.Go(func() { _ = s.srv.Serve(s.listener) })
 	return s, nil
@@ -360,7 +370,8 @@ func (f *front) handler() http.Handler {
 // runWorker is one worker, until ctx ends. It prints its address first.
 func runWorker(ctx context.Context, p *program, args []string) error {
 	cfg := workerConfig{
-		EngineURL: p.engineURL(), APIKey: p.env(envKey, simulatorKey), Secret: p.getenv(envSecret), OldSecret: p.getenv(envOldSecret), Log: p.log,
+		EngineURL: p.engineURL(), APIKey: p.env(envKey, simulatorKey), Secret: p.getenv(envSecret),
+		OldSecret: p.getenv(envOldSecret), Log: p.log,
 		BaseURL: p.baseURL(),
 	}
 	flags := flag.NewFlagSet("worker", flag.ContinueOnError)
@@ -377,7 +388,8 @@ func runWorker(ctx context.Context, p *program, args []string) error {
 		_, _ = fmt.Fprintln(p.stderr, "fleet worker: -name is letters, digits, - and _")
 		return errUsage
 	}
-	if err := cmp.Or(p.atLeast("worker", 0, cfg.Items, "items"), p.atLeast("worker", 0, cfg.Reserve, "reserve")); err != nil {
+	if err := cmp.Or(p.atLeast("worker", 0, cfg.Items, "items"),
+		p.atLeast("worker", 0, cfg.Reserve, "reserve")); err != nil {
 		return err
 	}
 	if *isChild {

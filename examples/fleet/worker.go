@@ -60,7 +60,8 @@ type worker struct {
 func newWorker(ctx context.Context, cfg workerConfig) (*worker, error) {
 	w := &worker{cfg: cfg, inbox: passfort.NewCheckInbox(), budget: ratelimit.NewAdaptive(cfg.Reserve)}
 	var err error
-	w.client, err = passfort.New(cfg.APIKey, passfort.WithBaseURL(cfg.BaseURL), passfort.WithUserAgent("passfort-fleet"),
+	w.client, err = passfort.New(cfg.APIKey, passfort.WithBaseURL(cfg.BaseURL),
+		passfort.WithUserAgent("passfort-fleet"),
 		passfort.WithLimiter(w.budget), passfort.WithObserver(w.budget),
 		passfort.WithRetry(passfort.RetryPolicy{MaxElapsed: 20 * time.Second}))
 	if err != nil {
@@ -111,7 +112,9 @@ func (w *worker) join(ctx context.Context) (err error) {
 	w.receiver = &receiver{js: w.js, conn: w.conn, effects: table, large: aside, name: w.cfg.Name}
 	w.receiver.partitions.Store(int64(w.partitions))
 	w.handler = &handler{js: w.js, effects: table, large: aside, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
-	w.bulk = &bulk{js: w.js, effects: table, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log}
+	w.bulk = &bulk{
+		js: w.js, effects: table, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log,
+	}
 	if w.cfg.Ops != "" {
 		if w.ops, err = takeAddress(ctx, w.cfg.Ops, "ops"); err != nil {
 			return err
@@ -252,7 +255,8 @@ func (w *worker) stats() stats {
 	}
 	return stats{
 		Worker: w.cfg.Name, Addr: w.Addr(), Pid: os.Getpid(),
-		Received: w.receiver.received.Load(), Duplicates: w.receiver.duplicates.Load(), Refused: w.receiver.refused.Load(),
+		Received: w.receiver.received.Load(), Duplicates: w.receiver.duplicates.Load(),
+		Refused: w.receiver.refused.Load(),
 		Handled: w.handler.handled.Load(), Redone: w.handler.redone.Load(), Failed: w.handler.failed.Load(),
 		Parked: w.handler.parked.Load(), LagMicros: w.handler.lagMicros.Load(),
 		BulkDone: w.bulk.done.Load(), BulkAgain: w.bulk.again.Load(), BulkFailed: w.bulk.refused.Load(),
@@ -367,12 +371,18 @@ func (w *worker) waitForCheck(ctx context.Context, body []byte, answer *checkAns
 	}
 	if req.CheckID == "" {
 		data := passfort.NewIndividual()
-		data.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Made"}, FamilyName: "Up"}}
-		profile, err := w.client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+		data.PersonalDetails = &passfort.PersonalDetails{
+			Name: &passfort.FullName{GivenNames: []string{"Made"}, FamilyName: "Up"},
+		}
+		profile, err := w.client.Profiles.Create(ctx, &passfort.ProfileRequest{
+			Role: passfort.RoleIndividualCustomer, CollectedData: data,
+		})
 		if err != nil {
 			return err
 		}
-		check, err := w.client.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{Type: recheckType, Mode: passfort.CheckModeAsync})
+		check, err := w.client.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{
+			Type: recheckType, Mode: passfort.CheckModeAsync,
+		})
 		if err != nil {
 			return err
 		}

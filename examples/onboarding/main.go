@@ -46,7 +46,9 @@ func main() {
 }
 
 // run is the program. It ends soon after ctx does.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+func run(
+	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string,
+) int {
 	cfg, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -63,7 +65,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	o := &onboarding{config: cfg, out: out, counter: &requestCounter{}}
 	var options []passfort.Option
 	if cfg.debug {
-		options = append(options, passfort.WithLogger(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+		options = append(options, passfort.WithLogger(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{
+			Level: slog.LevelDebug,
+		}))))
 	}
 	if key := getenv("PASSFORT_API_KEY"); key != "" {
 		o.live = true
@@ -133,7 +137,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	flags.StringVar(&cfg.companyVariant, "company-variant", "", "`alias` of the variant of the company check")
 	flags.StringVar(&only, "only", "", "onboard only this `kind` of customer: person or company")
 	flags.DurationVar(&cfg.patience, "patience", 2*time.Minute, "how long to wait for one check or application")
-	flags.BoolVar(&cfg.json, "json", false, "print the summary as JSON to standard output,\nand everything else to standard error")
+	flags.BoolVar(&cfg.json, "json", false,
+		"print the summary as JSON to standard output,\nand everything else to standard error")
 	flags.BoolVar(&cfg.yes, "yes", false, "do not ask before writing to a real account")
 	flags.BoolVar(&cfg.debug, "debug", false, "log every request to standard error, without data")
 	flags.Usage = func() {
@@ -258,7 +263,8 @@ func advice(err error) string {
 	case errors.Is(err, passfort.ErrUnauthorized):
 		return "Check PASSFORT_API_KEY: the key is not accepted at this address."
 	case errors.Is(err, passfort.ErrForbidden):
-		return "The key has no permission for this. Look at the key's permissions and at the list of allowed IP addresses in the portal."
+		return "The key has no permission for this. Look at the key's permissions and at the list of allowed IP " +
+			"addresses in the portal."
 	case errors.Is(err, passfort.ErrRateLimited):
 		return "The account's quota is used up for now. Wait, then run this again."
 	case errors.Is(err, passfort.CodeChargeableLimitReached):
@@ -272,7 +278,8 @@ func advice(err error) string {
 	case failed.StatusCode == 0:
 		return "No answer came. Check PASSFORT_BASE_URL, the network and the proxy."
 	case failed.Operation == "Profiles.Create" || failed.Operation == "Applications.Create":
-		return "Does the account have these products? Name two that it has with -product and -second-product, and use -only if they are not for both people and companies."
+		return "Does the account have these products? Name two that it has with -product and -second-product, and " +
+			"use -only if they are not for both people and companies."
 	case failed.Operation == "Checks.Run":
 		return "Does the account have this check? Name a variant that it has with -variant or -company-variant."
 	case failed.Transient():

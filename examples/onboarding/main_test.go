@@ -62,9 +62,12 @@ func TestSummary(t *testing.T) {
 			check passfort.CheckType
 			task  passfort.TaskType
 		}{
-			{"person", passfort.RoleIndividualCustomer, passfort.CheckTypeIdentityCheck, passfort.TaskTypeIndividualVerifyIdentity},
-			{"company", passfort.RoleCompanyCustomer, passfort.CheckTypeCompanyRegistry, passfort.TaskTypeCompanyVerifyIdentity},
-			{"director", passfort.RoleIndividualAssociated, passfort.CheckTypeIdentityCheck, passfort.TaskTypeIndividualVerifyIdentity},
+			{"person", passfort.RoleIndividualCustomer, passfort.CheckTypeIdentityCheck,
+				passfort.TaskTypeIndividualVerifyIdentity},
+			{"company", passfort.RoleCompanyCustomer, passfort.CheckTypeCompanyRegistry,
+				passfort.TaskTypeCompanyVerifyIdentity},
+			{"director", passfort.RoleIndividualAssociated, passfort.CheckTypeIdentityCheck,
+				passfort.TaskTypeIndividualVerifyIdentity},
 		} {
 			c := got.Customers[i]
 			require.Equal(t, want.kind, c.Kind)
@@ -78,7 +81,8 @@ func TestSummary(t *testing.T) {
 			require.Len(t, c.Checks, 1)
 			require.Equal(t, want.check, c.Checks[0].Type)
 			require.Equal(t, passfort.DecisionPass, c.Checks[0].Decision)
-			require.Equal(t, want.check == passfort.CheckTypeIdentityCheck, c.FellBack, "only the synchronous checks fall back")
+			require.Equal(t, want.check == passfort.CheckTypeIdentityCheck, c.FellBack,
+				"only the synchronous checks fall back")
 			require.Equal(t, want.task, c.Tasks[0].Type)
 			for _, task := range c.Tasks {
 				require.Equal(t, passfort.TaskStateCompletedPass, task.State)
@@ -170,7 +174,8 @@ func TestLogsHoldNoData(t *testing.T) {
 		require.Contains(t, end.stderr, "CollectedData.Replace")
 		require.Contains(t, end.stderr, "412")
 		for _, private := range []string{
-			"sim-master-key", "Robin", "Alex", "Sampleton", "Teapots", "1990-04-12", "1984-11-02", "@", "7946", "Sample Street", "09999999",
+			"sim-master-key", "Robin", "Alex", "Sampleton", "Teapots", "1990-04-12", "1984-11-02", "@", "7946",
+			"Sample Street", "09999999",
 		} {
 			require.NotContains(t, end.stderr, private)
 		}
@@ -193,7 +198,8 @@ func TestRealAccount(t *testing.T) {
 	t.Parallel()
 	srv, env := account(t)
 	var stdout, stderr bytes.Buffer
-	args := []string{"-only", "person", "-yes", "-json", "-product", "gold", "-second-product", "silver", "-variant", "strict"}
+	args := []string{"-only", "person", "-yes", "-json", "-product", "gold", "-second-product", "silver", "-variant",
+		"strict"}
 	code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr, env.get)
 	require.Equal(t, exitOK, code, stderr.String())
 	got := ended{stdout: stdout.String()}.summary(t)
@@ -202,7 +208,8 @@ func TestRealAccount(t *testing.T) {
 	require.Equal(t, "silver", got.Customers[0].Applications[1].Product)
 	require.Contains(t, stderr.String(), "On a live account they are charged")
 	require.NotContains(t, stdout.String()+stderr.String(), "a-real-key-0123")
-	require.JSONEq(t, `{"check_type":"IDENTITY_CHECK","variant":{"alias":"strict"}}`, string(srv.RequestsTo("Checks.Run")[0].Body))
+	require.JSONEq(t, `{"check_type":"IDENTITY_CHECK","variant":{"alias":"strict"}}`,
+		string(srv.RequestsTo("Checks.Run")[0].Body))
 	requirePlain(t, stderr.String())
 }
 
@@ -241,17 +248,26 @@ func TestHelpfulErrors(t *testing.T) {
 		code  int
 		want  []string
 	}{
-		"wrong key":         {nil, environment{"PASSFORT_API_KEY": "wrong"}, passforttest.Fault{}, exitFailed, []string{"WhoAmI", "Check PASSFORT_API_KEY"}},
-		"unreadable key":    {nil, environment{"PASSFORT_API_KEY": "a b"}, passforttest.Fault{}, exitFailed, []string{"Check PASSFORT_API_KEY"}},
-		"bad address":       {nil, environment{"PASSFORT_BASE_URL": "api.example"}, passforttest.Fault{}, exitFailed, []string{"PASSFORT_BASE_URL"}},
-		"nobody there":      {nil, environment{"PASSFORT_BASE_URL": "http://127.0.0.1:1/4.0"}, passforttest.Fault{}, exitFailed, []string{"No answer came"}},
-		"unknown product":   {nil, nil, passforttest.Fault{Operation: "Profiles.Create", Status: 400}, exitFailed, []string{"Failed: Create the profile", "-second-product"}},
-		"lost answer":       {nil, nil, passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true}, exitFailed, []string{"may have been done"}},
-		"forbidden":         {nil, nil, passforttest.Fault{Operation: "WhoAmI", Status: 403}, exitFailed, []string{"permission"}},
-		"unknown flag":      {[]string{"-nope"}, nil, passforttest.Fault{}, exitUsage, []string{"-nope"}},
-		"the same products": {[]string{"-product", "x", "-second-product", "x"}, nil, passforttest.Fault{}, exitUsage, []string{"the same"}},
-		"neither of two":    {[]string{"-only", "dog"}, nil, passforttest.Fault{}, exitUsage, []string{"person or company"}},
-		"help":              {[]string{"-help"}, nil, passforttest.Fault{}, exitOK, []string{"PASSFORT_API_KEY", "-second-product"}},
+		"wrong key": {nil, environment{"PASSFORT_API_KEY": "wrong"}, passforttest.Fault{}, exitFailed,
+			[]string{"WhoAmI", "Check PASSFORT_API_KEY"}},
+		"unreadable key": {nil, environment{"PASSFORT_API_KEY": "a b"}, passforttest.Fault{}, exitFailed,
+			[]string{"Check PASSFORT_API_KEY"}},
+		"bad address": {nil, environment{"PASSFORT_BASE_URL": "api.example"}, passforttest.Fault{}, exitFailed,
+			[]string{"PASSFORT_BASE_URL"}},
+		"nobody there": {nil, environment{"PASSFORT_BASE_URL": "http://127.0.0.1:1/4.0"}, passforttest.Fault{},
+			exitFailed, []string{"No answer came"}},
+		"unknown product": {nil, nil, passforttest.Fault{Operation: "Profiles.Create", Status: 400}, exitFailed,
+			[]string{"Failed: Create the profile", "-second-product"}},
+		"lost answer": {nil, nil, passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true},
+			exitFailed, []string{"may have been done"}},
+		"forbidden": {nil, nil, passforttest.Fault{Operation: "WhoAmI", Status: 403}, exitFailed,
+			[]string{"permission"}},
+		"unknown flag": {[]string{"-nope"}, nil, passforttest.Fault{}, exitUsage, []string{"-nope"}},
+		"the same products": {[]string{"-product", "x", "-second-product", "x"}, nil, passforttest.Fault{}, exitUsage,
+			[]string{"the same"}},
+		"neither of two": {[]string{"-only", "dog"}, nil, passforttest.Fault{}, exitUsage,
+			[]string{"person or company"}},
+		"help": {[]string{"-help"}, nil, passforttest.Fault{}, exitOK, []string{"PASSFORT_API_KEY", "-second-product"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -282,7 +298,8 @@ func TestProgressLine(t *testing.T) {
 	p.progress("waiting for the check: question %d", 10)
 	p.progress("waiting")
 	p.note("done")
-	require.Equal(t, "\r   waiting for the check: question 10"+"\r   waiting"+strings.Repeat(" ", 27)+"\r"+strings.Repeat(" ", 10)+"\r   done\n", screen.String())
+	require.Equal(t, "\r   waiting for the check: question 10"+"\r   waiting"+strings.Repeat(" ", 27)+"\r"+
+		strings.Repeat(" ", 10)+"\r   done\n", screen.String())
 	screen.Reset()
 	p.colour = true
 	p.good("kept")
@@ -295,7 +312,8 @@ func TestProgressLine(t *testing.T) {
 
 func TestWrap(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "short", strings.Repeat("word ", 40), "   " + strings.Repeat("many words, ", 30), strings.Repeat("é", 80) + " end"} {
+	for _, text := range []string{"", "short", strings.Repeat("word ", 40), "   " + strings.Repeat("many words, ", 30),
+		strings.Repeat("é", 80) + " end"} {
 		for _, line := range wrap(text, "   ") {
 			require.LessOrEqual(t, utf8.RuneCountInString(line), width)
 		}

@@ -14,7 +14,8 @@ import (
 // createCustomer makes a profile that applies for the product, unless that is
 // empty. A call with an unknown outcome may have made one: look for it before
 // you call again.
-func createCustomer(ctx context.Context, client *passfort.Client, role passfort.Role, data *passfort.EntityData, product string) (
+func createCustomer(ctx context.Context, client *passfort.Client, role passfort.Role, data *passfort.EntityData,
+	product string) (
 	*passfort.Profile, error,
 ) {
 	request := &passfort.ProfileRequest{Role: role, CollectedData: data}
@@ -36,7 +37,9 @@ func linkDirector(data *passfort.EntityData, personID string) error {
 }
 
 // addProduct applies for one more product.
-func addProduct(ctx context.Context, client *passfort.Client, profileID, product string) (*passfort.Application, error) {
+func addProduct(
+	ctx context.Context, client *passfort.Client, profileID, product string,
+) (*passfort.Application, error) {
 	return client.Applications.Create(ctx, profileID, &passfort.ApplicationRequest{
 		Product: passfort.ProductRef{Alias: product},
 	})
@@ -109,7 +112,8 @@ func approve(
 
 // ready reports whether an application waits for nothing but the decision.
 func ready(application *passfort.Application) bool {
-	return application.Flag == passfort.ApplicationFlagReadyForDecision || application.Flag == passfort.ApplicationFlagDecided
+	return application.Flag == passfort.ApplicationFlagReadyForDecision ||
+		application.Flag == passfort.ApplicationFlagDecided
 }
 
 // unlessPatienceEnded drops the error of a wait that took longer than patience,

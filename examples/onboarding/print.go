@@ -191,11 +191,13 @@ func (o *onboarding) printSummary() {
 		operations = append(operations, fmt.Sprintf("%s=%d", name, o.summary.Operations[name]))
 	}
 	o.out.line("")
-	o.out.field("requests", "%d in %.1f s, of which %d answered 412", o.summary.Requests, o.summary.Seconds, o.summary.Conflicts)
+	o.out.field("requests", "%d in %.1f s, of which %d answered 412", o.summary.Requests, o.summary.Seconds,
+		o.summary.Conflicts)
 	o.out.field("", "%s", strings.Join(operations, ", "))
 	if !o.live {
 		o.out.line("")
-		o.out.line("All of this was simulated. With PASSFORT_API_KEY set, the same program does it with your account, after asking; see -help.")
+		o.out.line("All of this was simulated. With PASSFORT_API_KEY set, the same program does it with your account," +
+			" after asking; see -help.")
 	}
 }
 

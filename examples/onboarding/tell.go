@@ -30,7 +30,8 @@ func (o *onboarding) tell(ctx context.Context, confirm func(plan []string) error
 	if o.live {
 		o.out.line("PASSFORT_API_KEY is set, so this talks to a real account.")
 	} else {
-		o.out.line("PASSFORT_API_KEY is not set, so a Passfort simulator runs inside this program. Nothing leaves this machine.")
+		o.out.line("PASSFORT_API_KEY is not set, so a Passfort simulator runs inside this program. Nothing leaves " +
+			"this machine.")
 	}
 	who, err := o.client.WhoAmI(ctx)
 	if err != nil {
@@ -78,7 +79,8 @@ func (o *onboarding) plan() []string {
 	if o.company {
 		plan = append(plan, "Company registry checks run: 1. On a live account they may be charged.")
 	}
-	return append(plan, "Their applications for "+o.product+" and "+o.secondProduct+" are approved where nothing is in the way.")
+	return append(plan, "Their applications for "+o.product+" and "+o.secondProduct+
+		" are approved where nothing is in the way.")
 }
 
 func (o *onboarding) onboardPerson(ctx context.Context) error {
@@ -209,7 +211,9 @@ func lastDirector(data *passfort.EntityData) string {
 }
 
 // create makes a profile that applies for the first product.
-func (o *onboarding) create(ctx context.Context, kind string, role passfort.Role, data *passfort.EntityData) (*customer, error) {
+func (o *onboarding) create(
+	ctx context.Context, kind string, role passfort.Role, data *passfort.EntityData,
+) (*customer, error) {
 	product := ""
 	if role == passfort.RoleIndividualAssociated {
 		o.out.begin("Create the profile of the " + kind)
@@ -294,7 +298,9 @@ func (o *onboarding) addProduct(ctx context.Context, c *customer) error {
 }
 
 // run starts a check. Even in sync mode it may come back unfinished.
-func (o *onboarding) run(ctx context.Context, c *customer, kind passfort.CheckType, mode passfort.CheckMode) (*passfort.Check, error) {
+func (o *onboarding) run(
+	ctx context.Context, c *customer, kind passfort.CheckType, mode passfort.CheckMode,
+) (*passfort.Check, error) {
 	o.out.begin(fmt.Sprintf("Run %s for the %s, %s", kind, c.Kind, mode))
 	variant := o.variant
 	if kind == passfort.CheckTypeCompanyRegistry {
@@ -367,7 +373,8 @@ func (o *onboarding) decide(ctx context.Context, c *customer) error {
 			return err
 		}
 		o.out.flags(application)
-		c.Applications = append(c.Applications, applicationLine{application.ID, alias(application), application.Status, application.Flag})
+		c.Applications = append(c.Applications, applicationLine{application.ID, alias(application), application.Status,
+			application.Flag})
 		if application.Status == passfort.ApplicationStatusApproved {
 			o.out.good("%s: %s", alias(application), application.Status)
 			continue

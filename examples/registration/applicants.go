@@ -183,7 +183,9 @@ func (s *applicants) admit(w http.ResponseWriter, given, ticket string, allow fu
 		return nil, err
 	}
 	now := time.Now()
-	a := &applicant{session: sessionMark + rand.Text(), visit: given, ticket: ticket, expires: now.Add(sessionLife), seen: now}
+	a := &applicant{
+		session: sessionMark + rand.Text(), visit: given, ticket: ticket, expires: now.Add(sessionLife), seen: now,
+	}
 	s.bySession[a.session], s.byVisit[given] = s.inOrder.PushBack(a), a
 	s.sendCookie(w, a.session)
 	return a, nil
@@ -197,7 +199,8 @@ func (s *applicants) makeRoom() {
 			s.remove(first)
 		}
 	}
-	if first := at(s.inOrder.Front()); first != nil && s.inOrder.Len() >= maxApplicants && time.Since(first.seen) > idle {
+	if first := at(s.inOrder.Front()); first != nil && s.inOrder.Len() >= maxApplicants &&
+		time.Since(first.seen) > idle {
 		s.remove(s.inOrder.Front())
 	}
 }

@@ -37,7 +37,8 @@ func inBubble(t *testing.T, late time.Duration, test func(t *testing.T, h *hoste
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		webhooks := &handed{after: late}
-		sim := passforttest.New(append(simulatedOptions("flow"), passforttest.WithWebhookClient(&http.Client{Transport: webhooks}))...)
+		sim := passforttest.New(append(simulatedOptions("flow"),
+			passforttest.WithWebhookClient(&http.Client{Transport: webhooks}))...)
 		defer sim.Close()
 		log := &lockedBuffer{}
 		site, err := newSite(siteSettings{
@@ -72,9 +73,13 @@ func TestALateWebhookTellsTheEnd(t *testing.T) {
 		last  string
 		later string
 	}{
-		{"expired", func(h *hosted, _ string) { h.post("/simulation/expire", nil, http.StatusOK) }, "expired", "Your form has expired"},
+		{"expired", func(h *hosted, _ string) {
+			h.post("/simulation/expire", nil, http.StatusOK)
+		}, "expired", "Your form has expired"},
 		{"expired, with an application of before", func(h *hosted, id string) {
-			_, err := h.sim.Client().Applications.Create(h.t.Context(), id, &passfort.ApplicationRequest{Product: passfort.ProductRef{Alias: "account"}})
+			_, err := h.sim.Client().Applications.Create(h.t.Context(), id, &passfort.ApplicationRequest{
+				Product: passfort.ProductRef{Alias: "account"},
+			})
 			require.NoError(h.t, err)
 			h.post("/simulation/expire", nil, http.StatusOK)
 		}, "expired", "Your form has expired"},
@@ -136,7 +141,10 @@ func TestACompletedRequestWithoutAnApplication(t *testing.T) {
 // tell sends the webhook that the only request has a state.
 func (h *hosted) tell(state passfort.CustomerRequestState) {
 	h.t.Helper()
-	body := fmt.Sprintf(`{"id":"1","event":"CUSTOMER_REQUEST_CHANGED","secret":"secret","timestamp":1,"data":{"profile_id":%q,"state":%q}}`, h.profile(), state)
+	body := fmt.Sprintf(
+		`{"id":"1","event":"CUSTOMER_REQUEST_CHANGED","secret":"secret","timestamp":1,"data":{"profile_id":%q,`+
+			`"state":%q}}`, h.profile(), state,
+	)
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(h.t.Context(), http.MethodPost, "/webhook", strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer secret")
@@ -162,9 +170,13 @@ func TestALostAnswer(t *testing.T) {
 				h.sim.Inject(passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true})
 				require.Contains(t, h.post("/register", asPerson, http.StatusServiceUnavailable), "cannot tell yet")
 				id := h.profile()
-				require.Contains(t, h.post("/register", asCompany, http.StatusConflict), "You have begun to open an account for a person")
+				require.Contains(t, h.post("/register", asCompany, http.StatusConflict),
+					"You have begun to open an account for a person")
 				if row.bare {
-					h.sim.Inject(passforttest.Fault{Operation: "Profiles.List", Status: http.StatusOK, Body: []byte(`{"count":1,"limit":200,"offset":0,"results":[{"id":"` + id + `"}]}`)})
+					h.sim.Inject(passforttest.Fault{
+						Operation: "Profiles.List", Status: http.StatusOK,
+						Body: []byte(`{"count":1,"limit":200,"offset":0,"results":[{"id":"` + id + `"}]}`),
+					})
 				}
 				h.post("/register", asPerson, http.StatusOK)
 				require.Len(t, h.sim.CustomerRequests(h.profile()), 1)
@@ -184,10 +196,12 @@ func TestItCannotBeTold(t *testing.T) {
 		h.post("/register", asPerson, http.StatusServiceUnavailable)
 		h.sim.ClearFaults()
 		require.Equal(t, 1, h.sim.Count("Profiles.Create"))
-		require.Contains(t, h.post("/register", asPerson, http.StatusServiceUnavailable), "we look into it", "it may be on its way")
+		require.Contains(t, h.post("/register", asPerson, http.StatusServiceUnavailable), "we look into it",
+			"it may be on its way")
 		h.sim.Inject(passforttest.Fault{Operation: "Profiles.List", Status: http.StatusForbidden, Times: -1})
 		<-time.After(lateWrite)
-		require.Contains(t, h.post("/register", asPerson, http.StatusServiceUnavailable), "we look into it", "the list is not to be had")
+		require.Contains(t, h.post("/register", asPerson, http.StatusServiceUnavailable), "we look into it",
+			"the list is not to be had")
 		require.Equal(t, 1, h.sim.Count("Profiles.Create"))
 		require.Contains(t, h.log.String(), "looking for the profile of a lost answer")
 

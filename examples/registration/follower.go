@@ -210,7 +210,9 @@ func (s *site) checking(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	last := s.current(r.Context(), a)
-	s.show(w, r, http.StatusOK, "checking.html", page{Title: last.Title, Step: last.Step, Data: checkingPage{last, kindOf(a.snapshot().role)}})
+	s.show(w, r, http.StatusOK, "checking.html", page{
+		Title: last.Title, Step: last.Step, Data: checkingPage{last, kindOf(a.snapshot().role)},
+	})
 }
 
 // thanksPage is the Data of thanks.html.

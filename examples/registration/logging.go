@@ -86,7 +86,9 @@ func (r *reports) take() bool {
 // directiveName returns the first text that can be the name of a directive.
 func directiveName(texts ...string) string {
 	for _, text := range texts {
-		if text != "" && len(text) <= 32 && !strings.ContainsFunc(text, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
+		if text != "" && len(text) <= 32 && !strings.ContainsFunc(text, func(r rune) bool {
+			return r != '-' && (r < 'a' || r > 'z')
+		}) {
 			return text
 		}
 	}

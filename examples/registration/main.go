@@ -53,7 +53,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	flags := flag.NewFlagSet("registration", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8080", "`address` to listen on")
-	public := flags.String("url", "", "`URL` of the site as visitors see it, if a proxy is in front; https makes the cookie secure")
+	public := flags.String("url", "",
+		"`URL` of the site as visitors see it, if a proxy is in front; https makes the cookie secure")
 	flow := flags.String("flow", "registration_flow", "`alias` of the flow template")
 	theme := flags.String("theme", "brand_theme", "`alias` of the theme")
 	baseURL := flags.String("base-url", passfort.DefaultBaseURL, "base `URL` of the API, with PASSFORT_API_KEY")
@@ -62,7 +63,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	microphone := flags.Bool("microphone", false, "let the forms record sound, which checks with a video need")
 	each := flags.Int("per-hour", defaultEachPerHour, "registrations that may begin from one address in an hour")
 	all := flags.Int("per-minute", defaultAllPerMinute, "registrations that may begin in a minute")
-	header := flags.String("client-header", "", "`header` in which the proxy in front puts the address of the visitor, such as X-Real-IP")
+	header := flags.String("client-header", "",
+		"`header` in which the proxy in front puts the address of the visitor, such as X-Real-IP")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -97,11 +99,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	key := getenv("PASSFORT_API_KEY")
 	if key == "" {
 		settings.webhookSecret = rand.Text()
-		settings.simulated = startSimulator(*flow, "http://"+listener.Addr().String()+"/webhook", settings.webhookSecret)
+		settings.simulated = startSimulator(*flow, "http://"+listener.Addr().String()+"/webhook",
+			settings.webhookSecret)
 		defer settings.simulated.server.Close()
 		key, *baseURL, settings.collection = settings.simulated.server.APIKey(), settings.simulated.server.URL(), settings.simulated.server.CollectionURL()
 	}
-	settings.client, err = passfort.New(key, passfort.WithBaseURL(*baseURL), passfort.WithLogger(settings.log), passfort.WithUserAgent("registration-example"))
+	settings.client, err = passfort.New(key, passfort.WithBaseURL(*baseURL), passfort.WithLogger(settings.log),
+		passfort.WithUserAgent("registration-example"))
 	if err != nil {
 		return err
 	}

@@ -135,12 +135,15 @@ func TestOneProfileForEachApplicant(t *testing.T) {
 	t.Parallel()
 	h := host(t)
 	h.get("/")
-	h.sim.Inject(passforttest.Fault{Operation: "Forms.CreateCustomerRequest", Status: http.StatusInternalServerError, Times: 1})
+	h.sim.Inject(passforttest.Fault{
+		Operation: "Forms.CreateCustomerRequest", Status: http.StatusInternalServerError, Times: 1,
+	})
 	require.Contains(t, h.post("/register", url.Values{"kind": {"person"}}, http.StatusBadGateway), "Please try again.")
 	var pressed sync.WaitGroup
 	for range 10 {
 		pressed.Go(func() {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/register", strings.NewReader("kind=person"))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/register",
+				strings.NewReader("kind=person"))
 			if err != nil {
 				return
 			}
@@ -178,7 +181,8 @@ func TestTheKindStays(t *testing.T) {
 		require.NoError(t, err)
 		roles[p.Role]++
 	}
-	require.Equal(t, map[passfort.Role]int{passfort.RoleIndividualCustomer: 1, passfort.RoleCompanyCustomer: 1}, roles, "what was refused binds nobody")
+	require.Equal(t, map[passfort.Role]int{passfort.RoleIndividualCustomer: 1, passfort.RoleCompanyCustomer: 1}, roles,
+		"what was refused binds nobody")
 }
 
 func TestRefusals(t *testing.T) {
@@ -189,7 +193,8 @@ func TestRefusals(t *testing.T) {
 	h.do(http.MethodDelete, "/form", nil, http.StatusMethodNotAllowed)
 	h.post("/webhook", nil, http.StatusUnauthorized)
 
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/register", strings.NewReader("kind=person"))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/register",
+		strings.NewReader("kind=person"))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "cross-site")

@@ -23,15 +23,18 @@ type stage struct {
 func (s stage) settled() bool { return s.Final && s.Name != "late" }
 
 func openStage() stage {
-	return stage{"open", "Your form is not finished", "Please go back to the form and send it. Then we can start.", 2, false, false}
+	return stage{"open", "Your form is not finished", "Please go back to the form and send it. Then we can start.", 2,
+		false, false}
 }
 
 func checkingStage() stage {
-	return stage{"checking", "We are checking", "This takes a few seconds, sometimes a few minutes. You can stay on this page.", 3, false, false}
+	return stage{"checking", "We are checking",
+		"This takes a few seconds, sometimes a few minutes. You can stay on this page.", 3, false, false}
 }
 
 func expiredStage() stage {
-	return stage{"expired", "Your form has expired", "It was open for too long. Start again: you keep the place that you have with us.", 4, true, true}
+	return stage{"expired", "Your form has expired",
+		"It was open for too long. Start again: you keep the place that you have with us.", 4, true, true}
 }
 
 // lateStage is for a form that was sent, or of which that cannot be change.
@@ -46,8 +49,9 @@ func lateStage(sent bool) stage {
 // endedStage is for a page whose session is over. What happened to the
 // registration is not known any more.
 func endedStage() stage {
-	return stage{"ended", "Your session has ended", "It was too long ago, or this site was restarted. If you sent the form, " +
-		"we have it, and we write to you: there is no need to start again.", 3, true, false}
+	return stage{"ended", "Your session has ended",
+		"It was too long ago, or this site was restarted. If you sent the form, " +
+			"we have it, and we write to you: there is no need to start again.", 3, true, false}
 }
 
 // stageOf says what an application means for the applicant. The reasons of a
@@ -57,12 +61,14 @@ func stageOf(app *passfort.Application) stage {
 	case passfort.ApplicationStatusApproved:
 		return stage{"approved", "You are approved", "Welcome. Your account is open.", 4, true, false}
 	case passfort.ApplicationStatusRejected, passfort.ApplicationStatusCancelled:
-		return stage{"rejected", "We cannot open an account", "Please write to us if you have questions.", 4, true, false}
+		return stage{"rejected", "We cannot open an account", "Please write to us if you have questions.", 4, true,
+			false}
 	}
 	switch app.Flag {
 	case passfort.ApplicationFlagRequiresManualTaskCompletion, passfort.ApplicationFlagReadyForDecision,
 		passfort.ApplicationFlagWaitingOnEscalation, passfort.ApplicationFlagRequiresData:
-		return stage{"review", "A person will look at it", "We write to you within one working day. You can close this page.", 4, false, false}
+		return stage{"review", "A person will look at it",
+			"We write to you within one working day. You can close this page.", 4, false, false}
 	}
 	return checkingStage()
 }
@@ -103,7 +109,9 @@ func (a *applicant) close(change passfort.CustomerRequestState) {
 func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error {
 	if state := a.snapshot(); state.closed.IsZero() {
 		tell(s.now(ctx, a))
-		request, err := s.client.Forms.Wait(ctx, state.profileID, &passfort.WaitOptions{Inbox: s.inbox, MaxInterval: 5 * time.Second})
+		request, err := s.client.Forms.Wait(ctx, state.profileID, &passfort.WaitOptions{
+			Inbox: s.inbox, MaxInterval: 5 * time.Second,
+		})
 		if err != nil {
 			return err
 		}
@@ -127,9 +135,10 @@ func (s *site) follow(ctx context.Context, a *applicant, tell func(stage)) error
 		if stageOf(app).Final {
 			return nil
 		}
-		app, err = s.client.Applications.Wait(ctx, a.snapshot().profileID, app.ID, func(now *passfort.Application) bool {
-			return now.Flag != seen.Flag || now.Status != seen.Status
-		}, &passfort.WaitOptions{MinInterval: 250 * time.Millisecond, MaxInterval: 5 * time.Second})
+		app, err = s.client.Applications.Wait(ctx, a.snapshot().profileID, app.ID,
+			func(now *passfort.Application) bool {
+				return now.Flag != seen.Flag || now.Status != seen.Status
+			}, &passfort.WaitOptions{MinInterval: 250 * time.Millisecond, MaxInterval: 5 * time.Second})
 	}
 	return err
 }

@@ -32,7 +32,9 @@ func simulatedOptions(flow string) []passforttest.Option {
 				{Type: "COMPANY_VERIFY_IDENTITY", Checks: []string{"COMPANY_REGISTRY"}},
 			},
 		}),
-		passforttest.WithFlows(passforttest.Flow{Alias: flow, Product: "account", Lifetime: requestLife, RedirectURL: "/checking"}),
+		passforttest.WithFlows(passforttest.Flow{
+			Alias: flow, Product: "account", Lifetime: requestLife, RedirectURL: "/checking",
+		}),
 	}
 }
 
@@ -45,7 +47,9 @@ func (s *site) addSimulation(mux *http.ServeMux) {
 		}
 		given := a.snapshot().credentials
 		query := url.Values{"request_id": {given.RequestID}, "apikey": {given.APIKey.Reveal()}}
-		s.show(w, r, http.StatusOK, "email.html", page{Title: "An e-mail for you", Step: 2, Data: "/request?" + query.Encode()})
+		s.show(w, r, http.StatusOK, "email.html", page{
+			Title: "An e-mail for you", Step: 2, Data: "/request?" + query.Encode(),
+		})
 	})
 	mux.HandleFunc("POST /simulation/expire", func(w http.ResponseWriter, r *http.Request) {
 		s.simulated.server.AdvanceClock(requestLife)

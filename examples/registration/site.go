@@ -77,7 +77,9 @@ func newSite(settings siteSettings) (*site, error) {
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("POST "+reportPath, s.policyReport)
 	for _, name := range []string{"style.css", "checking.js", "icon.svg"} {
-		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/"+name) })
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, web, "web/"+name)
+		})
 	}
 
 	loader := passfort.LoaderOptions{
@@ -144,8 +146,9 @@ func (s *site) show(w http.ResponseWriter, _ *http.Request, status int, name str
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store, private")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "+
-		"base-uri 'self'; form-action 'self'; frame-ancestors 'none'; report-uri "+reportPath)
+	h.Set("Content-Security-Policy",
+		"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "+
+			"base-uri 'self'; form-action 'self'; frame-ancestors 'none'; report-uri "+reportPath)
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
@@ -239,7 +242,8 @@ func (s *site) unlessSent(next http.Handler) http.Handler {
 
 const (
 	tryAgain = "That did not work. Please try again."
-	unclear  = "We cannot tell yet whether that worked, and we look into it. Please come back in a few minutes, or write to us."
+	unclear  = "We cannot tell yet whether that worked, and we look into it. Please come back in a few minutes, or " +
+		"write to us."
 )
 
 // register starts the registration of the visitor, or goes on with one that
@@ -252,7 +256,9 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 		s.showStart(w, r, http.StatusBadRequest, s.applicants.of(r), "Please choose who you are.")
 		return
 	}
-	a, err := s.applicants.admit(w, s.applicants.given(r), r.PostFormValue("ticket"), func() error { return s.admission.mayRegister(r) })
+	a, err := s.applicants.admit(w, s.applicants.given(r), r.PostFormValue("ticket"), func() error {
+		return s.admission.mayRegister(r)
+	})
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -301,11 +307,14 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			fmt.Sprintf("Too many accounts are being opened from your network. Please try again in %d min.", minutes))
 	case errors.Is(err, errNoRoom):
 		s.log.Error("a registration was refused", "error", err)
-		s.showStart(w, r, http.StatusServiceUnavailable, nil, "Too many people register right now. Please come back later.")
+		s.showStart(w, r, http.StatusServiceUnavailable, nil,
+			"Too many people register right now. Please come back later.")
 	case errors.Is(err, errUsed):
-		s.showStart(w, r, http.StatusConflict, nil, "A registration has begun from this page. Please go on in the window where you began it, or start again.")
+		s.showStart(w, r, http.StatusConflict, nil,
+			"A registration has begun from this page. Please go on in the window where you began it, or start again.")
 	default:
-		s.showStart(w, r, http.StatusForbidden, nil, "Your session has ended. Please start again. This site needs cookies.")
+		s.showStart(w, r, http.StatusForbidden, nil,
+			"Your session has ended. Please start again. This site needs cookies.")
 	}
 }
 
@@ -374,7 +383,8 @@ func (s *site) find(ctx context.Context, lost registration) (profileID string, e
 		if err != nil {
 			return "", err
 		}
-		if made, err := passfort.ParseDateTime(p.CreationDate); err == nil && made.Before(lost.asked.Add(-clockDifference)) {
+		if made, err := passfort.ParseDateTime(p.CreationDate); err == nil &&
+			made.Before(lost.asked.Add(-clockDifference)) {
 			continue
 		}
 		data := p.CollectedData

@@ -138,7 +138,9 @@ func TestAfterTheEnd(t *testing.T) {
 		<-time.After(5 * time.Second)
 		page := h.get("/checking")
 		require.Contains(t, page, "Your form has expired")
-		require.Contains(t, page, `<form id="again" class="again" method="post" action="/register"><button class="button" name="kind" value="company">`)
+		require.Contains(t, page,
+			`<form id="again" class="again" method="post" action="/register"><button class="button" name="kind" `+
+				`value="company">`)
 		require.Contains(t, h.get("/"), "Your form has expired")
 		h.post("/register", asPerson, http.StatusConflict)
 		page = h.post("/register", asCompany, http.StatusOK)
@@ -261,7 +263,8 @@ func TestAddressOfAVisitor(t *testing.T) {
 	for _, row := range []struct{ name, header, value, remote, want string }{
 		{"of the connection", "", "203.0.113.9", "192.0.2.1:1234", "192.0.2.1/32"},
 		{"of a proxy's header", "X-Real-IP", "203.0.113.9", "192.0.2.1:1234", "203.0.113.9/32"},
-		{"the last of a list, which the nearest proxy wrote", "X-Forwarded-For", "1.2.3.4, 203.0.113.9", "192.0.2.1:1234", "203.0.113.9/32"},
+		{"the last of a list, which the nearest proxy wrote", "X-Forwarded-For", "1.2.3.4, 203.0.113.9",
+			"192.0.2.1:1234", "203.0.113.9/32"},
 		{"IPv6", "", "", "[2001:db8:1:2:3:4:5:6]:99", "2001:db8:1:2::/64"},
 		{"IPv4 within IPv6", "", "", "[::ffff:192.0.2.1]:99", "192.0.2.1/32"},
 		{"none", "X-Real-IP", "", "192.0.2.1:1234", "invalid Prefix"},
@@ -298,10 +301,15 @@ func TestPolicyReports(t *testing.T) {
 		name, body, want string
 		status           int
 	}{
-		{"a script", `{"csp-report":{"document-uri":"https://site.example/request?apikey=THEKEY","effective-directive":"script-src-elem","blocked-uri":"https://evil.example/x.js?THEKEY"}}`, "directive=script-src-elem blocked=https://evil.example", 204},
-		{"an attribute", `{"csp-report":{"violated-directive":"style-src-attr","blocked-uri":"inline"}}`, "directive=style-src-attr blocked=inline", 204},
-		{"a scheme", `{"csp-report":{"effective-directive":"img-src","blocked-uri":"data"}}`, "directive=img-src blocked=data", 204},
-		{"a made-up directive", `{"csp-report":{"effective-directive":"THEKEY\nlevel=ERROR","blocked-uri":"inline"}}`, "", 204},
+		{"a script", `{"csp-report":{"document-uri":"https://site.example/request?apikey=THEKEY",` +
+			`"effective-directive":"script-src-elem","blocked-uri":"https://evil.example/x.js?THEKEY"}}`,
+			"directive=script-src-elem blocked=https://evil.example", 204},
+		{"an attribute", `{"csp-report":{"violated-directive":"style-src-attr","blocked-uri":"inline"}}`,
+			"directive=style-src-attr blocked=inline", 204},
+		{"a scheme", `{"csp-report":{"effective-directive":"img-src","blocked-uri":"data"}}`,
+			"directive=img-src blocked=data", 204},
+		{"a made-up directive", `{"csp-report":{"effective-directive":"THEKEY\nlevel=ERROR","blocked-uri":"inline"}}`,
+			"", 204},
 		{"no report", `[]`, "", 400},
 		{"no JSON", `THEKEY`, "", 400},
 		{"too long", `{"csp-report":{"blocked-uri":"` + strings.Repeat("a", maxReport) + `"}}`, "", 400},
@@ -315,7 +323,8 @@ func TestPolicyReports(t *testing.T) {
 			require.NoError(t, err)
 			defer site.close()
 			for range 100 {
-				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, reportPath, strings.NewReader(row.body))
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, reportPath,
+					strings.NewReader(row.body))
 				r.Header.Set("Sec-Fetch-Site", "cross-site")
 				w := httptest.NewRecorder()
 				site.ServeHTTP(w, r)
@@ -341,8 +350,10 @@ func TestTheFormMayUse(t *testing.T) {
 	defer site.close()
 	w := httptest.NewRecorder()
 	site.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/request", nil))
-	require.Contains(t, w.Header().Get("Content-Security-Policy"), "frame-src https://collection.passfort.com https://collection.eu.maxsight.com;")
+	require.Contains(t, w.Header().Get("Content-Security-Policy"),
+		"frame-src https://collection.passfort.com https://collection.eu.maxsight.com;")
 	require.Contains(t, w.Header().Get("Content-Security-Policy"), "report-uri /policy-report")
-	require.Contains(t, w.Header().Get("Permissions-Policy"), `microphone=(self "https://collection.passfort.com" "https://collection.eu.maxsight.com")`)
+	require.Contains(t, w.Header().Get("Permissions-Policy"),
+		`microphone=(self "https://collection.passfort.com" "https://collection.eu.maxsight.com")`)
 	require.Contains(t, w.Body.String(), `<a href="/checking">`, "a way on, should the form have none")
 }

@@ -29,7 +29,9 @@ func (w *world) start() (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-poll", "50ms", "-database", w.env["FILE"]}, func(name string) string { return w.env[name] }, w)
+		done <- run(ctx, []string{"-poll", "50ms", "-database", w.env["FILE"]}, func(name string) string {
+			return w.env[name]
+		}, w)
 	}()
 	return func() {
 		cancel()
@@ -93,7 +95,8 @@ func TestKilledAtRandomMoments(t *testing.T) {
 			edited := make(chan struct{})
 			go func() {
 				defer close(edited)
-				w.edit(rand.New(rand.NewPCG(seed, 2)), editsPerSide(), time.Duration(kills)*600*time.Millisecond/time.Duration(editsPerSide()))
+				w.edit(rand.New(rand.NewPCG(seed, 2)), editsPerSide(),
+					time.Duration(kills)*600*time.Millisecond/time.Duration(editsPerSide()))
 			}()
 			for range kills {
 				<-time.After(50*time.Millisecond + time.Duration(random.Int64N(int64(500*time.Millisecond))))

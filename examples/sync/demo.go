@@ -98,7 +98,8 @@ func (d *demo) live(ctx context.Context, st *store, log *slog.Logger, wake func(
 
 func editByProfile(ctx context.Context, st *store, profileID string, change values) error {
 	var id string
-	if err := st.db.QueryRowContext(ctx, st.placeholders(`SELECT id FROM customers WHERE profile_id = ?`), profileID).Scan(&id); err != nil {
+	if err := st.db.QueryRowContext(ctx, st.placeholders(`SELECT id FROM customers WHERE profile_id = ?`),
+		profileID).Scan(&id); err != nil {
 		return err
 	}
 	_, err := st.edit(ctx, id, change)

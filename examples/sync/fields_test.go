@@ -28,16 +28,22 @@ func TestMerge(t *testing.T) {
 		{name: "we changed, they removed", base: "a", ours: "b", theirs: "", want: "", lost: true},
 		{name: "both added", base: "", ours: "b", theirs: "c", want: "c", lost: true},
 		{name: "our lost write arrived", base: "a", ours: "b", theirs: "b", sent: []values{{"email": "b"}}, want: "b"},
-		{name: "our lost write arrived and we went on", base: "a", ours: "c", theirs: "b", sent: []values{{"email": "b"}}, want: "c"},
-		{name: "our lost write arrived and we went back", base: "a", ours: "a", theirs: "b", sent: []values{{"email": "b"}}, want: "a"},
-		{name: "the first of two lost writes arrived", base: "a", ours: "d", theirs: "b", sent: []values{{"email": "b"}, {"email": "c"}}, want: "d"},
-		{name: "a lost write of another field", base: "a", ours: "c", theirs: "b", sent: []values{{"phone": "b"}}, want: "b", lost: true},
-		{name: "they wrote over our lost write", base: "a", ours: "b", theirs: "c", sent: []values{{"email": "b"}}, want: "c", lost: true},
+		{name: "our lost write arrived and we went on", base: "a", ours: "c", theirs: "b",
+			sent: []values{{"email": "b"}}, want: "c"},
+		{name: "our lost write arrived and we went back", base: "a", ours: "a", theirs: "b",
+			sent: []values{{"email": "b"}}, want: "a"},
+		{name: "the first of two lost writes arrived", base: "a", ours: "d", theirs: "b",
+			sent: []values{{"email": "b"}, {"email": "c"}}, want: "d"},
+		{name: "a lost write of another field", base: "a", ours: "c", theirs: "b", sent: []values{{"phone": "b"}},
+			want: "b", lost: true},
+		{name: "they wrote over our lost write", base: "a", ours: "b", theirs: "c", sent: []values{{"email": "b"}},
+			want: "c", lost: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			merged, lost := merge(values{"email": tt.base}, values{"email": tt.ours}, values{"email": tt.theirs}, tt.sent)
+			merged, lost := merge(values{"email": tt.base}, values{"email": tt.ours}, values{"email": tt.theirs},
+				tt.sent)
 			require.Equal(t, tt.want, merged["email"])
 			if !tt.lost {
 				require.Empty(t, lost)
@@ -50,7 +56,8 @@ func TestMerge(t *testing.T) {
 
 func TestMappingGoesBothWays(t *testing.T) {
 	t.Parallel()
-	const doc = `{"entity_type":"INDIVIDUAL","x_new":[1],"personal_details":{"name":{"given_names":["Ann","Marie"],"family_name":"Sample","x":1},"gender":"F"}}`
+	const doc = `{"entity_type":"INDIVIDUAL","x_new":[1],"personal_details":{"name":{"given_names":["Ann","Marie"],` +
+		`"family_name":"Sample","x":1},"gender":"F"}}`
 	var d passfort.EntityData
 	require.NoError(t, json.Unmarshal([]byte(doc), &d))
 	v := valuesOf(&d)

@@ -129,13 +129,16 @@ func newWorld(t *testing.T, seed uint64, people int, databaseURL string) *world 
 	w := &world{
 		t: t, customers: map[string]string{}, edits: map[place][]edit{}, notes: map[string]string{},
 		sim: passforttest.NewServer(
-			passforttest.WithSeed(seed), passforttest.WithAPIKey(apiKey), passforttest.WithAPIKeyName("sync"), passforttest.WithoutRateLimits(),
+			passforttest.WithSeed(seed), passforttest.WithAPIKey(apiKey), passforttest.WithAPIKeyName("sync"),
+			passforttest.WithoutRateLimits(),
 			// Each edit has a value of its own, of which no nationality has enough.
 			passforttest.WithSwitches(passforttest.Switches{OriginalStructuredAddress: true, Lenient: true}),
 			passforttest.WithWebhookShuffle(), passforttest.WithWebhookDuplicates(0.2),
-			passforttest.WithWebhookPace(20*time.Millisecond), passforttest.WithWebhookBackoff(10*time.Millisecond, 100*time.Millisecond),
+			passforttest.WithWebhookPace(20*time.Millisecond),
+			passforttest.WithWebhookBackoff(10*time.Millisecond, 100*time.Millisecond),
 			passforttest.WithWebhookClient(&http.Client{
-				Transport: &flaky{random: rand.New(rand.NewPCG(seed, 1)), base: &http.Transport{}}, Timeout: 30 * time.Second,
+				Transport: &flaky{random: rand.New(rand.NewPCG(seed, 1)), base: &http.Transport{}},
+				Timeout:   30 * time.Second,
 			}),
 		),
 	}
@@ -156,8 +159,10 @@ func newWorld(t *testing.T, seed uint64, people int, databaseURL string) *world 
 		p, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
 			Role: passfort.RoleIndividualCustomer,
 			CollectedData: &passfort.EntityData{
-				EntityType:      passfort.EntityTypeIndividual,
-				PersonalDetails: &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{canary}, FamilyName: canary}},
+				EntityType: passfort.EntityTypeIndividual,
+				PersonalDetails: &passfort.PersonalDetails{
+					Name: &passfort.FullName{GivenNames: []string{canary}, FamilyName: canary},
+				},
 				AddressHistory: []passfort.DatedAddress{{Address: &passfort.Address{
 					Type: passfort.AddressTypeStructured, Country: "GBR", Route: canary, Locality: "Sampletown",
 				}}},
@@ -180,10 +185,14 @@ func (w *world) countEffects() {
 	stmts := []string{`CREATE TABLE effects (message_id TEXT NOT NULL)`}
 	if w.store.numbers {
 		stmts = append(stmts,
-			`CREATE FUNCTION count_effect() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO effects VALUES (NEW.message_id); RETURN NEW; END'`,
-			`CREATE TRIGGER count_effect AFTER UPDATE OF applied_at ON inbox FOR EACH ROW EXECUTE FUNCTION count_effect()`)
+			`CREATE FUNCTION count_effect() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO effects VALUES `+
+				`(NEW.message_id); RETURN NEW; END'`,
+			`CREATE TRIGGER count_effect AFTER UPDATE OF applied_at ON inbox FOR EACH ROW EXECUTE FUNCTION `+
+				`count_effect()`)
 	} else {
-		stmts = append(stmts, `CREATE TRIGGER count_effect AFTER UPDATE OF applied_at ON inbox BEGIN INSERT INTO effects VALUES (NEW.message_id); END`)
+		stmts = append(stmts,
+			`CREATE TRIGGER count_effect AFTER UPDATE OF applied_at ON inbox BEGIN INSERT INTO effects VALUES `+
+				`(NEW.message_id); END`)
 	}
 	for _, stmt := range stmts {
 		_, err := w.store.db.ExecContext(w.t.Context(), stmt)
@@ -195,7 +204,8 @@ func (w *world) countEffects() {
 func (w *world) one(query string, args ...any) string {
 	w.t.Helper()
 	var v string
-	require.NoError(w.t, w.store.db.QueryRowContext(context.WithoutCancel(w.t.Context()), w.store.placeholders(query), args...).Scan(&v))
+	require.NoError(w.t, w.store.db.QueryRowContext(context.WithoutCancel(w.t.Context()), w.store.placeholders(query),
+		args...).Scan(&v))
 	return v
 }
 
@@ -278,7 +288,8 @@ func (w *world) edit(random *rand.Rand, n int, pause time.Duration) {
 	steps := func() []step {
 		var out []step
 		for range n {
-			out = append(out, step{w.profiles[random.IntN(len(w.profiles))], fieldNames()[random.IntN(len(fieldNames()))], time.Duration(random.Int64N(int64(pause) + 1))})
+			out = append(out, step{w.profiles[random.IntN(len(w.profiles))],
+				fieldNames()[random.IntN(len(fieldNames()))], time.Duration(random.Int64N(int64(pause) + 1))})
 		}
 		return out
 	}
@@ -378,7 +389,8 @@ func (w *world) check() {
 			}
 		}
 	}
-	report(t, "%d edits lost to a conflict, each recorded (%s records)", conflicts, w.one(`SELECT COUNT(*) FROM conflicts`))
+	report(t, "%d edits lost to a conflict, each recorded (%s records)", conflicts,
+		w.one(`SELECT COUNT(*) FROM conflicts`))
 
 	delivered := map[string]bool{}
 	for _, m := range w.sim.DeliveredWebhooks() {
@@ -397,9 +409,11 @@ func (w *world) check() {
 		require.Equal(t, 1, n, "applied once")
 		require.True(t, delivered[id] || strings.HasPrefix(id, "link:"))
 		return nil
-	}, `SELECT i.message_id, COUNT(e.message_id) FROM inbox i LEFT JOIN effects e ON e.message_id = i.message_id GROUP BY i.message_id`))
+	}, `SELECT i.message_id, COUNT(e.message_id) FROM inbox i LEFT JOIN effects e ON e.message_id = i.message_id `+
+		`GROUP BY i.message_id`))
 	require.Equal(t, len(delivered)+len(w.profiles), applied)
-	report(t, "%d messages, %d deliveries of them acknowledged, each applied once", len(delivered), len(w.sim.DeliveredWebhooks()))
+	report(t, "%d messages, %d deliveries of them acknowledged, each applied once", len(delivered),
+		len(w.sim.DeliveredWebhooks()))
 	for _, outcome := range []string{"our own write", "nothing new", "read"} {
 		report(t, "of them %q: %s", outcome, w.one(`SELECT COUNT(*) FROM inbox WHERE outcome = ?`, outcome))
 	}
@@ -411,7 +425,8 @@ func (w *world) check() {
 func (w *world) quiet(edits int) {
 	w.t.Helper()
 	requests := w.sim.Count("")
-	report(w.t, "%d edits, %d requests to Passfort (%.2f each): %d GET, %d POST", edits, requests, float64(requests)/float64(edits),
+	report(w.t, "%d edits, %d requests to Passfort (%.2f each): %d GET, %d POST", edits, requests,
+		float64(requests)/float64(edits),
 		w.sim.Count("CollectedData.Get"), w.sim.Count("CollectedData.Replace"))
 	require.LessOrEqual(w.t, requests, 2*edits)
 	<-time.After(1500 * time.Millisecond)

@@ -143,7 +143,10 @@ func TestTheirValueIsNotTakenForAWriteThatCameToNothing(t *testing.T) {
 			p.editHere("segment", "business")
 			tt.sync(t, p)
 			p.sync()
-			require.Equal(t, 1, p.count(`SELECT COUNT(*) FROM conflicts WHERE field = 'segment' AND ours = 'private' AND theirs = 'business'`))
+			require.Equal(
+				t, 1, p.count(`SELECT COUNT(*) FROM conflicts WHERE field = 'segment' AND ours = 'private' AND `+
+					`theirs = 'business'`),
+			)
 			p.sync()
 			p.inStep("segment", "business", 1, p.sim.Count(""))
 			require.Zero(t, p.count(`SELECT COUNT(*) FROM intents`))

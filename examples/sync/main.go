@@ -66,7 +66,8 @@ type config struct {
 
 func configure(args []string, getenv func(string) string, output io.Writer) (*config, error) {
 	c := &config{
-		apiKey: getenv("PASSFORT_API_KEY"), baseURL: getenv("PASSFORT_BASE_URL"), keyName: getenv("PASSFORT_API_KEY_NAME"),
+		apiKey: getenv("PASSFORT_API_KEY"), baseURL: getenv("PASSFORT_BASE_URL"),
+		keyName:     getenv("PASSFORT_API_KEY_NAME"),
 		databaseURL: getenv("DATABASE_URL"),
 	}
 	for _, name := range []string{"WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS"} {
@@ -81,7 +82,8 @@ func configure(args []string, getenv func(string) string, output io.Writer) (*co
 		f.PrintDefaults()
 	}
 	f.StringVar(&c.listen, "listen", cmp.Or(getenv("LISTEN"), "127.0.0.1:8082"), "address for POST /webhooks")
-	f.StringVar(&c.status, "status", cmp.Or(getenv("STATUS_LISTEN"), "127.0.0.1:8081"), "address of the status page, which shows personal data")
+	f.StringVar(&c.status, "status", cmp.Or(getenv("STATUS_LISTEN"), "127.0.0.1:8081"),
+		"address of the status page, which shows personal data")
 	f.StringVar(&c.file, "database", "", "SQLite file (default sync.db, in the demo a temporary one)")
 	f.BoolVar(&c.importAll, "import", false, "add a customer for every profile of a person")
 	f.DurationVar(&c.poll, "poll", time.Second, "how often to look for edits made by other processes")
@@ -185,7 +187,8 @@ func serve(ctx context.Context, c *config, st *store, client *passfort.Client, d
 		return fmt.Errorf("%w; choose another address with -status", err)
 	}
 	servers := []*http.Server{server(mux), server(newStatusPage(st, syncer.failing, d != nil))}
-	log.Info("ready", "webhooks", "http://"+hooks.Addr().String()+"/webhooks", "status", "http://"+page.Addr().String()+"/")
+	log.Info("ready", "webhooks", "http://"+hooks.Addr().String()+"/webhooks", "status",
+		"http://"+page.Addr().String()+"/")
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -199,7 +202,9 @@ func serve(ctx context.Context, c *config, st *store, client *passfort.Client, d
 	}
 	running.Go(func() { syncer.run(ctx) })
 	if d != nil {
-		running.Go(func() { d.run(ctx, st, "http://"+hooks.Addr().String()+"/webhooks", c.secrets[0], log, syncer.wake) })
+		running.Go(func() {
+			d.run(ctx, st, "http://"+hooks.Addr().String()+"/webhooks", c.secrets[0], log, syncer.wake)
+		})
 	}
 	<-ctx.Done()
 	log.Info("stopping")

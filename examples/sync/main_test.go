@@ -27,7 +27,8 @@ func TestConfigure(t *testing.T) {
 		problem string
 	}{
 		{"the demo", nil, nil, ""},
-		{"the real thing", nil, map[string]string{"PASSFORT_API_KEY": "k", "WEBHOOK_SECRET": "s0", "WEBHOOK_SECRET_PREVIOUS": "r0"}, ""},
+		{"the real thing", nil, map[string]string{"PASSFORT_API_KEY": "k", "WEBHOOK_SECRET": "s0",
+			"WEBHOOK_SECRET_PREVIOUS": "r0"}, ""},
 		{"no secret", nil, map[string]string{"PASSFORT_API_KEY": "k"}, "WEBHOOK_SECRET is missing"},
 		{"arguments", []string{"now"}, nil, "unexpected arguments"},
 		{"no pace", []string{"-poll", "0"}, nil, "-poll must be positive"},
@@ -89,7 +90,9 @@ func TestDemoLivesAndStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-listen", "127.0.0.1:0", "-status", "127.0.0.1:0"}, func(string) string { return "" }, out)
+		done <- run(ctx, []string{"-listen", "127.0.0.1:0", "-status", "127.0.0.1:0"}, func(string) string {
+			return ""
+		}, out)
 	}()
 	<-out.ready
 	page := regexp.MustCompile(`status=(\S+)`).FindStringSubmatch(out.String())[1]
@@ -116,7 +119,8 @@ func TestAddressInUse(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	taken := strings.TrimPrefix(server.URL, "http://")
-	for _, args := range [][]string{{"-listen", taken, "-status", "127.0.0.1:0"}, {"-listen", "127.0.0.1:0", "-status", taken}} {
+	for _, args := range [][]string{{"-listen", taken, "-status", "127.0.0.1:0"},
+		{"-listen", "127.0.0.1:0", "-status", taken}} {
 		require.Error(t, run(t.Context(), args, func(string) string { return "" }, io.Discard))
 	}
 }

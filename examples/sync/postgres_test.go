@@ -45,7 +45,8 @@ func startPostgres(t *testing.T) string {
 		as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
 	data := filepath.Join(dir, "data")
-	create := exec.CommandContext(t.Context(), initdb, "--pgdata", data, "--username", "sync", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	create := exec.CommandContext(t.Context(), initdb, "--pgdata", data, "--username", "sync", "--auth", "trust",
+		"--encoding", "UTF8", "--locale", "C", "--no-sync")
 	create.Dir, create.SysProcAttr = dir, as
 	out, err := create.CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -53,7 +54,8 @@ func startPostgres(t *testing.T) string {
 	host, port, err := net.SplitHostPort(freeAddress(t))
 	require.NoError(t, err)
 	// The server outlives what the tests kill, so it need not sync to disk.
-	server := exec.CommandContext(context.WithoutCancel(t.Context()), postgresProgram("postgres"), "-D", data, "-c", "listen_addresses="+host, "-p", port, "-k", dir, "-c", "fsync=off")
+	server := exec.CommandContext(context.WithoutCancel(t.Context()), postgresProgram("postgres"), "-D", data, "-c",
+		"listen_addresses="+host, "-p", port, "-k", dir, "-c", "fsync=off")
 	server.Dir, server.SysProcAttr = dir, as
 	log, err := os.Create(filepath.Join(t.TempDir(), "postgres.log"))
 	require.NoError(t, err)
@@ -68,7 +70,8 @@ func startPostgres(t *testing.T) string {
 	db, err := sql.Open("pgx", url)
 	require.NoError(t, err)
 	defer db.Close()
-	require.Eventually(t, func() bool { return db.PingContext(t.Context()) == nil }, time.Minute, 50*time.Millisecond, "see %s", log.Name())
+	require.Eventually(t, func() bool { return db.PingContext(t.Context()) == nil }, time.Minute, 50*time.Millisecond,
+		"see %s", log.Name())
 	return url
 }
 

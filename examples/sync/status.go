@@ -62,7 +62,8 @@ const (
 func (p *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	nonce := rand.Text()
 	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; style-src 'nonce-"+nonce+
+		"'; script-src 'nonce-"+nonce+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
@@ -110,12 +111,13 @@ func (p *statusPage) read(ctx context.Context) (*status, error) {
 	}
 	db, q := p.store.db, p.store.placeholders
 	for query, into := range map[string]*int{
-		`SELECT COUNT(*) FROM customers`:                                                                                       &s.Total,
-		`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL AND outcome = ''`:                                                 &s.In,
-		`SELECT COUNT(*) FROM outbox o JOIN customers c ON c.id = o.customer_id WHERE o.done_at IS NULL AND c.gone_at IS NULL`: &s.Out,
-		`SELECT COUNT(*) FROM customers WHERE gone_at IS NOT NULL`:                                                             &s.Gone,
-		`SELECT COUNT(*) FROM inbox`:                                                                                           &s.Messages,
-		`SELECT COUNT(*) FROM conflicts`:                                                                                       &s.Conflicted,
+		`SELECT COUNT(*) FROM customers`:                                       &s.Total,
+		`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL AND outcome = ''`: &s.In,
+		`SELECT COUNT(*) FROM outbox o JOIN customers c ON c.id = o.customer_id WHERE o.done_at IS NULL AND ` +
+			`c.gone_at IS NULL`: &s.Out,
+		`SELECT COUNT(*) FROM customers WHERE gone_at IS NOT NULL`: &s.Gone,
+		`SELECT COUNT(*) FROM inbox`:                               &s.Messages,
+		`SELECT COUNT(*) FROM conflicts`:                           &s.Conflicted,
 	} {
 		if err := db.QueryRowContext(ctx, query).Scan(into); err != nil {
 			return nil, err

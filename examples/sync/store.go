@@ -75,7 +75,8 @@ func openStore(ctx context.Context, databaseURL, file, ownKey string) (*store, e
 			"_txlock": {"immediate"},
 			"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(30000)", "foreign_keys(1)"},
 		}
-		if s.db, err = sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+options.Encode()); err != nil {
+		if s.db, err = sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+
+			options.Encode()); err != nil {
 			return nil, err
 		}
 		s.db.SetMaxOpenConns(1) // SQLite has one writer; waiting for it here is fair
@@ -261,7 +262,8 @@ func (t *tx) customer(column, value string) (*customer, error) {
 	for i := range names {
 		into = append(into, &columns[i])
 	}
-	query := `SELECT id, profile_id, base, base_version, ` + strings.Join(names, ", ") + ` FROM customers WHERE ` + column + ` = ?` + t.forLock
+	query := `SELECT id, profile_id, base, base_version, ` + strings.Join(names,
+		", ") + ` FROM customers WHERE ` + column + ` = ?` + t.forLock
 	if err := t.QueryRowContext(t.ctx, t.placeholders(query), value).Scan(into...); err != nil {
 		return nil, err
 	}
@@ -291,7 +293,8 @@ func (s *store) link(ctx context.Context, profileID string) error {
 		if err := t.exec(`UPDATE customers SET gone_at = NULL WHERE profile_id = ?`, profileID); err != nil {
 			return err
 		}
-		if err := t.exec(`UPDATE inbox SET outcome = '' WHERE profile_id = ? AND applied_at IS NULL`, profileID); err != nil {
+		if err := t.exec(`UPDATE inbox SET outcome = '' WHERE profile_id = ? AND applied_at IS NULL`,
+			profileID); err != nil {
 			return err
 		}
 		return t.receive(message{id: "link:" + profileID, profileID: profileID})
@@ -497,7 +500,8 @@ func (t *tx) load(w *work) error {
 			return nil
 		}
 		return json.Unmarshal([]byte(changes.String), &w.messages[len(w.messages)-1].changes)
-	}, `SELECT message_id, by_user, api_key, changes, fingerprint FROM inbox WHERE profile_id = ? AND applied_at IS NULL ORDER BY received_at, message_id`, w.profileID)
+	}, `SELECT message_id, by_user, api_key, changes, fingerprint FROM inbox WHERE profile_id = ? AND applied_at IS `+
+		`NULL ORDER BY received_at, message_id`, w.profileID)
 	if err != nil {
 		return err
 	}
@@ -544,7 +548,10 @@ func (t *tx) strikeOff(customerID, ownKey string, m message) (bool, error) {
 // applied marks a message, and forgets what it said. It is an error if it was
 // applied before.
 func (t *tx) applied(id, outcome string) error {
-	n, err := t.affected(`UPDATE inbox SET applied_at = ?, outcome = ?, changes = NULL WHERE message_id = ? AND applied_at IS NULL`, now(), outcome, id)
+	n, err := t.affected(
+		`UPDATE inbox SET applied_at = ?, outcome = ?, changes = NULL WHERE message_id = ? AND applied_at IS NULL`,
+		now(), outcome, id,
+	)
 	if err == nil && n != 1 {
 		return errMoved
 	}
@@ -558,7 +565,8 @@ var errMoved = errors.New("the customer was synchronised by another process")
 // lost, it distinguishes our own values from those of others.
 func (s *store) intend(ctx context.Context, w *work, after, sent values) (id int64, err error) {
 	err = s.tx(ctx, func(t *tx) error {
-		return t.QueryRowContext(t.ctx, t.placeholders(`INSERT INTO intents (customer_id, process, fingerprint, sent, written_at)
+		return t.QueryRowContext(t.ctx,
+			t.placeholders(`INSERT INTO intents (customer_id, process, fingerprint, sent, written_at)
 			VALUES (?, ?, ?, ?, ?) RETURNING id`), w.id, s.process, after.fingerprint(), encoded(sent), now()).Scan(&id)
 	})
 	if err == nil {
@@ -595,7 +603,8 @@ func (s *store) putAside(ctx context.Context, w *work) error {
 			return errMoved
 		}
 		for _, m := range w.messages {
-			if err := t.exec(`UPDATE inbox SET outcome = 'put aside' WHERE message_id = ? AND applied_at IS NULL`, m.id); err != nil {
+			if err := t.exec(`UPDATE inbox SET outcome = 'put aside' WHERE message_id = ? AND applied_at IS NULL`,
+				m.id); err != nil {
 				return err
 			}
 		}
@@ -624,11 +633,14 @@ func (s *store) settle(ctx context.Context, w *work, stored values) (lost []conf
 			return err
 		}
 		at := now()
-		if err := t.exec(`UPDATE customers SET base = ?, base_version = base_version + 1, synced_at = ?, gone_at = NULL WHERE id = ?`, encoded(stored), at, c.id); err != nil {
+		if err := t.exec(
+			`UPDATE customers SET base = ?, base_version = base_version + 1, synced_at = ?, gone_at = NULL WHERE id = ?`, encoded(stored), at, c.id,
+		); err != nil {
 			return err
 		}
 		for _, l := range lost {
-			if err := t.exec(`INSERT INTO conflicts (customer_id, field, base, ours, theirs, at) VALUES (?, ?, ?, ?, ?, ?)`,
+			if err := t.exec(`INSERT INTO conflicts (customer_id, field, base, ours, theirs, at) VALUES (?, ?, ?, ?, `+
+				`?, ?)`,
 				c.id, l.field, l.base, l.ours, l.theirs, at); err != nil {
 				return err
 			}
@@ -641,14 +653,16 @@ func (s *store) settle(ctx context.Context, w *work, stored values) (lost []conf
 		for _, i := range w.intents {
 			if err := t.exec(`INSERT INTO writes (customer_id, fingerprint, written_at)
 				SELECT customer_id, fingerprint, written_at FROM intents WHERE id = ?
-				ON CONFLICT (customer_id, fingerprint) DO UPDATE SET written_at = excluded.written_at`, i.id); err != nil {
+				ON CONFLICT (customer_id, fingerprint) DO UPDATE SET written_at = excluded.written_at`,
+				i.id); err != nil {
 				return err
 			}
 			if err := t.exec(`DELETE FROM intents WHERE id = ?`, i.id); err != nil {
 				return err
 			}
 		}
-		if err := t.exec(`DELETE FROM writes WHERE customer_id = ? AND written_at < ?`, c.id, at-rememberWrites.Milliseconds()); err != nil {
+		if err := t.exec(`DELETE FROM writes WHERE customer_id = ? AND written_at < ?`, c.id,
+			at-rememberWrites.Milliseconds()); err != nil {
 			return err
 		}
 		for _, m := range w.messages {

@@ -170,7 +170,8 @@ func (s *syncer) sync(ctx context.Context, profileID string) error {
 			return err
 		}
 		if gone {
-			s.log.Warn("a profile is not at Passfort and was put aside", "messages", len(w.messages), "edits", len(w.edits))
+			s.log.Warn("a profile is not at Passfort and was put aside", "messages", len(w.messages), "edits",
+				len(w.edits))
 			return nil
 		}
 		s.log.Info("synchronised", "messages", len(w.messages), "edits", len(w.edits), "conflicts", len(lost))

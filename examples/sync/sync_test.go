@@ -300,7 +300,8 @@ func TestBothSidesEdit(t *testing.T) {
 		p.inStep(field, v, 1, 2)
 	}
 	var lost conflict
-	require.NoError(t, p.store.db.QueryRowContext(t.Context(), `SELECT field, base, ours, theirs FROM conflicts`).Scan(&lost.field, &lost.base, &lost.ours, &lost.theirs))
+	require.NoError(t, p.store.db.QueryRowContext(t.Context(),
+		`SELECT field, base, ours, theirs FROM conflicts`).Scan(&lost.field, &lost.base, &lost.ours, &lost.theirs))
 	require.Equal(t, conflict{"email", "", "ours@example.com", "theirs@example.com"}, lost)
 }
 
@@ -325,7 +326,11 @@ func TestUnknownOutcome(t *testing.T) {
 		{"another edit here", func(p *pair) { p.editHere("phone", "2") }, "2", 0, 5},
 		{"taken back here", func(p *pair) { p.editHere("phone", "") }, "", 0, 5},
 		{"another edit there", func(p *pair) { p.editThere("phone", "3") }, "3", 1, 4},
-		{"another edit here, lost too", func(p *pair) { p.editHere("phone", "2"); p.loseAnswer(); p.editHere("phone", "4") }, "4", 0, 8},
+		{"another edit here, lost too", func(p *pair) {
+			p.editHere("phone", "2")
+			p.loseAnswer()
+			p.editHere("phone", "4")
+		}, "4", 0, 8},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -375,20 +380,22 @@ func TestEditWhileSynchronising(t *testing.T) {
 			w, err := p.store.take(t.Context(), p.profile)
 			require.NoError(t, err)
 			p.editHere("phone", "during")
-			data, err := p.syncer.client.CollectedData.Update(t.Context(), p.profile, func(d *passfort.EntityData) error {
-				merged, _ := merge(w.base, w.ours, valuesOf(d), w.sent())
-				send := valuesOf(d).changes(merged)
-				merged.writeTo(d)
-				_, err := p.store.intend(t.Context(), w, merged, send)
-				return err
-			})
+			data, err := p.syncer.client.CollectedData.Update(t.Context(), p.profile,
+				func(d *passfort.EntityData) error {
+					merged, _ := merge(w.base, w.ours, valuesOf(d), w.sent())
+					send := valuesOf(d).changes(merged)
+					merged.writeTo(d)
+					_, err := p.store.intend(t.Context(), w, merged, send)
+					return err
+				})
 			require.NoError(t, err)
 			_, err = p.store.settle(t.Context(), w, valuesOf(&data.EntityData))
 			require.NoError(t, err)
 			p.sync()
 			p.inStep("phone", tt.want, tt.conflicts, p.sim.Count(""))
 			var lost int
-			require.NoError(t, p.store.db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM conflicts WHERE ours = 'during'`).Scan(&lost))
+			require.NoError(t, p.store.db.QueryRowContext(t.Context(),
+				`SELECT COUNT(*) FROM conflicts WHERE ours = 'during'`).Scan(&lost))
 			require.Equal(t, tt.conflicts, lost)
 		})
 	}
@@ -421,10 +428,16 @@ func TestMessagesThatAreNotUnderstood(t *testing.T) {
 		outcome string
 	}{
 		{"no payload", `{"id":"m","event":"COLLECTED_DATA_CHANGED","data":{"profile_id":"PROFILE"}}`, "read"},
-		{"another payload", `{"id":"m","event":"COLLECTED_DATA_CHANGED","data":{"profile_id":"PROFILE","new_data":7}}`, "read"},
-		{"no old data", `{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"PROFILE","new_data":{"entity_type":"INDIVIDUAL"}}}`, "read"},
-		{"what we have no column for", `{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"PROFILE","old_data":{"entity_type":"INDIVIDUAL"},"new_data":{"entity_type":"INDIVIDUAL","x":1}}}`, "nothing new"},
-		{"a company", `{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"PROFILE","new_data":{"entity_type":"COMPANY"}}}`, "not ours"},
+		{"another payload", `{"id":"m","event":"COLLECTED_DATA_CHANGED","data":{"profile_id":"PROFILE","new_data":7}}`,
+			"read"},
+		{"no old data", `{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"PROFILE",` +
+			`"new_data":{"entity_type":"INDIVIDUAL"}}}`, "read"},
+		{"what we have no column for",
+			`{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"PROFILE",` +
+				`"old_data":{"entity_type":"INDIVIDUAL"},"new_data":{"entity_type":"INDIVIDUAL","x":1}}}`,
+			"nothing new"},
+		{"a company", `{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"PROFILE",` +
+			`"new_data":{"entity_type":"COMPANY"}}}`, "not ours"},
 		{"no profile", `{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{}}`, "not ours"},
 		{"another event", `{"id":"m","event":"CHECK_COMPLETED","data":{"profile_id":"PROFILE"}}`, "not ours"},
 		{"an unknown event", `{"id":"m","event":"SOMETHING","data":{"profile_id":"PROFILE"}}`, "not ours"},
@@ -437,14 +450,16 @@ func TestMessagesThatAreNotUnderstood(t *testing.T) {
 			p.deliver(body)
 			p.sync()
 			var outcome string
-			require.NoError(t, p.store.db.QueryRowContext(t.Context(), `SELECT outcome FROM inbox WHERE (message_id = 'm' OR message_id LIKE '%/m') AND applied_at IS NOT NULL`).Scan(&outcome))
+			require.NoError(t, p.store.db.QueryRowContext(t.Context(),
+				`SELECT outcome FROM inbox WHERE (message_id = 'm' OR message_id LIKE '%/m') AND applied_at IS NOT NULL`).Scan(&outcome))
 			require.Equal(t, tt.outcome, outcome)
 		})
 	}
 	t.Run("no id", func(t *testing.T) {
 		p := newPair(t)
 		post := func(second string) {
-			p.deliver(`{"event":"COLLECTED_DATA_UPDATED","timestamp":170000000` + second + `,"data":{"profile_id":"` + p.profile + `"}}`)
+			p.deliver(`{"event":"COLLECTED_DATA_UPDATED","timestamp":170000000` + second + `,"data":{"profile_id":"` +
+				p.profile + `"}}`)
 		}
 		post("1")
 		post("1")
@@ -457,7 +472,8 @@ func TestMessagesThatAreNotUnderstood(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{p.profile}, pending)
 		require.Equal(t, []int{3, 1}, []int{
-			p.count(`SELECT COUNT(*) FROM inbox WHERE message_id NOT LIKE 'link:%'`), p.count(`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL`),
+			p.count(`SELECT COUNT(*) FROM inbox WHERE message_id NOT LIKE 'link:%'`),
+			p.count(`SELECT COUNT(*) FROM inbox WHERE applied_at IS NULL`),
 		})
 	})
 }
@@ -466,12 +482,17 @@ func TestProfileThatWeDoNotKnow(t *testing.T) {
 	p := newPair(t)
 	data := passfort.NewIndividual()
 	personalOf(data).DOB = "1990"
-	profile, err := p.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})
+	profile, err := p.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: data,
+	})
 	require.NoError(t, err)
-	p.deliver(`{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"` + profile.ID + `","old_data":{"entity_type":"INDIVIDUAL","contact_details":{"email":"e"}},"new_data":{"entity_type":"INDIVIDUAL"}}}`)
+	p.deliver(`{"id":"m","event":"COLLECTED_DATA_UPDATED","data":{"profile_id":"` + profile.ID +
+		`","old_data":{"entity_type":"INDIVIDUAL","contact_details":{"email":"e"}},` +
+		`"new_data":{"entity_type":"INDIVIDUAL"}}}`)
 	require.NoError(t, p.syncer.sync(t.Context(), profile.ID))
 	var dob string
-	require.NoError(t, p.store.db.QueryRowContext(t.Context(), `SELECT date_of_birth FROM customers WHERE profile_id = ?`, profile.ID).Scan(&dob))
+	require.NoError(t, p.store.db.QueryRowContext(t.Context(),
+		`SELECT date_of_birth FROM customers WHERE profile_id = ?`, profile.ID).Scan(&dob))
 	require.Equal(t, "1990", dob)
 }
 
@@ -489,7 +510,9 @@ func TestServerSplitsNames(t *testing.T) {
 
 func TestCompanyIsNotWrittenTo(t *testing.T) {
 	p := newPair(t)
-	profile, err := p.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()})
+	profile, err := p.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{
+		Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany(),
+	})
 	require.NoError(t, err)
 	require.NoError(t, p.store.link(t.Context(), profile.ID))
 	require.NoError(t, p.syncer.sync(t.Context(), profile.ID))

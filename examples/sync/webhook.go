@@ -10,7 +10,8 @@ import (
 // newWebhookHandler returns the endpoint: it stores a message and nothing else,
 // so it answers quickly, and 200 means that the message is in the database.
 func newWebhookHandler(st *store, secrets []string, log *slog.Logger, wake func()) (*passfort.WebhookHandler, error) {
-	h, err := passfort.NewWebhookHandler(secrets, passfort.WithWebhookStore(webhookStore{st}), passfort.WithWebhookLogger(log))
+	h, err := passfort.NewWebhookHandler(secrets, passfort.WithWebhookStore(webhookStore{st}),
+		passfort.WithWebhookLogger(log))
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,8 @@ func (m Migrations) written(next Migration) Migration {
 }
 
 func (m Migrations) tooNew(at int) error {
-	return fmt.Errorf("%w: the database is at migration %d, this version knows %d: use a newer version", ErrSchema, at, len(m.All))
+	return fmt.Errorf("%w: the database is at migration %d, this version knows %d: use a newer version", ErrSchema, at,
+		len(m.All))
 }
 
 // Apply makes the missing migrations and returns them: all of them or none, in one
@@ -88,7 +89,8 @@ func (m Migrations) Apply(ctx context.Context, db *sql.DB) ([]Migration, error) 
 					return err
 				}
 			}
-			if _, err := m.Place.Exec(ctx, tx, `INSERT INTO {table:migrations} VALUES (?, ?, {now})`, next.Number, next.Name); err != nil {
+			if _, err := m.Place.Exec(ctx, tx, `INSERT INTO {table:migrations} VALUES (?, ?, {now})`, next.Number,
+				next.Name); err != nil {
 				return err
 			}
 			done = append(done, written)
@@ -119,7 +121,9 @@ func (m Migrations) alone(ctx context.Context, tx *sql.Tx) error {
 
 // version returns the number of the last migration made, 0 for none.
 func (m Migrations) version(ctx context.Context, q Querier) (int, error) {
-	exists, args := `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?`, []any{m.Place.Table("migrations")}
+	exists, args := `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?`, []any{
+		m.Place.Table("migrations"),
+	}
 	if m.Place.Dialect == PostgreSQL {
 		// Not to_regclass: it may remember what was before another process migrated.
 		exists = `SELECT COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = ?
@@ -145,7 +149,8 @@ func (m Migrations) Check(ctx context.Context, db *sql.DB) error {
 	case at > len(m.All):
 		return m.tooNew(at)
 	case at < len(m.All):
-		return fmt.Errorf("%w: the database is at migration %d, this version needs %d: call Migrate", ErrSchema, at, len(m.All))
+		return fmt.Errorf("%w: the database is at migration %d, this version needs %d: call Migrate", ErrSchema, at,
+			len(m.All))
 	}
 	if m.Place.Dialect == SQLite {
 		var timeout int
@@ -153,7 +158,10 @@ func (m Migrations) Check(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 		if timeout == 0 {
-			return fmt.Errorf("%w: SQLite does not wait for other connections: set the pragma busy_timeout in the data source name", ErrSchema)
+			return fmt.Errorf(
+				"%w: SQLite does not wait for other connections: set the pragma busy_timeout in the data source name",
+				ErrSchema,
+			)
 		}
 	}
 	return nil

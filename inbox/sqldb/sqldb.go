@@ -131,7 +131,9 @@ func (p Place) Row(ctx context.Context, q Querier, into []any, statement string,
 }
 
 // Each calls row for each row of a result.
-func (p Place) Each(ctx context.Context, q Querier, row func(scan func(...any) error) error, statement string, args ...any) error {
+func (p Place) Each(
+	ctx context.Context, q Querier, row func(scan func(...any) error) error, statement string, args ...any,
+) error {
 	rows, err := q.QueryContext(ctx, p.SQL(statement), args...)
 	if err != nil {
 		return err

@@ -62,7 +62,8 @@ func (d *describer) description(version string) yaml.MapSlice {
 			"securitySchemes", object("key", object(
 				"type", "apiKey", "in", "header", "name", "apikey",
 				"description", "A key of the account. Narrow keys, of customer requests and collection, may do little.",
-			), "secret", object("type", "http", "scheme", "bearer", "description", "The secret of the account's webhooks.")),
+			), "secret", object("type", "http", "scheme", "bearer", "description", "The secret of the account's "+
+				"webhooks.")),
 			"headers", headers(),
 			"responses", responses(),
 			"schemas", d.schemas(),
@@ -215,7 +216,8 @@ func (d *describer) requestBody(s shape) any {
 		for _, p := range parts {
 			members = append(members, yaml.MapItem{Key: p.name, Value: described(d.named(p.typ), p.doc)})
 		}
-		schema = object("type", "object", "properties", members, "required", list(s.required), "additionalProperties", true)
+		schema = object("type", "object", "properties", members, "required", list(s.required), "additionalProperties",
+			true)
 	} else if schema = d.named(s.body); len(s.required) > 0 {
 		demand := object("required", list(s.required))
 		if element, isList := strings.CutPrefix(s.body, "[]"); isList {
@@ -243,7 +245,8 @@ func (d *describer) success(s shape) yaml.MapSlice {
 	o := object("description", "What was asked for.")
 	switch {
 	case s.answer == "pdf":
-		return object("description", "The report.", "content", object("application/pdf", object("schema", object("type", "string", "format", "binary"))))
+		return object("description", "The report.", "content",
+			object("application/pdf", object("schema", object("type", "string", "format", "binary"))))
 	case s.answer == "":
 		return object("description", "It was done. The body is null, or there is none.",
 			"content", object("application/json", object("schema", object("type", "null"))))
@@ -264,7 +267,8 @@ func headers() yaml.MapSlice {
 		return object("description", what, "schema", object("type", "string", "examples", []any{"12"}))
 	}
 	return object(
-		"ETag", object("description", "The version of the data, weak: for If-Match.", "schema", object("type", "string", "examples", []any{`W/"1700000000.123"`})),
+		"ETag", object("description", "The version of the data, weak: for If-Match.", "schema",
+			object("type", "string", "examples", []any{`W/"1700000000.123"`})),
 		"RateLimitReset", seconds("Seconds until the whole quota is back."),
 		"RateLimitRetry", seconds("Seconds until one call is allowed."),
 	)
@@ -276,7 +280,8 @@ func responses() yaml.MapSlice {
 		"Refused", object("description", "Refused, and as a rule nothing was done.", "content", errors),
 		"Failed", object("description", "The server failed. Whether a write was done is not known.", "content", errors),
 		"TooMany", object("description", "Too many calls. Nothing was done.", "headers", object(
-			"X-RateLimit-Reset-Secs", ref("headers", "RateLimitReset"), "X-RateLimit-Retry-Secs", ref("headers", "RateLimitRetry"),
+			"X-RateLimit-Reset-Secs", ref("headers", "RateLimitReset"), "X-RateLimit-Retry-Secs",
+			ref("headers", "RateLimitRetry"),
 		), "content", errors),
 	)
 }
@@ -296,7 +301,8 @@ func (d *describer) schemas() yaml.MapSlice {
 	}
 	for name, e := range d.enums {
 		if len(e.values) > 0 && d.isAPI(name) {
-			all[name] = object("description", text(prose(e.doc, name, nil)), "type", "string", "x-known-values", e.values)
+			all[name] = object("description", text(prose(e.doc, name, nil)), "type", "string", "x-known-values",
+				e.values)
 		}
 	}
 	all["WebhookMessage"] = webhookMessage()
@@ -348,7 +354,8 @@ func (d *describer) structure(name string, st *structure) yaml.MapSlice {
 		}
 		members = append(members, yaml.MapItem{Key: f.name, Value: described(schema, prose(f.doc, "", st.fields))})
 	}
-	return object("description", text(prose(st.doc, name, st.fields)), "type", "object", "properties", members, "additionalProperties", true)
+	return object("description", text(prose(st.doc, name, st.fields)), "type", "object", "properties", members,
+		"additionalProperties", true)
 }
 
 // mayBeNull reports whether a member of a type may be null.
@@ -472,7 +479,8 @@ func (d *describer) webhooks() yaml.MapSlice {
 				"oneOf", []any{message, object("type", "array", "items", message)},
 			)))),
 			"responses", object(
-				"200", object("description", "Taken. Whatever else is answered, the message comes again and holds up those behind it."),
+				"200", object("description",
+					"Taken. Whatever else is answered, the message comes again and holds up those behind it."),
 				"4XX", object("description", "Not taken: it comes again."),
 			),
 			"x-certainty", certaintyOf(e.doc),

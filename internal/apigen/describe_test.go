@@ -112,7 +112,9 @@ func TestTablesNameWhatIsThere(t *testing.T) {
 	require.NoError(t, err)
 	member := func(typ, name string) {
 		require.NotNil(t, s.structs[typ], typ)
-		require.True(t, slices.ContainsFunc(s.structs[typ].fields, func(f field) bool { return f.name == name }), "%s.%s", typ, name)
+		require.True(t, slices.ContainsFunc(s.structs[typ].fields, func(f field) bool {
+			return f.name == name
+		}), "%s.%s", typ, name)
 	}
 	for typ, names := range nullable {
 		for _, name := range names {
@@ -154,7 +156,9 @@ func TestTablesNameWhatIsThere(t *testing.T) {
 				member(query, name)
 				continue
 			}
-			require.True(t, slices.ContainsFunc(inline[query], func(p part) bool { return p.name == name }), "%s: %s", query, name)
+			require.True(t, slices.ContainsFunc(inline[query], func(p part) bool {
+				return p.name == name
+			}), "%s: %s", query, name)
 		}
 	}
 	tags := map[string]bool{"Webhooks": true}

@@ -37,7 +37,8 @@ func schemaText(schema any) template.HTML {
 	o, _ := schema.(yaml.MapSlice)
 	if target, is := at(o, "$ref").(string); is {
 		name := target[strings.LastIndexByte(target, '/')+1:]
-		return template.HTML(`<a href="#` + template.HTMLEscapeString(name) + `">` + template.HTMLEscapeString(name) + `</a>`)
+		return template.HTML(`<a href="#` + template.HTMLEscapeString(name) + `">` + template.HTMLEscapeString(name) +
+			`</a>`)
 	}
 	for _, of := range []string{"allOf", "anyOf", "oneOf"} {
 		if parts, is := at(o, of).([]any); is {

@@ -16,32 +16,52 @@ type shape struct {
 
 // shapes lists the operations by their names.
 var shapes = map[string]shape{
-	"Profiles.List": {query: "ProfileListOptions", answer: "ProfilePage", summary: "List profiles, one page", page: "profiles.md#list-profiles"},
-	"Profiles.Create": {body: "ProfileRequest", required: []string{"role", "collected_data"}, answer: "Profile", summary: "Create a profile",
-		page: "profiles.md#create-a-profile", id: true},
-	"Profiles.Get": {answer: "Profile", summary: "Read a profile with everything below it", page: "profiles.md#the-profile", id: true},
+	"Profiles.List": {
+		query: "ProfileListOptions", answer: "ProfilePage", summary: "List profiles, one page",
+		page: "profiles.md#list-profiles",
+	},
+	"Profiles.Create": {body: "ProfileRequest", required: []string{"role", "collected_data"}, answer: "Profile",
+		summary: "Create a profile",
+		page:    "profiles.md#create-a-profile", id: true},
+	"Profiles.Get": {
+		answer: "Profile", summary: "Read a profile with everything below it", page: "profiles.md#the-profile",
+		id: true,
+	},
 	"CollectedData.Get": {answer: "EntityData", summary: "Read collected data and its ETag", etag: "read",
 		page: "profiles.md#collected-data"},
-	"CollectedData.Replace": {body: "EntityData", required: []string{"entity_type"}, answer: "EntityData", etag: "write",
+	"CollectedData.Replace": {body: "EntityData", required: []string{"entity_type"}, answer: "EntityData",
+		etag:    "write",
 		summary: "Replace all collected data", page: "profiles.md#collected-data"},
-	"Documents.Create": {body: "Document", required: []string{"category", "document_type", "images"}, answer: "Document",
+	"Documents.Create": {body: "Document", required: []string{"category", "document_type", "images"},
+		answer:  "Document",
 		summary: "Make a document of images", page: "documents.md#documents"},
-	"Profiles.Status":    {answer: "ProfileStatus", summary: "Read the status of a profile", page: "profiles.md#status"},
-	"Profiles.SetStatus": {body: "ProfileStatus", answer: "ProfileStatus", summary: "Set the status of a profile", page: "profiles.md#status"},
+	"Profiles.Status": {
+		answer: "ProfileStatus", summary: "Read the status of a profile", page: "profiles.md#status",
+	},
+	"Profiles.SetStatus": {
+		body: "ProfileStatus", answer: "ProfileStatus", summary: "Set the status of a profile",
+		page: "profiles.md#status",
+	},
 	"Profiles.Delete": {body: "deletion", required: []string{"confirm_id"}, summary: "Delete a profile for ever",
 		page: "profiles.md#delete-a-profile"},
 
-	"Applications.List": {answer: "[]Application", summary: "List the applications of a profile", page: "applications.md#the-application"},
+	"Applications.List": {
+		answer: "[]Application", summary: "List the applications of a profile", page: "applications.md#the-application",
+	},
 	"Applications.Create": {body: "ApplicationRequest", required: []string{"product"}, answer: "Application", id: true,
 		summary: "Apply for a product", page: "applications.md#apply"},
-	"Applications.Get": {answer: "Application", summary: "Read an application", page: "applications.md#the-application", id: true},
+	"Applications.Get": {
+		answer: "Application", summary: "Read an application", page: "applications.md#the-application", id: true,
+	},
 	"Applications.SetStatus": {body: "decision", required: []string{"status"}, answer: "Application", id: true,
 		summary: "Decide an application", page: "applications.md#decide"},
-	"Applications.RevertDecision": {body: "revert", answer: "Application", summary: "Revert a rejection or a cancellation",
-		page: "applications.md#revert-a-decision", id: true},
+	"Applications.RevertDecision": {body: "revert", answer: "Application",
+		summary: "Revert a rejection or a cancellation",
+		page:    "applications.md#revert-a-decision", id: true},
 
 	"Checks.List": {answer: "[]Check", summary: "List the checks of a profile", page: "checks.md#the-check"},
-	"Checks.Run": {query: "checkMode", body: "CheckRequest", required: []string{"check_type"}, answer: "Check", id: true,
+	"Checks.Run": {query: "checkMode", body: "CheckRequest", required: []string{"check_type"}, answer: "Check",
+		id:      true,
 		summary: "Run a check", page: "checks.md#run-a-check"},
 	"Checks.Get": {answer: "Check", summary: "Read a check", page: "checks.md#the-check", id: true},
 	"Checks.SetTasks": {body: "checkTasks", required: []string{"task_ids"}, answer: "Check", id: true,
@@ -49,25 +69,36 @@ var shapes = map[string]shape{
 	"Checks.Approve": {summary: "Overrule a check: a new one that passes", page: "checks.md#approve-and-reject"},
 	"Checks.Reject":  {summary: "Overrule a check: a new one that fails", page: "checks.md#approve-and-reject"},
 
-	"Tasks.List":   {answer: "[]Task", summary: "List the tasks of a profile", page: "tasks.md#the-task"},
-	"Tasks.Create": {body: "TaskRequest", answer: "Task", summary: "Add a task, or a new version of one", page: "tasks.md#add-a-task", id: true},
-	"Tasks.Get":    {answer: "Task", summary: "Read a task", page: "tasks.md#the-task", id: true},
-	"Tasks.Update": {body: "TaskUpdate", answer: "Task", summary: "Complete a task, or open it", page: "tasks.md#complete-a-task", id: true},
-	"Tasks.Notes":  {answer: "[]Note", summary: "List the notes of a task", page: "tasks.md#notes"},
+	"Tasks.List": {answer: "[]Task", summary: "List the tasks of a profile", page: "tasks.md#the-task"},
+	"Tasks.Create": {
+		body: "TaskRequest", answer: "Task", summary: "Add a task, or a new version of one",
+		page: "tasks.md#add-a-task", id: true,
+	},
+	"Tasks.Get": {answer: "Task", summary: "Read a task", page: "tasks.md#the-task", id: true},
+	"Tasks.Update": {
+		body: "TaskUpdate", answer: "Task", summary: "Complete a task, or open it", page: "tasks.md#complete-a-task",
+		id: true,
+	},
+	"Tasks.Notes": {answer: "[]Note", summary: "List the notes of a task", page: "tasks.md#notes"},
 	"Tasks.AddNote": {body: "NoteRequest", answer: "Note", summary: "Add a note to a task",
 		page: "tasks.md#notes", id: true},
 	"Tasks.DeleteNote": {summary: "Delete a note", page: "tasks.md#notes"},
 
 	"Events.List": {answer: "[]Event", summary: "List the findings of a profile", page: "checks.md#events"},
-	"Events.Create": {body: "Event", required: []string{"data"}, answer: "Event", summary: "Add a finding", page: "checks.md#events",
-		id: true},
-	"Events.Get":    {answer: "Event", summary: "Read a finding", page: "checks.md#events", id: true},
-	"Events.Update": {body: "Event", answer: "Event", summary: "Resolve a finding", page: "checks.md#resolve-events", id: true},
-	"Events.BulkUpdate": {body: "[]Event", required: []string{"id"}, answer: "[]Event", summary: "Resolve several findings",
-		page: "checks.md#events"},
+	"Events.Create": {body: "Event", required: []string{"data"}, answer: "Event", summary: "Add a finding",
+		page: "checks.md#events",
+		id:   true},
+	"Events.Get": {answer: "Event", summary: "Read a finding", page: "checks.md#events", id: true},
+	"Events.Update": {
+		body: "Event", answer: "Event", summary: "Resolve a finding", page: "checks.md#resolve-events", id: true,
+	},
+	"Events.BulkUpdate": {body: "[]Event", required: []string{"id"}, answer: "[]Event",
+		summary: "Resolve several findings",
+		page:    "checks.md#events"},
 
-	"Files.Upload": {body: "fileUpload", required: []string{"data"}, answer: "File", summary: "Upload a file", page: "documents.md#files",
-		id: true},
+	"Files.Upload": {body: "fileUpload", required: []string{"data"}, answer: "File", summary: "Upload a file",
+		page: "documents.md#files",
+		id:   true},
 	"Files.Get": {answer: "File", summary: "Read what describes a file", page: "documents.md#files"},
 	"Documents.ListImages": {answer: "[]DocumentImage", summary: "List the images of a profile",
 		page: "documents.md#document-images"},
@@ -76,12 +107,19 @@ var shapes = map[string]shape{
 	"Documents.GetImage": {query: "fullImage", answer: "DocumentImage", summary: "Read what describes an image",
 		page: "documents.md#document-images"},
 
-	"Tags.Add":    {body: "Tag", required: []string{"name"}, answer: "Tag", summary: "Tag a profile", page: "profiles.md#tags", id: true},
+	"Tags.Add": {
+		body: "Tag", required: []string{"name"}, answer: "Tag", summary: "Tag a profile", page: "profiles.md#tags",
+		id: true,
+	},
 	"Tags.Remove": {answer: "Tag", summary: "Remove a tag from a profile", page: "profiles.md#tags"},
 	"Tags.Search": {query: "tagLimit", answer: "[]Tag", summary: "Search tags", page: "profiles.md#tags"},
 
-	"Audit.Items":     {answer: "[]AuditItem", summary: "List what happened to a profile", page: "audit-and-risk.md#audit-items"},
-	"Audit.PDFReport": {answer: "pdf", summary: "Read the audit report as a PDF", page: "audit-and-risk.md#the-audit-report"},
+	"Audit.Items": {
+		answer: "[]AuditItem", summary: "List what happened to a profile", page: "audit-and-risk.md#audit-items",
+	},
+	"Audit.PDFReport": {
+		answer: "pdf", summary: "Read the audit report as a PDF", page: "audit-and-risk.md#the-audit-report",
+	},
 
 	"Collect.Steps": {answer: "[]CollectionStep", summary: "List what the customer still has to give",
 		page: "customer-requests.md#collection-steps"},
@@ -92,14 +130,21 @@ var shapes = map[string]shape{
 	"Collect.CreateProfileKey": {answer: "CollectKey", summary: "Make a key for the data of one profile",
 		page: "customer-requests.md#collect-keys"},
 
-	"Search.Companies": {query: "CompanySearchOptions", answer: "CompanySearchResult", summary: "Search companies", page: "search.md#companies"},
-	"Search.Addresses": {query: "AddressSearchOptions", answer: "AddressSearchResult", summary: "Search addresses", page: "search.md#addresses"},
+	"Search.Companies": {
+		query: "CompanySearchOptions", answer: "CompanySearchResult", summary: "Search companies",
+		page: "search.md#companies",
+	},
+	"Search.Addresses": {
+		query: "AddressSearchOptions", answer: "AddressSearchResult", summary: "Search addresses",
+		page: "search.md#addresses",
+	},
 	"Search.FormatAddress": {query: "addressID", answer: "Address", summary: "Make an address of what a search found",
 		page: "search.md#addresses"},
 
 	"WhoAmI": {answer: "WhoAmI", summary: "Say whose key this is", page: "basics.md#who-am-i"},
 
-	"Forms.CreateCustomerRequest": {body: "customerRequestBody", required: []string{"type", "flow_template"}, answer: "CustomerRequest",
+	"Forms.CreateCustomerRequest": {body: "customerRequestBody", required: []string{"type", "flow_template"},
+		answer:  "CustomerRequest",
 		summary: "Ask a customer to fill in forms", page: "customer-requests.md#create-a-customer-request"},
 	"Forms.CustomerRequest": {answer: "CustomerRequest", summary: "Read the latest customer request of a profile",
 		page: "customer-requests.md#read-a-customer-request"},
@@ -159,10 +204,14 @@ var nullable = map[string][]string{
 var causes = []string{"apikey", "user", "customer_ref"}
 
 // kept lists members that the SDK keeps as they came, and what is known of them.
-var kept = map[string]string{"Check.input_data": "EntityData", "Check.output_data": "output", "CheckRequest.output_data": "output"}
+var kept = map[string]string{
+	"Check.input_data": "EntityData", "Check.output_data": "output", "CheckRequest.output_data": "output",
+}
 
 // guessed lists members that the SDK looks for in several places.
-var guessed = map[string][]part{"EventsChanged": {{"events", "[]WebhookFinding", "The findings; their place is a guess."}}}
+var guessed = map[string][]part{
+	"EventsChanged": {{"events", "[]WebhookFinding", "The findings; their place is a guess."}},
+}
 
 // payloads lists the events whose data has a type.
 var payloads = map[string]string{

@@ -112,7 +112,8 @@ func TestSimulatorFitsTheDescription(t *testing.T) {
 	srv := passforttest.New(passforttest.WithoutRateLimits(), passforttest.WithCheckTime(time.Microsecond),
 		passforttest.WithProducts(passforttest.Product{
 			Alias: "rich", Risk: &passforttest.RiskModel{}, Tasks: []passforttest.ProductTask{
-				{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}, ExpiresAfter: 365 * 24 * time.Hour},
+				{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"},
+					ExpiresAfter: 365 * 24 * time.Hour},
 				{Type: "INDIVIDUAL_ASSESS_POLITICAL_AND_SANCTIONS_EXPOSURE"},
 			},
 		}),
@@ -150,9 +151,12 @@ func (w *walker) person(ctx context.Context) {
 	t, c := w.t, w.c
 	data := passfort.NewIndividual()
 	data.PersonalDetails = &passfort.PersonalDetails{
-		Name: &passfort.FullName{GivenNames: []string{"Kim"}, FamilyName: "Doe Sanction"}, DOB: "1990-02-28", Nationality: "GBR",
+		Name: &passfort.FullName{GivenNames: []string{"Kim"}, FamilyName: "Doe Sanction"}, DOB: "1990-02-28",
+		Nationality: "GBR",
 	}
-	data.AddressHistory = []passfort.DatedAddress{{Address: &passfort.Address{Type: "FREEFORM", Text: "1 High Street", Country: "GBR"}}}
+	data.AddressHistory = []passfort.DatedAddress{
+		{Address: &passfort.Address{Type: "FREEFORM", Text: "1 High Street", Country: "GBR"}},
+	}
 	profile := must[*passfort.Profile](t)(c.Profiles.Create(ctx, &passfort.ProfileRequest{
 		Role: passfort.RoleIndividualCustomer, CollectedData: data,
 		Applications: []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "rich"}}},
@@ -166,11 +170,14 @@ func (w *walker) person(ctx context.Context) {
 		Type: passfort.ImageTypeFront, Body: strings.NewReader("%PDF-1.7\n%%EOF\n"),
 	}))
 	must[*passfort.Document](t)(c.Documents.Create(ctx, id, &passfort.DocumentRequest{
-		Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{image.ID},
+		Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+		ImageIDs: []string{image.ID},
 	}))
 	must[*passfort.DocumentImage](t)(c.Documents.GetImage(ctx, id, image.ID))
 	must[[]passfort.DocumentImage](t)(c.Documents.ListImages(ctx, id))
-	file := must[*passfort.File](t)(c.Files.Upload(ctx, id, &passfort.FileUpload{Name: "a.pdf", Body: strings.NewReader("%PDF-1.7\n%%EOF\n")}))
+	file := must[*passfort.File](t)(c.Files.Upload(ctx, id, &passfort.FileUpload{
+		Name: "a.pdf", Body: strings.NewReader("%PDF-1.7\n%%EOF\n"),
+	}))
 	must[*passfort.File](t)(c.Files.Get(ctx, id, file.ID))
 
 	w.srv.AdvanceClock(time.Minute)
@@ -179,7 +186,9 @@ func (w *walker) person(ctx context.Context) {
 	w.findings(ctx, id)
 	w.application(ctx, id)
 
-	must[[]passfort.CollectionStep](t)(c.Collect.SetSteps(ctx, id, []passfort.CollectionStep{{CollectionType: passfort.CollectionTypeDOB}}))
+	must[[]passfort.CollectionStep](t)(c.Collect.SetSteps(ctx, id, []passfort.CollectionStep{
+		{CollectionType: passfort.CollectionTypeDOB},
+	}))
 	must[[]passfort.CollectionStep](t)(c.Collect.Steps(ctx, id))
 	must[*passfort.CollectKey](t)(c.Collect.CreateKey(ctx, []string{id}))
 	must[*passfort.CollectKey](t)(c.Collect.CreateProfileKey(ctx, id))
@@ -187,35 +196,46 @@ func (w *walker) person(ctx context.Context) {
 	must[[]passfort.Tag](t)(c.Tags.Search(ctx, "vi", 3))
 	must[*passfort.Profile](t)(c.Profiles.Get(ctx, id))
 	must[*passfort.Tag](t)(c.Tags.Remove(ctx, id, tag.ID))
-	must[*passfort.CustomerRequest](t)(c.Forms.CreateCustomerRequest(ctx, id, &passfort.CustomerRequestParams{FlowTemplate: "flow"}))
+	must[*passfort.CustomerRequest](t)(c.Forms.CreateCustomerRequest(ctx, id, &passfort.CustomerRequestParams{
+		FlowTemplate: "flow",
+	}))
 	must[*passfort.CustomerRequest](t)(c.Forms.CustomerRequest(ctx, id))
 	must[[]passfort.AuditItem](t)(c.Audit.Items(ctx, id))
 	must[*passfort.AuditReport](t)(c.Audit.PDFReport(ctx, id, io.Discard))
 	must[passfort.ProfileStatus](t)(c.Profiles.SetStatus(ctx, id, passfort.ProfileStatusSuspended))
 	must[passfort.ProfileStatus](t)(c.Profiles.Status(ctx, id))
 	must[*passfort.ProfilePage](t)(c.Profiles.List(ctx, &passfort.ProfileListOptions{
-		Query: "Kim", Limit: 5, Categories: []passfort.ProfileCategory{passfort.ProfileCategoryCustomer, passfort.ProfileCategoryApplicant},
+		Query: "Kim", Limit: 5, Categories: []passfort.ProfileCategory{passfort.ProfileCategoryCustomer,
+			passfort.ProfileCategoryApplicant},
 	}))
 	require.NoError(t, c.Profiles.Delete(ctx, id, "asked to"))
 }
 
 func (w *walker) checks(ctx context.Context, id string) {
 	t, c := w.t, w.c
-	check := must[*passfort.Check](t)(c.Checks.Run(ctx, id, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync}))
+	check := must[*passfort.Check](t)(c.Checks.Run(ctx, id, &passfort.CheckRequest{
+		Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+	}))
 	w.srv.AdvanceClock(time.Minute)
 	must[*passfort.Check](t)(c.Checks.Get(ctx, id, check.ID))
 	must[*passfort.Check](t)(c.Checks.SetTasks(ctx, id, check.ID, check.TaskIDs))
 	require.NoError(t, c.Checks.Reject(ctx, id, check.ID))
 	require.NoError(t, c.Checks.Approve(ctx, id, check.ID))
 	w.srv.SetCheckOutcome("IDENTITY_CHECK", passforttest.Outcome{Decision: "ERROR"})
-	must[*passfort.Check](t)(c.Checks.Run(ctx, id, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync}))
-	must[*passfort.Check](t)(c.Checks.Run(ctx, id, &passfort.CheckRequest{Type: passfort.CheckTypePEPsAndSanctionsScreen, Mode: passfort.CheckModeSync}))
+	must[*passfort.Check](t)(c.Checks.Run(ctx, id, &passfort.CheckRequest{
+		Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeSync,
+	}))
+	must[*passfort.Check](t)(c.Checks.Run(ctx, id, &passfort.CheckRequest{
+		Type: passfort.CheckTypePEPsAndSanctionsScreen, Mode: passfort.CheckModeSync,
+	}))
 	must[[]passfort.Check](t)(c.Checks.List(ctx, id))
 }
 
 func (w *walker) tasks(ctx context.Context, id, fileID string) {
 	t, c := w.t, w.c
-	task := must[*passfort.Task](t)(c.Tasks.Create(ctx, id, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask}))
+	task := must[*passfort.Task](t)(c.Tasks.Create(ctx, id, &passfort.TaskRequest{
+		Type: passfort.TaskTypeIndividualManualTask,
+	}))
 	must[*passfort.Task](t)(c.Tasks.Complete(ctx, id, task.ID, passfort.TaskStateCompletedFail))
 	must[*passfort.Task](t)(c.Tasks.Get(ctx, id, task.ID))
 	note := must[*passfort.Note](t)(c.Tasks.AddNote(ctx, id, task.ID, &passfort.NoteRequest{
@@ -227,7 +247,9 @@ func (w *walker) tasks(ctx context.Context, id, fileID string) {
 
 func (w *walker) findings(ctx context.Context, id string) {
 	t, c := w.t, w.c
-	made := must[*passfort.Event](t)(c.Events.Create(ctx, id, &passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded}}))
+	made := must[*passfort.Event](t)(c.Events.Create(ctx, id, &passfort.Event{
+		Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded},
+	}))
 	must[*passfort.Event](t)(c.Events.Get(ctx, id, made.ID))
 	must[*passfort.Event](t)(c.Events.Resolve(ctx, id, made.ID, passfort.EventResolutionMatch, "true"))
 	var open []string
@@ -247,26 +269,38 @@ func (w *walker) application(ctx context.Context, id string) {
 	}
 	require.NoError(t, w.srv.SetRiskScore(id, 10))
 	application := must[[]passfort.Application](t)(c.Applications.List(ctx, id))[0]
-	must[*passfort.Application](t)(c.Applications.SetStatus(ctx, id, application.ID, passfort.ApplicationStatusApproved))
+	must[*passfort.Application](t)(c.Applications.SetStatus(ctx, id, application.ID,
+		passfort.ApplicationStatusApproved))
 	w.srv.AdvanceClock(340 * 24 * time.Hour)
 	must[*passfort.Application](t)(c.Applications.Get(ctx, id, application.ID))
 	w.srv.AdvanceClock(30 * 24 * time.Hour)
-	must[*passfort.Application](t)(c.Applications.SetStatus(ctx, id, application.ID, passfort.ApplicationStatusCancelled))
+	must[*passfort.Application](t)(c.Applications.SetStatus(ctx, id, application.ID,
+		passfort.ApplicationStatusCancelled))
 	must[*passfort.Application](t)(c.Applications.RevertDecision(ctx, id, application.ID, "a slip"))
-	must[*passfort.Application](t)(c.Applications.Create(ctx, id, &passfort.ApplicationRequest{Product: passfort.ProductRef{Alias: "plain"}}))
+	must[*passfort.Application](t)(c.Applications.Create(ctx, id, &passfort.ApplicationRequest{
+		Product: passfort.ProductRef{Alias: "plain"},
+	}))
 }
 
 func (w *walker) company(ctx context.Context) {
 	t, c := w.t, w.c
 	must[*passfort.WhoAmI](t)(c.WhoAmI(ctx))
-	must[*passfort.CompanySearchResult](t)(c.Search.Companies(ctx, &passfort.CompanySearchOptions{Country: "GBR", Query: "acme"}))
-	found := must[*passfort.AddressSearchResult](t)(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: "High", CountryCode: "GBR"}))
+	must[*passfort.CompanySearchResult](t)(c.Search.Companies(ctx, &passfort.CompanySearchOptions{
+		Country: "GBR", Query: "acme",
+	}))
+	found := must[*passfort.AddressSearchResult](t)(c.Search.Addresses(ctx, &passfort.AddressSearchOptions{
+		Address: "High", CountryCode: "GBR",
+	}))
 	require.NotEmpty(t, found.Results)
 	must[*passfort.Address](t)(c.Search.FormatAddress(ctx, found.Results[0].ID, "GBR"))
 	data := passfort.NewCompany()
 	data.Metadata = &passfort.CompanyMetadata{Name: "Acme Ltd", Number: "01234567"}
-	profile := must[*passfort.Profile](t)(c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: data}))
-	must[*passfort.Check](t)(c.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{Type: passfort.CheckTypeCompanyRegistry, Mode: passfort.CheckModeSync}))
+	profile := must[*passfort.Profile](t)(c.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleCompanyCustomer, CollectedData: data,
+	}))
+	must[*passfort.Check](t)(c.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{
+		Type: passfort.CheckTypeCompanyRegistry, Mode: passfort.CheckModeSync,
+	}))
 	must[*passfort.CollectedData](t)(c.CollectedData.Get(ctx, profile.ID))
 }
 
@@ -282,7 +316,9 @@ func (w *walker) refusals(ctx context.Context) {
 	application := must[[]passfort.Application](t)(c.Applications.List(ctx, profile.ID))[0]
 	_, err = c.Applications.SetStatus(ctx, profile.ID, application.ID, passfort.ApplicationStatusApproved)
 	require.Error(t, err)
-	_, err = c.CollectedData.Replace(ctx, profile.ID, &passfort.CollectedData{EntityData: *passfort.NewIndividual(), ETag: `W/"1.5"`})
+	_, err = c.CollectedData.Replace(ctx, profile.ID, &passfort.CollectedData{
+		EntityData: *passfort.NewIndividual(), ETag: `W/"1.5"`,
+	})
 	var conflict *passfort.ConflictError
 	require.ErrorAs(t, err, &conflict)
 	w.srv.Inject(passforttest.Fault{Operation: "WhoAmI", Status: http.StatusServiceUnavailable, Times: 10})
@@ -297,7 +333,8 @@ func TestJudgeSeesWhatIsWrong(t *testing.T) {
 	v, errs := validator.NewValidator(document)
 	require.Empty(t, errs)
 	ask := func(method, path, body string) *http.Request {
-		r, err := http.NewRequestWithContext(t.Context(), method, "https://api.passfort.com/4.0"+path, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), method, "https://api.passfort.com/4.0"+path,
+			strings.NewReader(body))
 		require.NoError(t, err)
 		r.Header.Set("apikey", "key")
 		if body != "" {
@@ -306,10 +343,11 @@ func TestJudgeSeesWhatIsWrong(t *testing.T) {
 		return r
 	}
 	for name, r := range map[string]*http.Request{
-		"no role":          ask(http.MethodPost, "/profiles", `{"collected_data":{"entity_type":"INDIVIDUAL"}}`),
-		"a role in digits": ask(http.MethodPost, "/profiles", `{"role":5,"collected_data":{"entity_type":"INDIVIDUAL"}}`),
-		"no such route":    ask(http.MethodGet, "/nothing", ""),
-		"no country":       ask(http.MethodGet, "/search/companies?query=acme", ""),
+		"no role": ask(http.MethodPost, "/profiles", `{"collected_data":{"entity_type":"INDIVIDUAL"}}`),
+		"a role in digits": ask(http.MethodPost, "/profiles",
+			`{"role":5,"collected_data":{"entity_type":"INDIVIDUAL"}}`),
+		"no such route": ask(http.MethodGet, "/nothing", ""),
+		"no country":    ask(http.MethodGet, "/search/companies?query=acme", ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			valid, _ := v.ValidateHttpRequest(r)
@@ -349,10 +387,13 @@ func TestRequestsFitTheDescription(t *testing.T) {
 	require.NoError(t, os.WriteFile(extra, []byte(writeRequests), 0o600))
 	module, err := filepath.Abs(root)
 	require.NoError(t, err)
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(module, "zz_requests_test.go"): extra}})
+	overlay, err := json.Marshal(map[string]any{
+		"Replace": map[string]string{filepath.Join(module, "zz_requests_test.go"): extra},
+	})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-overlay", filepath.Join(dir, "overlay.json"),
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-overlay",
+		filepath.Join(dir, "overlay.json"),
 		"-run", "^TestWriteRequests$", ".")
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "REQUESTS="+out)

@@ -95,7 +95,9 @@ func measureCall(ctx context.Context, s scale) ([]figure, error) {
 	promised(figures, name, 1.1)
 	bytes := []rival{
 		{name: "SDK", run: func(ctx context.Context) error {
-			_, err := passfort.Do[json.RawMessage](ctx, client, passfort.Request{Method: http.MethodGet, Path: "/profiles/" + profileID})
+			_, err := passfort.Do[json.RawMessage](ctx, client, passfort.Request{
+				Method: http.MethodGet, Path: "/profiles/" + profileID,
+			})
 			return err
 		}},
 		{name: "net/http by hand", run: func(ctx context.Context) error {

@@ -16,7 +16,8 @@ func measureJSON(ctx context.Context, s scale) ([]figure, error) {
 	var figures []figure
 	for _, size := range []int{4 << 10, 200 << 10} {
 		doc := companyJSON(size)
-		by := func(unmarshal func([]byte, any) error, marshal func(any) ([]byte, error), target func() any) func(context.Context) error {
+		by := func(unmarshal func([]byte, any) error, marshal func(any) ([]byte, error),
+			target func() any) func(context.Context) error {
 			return func(context.Context) error {
 				v := target()
 				if err := unmarshal(doc, v); err != nil {
@@ -40,7 +41,9 @@ func measureJSON(ctx context.Context, s scale) ([]figure, error) {
 				return err
 			}},
 			{name: v1, run: by(json.Unmarshal, json.Marshal, of(plainEntity))},
-			{name: "encoding/json, `map[string]any`", run: by(json.Unmarshal, json.Marshal, func() any { return new(map[string]any) })},
+			{name: "encoding/json, `map[string]any`", run: by(json.Unmarshal, json.Marshal, func() any {
+				return new(map[string]any)
+			})},
 			{name: "json/v2, structs that drop the unknown", run: by(v2, v2out, of(plainEntity))},
 			{name: "json/v2, structs that keep with `embed`", run: by(v2, v2out, of(keptEntity))},
 		}

@@ -75,8 +75,10 @@ func listingMemory(ctx context.Context, s scale) ([]figure, error) {
 	}
 	what := fmt.Sprintf("List %d profiles of 2 KB", s.profiles)
 	return []figure{
-		{what: what + ": memory from the first tenth to the last", value: spreadOf(max(0, float64(late)-float64(early)) / 1e6), unit: "MB more", atMost: 1},
-		{what: what + ": speed", value: spreadOf(float64(seen) / took.Seconds()), unit: "profiles per second", seen: "server included"},
+		{what: what + ": memory from the first tenth to the last",
+			value: spreadOf(max(0, float64(late)-float64(early)) / 1e6), unit: "MB more", atMost: 1},
+		{what: what + ": speed", value: spreadOf(float64(seen) / took.Seconds()), unit: "profiles per second",
+			seen: "server included"},
 	}, nil
 }
 
@@ -108,7 +110,9 @@ func listingAhead(ctx context.Context, s scale) ([]figure, error) {
 		{name: "SDK", run: func(ctx context.Context) error {
 			return work(client.Profiles.All(ctx, &passfort.ProfileListOptions{Limit: pageSize}))
 		}},
-		{name: "the next page read ahead", run: func(ctx context.Context) error { return work(readAhead(ctx, client)) }},
+		{name: "the next page read ahead", run: func(ctx context.Context) error {
+			return work(readAhead(ctx, client))
+		}},
 	}
 	t, err := race(ctx, s, rivals...)
 	if err != nil {

@@ -34,7 +34,8 @@ func peers(server string) ([]rival, error) {
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		URL: stripe.String(server), HTTPClient: byHand(), EnableTelemetry: stripe.Bool(false),
 	})
-	ai := openai.NewClient(option.WithBaseURL(base.String()), option.WithAPIKey(apiKey), option.WithHTTPClient(byHand()))
+	ai := openai.NewClient(option.WithBaseURL(base.String()), option.WithAPIKey(apiKey),
+		option.WithHTTPClient(byHand()))
 	hub := github.NewClient(byHand())
 	hub.BaseURL = base
 	rest := resty.NewWithClient(byHand())

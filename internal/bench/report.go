@@ -122,13 +122,15 @@ unknown members, but null, empty and absent look the same.
 `, r.machine, r.when.Format("2 January 2006"), full.rounds)
 	for _, f := range r.figures {
 		if f.ratio() {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | `%s` |\n", f.what, f.against, f.value, f.seen, f.promise(), f.command)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | `%s` |\n", f.what, f.against, f.value, f.seen, f.promise(),
+				f.command)
 		}
 	}
 	b.WriteString("\n## Counts\n\n| What | Figure | Seen | Promised | Command |\n| --- | --- | --- | --- | --- |\n")
 	for _, f := range r.figures {
 		if !f.ratio() {
-			fmt.Fprintf(&b, "| %s | %s %s | %s | %s | `%s` |\n", f.what, f.value, f.unit, f.seen, f.promise(), f.command)
+			fmt.Fprintf(&b, "| %s | %s %s | %s | %s | `%s` |\n", f.what, f.value, f.unit, f.seen, f.promise(),
+				f.command)
 		}
 	}
 	b.WriteString(`
@@ -164,7 +166,8 @@ func (r report) chart() ([]byte, error) {
 		y := float64(len(bars))
 		bars = append(bars, f.value.median)
 		spreads.XYs = append(spreads.XYs, plotter.XY{X: f.value.median, Y: y})
-		spreads.XErrors = append(spreads.XErrors, struct{ Low, High float64 }{f.value.median - f.value.min, f.value.max - f.value.median})
+		spreads.XErrors = append(spreads.XErrors, struct{ Low, High float64 }{f.value.median - f.value.min,
+			f.value.max - f.value.median})
 		names = append(names, plainText(f.what)+"\nvs "+plainText(f.against))
 	}
 	p := plot.New()
@@ -193,7 +196,10 @@ func (r report) chart() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	same.LineStyle = draw.LineStyle{Color: color.RGBA{R: 0xb0, G: 0x30, B: 0x30, A: 0xff}, Width: vg.Points(1), Dashes: []vg.Length{vg.Points(4), vg.Points(3)}}
+	same.LineStyle = draw.LineStyle{
+		Color: color.RGBA{R: 0xb0, G: 0x30, B: 0x30, A: 0xff}, Width: vg.Points(1),
+		Dashes: []vg.Length{vg.Points(4), vg.Points(3)},
+	}
 	p.Add(plotter.NewGrid(), chart, whiskers, same)
 	p.NominalY(names...)
 	canvas := vgsvg.New(vg.Points(960), vg.Points(90+34*float64(len(bars))))

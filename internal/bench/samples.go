@@ -19,9 +19,20 @@ const (
 // companyJSON is made-up collected data of a company, of about the given size.
 func companyJSON(size int) []byte {
 	const (
-		head    = `{"entity_type":"COMPANY","customer_ref":"crm-1","metadata":{"name":"Sampleton Teapots Ltd","number":"09999999","country_of_incorporation":"GBR","is_active":true,"number_of_employees":12,"contact_information":{"email":"info@teapots.example"},"new_member":{"a":[1,2,3]}},"custom_fields_data":{"tier":"gold","limit":2500.5,"vip":false},"address_history":[`
-		address = `{"address":{"type":"STRUCTURED","country":"GBR","postal_code":"AB%[1]d 2CD","locality":"Sampleton","route":"High Street","street_number":"%[1]d","premise":"","original_structured_address":{"route":"HIGH STREET","locality":"SAMPLETON"}},"start_date":"2001-0%[2]d","end_date":null,"verified":true}`
-		officer = `{"entity_type":"INDIVIDUAL","immediate_data":{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":["Robin","%[1]d"],"family_name":"Sampleton","title":"Dr"},"dob":"1970-01-0%[2]d","nationality":"GBR"}},"appointed_on":"2010-05-0%[2]d","natures_of_control":["ownership-of-shares-75-to-100-percent"],"shareholdings":[{"share_class":"ORDINARY","amount":100,"percentage":12.5,"currency":"GBP"}],"resolver_id":"a2c4393a-e219-67a4-5ab4-2186952e9038"}`
+		head = `{"entity_type":"COMPANY","customer_ref":"crm-1","metadata":{"name":"Sampleton Teapots Ltd",` +
+			`"number":"09999999","country_of_incorporation":"GBR","is_active":true,"number_of_employees":12,` +
+			`"contact_information":{"email":"info@teapots.example"},"new_member":{"a":[1,2,3]}},` +
+			`"custom_fields_data":{"tier":"gold","limit":2500.5,"vip":false},"address_history":[`
+		address = `{"address":{"type":"STRUCTURED","country":"GBR","postal_code":"AB%[1]d 2CD",` +
+			`"locality":"Sampleton","route":"High Street","street_number":"%[1]d","premise":"",` +
+			`"original_structured_address":{"route":"HIGH STREET","locality":"SAMPLETON"}},` +
+			`"start_date":"2001-0%[2]d","end_date":null,"verified":true}`
+		officer = `{"entity_type":"INDIVIDUAL","immediate_data":{"entity_type":"INDIVIDUAL",` +
+			`"personal_details":{"name":{"given_names":["Robin","%[1]d"],"family_name":"Sampleton","title":"Dr"},` +
+			`"dob":"1970-01-0%[2]d","nationality":"GBR"}},"appointed_on":"2010-05-0%[2]d",` +
+			`"natures_of_control":["ownership-of-shares-75-to-100-percent"],` +
+			`"shareholdings":[{"share_class":"ORDINARY","amount":100,"percentage":12.5,"currency":"GBP"}],` +
+			`"resolver_id":"a2c4393a-e219-67a4-5ab4-2186952e9038"}`
 	)
 	var addresses, officers []string
 	for n, i := len(head), 1; n < size-700; i++ {
@@ -29,12 +40,17 @@ func companyJSON(size int) []byte {
 		officers = append(officers, fmt.Sprintf(officer, i, i%9+1))
 		n += len(addresses[i-1]) + len(officers[i-1]) + 2
 	}
-	return []byte(head + strings.Join(addresses, ",") + `],"officers":{"directors":[` + strings.Join(officers, ",") + `]}}`)
+	return []byte(head + strings.Join(addresses, ",") + `],"officers":{"directors":[` + strings.Join(officers, ",") +
+		`]}}`)
 }
 
 func profileJSON(id string, size int) []byte {
-	return []byte(`{"id":"` + id + `","role":"COMPANY_CUSTOMER","display_name":"Sampleton Teapots Ltd","collected_data":` + string(companyJSON(size)) +
-		`,"applications":[{"id":"` + fileID + `","status":"APPLIED","flag":"AUTOMATING","product":{"alias":"business_account"}}],"tasks":[]}`)
+	return []byte(`{"id":"` + id +
+		`","role":"COMPANY_CUSTOMER","display_name":"Sampleton Teapots Ltd","collected_data":` + string(
+		companyJSON(size),
+	) +
+		`,"applications":[{"id":"` + fileID + `","status":"APPLIED","flag":"AUTOMATING",` +
+		`"product":{"alias":"business_account"}}],"tasks":[]}`)
 }
 
 // picture is a PNG by its head.
@@ -82,7 +98,9 @@ func plain(t reflect.Type, depth int, keep bool) reflect.Type {
 		fields = append(fields, reflect.StructField{Name: f.Name, Type: plain(f.Type, depth-1, keep), Tag: tag})
 	}
 	if keep {
-		fields = append(fields, reflect.StructField{Name: "Unknown", Type: reflect.TypeFor[jsontext.Value](), Tag: `json:",embed"`})
+		fields = append(fields, reflect.StructField{
+			Name: "Unknown", Type: reflect.TypeFor[jsontext.Value](), Tag: `json:",embed"`,
+		})
 	}
 	return reflect.StructOf(fields)
 }

@@ -58,7 +58,8 @@ func measureUpload(ctx context.Context, s scale) ([]figure, error) {
 	fresh := func() {
 		hand.CloseIdleConnections()
 		srv.CloseClientConnections()
-		runtime.GC()                                                    // the images of one are not collected in the time of the next
+		// the images of one are not collected in the time of the next
+		runtime.GC()
 		client, _ = passfort.New(apiKey, passfort.WithBaseURL(srv.URL)) // fails on a bad URL only
 	}
 	made, err := generatedClient(srv.URL, hand)
@@ -110,14 +111,16 @@ func measureUpload(ctx context.Context, s scale) ([]figure, error) {
 // measureDownload reads one image.
 func measureDownload(ctx context.Context, s scale) ([]figure, error) {
 	s = s.transfers()
-	srv := fileServer([]byte(`{"id":"` + fileID + `","decrypted_data":"` + base64.StdEncoding.EncodeToString(picture(s.image)) + `"}`))
+	srv := fileServer([]byte(`{"id":"` + fileID + `","decrypted_data":"` +
+		base64.StdEncoding.EncodeToString(picture(s.image)) + `"}`))
 	defer srv.Close()
 	hand := byHand()
 	var client *passfort.Client
 	fresh := func() {
 		hand.CloseIdleConnections()
 		srv.CloseClientConnections()
-		runtime.GC()                                                    // the images of one are not collected in the time of the next
+		// the images of one are not collected in the time of the next
+		runtime.GC()
 		client, _ = passfort.New(apiKey, passfort.WithBaseURL(srv.URL)) // fails on a bad URL only
 	}
 	made, err := generatedClient(srv.URL, hand)

@@ -113,7 +113,9 @@ func handWriter(hc *http.Client, url, key string) writer {
 }
 
 // contend returns the number of requests for each change that was made.
-func contend(ctx context.Context, s scale, of func(*passforttest.Server) func(int) writer) (requests float64, took time.Duration, err error) {
+func contend(
+	ctx context.Context, s scale, of func(*passforttest.Server) func(int) writer,
+) (requests float64, took time.Duration, err error) {
 	sim := passforttest.NewServer(passforttest.WithoutRateLimits())
 	defer sim.Close()
 	client := sim.Client()

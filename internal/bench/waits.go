@@ -60,7 +60,9 @@ func measureWaits(ctx context.Context, s scale) ([]figure, error) {
 	}{
 		{name: "SDK", wait: sdkWaiter},
 		{name: "SDK with webhooks", wait: sdkWaiter, wake: true},
-		{name: "by hand: ask every second", wait: func(p *provider, _ *passfort.CheckInbox) (waiter, error) { return handWaiter(p.URL), nil }},
+		{name: "by hand: ask every second", wait: func(p *provider, _ *passfort.CheckInbox) (waiter, error) {
+			return handWaiter(p.URL), nil
+		}},
 	} {
 		got, err := waitAll(ctx, s, way.wait, way.wake)
 		if err != nil {
@@ -68,8 +70,13 @@ func measureWaits(ctx context.Context, s scale) ([]figure, error) {
 		}
 		seen := "noticed " + short(got.lag.Round(time.Millisecond)) + " after the end, at the median"
 		figures = append(figures,
-			figure{what: what + ", " + way.name, value: spreadOf(got.perSecond), unit: "requests per second", seen: seen},
-			figure{what: what + ", " + way.name + ": memory", value: spreadOf(got.memory / 1024), unit: "KiB for each, connections and server included"},
+			figure{
+				what: what + ", " + way.name, value: spreadOf(got.perSecond), unit: "requests per second", seen: seen,
+			},
+			figure{
+				what: what + ", " + way.name + ": memory", value: spreadOf(got.memory / 1024),
+				unit: "KiB for each, connections and server included",
+			},
 		)
 	}
 	return figures, nil
@@ -118,7 +125,9 @@ type waited struct {
 	lag       time.Duration
 }
 
-func waitAll(ctx context.Context, s scale, of func(*provider, *passfort.CheckInbox) (waiter, error), wake bool) (*waited, error) {
+func waitAll(
+	ctx context.Context, s scale, of func(*provider, *passfort.CheckInbox) (waiter, error), wake bool,
+) (*waited, error) {
 	before := heap()
 	checks := make([]string, s.waits)
 	for i := range checks {

@@ -18,7 +18,8 @@ func webhookBatch() []byte {
 	var messages []string
 	for i := range 100 {
 		messages = append(messages, fmt.Sprintf(
-			`{"id":"5f0e7a10-0000-4000-8000-%012d","event":"COLLECTED_DATA_CHANGED","secret":"s3cr3t","timestamp":1700000120,"data":{"profile_id":%q,"old_data":%s,"new_data":%s}}`,
+			`{"id":"5f0e7a10-0000-4000-8000-%012d","event":"COLLECTED_DATA_CHANGED","secret":"s3cr3t",`+
+				`"timestamp":1700000120,"data":{"profile_id":%q,"old_data":%s,"new_data":%s}}`,
 			i, profileID, data, data))
 	}
 	return []byte("[" + strings.Join(messages, ",") + "]")

@@ -186,7 +186,8 @@ func (c *Checkpoint) UnmarshalJSON(data []byte) error {
 		return errors.New("not a checkpoint")
 	}
 	const largest = (Most*200 + 2*remembered) * len(mark{})
-	if s.Offset < 0 || s.Done < 0 || s.Count != nil && *s.Count < 0 || len(s.Handled)%len(mark{}) != 0 || len(s.Handled) > 2*largest {
+	if s.Offset < 0 || s.Done < 0 || s.Count != nil && *s.Count < 0 || len(s.Handled)%len(mark{}) != 0 ||
+		len(s.Handled) > 2*largest {
 		return errors.New("not a checkpoint")
 	}
 	c.mu.Lock()

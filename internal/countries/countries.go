@@ -30,5 +30,6 @@ func Nationality(code string) bool { return Country(code) || in(code, others) }
 
 func in(code, codes string) bool {
 	return len(code) == 3 && strings.IndexByte(code, ' ') < 0 && strings.IndexByte(code, '\n') < 0 &&
-		strings.Contains(codes, " "+code) && (strings.Contains(codes, " "+code+" ") || strings.Contains(codes, " "+code+"\n"))
+		strings.Contains(codes, " "+code) &&
+		(strings.Contains(codes, " "+code+" ") || strings.Contains(codes, " "+code+"\n"))
 }

@@ -45,7 +45,9 @@ type Way struct {
 func Ways() []Way {
 	return []Way{
 		encoder("encoding/json", json.Marshal, json.Unmarshal),
-		encoder("encoding/json/v2", func(v any) ([]byte, error) { return jsonv2.Marshal(v) }, func(data []byte, v any) error {
+		encoder("encoding/json/v2", func(v any) ([]byte, error) {
+			return jsonv2.Marshal(v)
+		}, func(data []byte, v any) error {
 			return jsonv2.Unmarshal(data, v)
 		}),
 		encoder("goccy/go-json", gojson.Marshal, gojson.Unmarshal),

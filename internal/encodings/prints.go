@@ -37,7 +37,8 @@ func Prints() []Print {
 			}})
 		}
 	}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%t", "%U", "%c", "%e", "%p", "%T"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%t", "%U", "%c", "%e", "%p",
+		"%T"} {
 		prints = append(prints, printer("fmt "+verb, verb == "%p", func(v any) string { return fmt.Sprintf(verb, v) }))
 	}
 	deep := spew.ConfigState{Indent: " ", DisableMethods: true}

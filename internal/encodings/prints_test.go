@@ -34,7 +34,8 @@ func holds(text, canary string) bool {
 	for _, b := range raw {
 		fmt.Fprintf(&decimals, "%d ", b)
 	}
-	for _, spelled := range []string{canary, strings.TrimSpace(decimals.String()), strings.ReplaceAll(strings.TrimSpace(decimals.String()), " ", ", ")} {
+	for _, spelled := range []string{canary, strings.TrimSpace(decimals.String()),
+		strings.ReplaceAll(strings.TrimSpace(decimals.String()), " ", ", ")} {
 		if strings.Contains(strings.ToLower(text), spelled) {
 			return true
 		}
@@ -52,9 +53,11 @@ func TestHolds(t *testing.T) {
 	t.Parallel()
 	around := []byte("before " + canaryKey + " after")
 	for _, text := range []string{
-		string(around), strings.ToUpper(string(around)), fmt.Sprintf("%x", around), fmt.Sprintf("% X", around), fmt.Sprintf("%#v", around),
+		string(around), strings.ToUpper(string(around)), fmt.Sprintf("%x", around), fmt.Sprintf("% X", around),
+		fmt.Sprintf("%#v", around),
 		fmt.Sprintf("%d", around), hex.Dump([]byte(canaryKey)),
-		base64.StdEncoding.EncodeToString(around), base64.StdEncoding.EncodeToString(around[1:]), base64.StdEncoding.EncodeToString(around[2:]),
+		base64.StdEncoding.EncodeToString(around), base64.StdEncoding.EncodeToString(around[1:]),
+		base64.StdEncoding.EncodeToString(around[2:]),
 	} {
 		require.True(t, holds(text, canaryKey), text)
 	}
@@ -73,26 +76,29 @@ func TestSecretsInPrints(t *testing.T) {
 	require.NoError(t, err)
 	request := passfort.CustomerRequest{ID: "r1", APIKey: secret}
 	subjects := map[string]any{
-		"Secret":                    secret,
-		"*Secret":                   &secret,
-		"[]Secret":                  []passfort.Secret{secret},
-		"map of Secret":             map[string]passfort.Secret{"a": secret},
-		"field":                     struct{ Key passfort.Secret }{secret},
-		"field that is a pointer":   &struct{ Key *passfort.Secret }{&secret},
-		"unexported field":          struct{ key passfort.Secret }{secret},
-		"any":                       []any{map[string]any{"key": secret}},
-		"CustomerRequest":           request,
-		"*CustomerRequest":          &request,
-		"Client":                    *client,
-		"*Client":                   client,
-		"Client of another key":     other,
-		"WebhookHandler":            handler,
-		"option of a client":        passfort.WithHTTPClient(http.DefaultClient),
-		"options of a call":         []passfort.CallOption{passfort.Header("X-Token", canaryKey), passfort.Query("token", canaryKey)},
-		"error of a bad key":        failed(passfort.New(canaryKey + "\n")),
-		"error of a bad secret":     failed(passfort.NewWebhookHandler([]string{canaryKey + "\n"})),
-		"error of a bad address":    failed(passfort.New(canaryKey, passfort.WithBaseURL("http://"+canaryKey+"@passfort.example"))),
-		"error of a bad header":     failed(client.Profiles.Get(t.Context(), "p1", passfort.Header("Apikey", canaryKey))),
+		"Secret":                  secret,
+		"*Secret":                 &secret,
+		"[]Secret":                []passfort.Secret{secret},
+		"map of Secret":           map[string]passfort.Secret{"a": secret},
+		"field":                   struct{ Key passfort.Secret }{secret},
+		"field that is a pointer": &struct{ Key *passfort.Secret }{&secret},
+		"unexported field":        struct{ key passfort.Secret }{secret},
+		"any":                     []any{map[string]any{"key": secret}},
+		"CustomerRequest":         request,
+		"*CustomerRequest":        &request,
+		"Client":                  *client,
+		"*Client":                 client,
+		"Client of another key":   other,
+		"WebhookHandler":          handler,
+		"option of a client":      passfort.WithHTTPClient(http.DefaultClient),
+		"options of a call": []passfort.CallOption{passfort.Header("X-Token", canaryKey),
+			passfort.Query("token", canaryKey)},
+		"error of a bad key":    failed(passfort.New(canaryKey + "\n")),
+		"error of a bad secret": failed(passfort.NewWebhookHandler([]string{canaryKey + "\n"})),
+		"error of a bad address": failed(passfort.New(canaryKey,
+			passfort.WithBaseURL("http://"+canaryKey+"@passfort.example"))),
+		"error of a bad header": failed(client.Profiles.Get(t.Context(), "p1",
+			passfort.Header("Apikey", canaryKey))),
 		"error of a call of no one": failed(client.Profiles.Get(t.Context(), canaryKey+"/..")),
 	}
 	for name, subject := range subjects {
@@ -127,11 +133,13 @@ func failures(t *testing.T) map[string]error {
 	t.Helper()
 	all := map[string]error{}
 	for name, answer := range map[string]http.HandlerFunc{
-		"refused": echoing(400), "not found": echoing(404), "conflict": echoing(412), "limited": echoing(429), "unavailable": echoing(503),
+		"refused": echoing(400), "not found": echoing(404), "conflict": echoing(412), "limited": echoing(429),
+		"unavailable": echoing(503),
 		"conflict with data": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Etag", `"`+canaryPerson+`"`)
 			w.WriteHeader(http.StatusPreconditionFailed)
-			_, _ = fmt.Fprintf(w, `{"entity_type":"INDIVIDUAL","customer_ref":%q,"new":%q}`, canaryPerson, r.Header.Get("Apikey"))
+			_, _ = fmt.Fprintf(w, `{"entity_type":"INDIVIDUAL","customer_ref":%q,"new":%q}`, canaryPerson,
+				r.Header.Get("Apikey"))
 		},
 		"redirected": echoing(307), "errors in a 200": echoing(200),
 		"no JSON":   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, canaryPerson+canaryKey) },
@@ -149,12 +157,19 @@ func failures(t *testing.T) map[string]error {
 		data := passfort.NewIndividual()
 		data.CustomerRef = canaryPerson
 		for call, err := range map[string]error{
-			"read":    failed(client.Profiles.Get(ctx, "p1")),
-			"write":   failed(client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: data})),
-			"replace": failed(client.CollectedData.Replace(ctx, "p1", &passfort.CollectedData{EntityData: *data, ETag: "v1"})),
-			"wait":    failed(client.Checks.Wait(short, "p1", "c1", nil)),
-			"upload":  failed(client.Files.Upload(ctx, "p1", &passfort.FileUpload{Name: canaryPerson, Body: strings.NewReader("%PDF-" + canaryPerson)})),
-			"stream":  failed(passfort.DoTo(ctx, client, passfort.Request{Method: "POST", Path: "/" + canaryPerson, Body: data}, io.Discard)),
+			"read": failed(client.Profiles.Get(ctx, "p1")),
+			"write": failed(client.Profiles.Create(ctx, &passfort.ProfileRequest{
+				Role: passfort.RoleIndividualCustomer, CollectedData: data,
+			})),
+			"replace": failed(client.CollectedData.Replace(ctx, "p1", &passfort.CollectedData{
+				EntityData: *data, ETag: "v1",
+			})),
+			"wait": failed(client.Checks.Wait(short, "p1", "c1", nil)),
+			"upload": failed(client.Files.Upload(ctx, "p1", &passfort.FileUpload{
+				Name: canaryPerson, Body: strings.NewReader("%PDF-" + canaryPerson),
+			})),
+			"stream": failed(passfort.DoTo(ctx, client, passfort.Request{Method: "POST", Path: "/" + canaryPerson,
+				Body: data}, io.Discard)),
 		} {
 			if err != nil {
 				all[name+", "+call] = err
@@ -171,7 +186,10 @@ func TestErrorsInPrints(t *testing.T) {
 	seen := map[string]bool{}
 	for name, err := range failures(t) {
 		toldTheKey := !strings.HasPrefix(name, "no ")
-		subjects := map[string]any{"": err, "in a field": struct{ Err error }{err}, "in a list": []any{err}, "wrapped": fmt.Errorf("calling: %w", err)}
+		subjects := map[string]any{
+			"": err, "in a field": struct{ Err error }{err}, "in a list": []any{err},
+			"wrapped": fmt.Errorf("calling: %w", err),
+		}
 		var failure *passfort.Error
 		if errors.As(err, &failure) {
 			subjects["by value"] = *failure

@@ -27,7 +27,9 @@ import (
 
 // impatient repeats at once.
 func impatient() passfort.Option {
-	return passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond})
+	return passfort.WithRetry(passfort.RetryPolicy{
+		MaxAttempts: 3, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond,
+	})
 }
 
 // A server that wants a client certificate refuses the handshake, under TLS 1.3
@@ -55,7 +57,8 @@ func TestHandshakeRefused(t *testing.T) {
 			for _, op := range operations() {
 				tr := passfort.DefaultTransport()
 				base := start(tr)
-				c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL(base+"/4.0"), passfort.WithHTTPClient(&http.Client{Transport: tr}), impatient())
+				c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL(base+"/4.0"),
+					passfort.WithHTTPClient(&http.Client{Transport: tr}), impatient())
 				require.NoError(t, err)
 				sim.ForgetRequests()
 				err = op.call(t.Context(), c, w)
@@ -87,11 +90,15 @@ func TestBodyCut(t *testing.T) {
 			return failed(c.Files.Upload(ctx, "p", &passfort.FileUpload{Name: "scan", Body: bytes.NewReader(image)}))
 		},
 		"image": func(ctx context.Context, c *passfort.Client) error {
-			return failed(c.Documents.UploadImage(ctx, "p", &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: bytes.NewReader(image)}))
+			return failed(c.Documents.UploadImage(ctx, "p", &passfort.ImageUpload{
+				Type: passfort.ImageTypeFront, Body: bytes.NewReader(image),
+			}))
 		},
 		"image that cannot seek": func(ctx context.Context, c *passfort.Client) error {
 			once := struct{ io.Reader }{bytes.NewReader(image)}
-			return failed(c.Documents.UploadImage(ctx, "p", &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: once, Size: int64(len(image))}))
+			return failed(c.Documents.UploadImage(ctx, "p", &passfort.ImageUpload{
+				Type: passfort.ImageTypeFront, Body: once, Size: int64(len(image)),
+			}))
 		},
 	}
 	for _, percent := range []int64{0, 10, 50, 99} {
@@ -176,7 +183,9 @@ func TestClientThatRetriesBelow(t *testing.T) {
 			c.RetryWaitMin, c.RetryWaitMax, c.Logger = time.Millisecond, 2*time.Millisecond, nil
 			return c.StandardClient()
 		},
-		"a loop over GetBody": func() *http.Client { return &http.Client{Transport: stubborn{passfort.DefaultTransport()}} },
+		"a loop over GetBody": func() *http.Client {
+			return &http.Client{Transport: stubborn{passfort.DefaultTransport()}}
+		},
 	} {
 		for fault, arm := range map[string]passforttest.Fault{
 			"answer lost twice": {DropAfterWrite: true, Times: 2},
@@ -195,7 +204,8 @@ func TestClientThatRetriesBelow(t *testing.T) {
 					arm := arm
 					arm.Operation = op.name
 					sim.Inject(arm)
-					c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL(sim.URL()), passfort.WithHTTPClient(below()), impatient())
+					c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL(sim.URL()),
+						passfort.WithHTTPClient(below()), impatient())
 					require.NoError(t, err)
 					err = op.call(t.Context(), c, w)
 					applied := 0
@@ -248,7 +258,9 @@ func (s stubborn) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestLastingCauses(t *testing.T) {
 	t.Parallel()
 	proxy := func(status int) *httptest.Server {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+		}))
 		t.Cleanup(srv.Close)
 		return srv
 	}
@@ -263,12 +275,16 @@ func TestLastingCauses(t *testing.T) {
 		name, base, want string
 		proxy            *httptest.Server
 	}{
-		{"a proxy's password", "https://api.example/4.0", "the proxy refused to connect: 407 Proxy Authentication Required", proxy(407)},
+		{"a proxy's password", "https://api.example/4.0",
+			"the proxy refused to connect: 407 Proxy Authentication Required", proxy(407)},
 		{"a proxy's refusal", "https://api.example/4.0", "the proxy refused to connect: 403 Forbidden", proxy(403)},
 		{"a proxy's gateway", "https://api.example/4.0", "the proxy refused to connect: 502 Bad Gateway", proxy(502)},
-		{"http at an https address", strings.Replace(plain.URL, "http:", "https:", 1) + "/4.0", "the server speaks plain HTTP where the base URL says https", nil},
-		{"https at an http address", strings.Replace(secure.URL, "https:", "http:", 1) + "/4.0", "the server speaks TLS where the base URL says http", nil},
-		{"a TLS alert at an http address", "http://" + raw + "/4.0", "the server speaks TLS where the base URL says http", nil},
+		{"http at an https address", strings.Replace(plain.URL, "http:", "https:", 1) + "/4.0",
+			"the server speaks plain HTTP where the base URL says https", nil},
+		{"https at an http address", strings.Replace(secure.URL, "https:", "http:", 1) + "/4.0",
+			"the server speaks TLS where the base URL says http", nil},
+		{"a TLS alert at an http address", "http://" + raw + "/4.0",
+			"the server speaks TLS where the base URL says http", nil},
 		{"a certificate", secure.URL + "/4.0", "the server's certificate was not accepted", nil},
 	} {
 		for _, own := range []bool{false, true} {
@@ -282,9 +298,12 @@ func TestLastingCauses(t *testing.T) {
 					tr.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(row.proxy.URL) }
 				}
 				t.Cleanup(tr.CloseIdleConnections)
-				c, err := passfort.New("key", passfort.WithBaseURL(row.base), passfort.WithHTTPClient(&http.Client{Transport: tr}), impatient())
+				c, err := passfort.New("key", passfort.WithBaseURL(row.base),
+					passfort.WithHTTPClient(&http.Client{Transport: tr}), impatient())
 				require.NoError(t, err)
-				_, err = c.Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()})
+				_, err = c.Profiles.Create(t.Context(), &passfort.ProfileRequest{
+					Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany(),
+				})
 				require.ErrorContains(t, err, row.want, "%v", errors.Unwrap(err))
 				require.Equal(t, 1, strings.Count(err.Error(), "passfort:"))
 				require.NotErrorIs(t, err, passfort.ErrOutcomeUnknown)

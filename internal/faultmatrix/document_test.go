@@ -101,7 +101,8 @@ func tables(found []result, class map[string]string) string {
 			}
 		}
 	}
-	b.WriteString("\n## Operations that differ from their class\n\n| Fault | Met by | Cell | Operations |\n| --- | --- | --- | --- |\n")
+	b.WriteString("\n## Operations that differ from their class\n\n| Fault | Met by | Cell | Operations |\n| --- | " +
+		"--- | --- | --- |\n")
 	for _, f := range faults("") {
 		var rows []string
 		for key, operations := range differing {

@@ -52,15 +52,39 @@ func h2faults() []h2fault {
 		return func(always bool) func(*h2stream) verdict { return first(always, plan) }
 	}
 	return []h2fault{
-		{"GOAWAY that excludes the stream", once(func(st *h2stream) verdict { st.goAway(0); _ = st.conn.Close(); return drop }), true},
-		{"GOAWAY that excludes the stream, connection left open", once(func(st *h2stream) verdict { st.goAway(0); return drop }), true},
-		{"REFUSED_STREAM", once(func(st *h2stream) verdict { st.reset(http2.ErrCodeRefusedStream); return drop }), true},
-		{"GOAWAY that includes the stream, not carried out", once(func(st *h2stream) verdict { st.goAway(st.id); _ = st.conn.Close(); return drop }), false},
-		{"GOAWAY that includes the stream, carried out", once(afterwards(func(st *h2stream) { st.goAway(st.id); _ = st.conn.Close() })), false},
-		{"INTERNAL_ERROR, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeInternal) })), false},
-		{"INTERNAL_ERROR, not carried out", once(func(st *h2stream) verdict { st.reset(http2.ErrCodeInternal); return drop }), false},
+		{"GOAWAY that excludes the stream", once(func(st *h2stream) verdict {
+			st.goAway(0)
+			_ = st.conn.Close()
+			return drop
+		}), true},
+		{"GOAWAY that excludes the stream, connection left open", once(func(st *h2stream) verdict {
+			st.goAway(0)
+			return drop
+		}), true},
+		{"REFUSED_STREAM", once(func(st *h2stream) verdict {
+			st.reset(http2.ErrCodeRefusedStream)
+			return drop
+		}), true},
+		{"GOAWAY that includes the stream, not carried out", once(func(st *h2stream) verdict {
+			st.goAway(st.id)
+			_ = st.conn.Close()
+			return drop
+		}), false},
+		{"GOAWAY that includes the stream, carried out", once(afterwards(func(st *h2stream) {
+			st.goAway(st.id)
+			_ = st.conn.Close()
+		})), false},
+		{"INTERNAL_ERROR, carried out", once(afterwards(func(st *h2stream) {
+			st.reset(http2.ErrCodeInternal)
+		})), false},
+		{"INTERNAL_ERROR, not carried out", once(func(st *h2stream) verdict {
+			st.reset(http2.ErrCodeInternal)
+			return drop
+		}), false},
 		{"CANCEL, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeCancel) })), false},
-		{"ENHANCE_YOUR_CALM, carried out", once(afterwards(func(st *h2stream) { st.reset(http2.ErrCodeEnhanceYourCalm) })), false},
+		{"ENHANCE_YOUR_CALM, carried out", once(afterwards(func(st *h2stream) {
+			st.reset(http2.ErrCodeEnhanceYourCalm)
+		})), false},
 		{"GOAWAY with an error that excludes the stream", once(func(st *h2stream) verdict {
 			st.goAwayWith(0, http2.ErrCodeEnhanceYourCalm)
 			_ = st.conn.Close()
@@ -73,7 +97,10 @@ func h2faults() []h2fault {
 		{"closed, carried out", once(afterwards(func(st *h2stream) { _ = st.conn.Close() })), false},
 		{"closed, not carried out", once(func(st *h2stream) verdict { _ = st.conn.Close(); return drop }), false},
 		{"silent, carried out", once(afterwards(func(st *h2stream) { st.conn.silent.Store(true) })), false},
-		{"silent, not carried out", once(func(st *h2stream) verdict { st.conn.silent.Store(true); return drop }), false},
+		{"silent, not carried out", once(func(st *h2stream) verdict {
+			st.conn.silent.Store(true)
+			return drop
+		}), false},
 	}
 }
 
@@ -119,8 +146,11 @@ func overHTTP2(t *testing.T, server *h2server, w *world, f h2fault, always bool,
 	}
 	defer server.closeAll()
 	const most = 3
-	c, err := passfort.New(w.srv.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"), passfort.WithHTTPClient(hc),
-		passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: most, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond}))
+	c, err := passfort.New(w.srv.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"),
+		passfort.WithHTTPClient(hc),
+		passfort.WithRetry(passfort.RetryPolicy{
+			MaxAttempts: most, MinBackoff: time.Millisecond, MaxBackoff: 2 * time.Millisecond,
+		}))
 	require.NoError(t, err)
 	plan := f.plan(always)
 	server.forget()
@@ -190,14 +220,17 @@ func TestSilentConnectionIsLeft(t *testing.T) {
 			tr := &http.Transport{ForceAttemptHTTP2: true}
 			server.trust(tr)
 			hc := &http.Client{Transport: transport(tr), Timeout: 300 * time.Millisecond}
-			c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"), passfort.WithHTTPClient(hc), impatient())
+			c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"),
+				passfort.WithHTTPClient(hc), impatient())
 			require.NoError(t, err)
 			silence := first(false, func(st *h2stream) verdict { st.conn.silent.Store(true); return drop })
 			server.plan.Store(&silence)
 			_, err = c.Profiles.Get(t.Context(), w.profile)
 			require.NoError(t, err, "the second attempt")
 			server.forget()
-			_, err = c.Checks.Run(t.Context(), w.profile, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
+			_, err = c.Checks.Run(t.Context(), w.profile, &passfort.CheckRequest{
+				Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+			})
 			require.True(t, err == nil || errors.Is(err, passfort.ErrOutcomeUnknown))
 			require.Equal(t, 1, server.forget(), "a write is sent once and never again")
 			_, err = c.WhoAmI(t.Context())
@@ -221,7 +254,9 @@ func TestGoAwayForEver(t *testing.T) {
 				server.trust(tr)
 				c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"),
 					passfort.WithHTTPClient(&http.Client{Transport: tr}),
-					passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: most, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond}))
+					passfort.WithRetry(passfort.RetryPolicy{
+						MaxAttempts: most, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond,
+					}))
 				require.NoError(t, err)
 				server.forget()
 				plan := first(always, func(st *h2stream) verdict { st.goAway(0); _ = st.conn.Close(); return drop })

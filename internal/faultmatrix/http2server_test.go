@@ -80,7 +80,8 @@ func newH2server(t *testing.T, handler http.Handler, clientAuth tls.ClientAuthTy
 	s := &h2server{
 		handler: handler, address: listener.Addr().String(), roots: roots,
 		tls: &tls.Config{
-			Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13, ClientAuth: clientAuth,
+			Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13,
+			ClientAuth: clientAuth,
 		},
 	}
 	var running sync.WaitGroup
@@ -225,8 +226,10 @@ func (s *h2server) step(st *h2stream) bool {
 func (s *h2server) carryOut(st *h2stream) *httptest.ResponseRecorder {
 	u, _ := url.ParseRequestURI(st.path)
 	req := &http.Request{
-		Method: st.method, URL: u, RequestURI: st.path, Header: st.header, Host: "example.com", Proto: "HTTP/2.0", ProtoMajor: 2,
-		Body: io.NopCloser(bytes.NewReader(st.body.Bytes())), ContentLength: int64(st.body.Len()), RemoteAddr: "127.0.0.1:1",
+		Method: st.method, URL: u, RequestURI: st.path, Header: st.header, Host: "example.com", Proto: "HTTP/2.0",
+		ProtoMajor: 2,
+		Body:       io.NopCloser(bytes.NewReader(st.body.Bytes())), ContentLength: int64(st.body.Len()),
+		RemoteAddr: "127.0.0.1:1",
 	}
 	answer := httptest.NewRecorder()
 	s.handler.ServeHTTP(answer, req)

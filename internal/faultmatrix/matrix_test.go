@@ -167,7 +167,9 @@ func inBubble(t *testing.T, f fault, always bool, found *results, class map[stri
 		srv := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
 		defer srv.Close()
 		observer := &route{}
-		c := srv.Client(passfort.WithObserver(observer), passfort.WithHTTPClient(&http.Client{Transport: toItself{srv.Transport()}}))
+		c := srv.Client(passfort.WithObserver(observer), passfort.WithHTTPClient(&http.Client{
+			Transport: toItself{srv.Transport()},
+		}))
 		w := fill(t, srv, c)
 		for _, op := range operations() {
 			require.NoError(t, srv.Restore(w.snapshot))
@@ -202,7 +204,8 @@ func inBubble(t *testing.T, f fault, always bool, found *results, class map[stri
 			}
 			cancel()
 			attempts := int(watch.attempts.Load())
-			require.GreaterOrEqual(t, took, f.wait*time.Duration(attempts-1), "%s did not wait as it was asked to", op.name)
+			require.GreaterOrEqual(t, took, f.wait*time.Duration(attempts-1), "%s did not wait as it was asked to",
+				op.name)
 			if strings.Contains(f.name, "another host") {
 				require.Zero(t, requestsTo(srv, "elsewhere.example"), "%s went to another host", op.name)
 			}

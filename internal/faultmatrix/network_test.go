@@ -139,7 +139,8 @@ func onTheNetwork(t *testing.T, f fault, always bool, found *results, class map[
 		cancel()
 		heal()
 		w.srv.ClearFaults()
-		found.add(result{f.name, op.name, always, look(t, w.world, op, class[op.name], int(watch.attempts.Load()), err)})
+		found.add(result{f.name, op.name, always, look(t, w.world, op, class[op.name], int(watch.attempts.Load()),
+			err)})
 	}
 }
 

@@ -34,7 +34,9 @@ func fill(t *testing.T, srv *passforttest.Server, c *passfort.Client) *world {
 	w := &world{srv: srv}
 	ctx := t.Context()
 	person := passfort.NewIndividual()
-	person.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Kim"}, FamilyName: "Doe"}}
+	person.PersonalDetails = &passfort.PersonalDetails{
+		Name: &passfort.FullName{GivenNames: []string{"Kim"}, FamilyName: "Doe"},
+	}
 	made, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{
 		Role: passfort.RoleIndividualCustomer, CollectedData: person,
 		Applications: []passfort.ApplicationRequest{
@@ -53,19 +55,27 @@ func fill(t *testing.T, srv *passforttest.Server, c *passfort.Client) *world {
 		Type: passfort.CheckTypePEPsAndSanctionsScreen, InstructedExternally: &done, Result: "Pass",
 	})
 	require.NoError(t, err)
-	event, err := c.Events.Create(ctx, w.profile, &passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded}})
+	event, err := c.Events.Create(ctx, w.profile, &passfort.Event{
+		Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded},
+	})
 	require.NoError(t, err)
 	file, err := c.Files.Upload(ctx, w.profile, &passfort.FileUpload{Name: "scan", Body: strings.NewReader(scan)})
 	require.NoError(t, err)
-	image, err := c.Documents.UploadImage(ctx, w.profile, &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(scan)})
+	image, err := c.Documents.UploadImage(ctx, w.profile, &passfort.ImageUpload{
+		Type: passfort.ImageTypeFront, Body: strings.NewReader(scan),
+	})
 	require.NoError(t, err)
 	tag, err := c.Tags.Add(ctx, w.profile, "vip")
 	require.NoError(t, err)
-	other, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{Role: passfort.RoleIndividualCustomer, CollectedData: person})
+	other, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: person,
+	})
 	require.NoError(t, err)
 	_, err = c.Forms.CreateCustomerRequest(ctx, other.ID, flow)
 	require.NoError(t, err)
-	found, err := c.Search.Addresses(ctx, &passfort.AddressSearchOptions{Address: "High Street, Leeds", CountryCode: "GBR"})
+	found, err := c.Search.Addresses(ctx, &passfort.AddressSearchOptions{
+		Address: "High Street, Leeds", CountryCode: "GBR",
+	})
 	require.NoError(t, err)
 	w.note, w.check, w.event, w.file, w.image, w.tag = note.ID, check.ID, event.ID, file.ID, image.ID, tag.ID
 	w.asked, w.address = other.ID, found.Results[0].ID
@@ -91,10 +101,14 @@ func operations() []operation {
 	return []operation{
 		{"Profiles.List", func(x ctx, c client, _ *world) error { return failed(c.Profiles.List(x, nil)) }},
 		{"Profiles.Create", func(x ctx, c client, _ *world) error {
-			return failed(c.Profiles.Create(x, &passfort.ProfileRequest{Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany()}))
+			return failed(c.Profiles.Create(x, &passfort.ProfileRequest{
+				Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany(),
+			}))
 		}},
 		{"Profiles.Get", func(x ctx, c client, w *world) error { return failed(c.Profiles.Get(x, w.profile)) }},
-		{"CollectedData.Get", func(x ctx, c client, w *world) error { return failed(c.CollectedData.Get(x, w.profile)) }},
+		{"CollectedData.Get", func(x ctx, c client, w *world) error {
+			return failed(c.CollectedData.Get(x, w.profile))
+		}},
 		{"CollectedData.Replace", func(x ctx, c client, w *world) error {
 			_, etag := w.srv.CollectedData(w.profile)
 			data := passfort.NewIndividual()
@@ -103,18 +117,25 @@ func operations() []operation {
 		}},
 		{"Documents.Create", func(x ctx, c client, w *world) error {
 			return failed(c.Documents.Create(x, w.profile, &passfort.DocumentRequest{
-				Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{w.image},
+				Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+				ImageIDs: []string{w.image},
 			}))
 		}},
 		{"Profiles.Status", func(x ctx, c client, w *world) error { return failed(c.Profiles.Status(x, w.profile)) }},
 		{"Profiles.SetStatus", func(x ctx, c client, w *world) error {
 			return failed(c.Profiles.SetStatus(x, w.profile, passfort.ProfileStatusSuspended))
 		}},
-		{"Applications.List", func(x ctx, c client, w *world) error { return failed(c.Applications.List(x, w.profile)) }},
-		{"Applications.Create", func(x ctx, c client, w *world) error {
-			return failed(c.Applications.Create(x, w.profile, &passfort.ApplicationRequest{Product: passfort.ProductRef{Alias: "bronze"}}))
+		{"Applications.List", func(x ctx, c client, w *world) error {
+			return failed(c.Applications.List(x, w.profile))
 		}},
-		{"Applications.Get", func(x ctx, c client, w *world) error { return failed(c.Applications.Get(x, w.profile, w.open)) }},
+		{"Applications.Create", func(x ctx, c client, w *world) error {
+			return failed(c.Applications.Create(x, w.profile, &passfort.ApplicationRequest{
+				Product: passfort.ProductRef{Alias: "bronze"},
+			}))
+		}},
+		{"Applications.Get", func(x ctx, c client, w *world) error {
+			return failed(c.Applications.Get(x, w.profile, w.open))
+		}},
 		{"Applications.SetStatus", func(x ctx, c client, w *world) error {
 			return failed(c.Applications.SetStatus(x, w.profile, w.open, passfort.ApplicationStatusRejected))
 		}},
@@ -123,7 +144,9 @@ func operations() []operation {
 		}},
 		{"Checks.List", func(x ctx, c client, w *world) error { return failed(c.Checks.List(x, w.profile)) }},
 		{"Checks.Run", func(x ctx, c client, w *world) error {
-			return failed(c.Checks.Run(x, w.profile, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync}))
+			return failed(c.Checks.Run(x, w.profile, &passfort.CheckRequest{
+				Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+			}))
 		}},
 		{"Checks.Get", func(x ctx, c client, w *world) error { return failed(c.Checks.Get(x, w.profile, w.check)) }},
 		{"Checks.SetTasks", func(x ctx, c client, w *world) error {
@@ -133,7 +156,9 @@ func operations() []operation {
 		{"Checks.Reject", func(x ctx, c client, w *world) error { return c.Checks.Reject(x, w.profile, w.check) }},
 		{"Tasks.List", func(x ctx, c client, w *world) error { return failed(c.Tasks.List(x, w.profile)) }},
 		{"Tasks.Create", func(x ctx, c client, w *world) error {
-			return failed(c.Tasks.Create(x, w.profile, &passfort.TaskRequest{Type: passfort.TaskTypeIndividualManualTask}))
+			return failed(c.Tasks.Create(x, w.profile, &passfort.TaskRequest{
+				Type: passfort.TaskTypeIndividualManualTask,
+			}))
 		}},
 		{"Tasks.Get", func(x ctx, c client, w *world) error { return failed(c.Tasks.Get(x, w.profile, w.task)) }},
 		{"Tasks.Update", func(x ctx, c client, w *world) error {
@@ -143,10 +168,14 @@ func operations() []operation {
 		{"Tasks.AddNote", func(x ctx, c client, w *world) error {
 			return failed(c.Tasks.AddNote(x, w.profile, w.task, &passfort.NoteRequest{Text: "again"}))
 		}},
-		{"Tasks.DeleteNote", func(x ctx, c client, w *world) error { return c.Tasks.DeleteNote(x, w.profile, w.task, w.note) }},
+		{"Tasks.DeleteNote", func(x ctx, c client, w *world) error {
+			return c.Tasks.DeleteNote(x, w.profile, w.task, w.note)
+		}},
 		{"Events.List", func(x ctx, c client, w *world) error { return failed(c.Events.List(x, w.profile)) }},
 		{"Events.Create", func(x ctx, c client, w *world) error {
-			return failed(c.Events.Create(x, w.profile, &passfort.Event{Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded}}))
+			return failed(c.Events.Create(x, w.profile, &passfort.Event{
+				Data: &passfort.EventData{EventType: passfort.EventTypeReviewNeeded},
+			}))
 		}},
 		{"Events.Get", func(x ctx, c client, w *world) error { return failed(c.Events.Get(x, w.profile, w.event)) }},
 		{"Events.Update", func(x ctx, c client, w *world) error {
@@ -156,38 +185,60 @@ func operations() []operation {
 			return failed(c.Events.BulkResolve(x, w.profile, []string{w.event}, passfort.EventResolutionIgnore, ""))
 		}},
 		{"Files.Upload", func(x ctx, c client, w *world) error {
-			return failed(c.Files.Upload(x, w.profile, &passfort.FileUpload{Name: "more", Body: strings.NewReader(scan)}))
+			return failed(c.Files.Upload(x, w.profile, &passfort.FileUpload{
+				Name: "more", Body: strings.NewReader(scan),
+			}))
 		}},
 		{"Files.Get", func(x ctx, c client, w *world) error { return failed(c.Files.Get(x, w.profile, w.file)) }},
-		{"Documents.ListImages", func(x ctx, c client, w *world) error { return failed(c.Documents.ListImages(x, w.profile)) }},
-		{"Documents.UploadImage", func(x ctx, c client, w *world) error {
-			return failed(c.Documents.UploadImage(x, w.profile, &passfort.ImageUpload{Type: passfort.ImageTypeBack, Body: strings.NewReader(scan)}))
+		{"Documents.ListImages", func(x ctx, c client, w *world) error {
+			return failed(c.Documents.ListImages(x, w.profile))
 		}},
-		{"Documents.GetImage", func(x ctx, c client, w *world) error { return failed(c.Documents.GetImage(x, w.profile, w.image)) }},
+		{"Documents.UploadImage", func(x ctx, c client, w *world) error {
+			return failed(c.Documents.UploadImage(x, w.profile, &passfort.ImageUpload{
+				Type: passfort.ImageTypeBack, Body: strings.NewReader(scan),
+			}))
+		}},
+		{"Documents.GetImage", func(x ctx, c client, w *world) error {
+			return failed(c.Documents.GetImage(x, w.profile, w.image))
+		}},
 		{"Tags.Add", func(x ctx, c client, w *world) error { return failed(c.Tags.Add(x, w.profile, "new")) }},
 		{"Tags.Remove", func(x ctx, c client, w *world) error { return failed(c.Tags.Remove(x, w.profile, w.tag)) }},
 		{"Tags.Search", func(x ctx, c client, _ *world) error { return failed(c.Tags.Search(x, "vip", 0)) }},
 		{"Audit.Items", func(x ctx, c client, w *world) error { return failed(c.Audit.Items(x, w.profile)) }},
-		{"Audit.PDFReport", func(x ctx, c client, w *world) error { return failed(c.Audit.PDFReport(x, w.profile, io.Discard)) }},
+		{"Audit.PDFReport", func(x ctx, c client, w *world) error {
+			return failed(c.Audit.PDFReport(x, w.profile, io.Discard))
+		}},
 		{"Collect.Steps", func(x ctx, c client, w *world) error { return failed(c.Collect.Steps(x, w.profile)) }},
 		{"Collect.SetSteps", func(x ctx, c client, w *world) error {
 			return failed(c.Collect.SetSteps(x, w.profile, []passfort.CollectionStep{{CollectionType: "DOB"}}))
 		}},
-		{"Collect.CreateKey", func(x ctx, c client, w *world) error { return failed(c.Collect.CreateKey(x, []string{w.profile})) }},
-		{"Collect.CreateProfileKey", func(x ctx, c client, w *world) error { return failed(c.Collect.CreateProfileKey(x, w.profile)) }},
+		{"Collect.CreateKey", func(x ctx, c client, w *world) error {
+			return failed(c.Collect.CreateKey(x, []string{w.profile}))
+		}},
+		{"Collect.CreateProfileKey", func(x ctx, c client, w *world) error {
+			return failed(c.Collect.CreateProfileKey(x, w.profile))
+		}},
 		{"Search.Companies", func(x ctx, c client, _ *world) error {
 			return failed(c.Search.Companies(x, &passfort.CompanySearchOptions{Country: "GBR", Query: "acme"}))
 		}},
 		{"Search.Addresses", func(x ctx, c client, _ *world) error {
-			return failed(c.Search.Addresses(x, &passfort.AddressSearchOptions{Address: "1 High St", CountryCode: "GBR"}))
+			return failed(c.Search.Addresses(x, &passfort.AddressSearchOptions{
+				Address: "1 High St", CountryCode: "GBR",
+			}))
 		}},
-		{"Search.FormatAddress", func(x ctx, c client, w *world) error { return failed(c.Search.FormatAddress(x, w.address, "GBR")) }},
+		{"Search.FormatAddress", func(x ctx, c client, w *world) error {
+			return failed(c.Search.FormatAddress(x, w.address, "GBR"))
+		}},
 		{"WhoAmI", func(x ctx, c client, _ *world) error { return failed(c.WhoAmI(x)) }},
 		{"Forms.CreateCustomerRequest", func(x ctx, c client, w *world) error {
 			return failed(c.Forms.CreateCustomerRequest(x, w.profile, flow))
 		}},
-		{"Forms.CustomerRequest", func(x ctx, c client, w *world) error { return failed(c.Forms.CustomerRequest(x, w.asked)) }},
-		{"Profiles.Delete", func(x ctx, c client, w *world) error { return c.Profiles.Delete(x, w.profile, "asked to") }},
+		{"Forms.CustomerRequest", func(x ctx, c client, w *world) error {
+			return failed(c.Forms.CustomerRequest(x, w.asked))
+		}},
+		{"Profiles.Delete", func(x ctx, c client, w *world) error {
+			return c.Profiles.Delete(x, w.profile, "asked to")
+		}},
 	}
 }
 
@@ -198,7 +249,9 @@ func classes(t *testing.T) map[string]string {
 	reference, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
 	out := map[string]string{}
-	rows := regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| [A-Z]+ \\| `[^`]+` \\| (\\w+) \\|").FindAllStringSubmatch(string(reference), -1)
+	rows := regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| [A-Z]+ \\| `[^`]+` \\| (\\w+) \\|").FindAllStringSubmatch(
+		string(reference), -1,
+	)
 	for _, row := range rows {
 		out[row[1]] = row[2]
 	}

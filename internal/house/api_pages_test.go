@@ -24,7 +24,8 @@ var (
 
 // sourceMarks are the kinds of sources that docs/api/README.md explains.
 var sourceMarks = []string{
-	"guide", "help", "help 2019", "help 2022", "help 2024", "help 2025", "changelog", "2019", "2022", "client", "partner", "migration", "guess",
+	"guide", "help", "help 2019", "help 2022", "help 2024", "help 2025", "changelog", "2019", "2022", "client",
+	"partner", "migration", "guess",
 	"none found", "not known", "",
 }
 
@@ -117,7 +118,9 @@ func TestAPIPagesMarkTheirFacts(t *testing.T) {
 				}
 			}
 			if i := slices.Index(header, "Sure"); i >= 0 && page != "docs/api/webhooks.md" {
-				sure := func(mark string) bool { return cells[i] == mark || mark != "" && strings.HasPrefix(cells[i], mark) }
+				sure := func(mark string) bool {
+					return cells[i] == mark || mark != "" && strings.HasPrefix(cells[i], mark)
+				}
 				require.True(t, slices.ContainsFunc(certainties, sure), "%s: certainty %q", page, cells[i])
 			}
 		}

@@ -39,7 +39,9 @@ func TestPartsToCopyCompile(t *testing.T) {
 			module := moduleOf(t, filepath.Dir(file))
 			pasted, err := filepath.Abs(filepath.Join(module, "pasted", "main.go"))
 			require.NoError(t, err)
-			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{pasted: filepath.Join(temp, "main.go")}})
+			overlay, err := json.Marshal(map[string]any{
+				"Replace": map[string]string{pasted: filepath.Join(temp, "main.go")},
+			})
 			require.NoError(t, err)
 			write(t, filepath.Join(temp, "overlay.json"), string(overlay))
 			build := exec.CommandContext(t.Context(), "go", "-C", module, "build",

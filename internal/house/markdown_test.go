@@ -33,7 +33,8 @@ var importPaths = map[string]string{
 	"httptest": "net/http/httptest", "io": "io", "json": "encoding/json", "log": "log", "os": "os", "slog": "log/slog",
 	"sql": "database/sql", "sync": "sync", "synctest": "testing/synctest", "testing": "testing", "time": "time",
 	"tls": "crypto/tls", "url": "net/url",
-	"passfort": "github.com/passfort-go/passfort", "verify": "github.com/passfort-go/passfort/verify", "passforttest": "github.com/passfort-go/passfort/passforttest",
+	"passfort": "github.com/passfort-go/passfort", "verify": "github.com/passfort-go/passfort/verify",
+	"passforttest": "github.com/passfort-go/passfort/passforttest",
 }
 
 // The Go of every Markdown file compiles as it is printed, in the module of a
@@ -46,8 +47,12 @@ func TestMarkdownGoCompiles(t *testing.T) {
 	repository, err := filepath.Abs(".")
 	require.NoError(t, err)
 	dir := t.TempDir()
-	mod := strings.Replace(readFile(t, "go.mod"), "module github.com/passfort-go/passfort", "module stranger.example/copied", 1)
-	mod += fmt.Sprintf("\nrequire github.com/passfort-go/passfort v0.0.0\n\nreplace github.com/passfort-go/passfort => %q\n", repository)
+	mod := strings.Replace(readFile(t, "go.mod"), "module github.com/passfort-go/passfort",
+		"module stranger.example/copied", 1)
+	mod += fmt.Sprintf(
+		"\nrequire github.com/passfort-go/passfort v0.0.0\n\nreplace github.com/passfort-go/passfort => %q\n",
+		repository,
+	)
 	write(t, filepath.Join(dir, "go.mod"), mod)
 	write(t, filepath.Join(dir, "go.sum"), readFile(t, "go.sum"))
 	for _, file := range markdownFiles(t) {
@@ -121,7 +126,9 @@ func TestMarkdownNamesTests(t *testing.T) {
 	}
 	for _, file := range markdownFiles(t) {
 		for _, name := range testNamed.FindAllString(goBlock.ReplaceAllString(readFile(t, file), ""), -1) {
-			require.True(t, slices.ContainsFunc(tests, func(test string) bool { return strings.HasPrefix(test, name) }), "%s names %s", file, name)
+			require.True(t, slices.ContainsFunc(tests, func(test string) bool {
+				return strings.HasPrefix(test, name)
+			}), "%s names %s", file, name)
 		}
 	}
 }

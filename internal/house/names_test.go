@@ -32,12 +32,18 @@ var initialisms = strings.Fields(`AE API BSON E EU HTTP ID IP JSON MB OK PDF POS
 
 // abbreviations are words that names do not have, with what they have instead.
 var abbreviations = map[string]string{
-	"Addr": "Address", "App": "Application", "Apps": "Applications", "Auth": "Authentication", "Cert": "Certificate", "Cfg": "Config",
-	"Cnt": "Count", "Conf": "Config", "Cust": "Customer", "Desc": "Description", "Doc": "Document", "Docs": "Documents", "Evt": "Event",
-	"Fn": "what it does", "Idx": "Index", "Img": "Image", "Imgs": "Images", "Impl": "what it is", "Mgr": "what it does", "Msg": "Message",
-	"Num": "Count or Number", "Obj": "what it is", "Op": "Operation", "Opt": "Option", "Opts": "Options", "Org": "Organisation",
-	"Prof": "Profile", "Req": "Request", "Resp": "Response", "Res": "Result or Response", "Sig": "Signature", "Src": "Source", "Str": "String",
-	"Svc": "Service", "Tmp": "what it is", "Txt": "Text", "Usr": "User", "Util": "what it does", "Utils": "what it does", "Helper": "what it does",
+	"Addr": "Address", "App": "Application", "Apps": "Applications", "Auth": "Authentication", "Cert": "Certificate",
+	"Cfg": "Config",
+	"Cnt": "Count", "Conf": "Config", "Cust": "Customer", "Desc": "Description", "Doc": "Document", "Docs": "Documents",
+	"Evt": "Event",
+	"Fn":  "what it does", "Idx": "Index", "Img": "Image", "Imgs": "Images", "Impl": "what it is",
+	"Mgr": "what it does", "Msg": "Message",
+	"Num": "Count or Number", "Obj": "what it is", "Op": "Operation", "Opt": "Option", "Opts": "Options",
+	"Org":  "Organisation",
+	"Prof": "Profile", "Req": "Request", "Resp": "Response", "Res": "Result or Response", "Sig": "Signature",
+	"Src": "Source", "Str": "String",
+	"Svc": "Service", "Tmp": "what it is", "Txt": "Text", "Usr": "User", "Util": "what it does",
+	"Utils": "what it does", "Helper": "what it does",
 	"Manager": "what it does", "Val": "Value", "Ver": "Version",
 }
 
@@ -72,7 +78,8 @@ var serviceVerbs = map[string]string{
 }
 
 var serviceNouns = []string{
-	"AuditService.Items", "AuditService.PDFReport", "CollectService.Steps", "FormsService.CustomerRequest", "ProfilesService.Status",
+	"AuditService.Items", "AuditService.PDFReport", "CollectService.Steps", "FormsService.CustomerRequest",
+	"ProfilesService.Status",
 	"ProfilesService.FindByCustomerRef", "ProfilesService.Pages",
 	"SearchService.Addresses", "SearchService.Companies", "TasksService.Notes",
 }
@@ -112,7 +119,9 @@ func exportedOf(t *testing.T, dir string) []exported {
 				text := spec.Doc.Text() + spec.Comment.Text()
 				for _, name := range spec.Names {
 					if name.IsExported() {
-						all = append(all, exported{name: name.Name, kind: kind, doc: group.Doc + text, group: group.Decl.Lparen.IsValid()})
+						all = append(all, exported{
+							name: name.Name, kind: kind, doc: group.Doc + text, group: group.Decl.Lparen.IsValid(),
+						})
 					}
 				}
 			}
@@ -223,7 +232,8 @@ func TestVerbsOfServices(t *testing.T) {
 
 // prefixes of constants whose type's own name is not their prefix.
 var constantPrefixes = map[string]string{
-	"Code": "ErrorCode", "Drift": "DriftKind", "Event": "EventName", "Origin": "Origin", "Outcome": "Outcome", "Webhook": "WebhookOutcome",
+	"Code": "ErrorCode", "Drift": "DriftKind", "Event": "EventName", "Origin": "Origin", "Outcome": "Outcome",
+	"Webhook": "WebhookOutcome",
 }
 
 // TestConstantsAreNamedAfterTheirType holds for the constants of every enum.
@@ -268,10 +278,12 @@ func TestEveryExportedNameIsDescribed(t *testing.T) {
 				switch {
 				case e.kind == "field":
 				case e.group:
-					require.NotEmpty(t, strings.TrimSpace(e.doc), "%s has no comment, and neither has its group", e.name)
+					require.NotEmpty(t, strings.TrimSpace(e.doc), "%s has no comment, and neither has its group",
+						e.name)
 				default:
 					text := article.ReplaceAllString(e.doc, "")
-					require.True(t, strings.HasPrefix(text, e.last()+" "), "the comment of %s begins: %.40q", e.name, e.doc)
+					require.True(t, strings.HasPrefix(text, e.last()+" "), "the comment of %s begins: %.40q", e.name,
+						e.doc)
 					require.Greater(t, len(strings.Fields(text)), 2, "the comment of %s says nothing", e.name)
 				}
 			}

@@ -14,7 +14,8 @@ import (
 // mayKnow lists the rooms of this module that each room may know; what is not
 // listed knows none.
 var mayKnow = map[string][]string{
-	".":                     {"internal/bounded", "internal/checkpoint", "internal/countries", "internal/imagebody", "internal/lanes", "internal/poll", "internal/transport", "internal/wire", "internal/wiredump"},
+	".": {"internal/bounded", "internal/checkpoint", "internal/countries", "internal/imagebody",
+		"internal/lanes", "internal/poll", "internal/transport", "internal/wire", "internal/wiredump"},
 	"verify":                {"."},
 	"passforttest":          {".", "api", "internal/countries", "internal/unreachable", "verify"},
 	"cmd/passfort":          {".", "verify"},

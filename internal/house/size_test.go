@@ -27,7 +27,8 @@ func TestSizeOfHelloWorld(t *testing.T) {
 func built(t *testing.T, program string) int64 {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), program)
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./testdata/hello/"+program).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary,
+		"./testdata/hello/"+program).CombinedOutput()
 	require.NoError(t, err, string(out))
 	info, err := os.Stat(binary)
 	require.NoError(t, err)

@@ -33,7 +33,8 @@ func TestBase64AgreesWithTheStandardLibrary(t *testing.T) {
 	out := make([]byte, 150)
 	for at := range text {
 		for c := range 256 {
-			if bytes.IndexByte([]byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"), byte(c)) >= 0 || c == '=' && at == len(text)-1 {
+			if bytes.IndexByte([]byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"),
+				byte(c)) >= 0 || c == '=' && at == len(text)-1 {
 				continue
 			}
 			was := text[at]

@@ -22,35 +22,81 @@ func TestDecode(t *testing.T) {
 		content   imagebody.Content
 		mediaType string
 	}{
-		"empty object":                 {in: ` {} `},
-		"no image":                     {in: `{"id":"1"}`, meta: `{"id":"1"}`},
-		"empty string":                 {in: `{"id":"1","decrypted_data":""}`, meta: `{"id":"1"}`, content: imagebody.Empty},
-		"only a line break":            {in: `{"decrypted_data":"\n"}`, content: imagebody.Empty},
-		"empty uri":                    {in: `{"decrypted_data":"data:image/png;base64,"}`, content: imagebody.Empty, mediaType: "image/png"},
-		"null":                         {in: `{"decrypted_data": null }`, meta: `{"decrypted_data":null}`, content: imagebody.Other},
-		"object":                       {in: `{"decrypted_data":{"a":["}"]}}`, meta: `{"decrypted_data":{"a":["}"]}}`, content: imagebody.Other},
-		"number":                       {in: `{"decrypted_data":1}`, meta: `{"decrypted_data":1}`, content: imagebody.Other},
-		"one byte":                     {in: `{"decrypted_data":"QQ=="}`, out: "A", content: imagebody.Present},
-		"two bytes":                    {in: `{"decrypted_data":"QUI="}`, out: "AB", content: imagebody.Present},
-		"three bytes":                  {in: `{"decrypted_data":"QUJD"}`, out: "ABC", content: imagebody.Present},
-		"no padding, one":              {in: `{"decrypted_data":"QQ"}`, out: "A", content: imagebody.Present},
-		"no padding, two":              {in: `{"decrypted_data":"QUJDQUI"}`, out: "ABCAB", content: imagebody.Present},
-		"escaped slash":                {in: `{"decrypted_data":"\/\/\/\/"}`, out: "\xff\xff\xff", content: imagebody.Present},
-		"escaped plus":                 {in: `{"decrypted_data":"\u002b\u002B++"}`, out: "\xfb\xef\xbe", content: imagebody.Present},
-		"escaped padding":              {in: `{"decrypted_data":"QQ\u003d\u003d"}`, out: "A", content: imagebody.Present},
-		"line breaks":                  {in: `{"decrypted_data":"Q\r\nU\nJD\u000aQ\u000dQ=\n=\n"}`, out: "ABCA", content: imagebody.Present},
-		"data uri":                     {in: `{"decrypted_data":"data:image/png;base64,QUJD"}`, out: "ABC", content: imagebody.Present, mediaType: "image/png"},
-		"data uri, escaped":            {in: `{"decrypted_data":"\u0064ata:image\/png;base64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/png"},
-		"data uri, parameters":         {in: `{"decrypted_data":"DATA:Image/TIFF;name=\"a\";BASE64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/tiff"},
-		"data uri, space":              {in: `{"decrypted_data":"data:image/png ;base64,QQ"}`, out: "A", content: imagebody.Present, mediaType: "image/png"},
-		"data uri, no type":            {in: `{"decrypted_data":"data:;base64,QQ"}`, out: "A", content: imagebody.Present},
-		"base64 that starts so":        {in: `{"decrypted_data":"data"}`, out: "u\xabZ", content: imagebody.Present},
-		"base64 that goes on":          {in: `{"decrypted_data":"dataQUJD"}`, out: "u\xabZABC", content: imagebody.Present},
-		"escaped name":                 {in: `{"decrypted\u005fdata":"QQ"}`, out: "A", content: imagebody.Present},
-		"image first":                  {in: `{"decrypted_data":"QQ","id":"1","n":1.50}`, out: "A", meta: `{"id":"1","n":1.50}`, content: imagebody.Present},
-		"image last":                   {in: "{\"id\" : \"1\" ,\n\"x\":[ 1, {}] , \"decrypted_data\":\"QQ\"\t}\n", out: "A", meta: `{"id":"1","x":[ 1, {}]}`, content: imagebody.Present},
-		"image between":                {in: `{"a":"\"\\","decrypted_data":"QQ","a":{"decrypted_data":"no!"}}`, out: "A", meta: `{"a":"\"\\","a":{"decrypted_data":"no!"}}`, content: imagebody.Present},
-		"encrypted form":               {in: `{"encrypted_data":{"k":["]}\""]},"decrypted_data":""}`, meta: `{"encrypted_data":{"k":["]}\""]}}`, content: imagebody.Empty},
+		"empty object": {in: ` {} `},
+		"no image":     {in: `{"id":"1"}`, meta: `{"id":"1"}`},
+		"empty string": {
+			in: `{"id":"1","decrypted_data":""}`, meta: `{"id":"1"}`, content: imagebody.Empty,
+		},
+		"only a line break": {in: `{"decrypted_data":"\n"}`, content: imagebody.Empty},
+		"empty uri": {
+			in: `{"decrypted_data":"data:image/png;base64,"}`, content: imagebody.Empty, mediaType: "image/png",
+		},
+		"null": {
+			in: `{"decrypted_data": null }`, meta: `{"decrypted_data":null}`, content: imagebody.Other,
+		},
+		"object": {
+			in: `{"decrypted_data":{"a":["}"]}}`, meta: `{"decrypted_data":{"a":["}"]}}`, content: imagebody.Other,
+		},
+		"number": {
+			in: `{"decrypted_data":1}`, meta: `{"decrypted_data":1}`, content: imagebody.Other,
+		},
+		"one byte":        {in: `{"decrypted_data":"QQ=="}`, out: "A", content: imagebody.Present},
+		"two bytes":       {in: `{"decrypted_data":"QUI="}`, out: "AB", content: imagebody.Present},
+		"three bytes":     {in: `{"decrypted_data":"QUJD"}`, out: "ABC", content: imagebody.Present},
+		"no padding, one": {in: `{"decrypted_data":"QQ"}`, out: "A", content: imagebody.Present},
+		"no padding, two": {in: `{"decrypted_data":"QUJDQUI"}`, out: "ABCAB", content: imagebody.Present},
+		"escaped slash": {
+			in: `{"decrypted_data":"\/\/\/\/"}`, out: "\xff\xff\xff", content: imagebody.Present,
+		},
+		"escaped plus": {
+			in: `{"decrypted_data":"\u002b\u002B++"}`, out: "\xfb\xef\xbe", content: imagebody.Present,
+		},
+		"escaped padding": {
+			in: `{"decrypted_data":"QQ\u003d\u003d"}`, out: "A", content: imagebody.Present,
+		},
+		"line breaks": {
+			in: `{"decrypted_data":"Q\r\nU\nJD\u000aQ\u000dQ=\n=\n"}`, out: "ABCA", content: imagebody.Present,
+		},
+		"data uri": {
+			in: `{"decrypted_data":"data:image/png;base64,QUJD"}`, out: "ABC", content: imagebody.Present,
+			mediaType: "image/png",
+		},
+		"data uri, escaped": {
+			in: `{"decrypted_data":"\u0064ata:image\/png;base64,QQ"}`, out: "A", content: imagebody.Present,
+			mediaType: "image/png",
+		},
+		"data uri, parameters": {
+			in: `{"decrypted_data":"DATA:Image/TIFF;name=\"a\";BASE64,QQ"}`, out: "A", content: imagebody.Present,
+			mediaType: "image/tiff",
+		},
+		"data uri, space": {
+			in: `{"decrypted_data":"data:image/png ;base64,QQ"}`, out: "A", content: imagebody.Present,
+			mediaType: "image/png",
+		},
+		"data uri, no type": {
+			in: `{"decrypted_data":"data:;base64,QQ"}`, out: "A", content: imagebody.Present,
+		},
+		"base64 that starts so": {in: `{"decrypted_data":"data"}`, out: "u\xabZ", content: imagebody.Present},
+		"base64 that goes on": {
+			in: `{"decrypted_data":"dataQUJD"}`, out: "u\xabZABC", content: imagebody.Present,
+		},
+		"escaped name": {in: `{"decrypted\u005fdata":"QQ"}`, out: "A", content: imagebody.Present},
+		"image first": {
+			in: `{"decrypted_data":"QQ","id":"1","n":1.50}`, out: "A", meta: `{"id":"1","n":1.50}`,
+			content: imagebody.Present,
+		},
+		"image last": {
+			in: "{\"id\" : \"1\" ,\n\"x\":[ 1, {}] , \"decrypted_data\":\"QQ\"\t}\n", out: "A",
+			meta: `{"id":"1","x":[ 1, {}]}`, content: imagebody.Present,
+		},
+		"image between": {
+			in: `{"a":"\"\\","decrypted_data":"QQ","a":{"decrypted_data":"no!"}}`, out: "A",
+			meta: `{"a":"\"\\","a":{"decrypted_data":"no!"}}`, content: imagebody.Present,
+		},
+		"encrypted form": {
+			in: `{"encrypted_data":{"k":["]}\""]},"decrypted_data":""}`, meta: `{"encrypted_data":{"k":["]}\""]}}`,
+			content: imagebody.Empty,
+		},
 		"another case is another name": {in: `{"Decrypted_Data":"?"}`, meta: `{"Decrypted_Data":"?"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +178,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"uri without base64":    {`{"decrypted_data":"data:text/plain,QQ=="}`, imagebody.ErrBadBase64},
 		"uri with control":      {`{"decrypted_data":"data:\u0001;base64,QQ=="}`, imagebody.ErrBadBase64},
 		"uri with delete":       {"{\"decrypted_data\":\"data:\x7f;base64,QQ==\"}", imagebody.ErrBadBase64},
-		"uri too long":          {`{"decrypted_data":"data:` + strings.Repeat("a", 1024) + `;base64,QQ=="}`, imagebody.ErrBadBase64},
+		"uri too long": {`{"decrypted_data":"data:` + strings.Repeat("a", 1024) + `;base64,QQ=="}`,
+			imagebody.ErrBadBase64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -188,9 +235,11 @@ func TestDecodeAcrossWindows(t *testing.T) {
 		})
 	}
 	for n := 24_576 - 4; n <= 24_576+4; n++ {
-		for _, text := range []string{base64.StdEncoding.EncodeToString(img[:n]), base64.RawStdEncoding.EncodeToString(img[:n])} {
+		for _, text := range []string{base64.StdEncoding.EncodeToString(img[:n]),
+			base64.RawStdEncoding.EncodeToString(img[:n])} {
 			var out bytes.Buffer
-			_, err := imagebody.Decode(strings.NewReader(`{"decrypted_data":"`+text+`"}`), &out, imagebody.DecodeOptions{})
+			_, err := imagebody.Decode(strings.NewReader(`{"decrypted_data":"`+text+`"}`), &out,
+				imagebody.DecodeOptions{})
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(img[:n], out.Bytes()), n)
 		}
@@ -262,12 +311,17 @@ func TestDecodeLimits(t *testing.T) {
 		_, err = imagebody.Decode(strings.NewReader(large), io.Discard, imagebody.DecodeOptions{})
 		require.ErrorIs(t, err, imagebody.ErrMetaTooLarge)
 	}
-	_, err = imagebody.Decode(strings.NewReader(`{"a":"`+strings.Repeat("x", 2<<20)+`"}`), io.Discard, imagebody.DecodeOptions{MetaLimit: 3 << 20})
+	_, err = imagebody.Decode(strings.NewReader(`{"a":"`+strings.Repeat("x", 2<<20)+`"}`), io.Discard,
+		imagebody.DecodeOptions{MetaLimit: 3 << 20})
 	require.NoError(t, err)
 
-	_, err = imagebody.Decode(strings.NewReader(`{"a":1}`), io.Discard, imagebody.DecodeOptions{MetaLimit: len(`{"a":1`)})
+	_, err = imagebody.Decode(strings.NewReader(`{"a":1}`), io.Discard, imagebody.DecodeOptions{
+		MetaLimit: len(`{"a":1`),
+	})
 	require.NoError(t, err)
-	_, err = imagebody.Decode(strings.NewReader(`{"a":1}`), io.Discard, imagebody.DecodeOptions{MetaLimit: len(`{"a":`)})
+	_, err = imagebody.Decode(strings.NewReader(`{"a":1}`), io.Discard, imagebody.DecodeOptions{
+		MetaLimit: len(`{"a":`),
+	})
 	require.ErrorIs(t, err, imagebody.ErrMetaTooLarge)
 }
 
@@ -279,18 +333,23 @@ func TestDecodeCauses(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("disk secret-name is full")
 	in := `{"decrypted_data":"` + base64.StdEncoding.EncodeToString(image(t, 60_000)) + `"}`
-	got, err := imagebody.Decode(strings.NewReader(in), writerFunc(func([]byte) (int, error) { return 7, cause }), imagebody.DecodeOptions{})
+	got, err := imagebody.Decode(strings.NewReader(in), writerFunc(func([]byte) (int, error) {
+		return 7, cause
+	}), imagebody.DecodeOptions{})
 	require.ErrorIs(t, err, imagebody.ErrWrite)
 	require.ErrorIs(t, err, cause)
 	require.NotContains(t, err.Error(), "secret")
 	require.EqualValues(t, 7, got.Written)
 
-	_, err = imagebody.Decode(strings.NewReader(in), writerFunc(func(p []byte) (int, error) { return len(p) - 1, nil }), imagebody.DecodeOptions{})
+	_, err = imagebody.Decode(strings.NewReader(in), writerFunc(func(p []byte) (int, error) {
+		return len(p) - 1, nil
+	}), imagebody.DecodeOptions{})
 	require.ErrorIs(t, err, imagebody.ErrWrite)
 	require.ErrorIs(t, err, io.ErrShortWrite)
 
 	for _, sent := range []string{in, in[:40_000], `{"a"`, `{"a":1`, ``} {
-		_, err = imagebody.Decode(io.MultiReader(strings.NewReader(sent), iotest.ErrReader(cause)), io.Discard, imagebody.DecodeOptions{})
+		_, err = imagebody.Decode(io.MultiReader(strings.NewReader(sent), iotest.ErrReader(cause)), io.Discard,
+			imagebody.DecodeOptions{})
 		require.ErrorIs(t, err, imagebody.ErrResponse)
 		require.ErrorIs(t, err, cause)
 		require.NotContains(t, err.Error(), "secret")
@@ -418,7 +477,8 @@ func referenceImage(text string) ([]byte, bool) {
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"decrypted_data":""}`, `{"decrypted_data":null,"a":[{}]}`, `{"decrypted_data":"QQ=="}`,
-		`{"a":1,"decrypted_data":"data:image\/png;base64,QUJD\u002b\n","b":"\""}`, `{"decrypted_data":"QUJDQUJDQUJDQUJDQUI"}`,
+		`{"a":1,"decrypted_data":"data:image\/png;base64,QUJD\u002b\n","b":"\""}`,
+		`{"decrypted_data":"QUJDQUJDQUJDQUJDQUI"}`,
 		`{"decrypted_dat\u0061":"QQ","decrypted_data":"QQ"}`, `{"a":[}`, `{"a":1,}`, "{\"decrypted_data\":\"QQ\nQQ\"}",
 		`{"decrypted_data":"` + strings.Repeat(`QUJD\/\/\/\/`, 40) + `"}`, `{"decrypted_data":"DATA:;x;BASE64,QQ"} `,
 	} {
@@ -460,7 +520,8 @@ func FuzzRoundTrip(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, object(img), sent)
 		var out bytes.Buffer
-		got, err := imagebody.Decode(strings.NewReader(strings.Replace(sent, "data", "decrypted_data", 1)), &out, imagebody.DecodeOptions{})
+		got, err := imagebody.Decode(strings.NewReader(strings.Replace(sent, "data", "decrypted_data", 1)), &out,
+			imagebody.DecodeOptions{})
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(img, out.Bytes()))
 		require.Equal(t, "{}", string(got.Meta))

@@ -88,15 +88,22 @@ func TestBodyIsExact(t *testing.T) {
 			require.NoError(t, err)
 			return statOnly{f}
 		}, true},
-		"unknown":      {func(_ *testing.T, img []byte) io.Reader { return plain(bytes.NewReader(img)) }, false},
-		"one by one":   {func(_ *testing.T, img []byte) io.Reader { return iotest.OneByteReader(bytes.NewReader(img)) }, false},
-		"by halves":    {func(_ *testing.T, img []byte) io.Reader { return iotest.HalfReader(bytes.NewReader(img)) }, false},
-		"EOF together": {func(_ *testing.T, img []byte) io.Reader { return iotest.DataErrReader(bytes.NewReader(img)) }, false},
+		"unknown": {func(_ *testing.T, img []byte) io.Reader { return plain(bytes.NewReader(img)) }, false},
+		"one by one": {func(_ *testing.T, img []byte) io.Reader {
+			return iotest.OneByteReader(bytes.NewReader(img))
+		}, false},
+		"by halves": {func(_ *testing.T, img []byte) io.Reader {
+			return iotest.HalfReader(bytes.NewReader(img))
+		}, false},
+		"EOF together": {func(_ *testing.T, img []byte) io.Reader {
+			return iotest.DataErrReader(bytes.NewReader(img))
+		}, false},
 	}
 	for name, row := range readers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, n := range []int{8, 9, 10, 11, 1022, 1023, 1024, 1025, 1026, 24575, 24576, 24577, 24578, 49152, 49153, 1_000_003} {
+			for _, n := range []int{8, 9, 10, 11, 1022, 1023, 1024, 1025, 1026, 24575, 24576, 24577, 24578, 49152,
+				49153, 1_000_003} {
 				img := image(t, n)
 				s, err := imagebody.NewSource(row.of(t, img), imagebody.Options{})
 				require.NoError(t, err)
@@ -198,15 +205,19 @@ func TestRefusedBeforeAByteLeaves(t *testing.T) {
 		"no body":           {http.NoBody, imagebody.Options{}, imagebody.ErrEmpty},
 		"text":              {strings.NewReader("hello, this is no image"), imagebody.Options{}, imagebody.ErrType},
 		"seekable too long": {bytes.NewReader(image(t, 101)), imagebody.Options{Limit: 100}, imagebody.ErrTooLarge},
-		"short too long":    {plain(bytes.NewReader(image(t, 101))), imagebody.Options{Limit: 100}, imagebody.ErrTooLarge},
-		"given too long":    {plain(&picture{n: 1 << 30}), imagebody.Options{Size: 50<<20 + 1}, imagebody.ErrTooLarge},
-		"longer than given": {bytes.NewReader(image(t, 5001)), imagebody.Options{Size: 5000}, imagebody.ErrSizeMismatch},
-		"less than given":   {bytes.NewReader(image(t, 4999)), imagebody.Options{Size: 5000}, imagebody.ErrSizeMismatch},
-		"length disagrees":  {bytes.NewBuffer(image(t, 4999)), imagebody.Options{Size: 5000}, imagebody.ErrSizeMismatch},
-		"head ends early":   {plain(bytes.NewReader(image(t, 99))), imagebody.Options{Size: 100}, imagebody.ErrSizeMismatch},
-		"head goes on":      {plain(bytes.NewReader(image(t, 101))), imagebody.Options{Size: 100}, imagebody.ErrSizeMismatch},
-		"negative size":     {bytes.NewReader(image(t, 99)), imagebody.Options{Size: -1}, imagebody.ErrSizeMismatch},
-		"broken":            {iotest.ErrReader(cause), imagebody.Options{}, imagebody.ErrSource},
+		"short too long": {plain(bytes.NewReader(image(t, 101))), imagebody.Options{Limit: 100},
+			imagebody.ErrTooLarge},
+		"given too long": {plain(&picture{n: 1 << 30}), imagebody.Options{Size: 50<<20 + 1}, imagebody.ErrTooLarge},
+		"longer than given": {bytes.NewReader(image(t, 5001)), imagebody.Options{Size: 5000},
+			imagebody.ErrSizeMismatch},
+		"less than given":  {bytes.NewReader(image(t, 4999)), imagebody.Options{Size: 5000}, imagebody.ErrSizeMismatch},
+		"length disagrees": {bytes.NewBuffer(image(t, 4999)), imagebody.Options{Size: 5000}, imagebody.ErrSizeMismatch},
+		"head ends early": {plain(bytes.NewReader(image(t, 99))), imagebody.Options{Size: 100},
+			imagebody.ErrSizeMismatch},
+		"head goes on": {plain(bytes.NewReader(image(t, 101))), imagebody.Options{Size: 100},
+			imagebody.ErrSizeMismatch},
+		"negative size": {bytes.NewReader(image(t, 99)), imagebody.Options{Size: -1}, imagebody.ErrSizeMismatch},
+		"broken":        {iotest.ErrReader(cause), imagebody.Options{}, imagebody.ErrSource},
 		"bad name": {bytes.NewReader(image(t, 99)), imagebody.Options{
 			Members: []imagebody.Member{{Name: "name", Value: "caf\xe9"}}}, imagebody.ErrMember},
 	} {
@@ -310,10 +321,11 @@ func TestTroubleWhileSending(t *testing.T) {
 		"grew at edge": {plain(&picture{n: 24_577}), imagebody.Options{Size: 24_576}, imagebody.ErrGrew},
 		"file grew":    {&growing{bytes.NewReader(image(t, 50_000))}, imagebody.Options{}, imagebody.ErrGrew},
 		"over limit":   {plain(&picture{n: 50_001}), imagebody.Options{Limit: 50_000}, imagebody.ErrTooLarge},
-		"reader fails": {io.MultiReader(&picture{n: 30_000}, iotest.ErrReader(cause)), imagebody.Options{}, imagebody.ErrSource},
-		"cannot seek":  {&stuck{bytes.NewReader(image(t, 50_000))}, imagebody.Options{}, imagebody.ErrSource},
-		"idle":         {io.MultiReader(&picture{n: 30_000}, idle{}), imagebody.Options{}, imagebody.ErrSource},
-		"lying count":  {io.MultiReader(&picture{n: 30_000}, lying{}), imagebody.Options{}, imagebody.ErrSource},
+		"reader fails": {io.MultiReader(&picture{n: 30_000}, iotest.ErrReader(cause)), imagebody.Options{},
+			imagebody.ErrSource},
+		"cannot seek": {&stuck{bytes.NewReader(image(t, 50_000))}, imagebody.Options{}, imagebody.ErrSource},
+		"idle":        {io.MultiReader(&picture{n: 30_000}, idle{}), imagebody.Options{}, imagebody.ErrSource},
+		"lying count": {io.MultiReader(&picture{n: 30_000}, lying{}), imagebody.Options{}, imagebody.ErrSource},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -362,7 +374,8 @@ func TestNothingIsReadBeforeTheBodyIs(t *testing.T) {
 func TestConsumedBetweenOpenAndRead(t *testing.T) {
 	t.Parallel()
 	started, proceed := make(chan struct{}), make(chan struct{})
-	s, err := imagebody.NewSource(&gate{r: &picture{n: 50_000}, free: 1, started: started, proceed: proceed}, imagebody.Options{})
+	s, err := imagebody.NewSource(&gate{r: &picture{n: 50_000}, free: 1, started: started, proceed: proceed},
+		imagebody.Options{})
 	require.NoError(t, err)
 	first := open(t, s)
 	read := make(chan error)
@@ -399,7 +412,8 @@ func TestOldBodyStealsNothing(t *testing.T) {
 func TestCloseFreesABodyThatWaitsItsTurn(t *testing.T) {
 	t.Parallel()
 	started, proceed := make(chan struct{}), make(chan struct{})
-	s, err := imagebody.NewSource(&gate{r: bytes.NewReader(image(t, 50_000)), free: 1, started: started, proceed: proceed}, imagebody.Options{})
+	s, err := imagebody.NewSource(&gate{r: bytes.NewReader(image(t, 50_000)), free: 1, started: started,
+		proceed: proceed}, imagebody.Options{})
 	require.NoError(t, err)
 	old := open(t, s)
 	read := make(chan error)
@@ -420,7 +434,8 @@ func TestCloseFreesABodyThatWaitsItsTurn(t *testing.T) {
 func TestCloseEndsAReadThatHangs(t *testing.T) {
 	t.Parallel()
 	started, proceed := make(chan struct{}), make(chan struct{})
-	s, err := imagebody.NewSource(&gate{r: &picture{n: 50_000}, free: 1, started: started, proceed: proceed}, imagebody.Options{})
+	s, err := imagebody.NewSource(&gate{r: &picture{n: 50_000}, free: 1, started: started, proceed: proceed},
+		imagebody.Options{})
 	require.NoError(t, err)
 	body := open(t, s)
 	read := make(chan error)

@@ -202,7 +202,8 @@ func TestEveryFlip(t *testing.T) {
 			require.ErrorIs(t, err, journal.ErrDamaged)
 			continue
 		}
-		require.Equal(t, []string{"first", "second"}, contents(t, j), "byte %d: only the last write may look interrupted", n)
+		require.Equal(t, []string{"first", "second"}, contents(t, j),
+			"byte %d: only the last write may look interrupted", n)
 		require.NoError(t, j.Close())
 	}
 }

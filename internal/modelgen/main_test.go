@@ -23,8 +23,14 @@ func TestModelTypes(t *testing.T) {
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	write("model.go", "package p\ntype (\n\tZ struct {\n\t\tID string\n\t\tUnknown Unknown `json:\"-\"`\n\t}\n\tA struct{ Unknown Unknown }\n)\n")
-	write("others.go", "package p\ntype Unknown struct{}\ntype B struct{ Unknown bool }\ntype C struct{ Unknown }\ntype D string\n")
+	write(
+		"model.go", "package p\ntype (\n\tZ struct {\n\t\tID string\n\t\tUnknown Unknown `json:\"-\"`\n\t}\n\tA "+
+			"struct{ Unknown Unknown }\n)\n",
+	)
+	write(
+		"others.go", "package p\ntype Unknown struct{}\ntype B struct{ Unknown bool }\ntype C struct{ Unknown "+
+			"}\ntype D string\n",
+	)
 	write("model_test.go", "package p\ntype E struct{ Unknown Unknown }\n")
 	files, err := parse(dir)
 	require.NoError(t, err)

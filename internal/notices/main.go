@@ -103,7 +103,8 @@ func notices(modules []module) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", m.Path, err)
 		}
 		fmt.Fprintf(&b, "\n%s%s %s\n", rule, m.Path, m.Version)
-		if strings.Contains(texts, "Mozilla Public License Version 2.0") || strings.Contains(texts, "Mozilla Public License, version 2.0") {
+		if strings.Contains(texts, "Mozilla Public License Version 2.0") ||
+			strings.Contains(texts, "Mozilla Public License, version 2.0") {
 			// Section 3.2 (a): whoever gets the program must learn how to get this.
 			fmt.Fprintf(&b, "Its source code form, unchanged, is available under the licence below, at no\ncharge, "+
 				"as version %s of the Go module %s:\ngo mod download %s@%s, or https://%s/tree/%s\n",

@@ -73,7 +73,9 @@ func TestUntilFails(t *testing.T) {
 func TestUntilDoneAndFailed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		failed := errors.New("failed")
-		require.Equal(t, failed, (&poll.Plan{Pace: pace}).Until(t.Context(), func() (bool, error) { return true, failed }))
+		require.Equal(t, failed, (&poll.Plan{Pace: pace}).Until(t.Context(), func() (bool, error) {
+			return true, failed
+		}))
 	})
 }
 

@@ -171,7 +171,8 @@ func TestSteadyLoad(t *testing.T) {
 			if perSecond == 100 && d == time.Minute && os.Getenv("PASSFORT_LONG") == "" {
 				continue
 			}
-			for name, draw := range map[string]took{"fixed": fixed(d), "uniform": uniform(d), "log-normal": logNormal(d)} {
+			for name, draw := range map[string]took{"fixed": fixed(d), "uniform": uniform(d),
+				"log-normal": logNormal(d)} {
 				for _, known := range []bool{true, false} {
 					t.Run(fmt.Sprintf("%v a second, %v, %s, known %v", perSecond, d, name, known), func(t *testing.T) {
 						bubble(t, func(t *testing.T) {
@@ -195,7 +196,8 @@ func TestSteadyLoad(t *testing.T) {
 func TestTwoPeaks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		provider, person := uniform(20*time.Second), uniform(time.Hour)
-		all := load{1, 3 * time.Hour, map[string]took{"a": mixed(provider, person, 0.1)}, false, nil}.run(t.Context())["a"]
+		all := load{1, 3 * time.Hour, map[string]took{"a": mixed(provider, person, 0.1)}, false,
+			nil}.run(t.Context())["a"]
 		all = between(all, 90*time.Minute, 24*time.Hour)
 		fast := slices.DeleteFunc(slices.Clone(all), func(s seen) bool { return s.took > time.Minute })
 		slow := slices.DeleteFunc(all, func(s seen) bool { return s.took < time.Minute })
@@ -272,7 +274,9 @@ func TestLostWebhook(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var sent atomic.Int32
 		kinds := map[string]took{"a": logNormal(20 * time.Second)}
-		all := load{10, 5 * time.Minute, kinds, false, func(time.Duration) bool { return sent.Add(1)%10 != 0 }}.run(t.Context())["a"]
+		all := load{10, 5 * time.Minute, kinds, false, func(time.Duration) bool {
+			return sent.Add(1)%10 != 0
+		}}.run(t.Context())["a"]
 		for _, s := range between(all, 2*time.Minute, time.Hour) {
 			require.Less(t, s.late, 2.5, "it took %v", s.took)
 			require.LessOrEqual(t, s.questions, 8)

@@ -121,7 +121,8 @@ func asPostgres(dir string) (*syscall.SysProcAttr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, os.Chown(dir, int(uid), int(gid))
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, os.Chown(dir,
+		int(uid), int(gid))
 }
 
 // run starts the server and waits until it takes connections.
@@ -168,7 +169,8 @@ func (s *Server) Database(t testing.TB) string {
 	s.databases++
 	name := fmt.Sprintf("test%d", s.databases)
 	s.mu.Unlock()
-	create := exec.CommandContext(t.Context(), program("createdb"), "-h", s.host, "-p", s.port, "-U", "test", "-T", "template0", name)
+	create := exec.CommandContext(t.Context(), program("createdb"), "-h", s.host, "-p", s.port, "-U", "test", "-T",
+		"template0", name)
 	if out, err := create.CombinedOutput(); err != nil {
 		t.Fatalf("createdb: %v\n%s", err, out)
 	}

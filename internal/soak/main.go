@@ -89,7 +89,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	left := goroutines(before)
 	count.print(out, time.Since(began), hits, charges["IDENTITY_CHECK"])
 	early, late := thirds(samples)
-	fmt.Fprintf(out, "memory: %.1f MB early, %.1f MB late; goroutines: %d before, %d after\n", early, late, before, left)
+	fmt.Fprintf(out, "memory: %.1f MB early, %.1f MB late; goroutines: %d before, %d after\n", early, late, before,
+		left)
 	switch done := int(count.done.Load()); {
 	case count.first() != nil:
 		return fmt.Errorf("%d onboardings failed, the first: %w", count.failed.Load(), count.first())

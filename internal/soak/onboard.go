@@ -61,7 +61,8 @@ func (a *applicant) sure(ctx context.Context, step func() error) error {
 func passing(err error) bool {
 	var failed *passfort.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, passfort.ErrInvalidInput):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, passfort.ErrInvalidInput):
 		return false
 	case errors.Is(err, passfort.ErrOutcomeUnknown), errors.Is(err, passfort.ErrRateLimited):
 		return true
@@ -74,7 +75,9 @@ func passing(err error) bool {
 // create makes the profile, unless a lost answer was about it.
 func (a *applicant) create(ctx context.Context) error {
 	person := passfort.NewIndividual()
-	person.PersonalDetails = &passfort.PersonalDetails{Name: &passfort.FullName{GivenNames: []string{"Kim"}, FamilyName: a.name}}
+	person.PersonalDetails = &passfort.PersonalDetails{
+		Name: &passfort.FullName{GivenNames: []string{"Kim"}, FamilyName: a.name},
+	}
 	asked := false
 	return a.sure(ctx, func() error {
 		if asked {
@@ -141,7 +144,9 @@ func (a *applicant) submit(ctx context.Context) error {
 			image = there[0].ID
 			return nil
 		}
-		up, err := a.client.Documents.UploadImage(ctx, a.profile, &passfort.ImageUpload{Type: passfort.ImageTypeFront, Body: strings.NewReader(scan)})
+		up, err := a.client.Documents.UploadImage(ctx, a.profile, &passfort.ImageUpload{
+			Type: passfort.ImageTypeFront, Body: strings.NewReader(scan),
+		})
 		if err == nil {
 			image = up.ID
 		}
@@ -156,7 +161,8 @@ func (a *applicant) submit(ctx context.Context) error {
 			return err
 		}
 		_, err = a.client.Documents.Create(ctx, a.profile, &passfort.DocumentRequest{
-			Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport, ImageIDs: []string{image},
+			Category: passfort.DocumentCategoryProofOfIdentity, Type: passfort.DocumentTypePassport,
+			ImageIDs: []string{image},
 		})
 		return err
 	})
@@ -176,7 +182,9 @@ func (a *applicant) check(ctx context.Context) error {
 			id = there[0].ID
 			return nil
 		}
-		ran, err := a.client.Checks.Run(ctx, a.profile, &passfort.CheckRequest{Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync})
+		ran, err := a.client.Checks.Run(ctx, a.profile, &passfort.CheckRequest{
+			Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+		})
 		if err == nil {
 			id = ran.ID
 		}
@@ -186,7 +194,9 @@ func (a *applicant) check(ctx context.Context) error {
 		return err
 	}
 	return a.sure(ctx, func() error {
-		_, err := a.client.Checks.Wait(ctx, a.profile, id, &passfort.WaitOptions{MinInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond})
+		_, err := a.client.Checks.Wait(ctx, a.profile, id, &passfort.WaitOptions{
+			MinInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond,
+		})
 		return err
 	})
 }
@@ -202,7 +212,8 @@ func (a *applicant) approve(ctx context.Context) error {
 			return fmt.Errorf("%d applications", len(all))
 		}
 		_, err = a.client.Applications.Wait(ctx, a.profile, all[0].ID, func(app *passfort.Application) bool {
-			return app.Flag == passfort.ApplicationFlagReadyForDecision || app.Status == passfort.ApplicationStatusApproved
+			return app.Flag == passfort.ApplicationFlagReadyForDecision ||
+				app.Status == passfort.ApplicationStatusApproved
 		}, &passfort.WaitOptions{MinInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond})
 		if err != nil {
 			return err
@@ -235,13 +246,15 @@ func (a *applicant) verify(ctx context.Context) error {
 	}
 	data := p.CollectedData
 	switch {
-	case p.Category != passfort.ProfileCategoryCustomer, len(p.Applications) != 1, p.Applications[0].Status != passfort.ApplicationStatusApproved:
+	case p.Category != passfort.ProfileCategoryCustomer, len(p.Applications) != 1,
+		p.Applications[0].Status != passfort.ApplicationStatusApproved:
 		return errors.New("the person is not a customer")
 	case len(p.Checks) != 1, p.Checks[0].Decision != passfort.DecisionPass:
 		return errors.New("not one check that passed")
 	case data.ContactDetails == nil, data.ContactDetails.PhoneNumber == "":
 		return errors.New("the phone number is missing")
-	case data.PersonalDetails.Name.FamilyName != a.name, len(data.Documents) != 1, len(p.DocumentImages) != 1, len(p.Tags) != 1:
+	case data.PersonalDetails.Name.FamilyName != a.name, len(data.Documents) != 1, len(p.DocumentImages) != 1,
+		len(p.Tags) != 1:
 		return errors.New("something of the data is missing, or there twice")
 	}
 	return nil

@@ -13,7 +13,8 @@ import (
 // It counts goroutines, so nothing may run beside it.
 func TestSoak(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), options{length: 2 * time.Second, workers: 20, faults: 0.1, seed: 1}, &out), out.String())
+	require.NoError(t, run(t.Context(), options{length: 2 * time.Second, workers: 20, faults: 0.1, seed: 1}, &out),
+		out.String())
 	t.Log(out.String())
 }
 

@@ -56,7 +56,8 @@ func (t *tally) first() error {
 
 func (t *tally) print(w io.Writer, took time.Duration, requests, charged int) {
 	fmt.Fprintf(w, "%s: %d onboardings, %d failed\n", took.Round(time.Second), t.done.Load(), t.failed.Load())
-	fmt.Fprintf(w, "%d calls, %d requests at the server, %d repeats, %d attempts without an answer, %d unknown outcomes looked into\n",
+	fmt.Fprintf(w, "%d calls, %d requests at the server, %d repeats, %d attempts without an answer, %d unknown "+
+		"outcomes looked into\n",
 		t.calls.Load(), requests, t.repeats.Load(), t.unanswered.Load(), t.unknown.Load())
 	fmt.Fprintf(w, "%d checks charged\n", charged)
 }

@@ -49,7 +49,9 @@ func TestLengthOfTheBody(t *testing.T) {
 	for _, length := range []int64{5, -1} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				body := &transport.Body{Length: length, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("hello")), nil }}
+				body := &transport.Body{Length: length, Open: func() (io.ReadCloser, error) {
+					return io.NopCloser(strings.NewReader("hello")), nil
+				}}
 				var got int64
 				_, _ = do(t, &transport.Call{Body: body}, func(req *http.Request) reply {
 					got = req.ContentLength
@@ -89,11 +91,14 @@ func TestGetBody(t *testing.T) {
 			})}
 			c := transport.New(hc, policy)
 			call := func() *transport.Call {
-				return &transport.Call{Method: http.MethodPost, URL: address, Header: http.Header{}, Body: &transport.Body{
-					Open:       func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("whole")), nil },
-					Length:     5,
-					Replayable: row.replayable,
-				}}
+				return &transport.Call{Method: http.MethodPost, URL: address, Header: http.Header{},
+					Body: &transport.Body{
+						Open: func() (io.ReadCloser, error) {
+							return io.NopCloser(strings.NewReader("whole")), nil
+						},
+						Length:     5,
+						Replayable: row.replayable,
+					}}
 			}
 			if row.first > 0 {
 				c.Do(t.Context(), call())
@@ -232,10 +237,11 @@ func TestTooLargeIsNotRepeated(t *testing.T) {
 
 func TestConsume(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		call := &transport.Call{Class: transport.Safe, MaxBody: 1, Consume: func(_ int, h http.Header, r io.Reader) ([]byte, error) {
-			all, err := io.ReadAll(r)
-			return []byte(h.Get("X-What") + string(all)), err
-		}}
+		call := &transport.Call{Class: transport.Safe, MaxBody: 1,
+			Consume: func(_ int, h http.Header, r io.Reader) ([]byte, error) {
+				all, err := io.ReadAll(r)
+				return []byte(h.Get("X-What") + string(all)), err
+			}}
 		res, _ := do(t, call, answer(206, "content", "X-What", "some "))
 		require.NoError(t, res.Err)
 		require.Equal(t, "some content", string(res.Body))
@@ -249,7 +255,9 @@ func TestConsume(t *testing.T) {
 func TestConsumeFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		failing := func(err error) *transport.Call {
-			return &transport.Call{Class: transport.Safe, Consume: func(int, http.Header, io.Reader) ([]byte, error) { return nil, err }}
+			return &transport.Call{Class: transport.Safe, Consume: func(int, http.Header, io.Reader) ([]byte, error) {
+				return nil, err
+			}}
 		}
 		res, s := do(t, failing(errReset), answer(200, "{}"))
 		require.ErrorIs(t, res.Err, errReset)
@@ -295,7 +303,8 @@ func TestRedirects(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				res, s := do(t, &transport.Call{Class: row.class, Method: http.MethodGet}, to(row.where), answer(200, "{}"))
+				res, s := do(t, &transport.Call{Class: row.class, Method: http.MethodGet}, to(row.where),
+					answer(200, "{}"))
 				require.Equal(t, row.status, res.Status)
 				require.NoError(t, res.Err)
 				require.Len(t, s.urls, row.hops)
@@ -307,7 +316,8 @@ func TestRedirects(t *testing.T) {
 
 func TestRedirectsWithoutEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		res, s := do(t, &transport.Call{Class: transport.Safe, Method: http.MethodGet}, answer(307, "", "Location", "/4.0/again"))
+		res, s := do(t, &transport.Call{Class: transport.Safe, Method: http.MethodGet},
+			answer(307, "", "Location", "/4.0/again"))
 		require.Equal(t, 307, res.Status)
 		require.Len(t, s.urls, 4, "three are followed")
 		require.Equal(t, 1, res.Attempts)
@@ -316,7 +326,8 @@ func TestRedirectsWithoutEnd(t *testing.T) {
 
 func TestRedirectToNowhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		res, s := do(t, &transport.Call{Class: transport.Safe, Method: http.MethodGet}, answer(307, "", "Location", "https://[broken"))
+		res, s := do(t, &transport.Call{Class: transport.Safe, Method: http.MethodGet},
+			answer(307, "", "Location", "https://[broken"))
 		require.Error(t, res.Err)
 		require.NotContains(t, res.Err.Error(), "profiles")
 		require.Len(t, s.urls, 1)
@@ -352,7 +363,9 @@ func TestClientIsCopied(t *testing.T) {
 		hc := &http.Client{Transport: slow, Timeout: time.Second}
 		c := transport.New(hc, transport.Policy{MaxAttempts: 1})
 		began := time.Now()
-		res := c.Do(t.Context(), &transport.Call{Class: transport.Safe, Method: http.MethodGet, URL: address, Header: http.Header{}})
+		res := c.Do(t.Context(), &transport.Call{
+			Class: transport.Safe, Method: http.MethodGet, URL: address, Header: http.Header{},
+		})
 		require.Error(t, res.Err)
 		require.Equal(t, time.Second, time.Since(began))
 		require.Same(t, slow, hc.Transport)

@@ -315,7 +315,10 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 	}
 	x.wait = wait
 	if x.before = x.result.Err; x.before == nil {
-		x.before = &Reason{text: "the answer was " + strings.TrimSpace(strconv.Itoa(x.result.Status)+" "+http.StatusText(x.result.Status))}
+		x.before = &Reason{
+			text: "the answer was " + strings.TrimSpace(strconv.Itoa(x.result.Status)+" "+
+				http.StatusText(x.result.Status)),
+		}
 	}
 	x.result.Lost = x.result.Uncertain()
 	x.result.Paused = true

@@ -27,8 +27,10 @@ const address = "https://api.example/4.0/profiles"
 
 var (
 	errReset = errors.New("connection reset")
-	policy   = transport.Policy{MaxAttempts: 4, MinBackoff: time.Second, MaxBackoff: 8 * time.Second, MaxElapsed: time.Minute}
-	classes  = []transport.Class{transport.Once, transport.Safe, transport.Conditional, transport.Idempotent}
+	policy   = transport.Policy{
+		MaxAttempts: 4, MinBackoff: time.Second, MaxBackoff: 8 * time.Second, MaxElapsed: time.Minute,
+	}
+	classes = []transport.Class{transport.Once, transport.Safe, transport.Conditional, transport.Idempotent}
 )
 
 // reply is how an attempt ends: with an answer, or with err.
@@ -244,7 +246,8 @@ func TestAskedWaitIsWaited(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		spread := map[time.Duration]bool{}
 		for range 20 {
-			res, s := do(t, &transport.Call{Class: transport.Once}, answer(429, "", "Retry-After", "20"), answer(200, "{}"))
+			res, s := do(t, &transport.Call{Class: transport.Once}, answer(429, "", "Retry-After", "20"),
+				answer(200, "{}"))
 			require.Equal(t, 2, res.Attempts)
 			require.Zero(t, res.Asked, "the last answer asked for nothing")
 			paused := s.at[1].Sub(s.at[0])
@@ -259,7 +262,8 @@ func TestAskedWaitIsWaited(t *testing.T) {
 func TestShortAskedWaitIsSpreadByATenth(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for range 20 {
-			_, s := do(t, &transport.Call{Class: transport.Once}, answer(429, "", "Retry-After", "1"), answer(200, "{}"))
+			_, s := do(t, &transport.Call{Class: transport.Once}, answer(429, "", "Retry-After", "1"),
+				answer(200, "{}"))
 			require.LessOrEqual(t, s.at[1].Sub(s.at[0]), 1100*time.Millisecond)
 		}
 	})
@@ -294,7 +298,8 @@ func TestWaitThatDoesNotFit(t *testing.T) {
 				p := policy
 				p.MaxElapsed = row.elapsed
 				began := time.Now()
-				res, _ := doIn(ctx, &transport.Call{Class: transport.Safe}, p, answer(429, "", "Retry-After", row.asked), answer(200, "{}"))
+				res, _ := doIn(ctx, &transport.Call{Class: transport.Safe}, p,
+					answer(429, "", "Retry-After", row.asked), answer(200, "{}"))
 				require.Equal(t, row.attempts, res.Attempts)
 				require.NoError(t, res.Err)
 				if row.attempts == 1 {
@@ -328,7 +333,8 @@ func TestSpreadStaysBeforeTheDeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for range 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			res, _ := doIn(ctx, &transport.Call{Class: transport.Safe}, policy, answer(429, "", "Retry-After", "9.99"), answer(200, "{}"))
+			res, _ := doIn(ctx, &transport.Call{Class: transport.Safe}, policy, answer(429, "", "Retry-After", "9.99"),
+				answer(200, "{}"))
 			cancel()
 			require.NoError(t, res.Err)
 			require.Equal(t, 200, res.Status)
@@ -455,7 +461,8 @@ func TestOnceMeansOnceForNetHTTPToo(t *testing.T) {
 		sent   int
 	}{
 		{"once", transport.Once, http.MethodGet, http.Header{}, 1},
-		{"once, with the header of a repeat", transport.Once, http.MethodPost, http.Header{"Idempotency-Key": {"1"}}, 1},
+		{"once, with the header of a repeat", transport.Once, http.MethodPost, http.Header{"Idempotency-Key": {"1"}},
+			1},
 		{"safe", transport.Safe, http.MethodGet, http.Header{}, 2},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -472,10 +479,16 @@ func TestOnceMeansOnceForNetHTTPToo(t *testing.T) {
 				}
 			}))
 			defer srv.Close()
-			c := transport.New(nil, transport.Policy{MaxAttempts: 1, MinBackoff: 1, MaxBackoff: 1, MaxElapsed: time.Minute})
-			first := c.Do(t.Context(), &transport.Call{Method: http.MethodGet, URL: srv.URL + "/first", Header: http.Header{}})
+			c := transport.New(nil, transport.Policy{
+				MaxAttempts: 1, MinBackoff: 1, MaxBackoff: 1, MaxElapsed: time.Minute,
+			})
+			first := c.Do(t.Context(), &transport.Call{
+				Method: http.MethodGet, URL: srv.URL + "/first", Header: http.Header{},
+			})
 			require.NoError(t, first.Err)
-			res := c.Do(t.Context(), &transport.Call{Class: row.class, Method: row.method, URL: srv.URL + "/", Header: row.header})
+			res := c.Do(t.Context(), &transport.Call{
+				Class: row.class, Method: row.method, URL: srv.URL + "/", Header: row.header,
+			})
 			require.Error(t, res.Err)
 			require.Equal(t, transport.Maybe, res.Sent)
 			require.EqualValues(t, row.sent, seen.Load())
@@ -510,7 +523,9 @@ func TestWhatIsBelowSendsOnce(t *testing.T) {
 			trace.GotFirstResponseByte()
 			trace.WroteRequest(httptrace.WroteRequestInfo{Err: errReset})
 		}, false},
-		{"the header of a stream", func(trace *httptrace.ClientTrace) { trace.WroteHeaderField(":method", nil) }, false},
+		{"the header of a stream", func(trace *httptrace.ClientTrace) {
+			trace.WroteHeaderField(":method", nil)
+		}, false},
 		{"a stream whose body failed", func(trace *httptrace.ClientTrace) {
 			trace.WroteHeaderField(":method", nil)
 			trace.WroteRequest(httptrace.WroteRequestInfo{Err: errReset})
@@ -539,7 +554,9 @@ func TestWhatIsBelowSendsOnce(t *testing.T) {
 					return nil, errReset
 				})}
 				once := transport.Policy{MaxAttempts: 1, MinBackoff: 1, MaxBackoff: 1, MaxElapsed: time.Minute}
-				res := transport.New(hc, once).Do(t.Context(), &transport.Call{Method: method, URL: address, Header: http.Header{}})
+				res := transport.New(hc, once).Do(t.Context(), &transport.Call{
+					Method: method, URL: address, Header: http.Header{},
+				})
 				require.Equal(t, transport.Maybe, res.Sent)
 				require.Equal(t, 1, res.Attempts)
 			})
@@ -560,8 +577,12 @@ func TestTransportsThatAnswerWithNil(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return row.resp, nil })}
-			res := transport.New(hc, policy).Do(t.Context(), &transport.Call{Method: http.MethodPost, URL: address, Header: http.Header{}})
+			hc := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				return row.resp, nil
+			})}
+			res := transport.New(hc, policy).Do(t.Context(), &transport.Call{
+				Method: http.MethodPost, URL: address, Header: http.Header{},
+			})
 			require.Equal(t, row.fine, res.Err == nil)
 			require.Equal(t, row.sent, res.Sent)
 			require.Empty(t, res.Body)
@@ -577,10 +598,11 @@ func TestContextEndsInAnAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		res, _ := doIn(ctx, &transport.Call{Class: transport.Safe, Limit: time.Minute}, policy, func(req *http.Request) reply {
-			<-req.Context().Done()
-			return reply{err: req.Context().Err()}
-		})
+		res, _ := doIn(ctx, &transport.Call{Class: transport.Safe, Limit: time.Minute}, policy,
+			func(req *http.Request) reply {
+				<-req.Context().Done()
+				return reply{err: req.Context().Err()}
+			})
 		require.ErrorIs(t, res.Err, context.DeadlineExceeded)
 		require.NotErrorIs(t, res.Err, transport.ErrAttemptTimeout)
 		require.Equal(t, 1, res.Attempts)

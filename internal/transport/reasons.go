@@ -52,7 +52,8 @@ func named(err error) error {
 		return passing("the connection fell silent")
 	case notProcessed(err):
 		return passing("the server closes the connection and did not process the request")
-	case strings.HasPrefix(text, "http2: server sent GOAWAY and closed the connection"), strings.HasPrefix(text, "http2: Transport: cannot retry err ["):
+	case strings.HasPrefix(text, "http2: server sent GOAWAY and closed the connection"),
+		strings.HasPrefix(text, "http2: Transport: cannot retry err ["):
 		return passing("the server closed the connection")
 	case errors.As(err, &op) && op.Op == "remote error":
 		return lasting("the server ended TLS with an alert (" + op.Err.Error() + ")")
@@ -62,7 +63,8 @@ func named(err error) error {
 		return lasting("the server speaks plain HTTP where the base URL says https")
 	case plainToTLS(text):
 		return lasting("the server speaks TLS where the base URL says http")
-	case errors.As(err, &op) && strings.HasPrefix(op.Op, "socks ") && strings.Contains(op.Err.Error(), "authentication failed"):
+	case errors.As(err, &op) && strings.HasPrefix(op.Op, "socks ") &&
+		strings.Contains(op.Err.Error(), "authentication failed"):
 		return lasting("the proxy refused the user name or the password")
 	}
 	if status := proxyStatus(text); status != 0 {
@@ -113,7 +115,8 @@ func plainToTLS(text string) bool {
 
 // handshakeAlerts are the alerts that refuse a client before its request is read.
 var handshakeAlerts = []string{
-	"access denied", "bad certificate", "certificate required", "decrypt error", "expired certificate", "handshake failure",
+	"access denied", "bad certificate", "certificate required", "decrypt error", "expired certificate",
+	"handshake failure",
 	"no application protocol", "protocol version not supported", "revoked certificate", "unknown certificate",
 	"unknown certificate authority", "unsupported certificate",
 }

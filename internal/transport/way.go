@@ -239,8 +239,10 @@ func notProcessed(err error) bool {
 	if inner, ok := strings.CutPrefix(text, "http2: Transport: cannot retry err ["); ok {
 		text, _, _ = strings.Cut(inner, "]")
 	}
-	return text == "http2: Transport received Server's graceful shutdown GOAWAY" || text == "http2: client conn not usable" ||
-		strings.HasPrefix(text, "http2: Transport received GOAWAY from server ErrCode:") || // with an error, excludes stream 1
+	return text == "http2: Transport received Server's graceful shutdown GOAWAY" ||
+		text == "http2: client conn not usable" ||
+		// with an error, excludes stream 1
+		strings.HasPrefix(text, "http2: Transport received GOAWAY from server ErrCode:") ||
 		strings.HasPrefix(text, "stream error: stream ID ") && strings.Contains(text, "; REFUSED_STREAM")
 }
 

@@ -28,7 +28,8 @@ func TestNeverLeft(t *testing.T) {
 		{"no name", &net.DNSError{}, func(*httptrace.ClientTrace, *countingConn) {}, true},
 		{"no connection", &net.OpError{Op: "dial"}, func(*httptrace.ClientTrace, *countingConn) {}, true},
 		{"a transport that reports nothing", broken, func(*httptrace.ClientTrace, *countingConn) {}, false},
-		{"broken while reading, nothing reported", &net.OpError{Op: "read"}, func(*httptrace.ClientTrace, *countingConn) {}, false},
+		{"broken while reading, nothing reported", &net.OpError{Op: "read"},
+			func(*httptrace.ClientTrace, *countingConn) {}, false},
 		{"no connection was got", broken, func(trace *httptrace.ClientTrace, _ *countingConn) {
 			trace.GetConn("host")
 		}, true},

@@ -106,15 +106,21 @@ func TestAlignLongLists(t *testing.T) {
 		a, b []int
 		want int
 	}{
-		{"first and last differ", slices.Concat([]int{-1}, whole, []int{-2}), slices.Concat([]int{-3}, whole, []int{-4}), 3000},
+		{"first and last differ", slices.Concat([]int{-1}, whole, []int{-2}),
+			slices.Concat([]int{-3}, whole, []int{-4}), 3000},
 		{"first and last missing", whole, numbers(1, 2999), 2998},
-		{"equal ends", slices.Concat([]int{-1}, whole, []int{-2, -7, -8}), slices.Concat([]int{-3, -3}, whole, []int{-4, -7, -8}), 3002},
-		{"within the window", slices.Concat([]int{-1}, whole, []int{-2}), slices.Concat(numbers(-5000, -5000+window-1), whole, []int{-4}), 3000},
-		{"beyond the window", slices.Concat([]int{-1}, whole, []int{-2}), slices.Concat(numbers(-5000, -5000+window), whole, []int{-4}), 0},
+		{"equal ends", slices.Concat([]int{-1}, whole, []int{-2, -7, -8}),
+			slices.Concat([]int{-3, -3}, whole, []int{-4, -7, -8}), 3002},
+		{"within the window", slices.Concat([]int{-1}, whole, []int{-2}),
+			slices.Concat(numbers(-5000, -5000+window-1), whole, []int{-4}), 3000},
+		{"beyond the window", slices.Concat([]int{-1}, whole, []int{-2}),
+			slices.Concat(numbers(-5000, -5000+window), whole, []int{-4}), 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			pairs := align(marksOfAll(row.a, numbered), marksOfAll(row.b, numbered), func(i, j int) bool { return row.a[i] == row.b[j] })
+			pairs := align(marksOfAll(row.a, numbered), marksOfAll(row.b, numbered), func(i, j int) bool {
+				return row.a[i] == row.b[j]
+			})
 			requireRising(t, pairs, len(row.a), len(row.b))
 			require.Len(t, pairs, row.want)
 		})

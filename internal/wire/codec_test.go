@@ -72,15 +72,21 @@ func TestRoundTripKeeps(t *testing.T) {
 	for _, row := range []struct{ name, doc string }{
 		{"empty object", `{}`},
 		{"unknown members", `{"new":1,"deep":{"a":[1,{"b":null}]},"name":"x"}`},
-		{"explicit nulls", `{"name":null,"active":null,"count":null,"tags":null,"home":null,"custom":null,"info":null,"anyway":null,"best":null,"numbers":null}`},
-		{"empty values", `{"name":"","tags":[],"home":{},"places":[],"custom":{},"numbers":{},"active":false,"count":0,"share":0}`},
+		{"explicit nulls", `{"name":null,"active":null,"count":null,"tags":null,"home":null,"custom":null,` +
+			`"info":null,"anyway":null,"best":null,"numbers":null}`},
+		{"empty values", `{"name":"","tags":[],"home":{},"places":[],"custom":{},"numbers":{},"active":false,` +
+			`"count":0,"share":0}`},
 		{"nested empties", `{"places":[{"street":""},{"street":null},{},null],"best":{"home":{"street":""}}}`},
-		{"long numbers", `{"share":12345678901234567890.123456789,"count":12345678901234567890,"custom":{"n":12345678901234567890123,"m":0.1000000000000000055511151231257827}}`},
-		{"odd spellings", `{"share":50.0,"count":1e2,"custom":{"a":1.0,"b":[2.50]},"scores":{"x":1.50},"shares":[1.0,2]}`},
+		{"long numbers", `{"share":12345678901234567890.123456789,"count":12345678901234567890,` +
+			`"custom":{"n":12345678901234567890123,"m":0.1000000000000000055511151231257827}}`},
+		{"odd spellings", `{"share":50.0,"count":1e2,"custom":{"a":1.0,"b":[2.50]},"scores":{"x":1.50},"shares":[1.0,` +
+			`2]}`},
 		{"overflow", `{"share":1e999,"count":1e400,"custom":{"n":1e999}}`},
 		{"wrong scalar", `{"name":7,"active":"yes","count":"3","share":"0.5","colour":true}`},
-		{"wrong container", `{"tags":"one","home":[1],"places":{"a":1},"numbers":[1],"custom":"x","best":"someone","friends":3}`},
-		{"wrong elements", `{"tags":["a",null,7,""],"places":["x",3,{"street":"y"}],"numbers":{"GBR":null,"USA":7},"ranges":[[1,2],[3],"x"],"friends":{"a":null,"b":{"street":"z","q":1}}}`},
+		{"wrong container", `{"tags":"one","home":[1],"places":{"a":1},"numbers":[1],"custom":"x","best":"someone",` +
+			`"friends":3}`},
+		{"wrong elements", `{"tags":["a",null,7,""],"places":["x",3,{"street":"y"}],"numbers":{"GBR":null,"USA":7},` +
+			`"ranges":[[1,2],[3],"x"],"friends":{"a":null,"b":{"street":"z","q":1}}}`},
 		{"fraction in an integer", `{"count":1.5}`},
 		{"escaped names and values", "{\"n\\u0061me\":\"\\ud83d\\ude00\\n\\\"\\\\\",\"x\\\"y\":\"\\u2028\"}"},
 	} {
@@ -105,16 +111,24 @@ func TestChangeOfOneField(t *testing.T) {
 		{"long number replaced", `{"share":1.00000000000000000001}`, func(p *person) { *p.Share = 2 }, `{"share":2}`},
 		{"long number cleared", `{"share":1.00000000000000000001}`, func(p *person) { p.Share = nil }, `{}`},
 		{"wrong type replaced", `{"name":[1]}`, func(p *person) { p.Name = "n" }, `{"name":"n"}`},
-		{"appended beside nulls", `{"tags":["a",null,7]}`, func(p *person) { p.Tags = append(p.Tags, "z") }, `{"tags":["a",null,7,"z"]}`},
+		{"appended beside nulls", `{"tags":["a",null,7]}`, func(p *person) {
+			p.Tags = append(p.Tags, "z")
+		}, `{"tags":["a",null,7,"z"]}`},
 		{"appended beside long numbers", `{"shares":[1.0,0.10000000000000000001,3]}`,
-			func(p *person) { p.Shares = append([]float64{9}, p.Shares...) }, `{"shares":[9,1.0,0.10000000000000000001,3]}`},
-		{"map beside nulls", `{"numbers":{"GBR":null,"USA":7}}`, func(p *person) { p.Numbers["DEU"] = "1" }, `{"numbers":{"DEU":"1","GBR":null,"USA":7}}`},
+			func(p *person) {
+				p.Shares = append([]float64{9}, p.Shares...)
+			}, `{"shares":[9,1.0,0.10000000000000000001,3]}`},
+		{"map beside nulls", `{"numbers":{"GBR":null,"USA":7}}`, func(p *person) {
+			p.Numbers["DEU"] = "1"
+		}, `{"numbers":{"DEU":"1","GBR":null,"USA":7}}`},
 		{"custom beside long numbers", `{"custom":{"a":1.0,"b":[12345678901234567890]}}`,
 			func(p *person) { p.Custom["c"] = true }, `{"custom":{"a":1.0,"b":[12345678901234567890],"c":true}}`},
 		{"reordered elements", `{"places":[{"street":"","q":1},{"street":null,"number":2.0},"odd"]}`,
 			func(p *person) { p.Places[0], p.Places[2] = p.Places[2], p.Places[0] },
 			`{"places":["odd",{"street":null,"number":2.0},{"street":"","q":1}]}`},
-		{"odd element replaced", `{"places":["odd"]}`, func(p *person) { p.Places[0].Street = "s" }, `{"places":[{"street":"s"}]}`},
+		{"odd element replaced", `{"places":["odd"]}`, func(p *person) {
+			p.Places[0].Street = "s"
+		}, `{"places":[{"street":"s"}]}`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -198,7 +212,8 @@ func TestErrors(t *testing.T) {
 
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	doc := `{"name":7,"new":1,"colour":"GREEN","places":[{"street":"s","zip":"z"},3],"numbers":{"GBR":1},"best":{"colour":"RED","count":null}}`
+	doc := `{"name":7,"new":1,"colour":"GREEN","places":[{"street":"s","zip":"z"},3],"numbers":{"GBR":1},` +
+		`"best":{"colour":"RED","count":null}}`
 	var got []wire.Drift
 	var p person
 	require.NoError(t, wire.UnmarshalReporting([]byte(doc), &p, func(d wire.Drift) { got = append(got, d) }))

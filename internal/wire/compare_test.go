@@ -17,7 +17,8 @@ func TestEqual(t *testing.T) {
 	t.Parallel()
 	const (
 		free       = `{"address":{"type":"FREEFORM","country":"GBR","text":"1 Elm Row, Leeds"}}`
-		structured = `{"address":{"type":"STRUCTURED","country":"GBR","route":"Elm Row","original_freeform_address":"1 Elm Row, Leeds"}}`
+		structured = `{"address":{"type":"STRUCTURED","country":"GBR","route":"Elm Row",` +
+			`"original_freeform_address":"1 Elm Row, Leeds"}}`
 	)
 	tests := []struct {
 		name string
@@ -51,13 +52,18 @@ func TestEqual(t *testing.T) {
 		{"long exponent", `1e1000000000`, `10e999999999`, true},
 		{"huge exponent", `1e99999999999999999999`, `1e99999999999999999998`, false},
 		{"element order", `[1,2]`, `[2,1]`, false},
-		{"server's structured original", `{"a":{"type":"STRUCTURED","route":"Elm Row","original_structured_address":{"route":"elm"}}}`, `{"a":{"type":"STRUCTURED","route":"Elm Row"}}`, true},
-		{"server's freeform original", `{"a":{"route":"Elm Row","original_freeform_address":"x"}}`, `{"a":{"route":"Elm Row"}}`, true},
+		{"server's structured original",
+			`{"a":{"type":"STRUCTURED","route":"Elm Row","original_structured_address":{"route":"elm"}}}`,
+			`{"a":{"type":"STRUCTURED","route":"Elm Row"}}`, true},
+		{"server's freeform original", `{"a":{"route":"Elm Row","original_freeform_address":"x"}}`,
+			`{"a":{"route":"Elm Row"}}`, true},
 		{"freeform became structured", free, structured, true},
 		{"text differs from the original", strings.Replace(free, "1 Elm", "2 Elm", 1), structured, false},
 		{"country differs", strings.Replace(free, "GBR", "FRA", 1), structured, false},
-		{"freeform with more than the server knows", strings.Replace(free, `"text"`, `"note":1,"text"`, 1), structured, false},
-		{"structured without original", free, `{"address":{"type":"STRUCTURED","country":"GBR","route":"Elm Row"}}`, false},
+		{"freeform with more than the server knows", strings.Replace(free, `"text"`, `"note":1,"text"`, 1), structured,
+			false},
+		{"structured without original", free, `{"address":{"type":"STRUCTURED","country":"GBR","route":"Elm Row"}}`,
+			false},
 		{"structured edited", structured, strings.Replace(structured, `"Elm Row"`, `"Oak Row"`, 1), false},
 		{"given names split", `{"given_names":["Ada May"," Jo "]}`, `{"given_names":["Ada","May","Jo"]}`, true},
 		{"given names differ", `{"given_names":["Ada May"]}`, `{"given_names":["Ada","Mai"]}`, false},
@@ -103,17 +109,28 @@ func TestDiff(t *testing.T) {
 		{"appended", `{"l":[1]}`, `{"l":[1,2,3]}`, []string{`/l/1  -> 2`, `/l/2  -> 3`}},
 		{"element changed", `[{"x":1,"y":1},{"x":2}]`, `[{"x":1,"y":2},{"x":2}]`, []string{`/0/y 1 -> 2`}},
 		{"moved", `[1,2,3]`, `[3,1,2]`, []string{`/0  -> 3`, `/2 3 -> `}},
-		{"insert and change", `[{"a":1,"b":2,"c":3}]`, `[{"a":9,"b":8,"c":7},{"a":1,"b":2,"c":4}]`, []string{`/0  -> {"a":9,"b":8,"c":7}`, `/1/c 3 -> 4`}},
-		{"remove and change", `[{"a":9},{"a":1,"b":{"c":1,"d":2}}]`, `[{"a":1,"b":{"c":1,"d":3}}]`, []string{`/0 {"a":9} -> `, `/0/b/d 2 -> 3`}},
-		{"matched by id", `[{"id":"a","v":1},{"id":"b","v":1}]`, `[{"id":"c","v":1},{"id":"a","v":2}]`, []string{`/0  -> {"id":"c","v":1}`, `/1/v 1 -> 2`, `/1 {"id":"b","v":1} -> `}},
-		{"matched by associate id", `[{"associate_id":"a","v":1}]`, `[{"associate_id":"b","v":1},{"associate_id":"a","v":2}]`, []string{`/0  -> {"associate_id":"b","v":1}`, `/1/v 1 -> 2`}},
-		{"matched by resolver id", `[{"resolver_id":"a","v":1},{"resolver_id":"b","v":2}]`, `[{"resolver_id":"b","v":3}]`, []string{`/0 {"resolver_id":"a","v":1} -> `, `/0/v 2 -> 3`}},
-		{"another id is another element", `[{"id":"a","v":1},{"v":2}]`, `[{"id":"b","v":1},{"v":2}]`, []string{`/0 {"id":"a","v":1} -> `, `/0  -> {"id":"b","v":1}`}},
-		{"freeform text", `{"type":"FREEFORM","text":"x"}`, `{"type":"FREEFORM","text":"y"}`, []string{`/text "x" -> "y"`}},
-		{"address of another type", `{"a":{"type":"FREEFORM","text":"x"}}`, `{"a":{"type":"STRUCTURED","route":"x"}}`, []string{`/a {"type":"FREEFORM","text":"x"} -> {"type":"STRUCTURED","route":"x"}`}},
+		{"insert and change", `[{"a":1,"b":2,"c":3}]`, `[{"a":9,"b":8,"c":7},{"a":1,"b":2,"c":4}]`,
+			[]string{`/0  -> {"a":9,"b":8,"c":7}`, `/1/c 3 -> 4`}},
+		{"remove and change", `[{"a":9},{"a":1,"b":{"c":1,"d":2}}]`, `[{"a":1,"b":{"c":1,"d":3}}]`,
+			[]string{`/0 {"a":9} -> `, `/0/b/d 2 -> 3`}},
+		{"matched by id", `[{"id":"a","v":1},{"id":"b","v":1}]`, `[{"id":"c","v":1},{"id":"a","v":2}]`,
+			[]string{`/0  -> {"id":"c","v":1}`, `/1/v 1 -> 2`, `/1 {"id":"b","v":1} -> `}},
+		{"matched by associate id", `[{"associate_id":"a","v":1}]`,
+			`[{"associate_id":"b","v":1},{"associate_id":"a","v":2}]`,
+			[]string{`/0  -> {"associate_id":"b","v":1}`, `/1/v 1 -> 2`}},
+		{"matched by resolver id", `[{"resolver_id":"a","v":1},{"resolver_id":"b","v":2}]`,
+			`[{"resolver_id":"b","v":3}]`, []string{`/0 {"resolver_id":"a","v":1} -> `, `/0/v 2 -> 3`}},
+		{"another id is another element", `[{"id":"a","v":1},{"v":2}]`, `[{"id":"b","v":1},{"v":2}]`,
+			[]string{`/0 {"id":"a","v":1} -> `, `/0  -> {"id":"b","v":1}`}},
+		{"freeform text", `{"type":"FREEFORM","text":"x"}`, `{"type":"FREEFORM","text":"y"}`,
+			[]string{`/text "x" -> "y"`}},
+		{"address of another type", `{"a":{"type":"FREEFORM","text":"x"}}`, `{"a":{"type":"STRUCTURED","route":"x"}}`,
+			[]string{`/a {"type":"FREEFORM","text":"x"} -> {"type":"STRUCTURED","route":"x"}`}},
 		{"given names", `{"given_names":["A"]}`, `{"given_names":["A","B"]}`, []string{`/given_names/1  -> "B"`}},
-		{"given names to be split", `{"given_names":["A B"]}`, `{"given_names":["A","C"]}`, []string{`/given_names ["A B"] -> ["A","C"]`}},
-		{"noise beside a change", `{"a":{"v":1}}`, `{"a":{"v":2,"original_structured_address":{"v":1}},"b":[]}`, []string{`/a/v 1 -> 2`}},
+		{"given names to be split", `{"given_names":["A B"]}`, `{"given_names":["A","C"]}`,
+			[]string{`/given_names ["A B"] -> ["A","C"]`}},
+		{"noise beside a change", `{"a":{"v":1}}`, `{"a":{"v":2,"original_structured_address":{"v":1}},"b":[]}`,
+			[]string{`/a/v 1 -> 2`}},
 		{"not JSON", `{`, `{}`, []string{` { -> {}`}},
 	}
 	for _, tt := range tests {
@@ -134,7 +151,8 @@ func TestDiffOwnsItsValues(t *testing.T) {
 	changes := wire.Diff(a, b)
 	clear(a)
 	clear(b)
-	require.Equal(t, []wire.Change{{Pointer: "/a", Old: json.RawMessage(`"old"`), New: json.RawMessage(`"new"`)}}, changes)
+	require.Equal(t, []wire.Change{{Pointer: "/a", Old: json.RawMessage(`"old"`), New: json.RawMessage(`"new"`)}},
+		changes)
 }
 
 func TestDiffOfLongLists(t *testing.T) {
@@ -154,7 +172,8 @@ func TestCovers(t *testing.T) {
 	t.Parallel()
 	const (
 		free       = `{"l":[{"type":"FREEFORM","country":"GBR","text":"1 Elm Row"}]}`
-		structured = `{"l":[{"type":"STRUCTURED","country":"GBR","route":"Elm Row","original_freeform_address":"1 Elm Row"}]}`
+		structured = `{"l":[{"type":"STRUCTURED","country":"GBR","route":"Elm Row","original_freeform_address":"1 ` +
+			`Elm Row"}]}`
 	)
 	tests := []struct {
 		name               string
@@ -195,20 +214,27 @@ func TestCovers(t *testing.T) {
 		{"reordered, not written", `[1,2]`, `[2,1]`, `[1,2]`, false},
 		{"reordered, more on top", `[1,2]`, `[2,1]`, `[2,3,1]`, true},
 		{"reordered and appended, only appended", `[1,2]`, `[2,1,3]`, `[1,2,3]`, false},
-		{"element changed by id", `[{"id":"a","v":1}]`, `[{"id":"a","v":2}]`, `[{"id":"b"},{"id":"a","v":2,"w":1}]`, true},
-		{"element changed by id, not written", `[{"id":"a","v":1}]`, `[{"id":"a","v":2}]`, `[{"id":"a","v":1,"w":1}]`, false},
+		{"element changed by id", `[{"id":"a","v":1}]`, `[{"id":"a","v":2}]`, `[{"id":"b"},{"id":"a","v":2,"w":1}]`,
+			true},
+		{"element changed by id, not written", `[{"id":"a","v":1}]`, `[{"id":"a","v":2}]`, `[{"id":"a","v":1,"w":1}]`,
+			false},
 		{"element removed by id", `[{"id":"a"},{"id":"b"}]`, `[{"id":"b"}]`, `[{"id":"b","v":1}]`, true},
-		{"element removed by id, not written", `[{"id":"a"},{"id":"b"}]`, `[{"id":"b"}]`, `[{"id":"a","v":1},{"id":"b"}]`, false},
+		{"element removed by id, not written", `[{"id":"a"},{"id":"b"}]`, `[{"id":"b"}]`,
+			`[{"id":"a","v":1},{"id":"b"}]`, false},
 		{"element added by id, not written", `[]`, `[{"id":"a"}]`, `[{"id":"b"}]`, false},
-		{"reordered by id, not written", `[{"id":"a"},{"id":"b"}]`, `[{"id":"b"},{"id":"a"}]`, `[{"id":"a","v":1},{"id":"b"}]`, false},
+		{"reordered by id, not written", `[{"id":"a"},{"id":"b"}]`, `[{"id":"b"},{"id":"a"}]`,
+			`[{"id":"a","v":1},{"id":"b"}]`, false},
 		{"same element twice by id", `[{"id":"a"}]`, `[{"id":"a"},{"id":"a"}]`, `[{"id":"a"}]`, false},
 		{"server noise", `{"a":{"v":1}}`, `{"a":{"v":2}}`, `{"a":{"v":2,"original_structured_address":{"v":2}}}`, true},
 		{"freeform stored as structured", `{}`, free, structured, true},
-		{"freeform stored as structured, one of two", `{}`, `{"l":[` + free[6:len(free)-2] + `,` + free[6:len(free)-2] + `]}`, structured, false},
+		{"freeform stored as structured, one of two", `{}`,
+			`{"l":[` + free[6:len(free)-2] + `,` + free[6:len(free)-2] + `]}`, structured, false},
 		{"freeform over another", strings.Replace(free, "1 Elm", "2 Elm", 1), free, structured, true},
-		{"freeform over another, not written", strings.Replace(free, "1 Elm", "2 Elm", 1), free, strings.Replace(structured, "1 Elm", "2 Elm", 1), false},
+		{"freeform over another, not written", strings.Replace(free, "1 Elm", "2 Elm", 1), free,
+			strings.Replace(structured, "1 Elm", "2 Elm", 1), false},
 		{"freeform removed, stored since", free, `{}`, structured, false},
-		{"structured over structured, freeform there", structured, strings.Replace(structured, `"Elm Row"`, `"Oak Row"`, 1), free, false},
+		{"structured over structured, freeform there", structured,
+			strings.Replace(structured, `"Elm Row"`, `"Oak Row"`, 1), free, false},
 		{"given names split", `{}`, `{"given_names":["A B"]}`, `{"given_names":["A","B"]}`, true},
 		{"base is not JSON", `{`, `{"a":1}`, `{"a":1}`, false},
 		{"sent is not JSON", `{}`, `{"a"`, `{"a":1}`, false},
@@ -238,7 +264,8 @@ func TestCompareDeepNesting(t *testing.T) {
 func FuzzCompare(f *testing.F) {
 	for _, s := range []string{
 		`{"a":[1,{"b":null}],"given_names":["A B"]}`, `{"given_names":["A","B"],"a":[1.0,{}]}`,
-		`[{"id":"a"},{"id":"b"}]`, `[{"id":"b","type":"FREEFORM","text":"x"}]`, `[{"id":"b","type":"STRUCTURED","original_freeform_address":"x"}]`,
+		`[{"id":"a"},{"id":"b"}]`, `[{"id":"b","type":"FREEFORM","text":"x"}]`,
+		`[{"id":"b","type":"STRUCTURED","original_freeform_address":"x"}]`,
 		`1e999999999999`, `"\ud800"`, `{"a":1,"a":2}`, `[[1,2,3],[2,3]]`,
 	} {
 		f.Add([]byte(s), []byte(`[{"id":"a","v":0}]`), []byte(`{"a":[1]}`))

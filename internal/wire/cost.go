@@ -37,7 +37,8 @@ func Cost(text []byte, t reflect.Type) int64 {
 // costs returns the most that one value, and one object besides, takes up anywhere
 // in a value of type t.
 func costs(t reflect.Type, seen map[reflect.Type]bool) (value, object int64) {
-	if seen[t] || t == reflect.TypeFor[jsontext.Value]() || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
+	if seen[t] || t == reflect.TypeFor[jsontext.Value]() || t.Kind() == reflect.Slice &&
+		t.Elem().Kind() == reflect.Uint8 {
 		return 0, 0
 	}
 	seen[t] = true

@@ -156,7 +156,9 @@ func coversOrder[E comparable](base, sent, latest []E) bool {
 		h := maphash.Comparable(seed, e)
 		return marks{h, h}
 	}
-	if len(align(marksOfAll(base, of), marksOfAll(sent, of), func(i, j int) bool { return base[i] == sent[j] })) == shared {
+	if len(align(marksOfAll(base, of), marksOfAll(sent, of), func(i, j int) bool {
+		return base[i] == sent[j]
+	})) == shared {
 		return true
 	}
 	i := 0

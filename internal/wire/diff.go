@@ -196,7 +196,9 @@ func align(from, to []marks, equal func(i, j int) bool) [][2]int {
 	} else {
 		next := start
 		for _, i := range left {
-			if j := there.first(from[i], next, min(m-tail, next+window), func(j int) bool { return equal(i, j) }); j >= 0 {
+			if j := there.first(from[i], next, min(m-tail, next+window), func(j int) bool {
+				return equal(i, j)
+			}); j >= 0 {
 				pairs = append(pairs, [2]int{i, j})
 				next = j + 1
 			}

@@ -244,7 +244,9 @@ func appendList(dst []byte, n int, element func([]byte, int) ([]byte, error)) ([
 	return append(dst, ']'), nil
 }
 
-func appendMap(dst []byte, v reflect.Value, element func([]byte, string, reflect.Value) ([]byte, error)) ([]byte, error) {
+func appendMap(
+	dst []byte, v reflect.Value, element func([]byte, string, reflect.Value) ([]byte, error),
+) ([]byte, error) {
 	byKey := make(map[string]reflect.Value, v.Len())
 	for iter := v.MapRange(); iter.Next(); {
 		byKey[iter.Key().String()] = iter.Value()

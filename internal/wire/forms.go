@@ -13,8 +13,12 @@ import (
 
 // The errors of the other forms. Their texts never hold a part of the input.
 var (
-	ErrYAML = errors.New("passfort: not a text: this package reads from YAML what it wrote, the JSON of a value as a text")
-	ErrBSON = errors.New("passfort: not the BSON that this package writes, a document with the JSON of a value as a text called json")
+	ErrYAML = errors.New(
+		"passfort: not a text: this package reads from YAML what it wrote, the JSON of a value as a text",
+	)
+	ErrBSON = errors.New(
+		"passfort: not the BSON that this package writes, a document with the JSON of a value as a text called json",
+	)
 )
 
 // UnmarshalYAML decodes the JSON text that unmarshal reads.
@@ -172,5 +176,6 @@ var heldType = reflect.TypeFor[*Held]()
 
 // flat reports whether values of a kind refer to nothing that can be changed.
 func flat(k reflect.Kind) bool {
-	return k <= reflect.Complex128 && k != reflect.Invalid || slices.Contains([]reflect.Kind{reflect.String, reflect.Func, reflect.Chan}, k)
+	return k <= reflect.Complex128 && k != reflect.Invalid ||
+		slices.Contains([]reflect.Kind{reflect.String, reflect.Func, reflect.Chan}, k)
 }

@@ -14,7 +14,9 @@ import (
 // The errors of Encode for values whose JSON would not be what was meant.
 var (
 	ErrReader = errors.New("an io.Reader has no JSON form: give JSON text as a json.RawMessage")
-	ErrBytes  = errors.New("a []byte would be sent as Base64: give JSON text as a json.RawMessage, other text as a string")
+	ErrBytes  = errors.New(
+		"a []byte would be sent as Base64: give JSON text as a json.RawMessage, other text as a string",
+	)
 )
 
 var errNoForm = errors.New("the value has no JSON form")

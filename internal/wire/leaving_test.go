@@ -135,7 +135,8 @@ func TestEncodeRefuses(t *testing.T) {
 		})
 	}
 	for name, value := range map[string]any{
-		"a function": func() {}, "a channel": make(chan int), "NaN": []float64{math.NaN()}, "broken JSON text": json.RawMessage(`{"kim"`),
+		"a function": func() {}, "a channel": make(chan int), "NaN": []float64{math.NaN()},
+		"broken JSON text": json.RawMessage(`{"kim"`),
 	} {
 		_, err := wire.Encode(value)
 		require.EqualError(t, err, "the value has no JSON form", name)

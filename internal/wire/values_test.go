@@ -67,7 +67,10 @@ func TestAnyValues(t *testing.T) {
 
 func TestWhiteSpace(t *testing.T) {
 	t.Parallel()
-	p := decode(t, " \n{ \"name\" :\t\"x\" ,\r\n \"tags\" : [ \"a\" , \"b\" ] , \"home\" : { \"street\" : \"s\" , \"new\" : [ 1 , { } ] } , \"count\" : 3 } \n ")
+	p := decode(
+		t, " \n{ \"name\" :\t\"x\" ,\r\n \"tags\" : [ \"a\" , \"b\" ] , \"home\" : { \"street\" : \"s\" , \"new\" : "+
+			"[ 1 , { } ] } , \"count\" : 3 } \n ",
+	)
 	require.Equal(t, "x", p.Name)
 	require.Equal(t, []string{"a", "b"}, p.Tags)
 	require.Equal(t, "s", p.Home.Street)

@@ -68,7 +68,8 @@ func (t *dumper) RoundTrip(req *http.Request) (*http.Response, error) {
 	received := &kept{}
 	resp.Body = &tee{ReadCloser: resp.Body, kept: received, done: func() {
 		t.write(req, sent, func(b *bytes.Buffer) {
-			fmt.Fprintf(b, "<-- %d %s after %v\n", resp.StatusCode, resp.Proto, time.Since(began).Round(time.Millisecond))
+			fmt.Fprintf(b, "<-- %d %s after %v\n", resp.StatusCode, resp.Proto,
+				time.Since(began).Round(time.Millisecond))
 			headers(b, resp.Header)
 			received.print(b)
 		})

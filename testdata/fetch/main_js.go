@@ -24,7 +24,8 @@ func main() {
 }
 
 func calls(opts ...passfort.Option) {
-	client, err := passfort.New("key-for-tests", append(opts, passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))...)
+	client, err := passfort.New("key-for-tests", append(opts,
+		passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 1}))...)
 	if err != nil {
 		fmt.Println("client:", err)
 		return
@@ -36,7 +37,9 @@ func calls(opts ...passfort.Option) {
 		return
 	}
 	fmt.Println("read:", who.Institution.Name)
-	file, err := client.Files.Upload(ctx, "p1", &passfort.FileUpload{Name: "a", Body: strings.NewReader("%PDF-1.7 made up")})
+	file, err := client.Files.Upload(ctx, "p1", &passfort.FileUpload{
+		Name: "a", Body: strings.NewReader("%PDF-1.7 made up"),
+	})
 	if err != nil {
 		fmt.Println("upload:", err)
 		return

@@ -45,7 +45,8 @@ func newBrowser(t *testing.T) context.Context {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		// The frame of another site stays in the page's process, where it can be driven.
-		chromedp.Flag("disable-site-isolation-trials", true), chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"),
+		chromedp.Flag("disable-site-isolation-trials", true),
+		chromedp.Flag("disable-features", "IsolateOrigins,site-per-process"),
 		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-dev-shm-usage", true),
 	)
 	t.Cleanup(cancel)
@@ -103,9 +104,13 @@ func newVisitor(browser context.Context, t *testing.T, d device, name string) *v
 	if d.dark {
 		scheme = "dark"
 	}
-	call(v, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: d.width, Height: d.height, DeviceScaleFactor: 1, Mobile: d.mobile})
+	call(v, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: d.width, Height: d.height, DeviceScaleFactor: 1, Mobile: d.mobile,
+	})
 	call(v, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: d.mobile})
-	call(v, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	call(v, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
 	return v
 }
 
@@ -194,7 +199,9 @@ func (v *visitor) form(origin, ready string) frame {
 				continue
 			}
 			// The frame may be on its way elsewhere; then it is asked again.
-			world, err := chromedp.Call(v.ctx, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: child.Frame.ID})
+			world, err := chromedp.Call(v.ctx, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{
+				FrameID: child.Frame.ID,
+			})
 			f := frame{v, world.ExecutionContextID}
 			if err == nil && inFrame[bool](f, "document.readyState === 'complete' && Boolean("+ready+")") {
 				return f
@@ -215,7 +222,9 @@ func inFrame[T any](f frame, expression string) T {
 	f.v.t.Helper()
 	var out T
 	byValue := true
-	answer, err := chromedp.Call(f.v.ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: expression, ContextID: f.id, ReturnByValue: &byValue})
+	answer, err := chromedp.Call(f.v.ctx, runtime.Evaluate, runtime.EvaluateParams{
+		Expression: expression, ContextID: f.id, ReturnByValue: &byValue,
+	})
 	require.NoError(f.v.t, f.v.ctx.Err())
 	if err == nil && answer.ExceptionDetails == nil {
 		_ = json.Unmarshal(answer.Result.Value, &out)
@@ -266,7 +275,9 @@ func (v *visitor) readable() {
 	require.Equal(v.t, "en", eval[string](v, "document.documentElement.lang"))
 	require.Equal(v.t, 1, eval[int](v, "document.querySelectorAll('h1').length"))
 	require.Equal(v.t, 1, eval[int](v, "document.querySelectorAll('main').length"))
-	require.True(v.t, eval[bool](v, "Array.from(document.querySelectorAll('input:not([type=hidden]), select, textarea')).every(i => i.labels.length > 0)"))
+	require.True(v.t, eval[bool](v,
+		"Array.from(document.querySelectorAll('input:not([type=hidden]), select, textarea')).every(i => "+
+			"i.labels.length > 0)"))
 	require.LessOrEqual(v.t, eval[int](v, "document.documentElement.scrollWidth"), eval[int](v, "window.innerWidth"))
 	require.Empty(v.t, eval[[]string](v, lowContrast))
 }

@@ -91,7 +91,9 @@ func TestThePolicyHolds(t *testing.T) {
 	}))
 	t.Cleanup(origin.Close)
 	reached := make(chan string, 10)
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { reached <- r.URL.Path }))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		reached <- r.URL.Path
+	}))
 	t.Cleanup(elsewhere.Close)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/favicon.ico", func(http.ResponseWriter, *http.Request) {})
@@ -103,15 +105,23 @@ func TestThePolicyHolds(t *testing.T) {
 	v := newVisitor(browser, t, desktop, "policy")
 	v.open(site.URL)
 	v.quiet()
-	eval[any](v, `window.broken = []; document.addEventListener("securitypolicyviolation", (e) => broken.push(e.effectiveDirective)); null`)
+	eval[any](
+		v, `window.broken = []; document.addEventListener("securitypolicyviolation", (e) => `+
+			`broken.push(e.effectiveDirective)); null`,
+	)
 	for _, row := range []struct{ directive, attempt string }{
-		{"script-src-elem", `document.body.append(Object.assign(document.createElement("script"), {src: "` + elsewhere.URL + `/script"}))`},
-		{"script-src-elem", `document.body.append(Object.assign(document.createElement("script"), {textContent: "window.ran = 1"}))`},
+		{"script-src-elem", `document.body.append(Object.assign(document.createElement("script"), {src: "` +
+			elsewhere.URL + `/script"}))`},
+		{"script-src-elem", `document.body.append(Object.assign(document.createElement("script"), {textContent: ` +
+			`"window.ran = 1"}))`},
 		{"script-src-attr", `document.body.setAttribute("onclick", "window.ran = 1")`},
-		{"frame-src", `document.body.append(Object.assign(document.createElement("iframe"), {src: "` + elsewhere.URL + `/frame"}))`},
+		{"frame-src", `document.body.append(Object.assign(document.createElement("iframe"), {src: "` + elsewhere.URL +
+			`/frame"}))`},
 		{"connect-src", `fetch("` + elsewhere.URL + `/fetch").catch(() => {})`},
-		{"img-src", `document.body.append(Object.assign(document.createElement("img"), {src: "` + elsewhere.URL + `/image"}))`},
-		{"base-uri", `document.head.prepend(Object.assign(document.createElement("base"), {href: "` + elsewhere.URL + `"}))`},
+		{"img-src", `document.body.append(Object.assign(document.createElement("img"), {src: "` + elsewhere.URL +
+			`/image"}))`},
+		{"base-uri", `document.head.prepend(Object.assign(document.createElement("base"), {href: "` + elsewhere.URL +
+			`"}))`},
 	} {
 		before := eval[int](v, "broken.length")
 		eval[any](v, "void ("+row.attempt+")")

@@ -286,7 +286,8 @@ func TestTheFormItself(t *testing.T) {
 	v.register(w, person)
 	origin := w.sim.CollectionURL()
 	f := v.form(origin, "document.querySelectorAll('input').length === 3")
-	require.Equal(t, []string{"given-name", "family-name", "bday"}, inFrame[[]string](f, "Array.from(document.querySelectorAll('input'), i => i.autocomplete)"))
+	require.Equal(t, []string{"given-name", "family-name", "bday"},
+		inFrame[[]string](f, "Array.from(document.querySelectorAll('input'), i => i.autocomplete)"))
 	// Typed into the page and not refused by the browser: the form says it.
 	inFrame[any](f, "document.querySelector('form').noValidate = true")
 	f.fill("Robin", "Sample", "2999-01-01")

@@ -20,8 +20,10 @@ func TestPagesOfTheSimulator(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)
 	for _, d := range []device{
-		{name: "320", width: 320, height: 640, mobile: true}, {name: "390", width: 390, height: 844, mobile: true}, desktop,
-		device{name: "320", width: 320, height: 640, mobile: true}.inTheDark(), device{name: "390", width: 390, height: 844, mobile: true}.inTheDark(),
+		{name: "320", width: 320, height: 640, mobile: true}, {name: "390", width: 390, height: 844, mobile: true},
+		desktop,
+		device{name: "320", width: 320, height: 640, mobile: true}.inTheDark(), device{name: "390", width: 390,
+			height: 844, mobile: true}.inTheDark(),
 		desktop.inTheDark(),
 	} {
 		t.Run(d.name, func(t *testing.T) {
@@ -30,7 +32,9 @@ func TestPagesOfTheSimulator(t *testing.T) {
 			t.Cleanup(srv.Close)
 			pages := httptest.NewServer(srv.AdminHandler())
 			t.Cleanup(pages.Close)
-			endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+			endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+			}))
 			t.Cleanup(endpoint.Close)
 			srv.SetWebhook(endpoint.URL, "secret", false)
 			visitPages(newVisitor(browser, t, d, "simulator"), srv, pages.URL+passforttest.AdminPath)
@@ -44,7 +48,8 @@ func visitPages(v *visitor, srv *passforttest.Server, base string) {
 	until := func(expression string) {
 		v.t.Helper()
 		for ; ; v.pause() {
-			if is, err := chromedp.Run(v.ctx, chromedp.Evaluate[bool]("document.readyState === 'complete' && "+expression)); err == nil && is {
+			if is, err := chromedp.Run(v.ctx, chromedp.Evaluate[bool]("document.readyState === 'complete' && "+
+				expression)); err == nil && is {
 				return
 			}
 		}
@@ -70,7 +75,8 @@ func visitPages(v *visitor, srv *passforttest.Server, base string) {
 	v.run(chromedp.SetValue(chromedp.CSS("#data"), `{"entity_type": "INDIVIDUAL", `))
 	v.click("form[action$=data] button")
 	until("Boolean(document.querySelector('[role=alert]'))")
-	require.Equal(v.t, `{"entity_type": "INDIVIDUAL", `, eval[string](v, "document.querySelector('#data').value"), "the edit is kept")
+	require.Equal(v.t, `{"entity_type": "INDIVIDUAL", `, eval[string](v, "document.querySelector('#data').value"),
+		"the edit is kept")
 	v.run(chromedp.SetValue(chromedp.CSS("#data"), `{"entity_type": "INDIVIDUAL", "customer_ref": "r1"}`))
 	v.click("form[action$=data] button")
 	says("The collected data was changed")

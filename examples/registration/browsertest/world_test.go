@@ -73,7 +73,9 @@ func newWorld(t *testing.T, caching bool) *world {
 // newWorldWith ends the form at a path of the site, or in its frame if that is "".
 func newWorldWith(t *testing.T, caching bool, redirect string) *world {
 	t.Helper()
-	w := &world{front: &front{caching: caching, stored: map[string]exchange{}}, log: &output{address: make(chan string, 1)}}
+	w := &world{
+		front: &front{caching: caching, stored: map[string]exchange{}}, log: &output{address: make(chan string, 1)},
+	}
 	server := httptest.NewServer(w.front)
 	t.Cleanup(server.Close)
 	// By this name the site is another site than the collection origin, which
@@ -86,10 +88,11 @@ func newWorldWith(t *testing.T, caching bool, redirect string) *world {
 		passforttest.WithAPIKey(masterKey),
 		passforttest.WithCheckTime(1500*time.Millisecond),
 		passforttest.WithAutomationTime(300*time.Millisecond),
-		passforttest.WithProducts(passforttest.Product{Alias: "account", AutoApprove: true, Tasks: []passforttest.ProductTask{
-			{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}},
-			{Type: "COMPANY_VERIFY_IDENTITY", Checks: []string{"COMPANY_REGISTRY"}},
-		}}),
+		passforttest.WithProducts(passforttest.Product{Alias: "account", AutoApprove: true,
+			Tasks: []passforttest.ProductTask{
+				{Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY_CHECK"}},
+				{Type: "COMPANY_VERIFY_IDENTITY", Checks: []string{"COMPANY_REGISTRY"}},
+			}}),
 		passforttest.WithFlows(passforttest.Flow{Alias: flowAlias, Product: "account", RedirectURL: redirect}),
 	)
 	t.Cleanup(w.sim.Close)
@@ -246,7 +249,8 @@ func (f *front) keep(e exchange) {
 	defer f.mu.Unlock()
 	f.seen = append(f.seen, e)
 	control := strings.Join(e.responseHeader.Values("Cache-Control"), ",")
-	forbidden := strings.Contains(control, "no-store") || strings.Contains(control, "private") || e.responseHeader.Get("Vary") == "*"
+	forbidden := strings.Contains(control, "no-store") || strings.Contains(control, "private") ||
+		e.responseHeader.Get("Vary") == "*"
 	if e.method == http.MethodGet && e.status == http.StatusOK && !forbidden {
 		f.stored[e.uri] = e
 	}

@@ -222,7 +222,8 @@ func (c command) parked(ctx context.Context) error {
 			return err
 		}
 		for _, p := range list {
-			_, _ = fmt.Fprintf(w, "%d\t%q\t%q\t%d\t%s\n", p.ID, p.Event, p.ProfileID, p.Tries, p.ParkedAt.Format(time.RFC3339))
+			_, _ = fmt.Fprintf(w, "%d\t%q\t%q\t%d\t%s\n", p.ID, p.Event, p.ProfileID, p.Tries,
+				p.ParkedAt.Format(time.RFC3339))
 			after = p.ID
 		}
 		if len(list) == 0 {

@@ -23,7 +23,9 @@ func TestCommand(t *testing.T) {
 	require.NoError(t, err)
 	do := func(args ...string) (string, error) {
 		var out, help strings.Builder
-		err := run(t.Context(), append([]string{"-sqlite", file}, args...), func(string) string { return "" }, &out, &help)
+		err := run(t.Context(), append([]string{"-sqlite", file}, args...), func(string) string {
+			return ""
+		}, &out, &help)
 		return out.String(), err
 	}
 	ok := func(want string, args ...string) {
@@ -43,7 +45,9 @@ func TestCommand(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	for _, id := range []string{"m1", "m2"} {
-		require.NoError(t, box.Receive(ctx, &passfort.WebhookEvent{ID: id, Event: passfort.EventCheckCompleted, ProfileID: "p1", Data: []byte(`{"x":1}`)}))
+		require.NoError(t, box.Receive(ctx, &passfort.WebhookEvent{
+			ID: id, Event: passfort.EventCheckCompleted, ProfileID: "p1", Data: []byte(`{"x":1}`),
+		}))
 	}
 	n := 0
 	require.NoError(t, box.Run(ctx, func(context.Context, *sql.Tx, *inbox.Message) error {
@@ -65,7 +69,8 @@ func TestCommand(t *testing.T) {
 	ok("", "resume")
 	ok("1 deleted", "-profile", "p1", "erase")
 	for name, args := range map[string][]string{
-		"an unknown command": {"explode"}, "no id": {"show"}, "an id that is none": {"show", "x"}, "a message that is not there": {"show", "99"},
+		"an unknown command": {"explode"}, "no id": {"show"}, "an id that is none": {"show", "x"},
+		"a message that is not there": {"show", "99"},
 	} {
 		_, err := do(args...)
 		require.Error(t, err, name)
@@ -74,10 +79,13 @@ func TestCommand(t *testing.T) {
 
 func TestCommandKeepsThePassword(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"postgres://u:Zqcanary@[::1", "postgres://u:Zqcanary@127.0.0.1:1/x?connect_timeout=1", ""} {
-		err := run(t.Context(), []string{"health"}, func(string) string { return address }, new(strings.Builder), new(strings.Builder))
+	for _, address := range []string{"postgres://u:Zqcanary@[::1",
+		"postgres://u:Zqcanary@127.0.0.1:1/x?connect_timeout=1", ""} {
+		err := run(t.Context(), []string{"health"}, func(string) string { return address }, new(strings.Builder),
+			new(strings.Builder))
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "Zqcanary")
 	}
-	require.Error(t, run(t.Context(), []string{"-sqlite", filepath.Join(t.TempDir(), "no.db"), "health"}, func(string) string { return "" }, new(strings.Builder), new(strings.Builder)))
+	require.Error(t, run(t.Context(), []string{"-sqlite", filepath.Join(t.TempDir(), "no.db"), "health"},
+		func(string) string { return "" }, new(strings.Builder), new(strings.Builder)))
 }

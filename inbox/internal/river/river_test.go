@@ -64,7 +64,8 @@ func migrate(t *testing.T, db *sql.DB) *inbox.Inbox {
 
 func newInbox(t *testing.T, db *sql.DB) *inbox.Inbox {
 	t.Helper()
-	box, err := inbox.New(db, inbox.PostgreSQL, inbox.WithBackoff(time.Millisecond, time.Millisecond), inbox.WithPoll(100*time.Millisecond))
+	box, err := inbox.New(db, inbox.PostgreSQL, inbox.WithBackoff(time.Millisecond, time.Millisecond),
+		inbox.WithPoll(100*time.Millisecond))
 	require.NoError(t, err)
 	return box
 }
@@ -176,7 +177,10 @@ func TestThroughputBesideRiver(t *testing.T) {
 				if system == "inbox" {
 					b := newInbox(t, own)
 					stops = append(stops, run(t, func(ctx context.Context) error {
-						return b.Run(ctx, func(context.Context, *sql.Tx, *inbox.Message) error { done.Add(1); return nil })
+						return b.Run(ctx, func(context.Context, *sql.Tx, *inbox.Message) error {
+							done.Add(1)
+							return nil
+						})
 					}))
 					continue
 				}
@@ -190,12 +194,14 @@ func TestThroughputBesideRiver(t *testing.T) {
 			}
 			began := time.Now()
 			feed(t, messages, insert)
-			require.Eventually(t, func() bool { return done.Load() >= int64(messages) }, 5*time.Minute, time.Millisecond)
+			require.Eventually(t, func() bool { return done.Load() >= int64(messages) }, 5*time.Minute,
+				time.Millisecond)
 			rates[i] = float64(messages) / time.Since(began).Seconds()
 			for _, stop := range stops {
 				stop()
 			}
 		}
-		t.Logf("%d messages, %d processes: inbox %.0f/s, River %.0f/s, ratio %.2f", messages, processes, rates[0], rates[1], rates[0]/rates[1])
+		t.Logf("%d messages, %d processes: inbox %.0f/s, River %.0f/s, ratio %.2f", messages, processes, rates[0],
+			rates[1], rates[0]/rates[1])
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 func main() {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://api.passfort.com/4.0/whoami", http.NoBody)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://api.passfort.com/4.0/whoami",
+		http.NoBody)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
