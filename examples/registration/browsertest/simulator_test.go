@@ -128,7 +128,7 @@ func visitPages(v *visitor, srv *passforttest.Server, base string) {
 	require.GreaterOrEqual(v.t, srv.Now().Sub(before).Hours(), 720.0)
 	v.click("input[name=sure]")
 	v.click("form[action$=reset] button")
-	says("Everything is as after a start")
+	says("Profiles, keys, tags, faults, programmed outcomes and waiting webhooks are gone")
 	require.Zero(v.t, srv.Profiles())
 	v.quiet()
 }
