@@ -414,3 +414,27 @@ func (s *Server) wait(ctx context.Context, at time.Time) {
 		}
 	}
 }
+
+// Reset makes the server as it was made: no profiles, keys, tags, charges, faults,
+// programmed outcomes or waiting webhooks, with the products and flows it was
+// configured with. Switches, the endpoint of webhooks, a function of DecideChecks and
+// the clock stay. It may be repeated. The error is that of the journal of KeepIn.
+func (s *Server) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	s.awaitCompaction()
+	st := newState()
+	st.Version = s.state.Version
+	if err := s.adopt(st, s.tick, s.randomState()); err != nil {
+		return fmt.Errorf("passforttest: reset: %w", err)
+	}
+	s.configure()
+	s.faults, s.outcome.queued, s.buckets = nil, nil, map[string]*bucket{}
+	s.hooks.queue, s.hooks.delivered, s.hooks.attempts, s.hooks.sent = nil, nil, nil, 0
+	s.changes = changes{}
+	if s.journal == nil {
+		return nil
+	}
+	return s.journal.Rewrite(s.records())
+}
