@@ -3,13 +3,14 @@ package passforttest
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/passfort-go/passfort/internal/uploadscan"
 )
 
 // image is a stored file or document image. Its content is kept only while the
@@ -44,7 +45,7 @@ func (i *image) stored() StoredImage {
 }
 
 // receive streams an upload and checks it. The caller does not hold the lock.
-func (s *Server) receive(c *call, readable func(Switches) bool) (*upload, *image, error) {
+func (s *Server) receive(c *call, readable func(Switches) bool) (*uploadscan.Upload, *image, error) {
 	s.enter()
 	_, err := s.profile(c)
 	keep := readable(s.sw)
@@ -53,26 +54,23 @@ func (s *Server) receive(c *call, readable func(Switches) bool) (*upload, *image
 		drain(c)
 		return nil, nil, err
 	}
-	u, err := scanUpload(c.req.Body, newImageSink(s.cfg.imageLimit, keep))
+	u, err := uploadscan.Scan(c.req.Body, s.cfg.imageLimit, keep)
 	if err != nil {
 		drain(c)
-		if errors.Is(err, errUploadSize) {
+		if errors.Is(err, uploadscan.ErrSize) {
 			return nil, nil, refuse(http.StatusRequestEntityTooLarge, CodeInvalidInputData, err.Error())
 		}
 		return nil, nil, invalid(err.Error())
 	}
-	media := mediaType(u.data.first)
 	switch {
-	case !u.hasData && u.members["data"] == nil, u.hasData && u.data.size == 0:
+	case !u.HasData && !u.Has("data"), u.HasData && u.Size == 0:
 		return nil, nil, missing("data")
-	case !u.hasData:
+	case !u.HasData:
 		return nil, nil, invalid("data is not a string")
-	case media == "":
+	case u.Media == "":
 		return nil, nil, invalid("the image is not a GIF, JPG, PNG, PDF or TIFF")
 	}
-	return u, &image{
-		Media: media, Size: u.data.size, SHA256: hex.EncodeToString(u.data.hash.Sum(nil)), Content: u.data.content,
-	}, nil
+	return u, &image{Media: u.Media, Size: u.Size, SHA256: u.SHA256, Content: u.Content}, nil
 }
 
 // drain reads what is left of a refused upload, so that the caller gets to read
@@ -84,7 +82,7 @@ func (s *Server) uploadFile(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, is := u.text("name")
+	name, is := u.Text("name")
 	if !is {
 		return nil, invalid("name is not a string")
 	}
@@ -197,7 +195,7 @@ func (s *Server) uploadImage(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, is := u.text("image_type")
+	kind, is := u.Text("image_type")
 	if kind == "" {
 		kind = defaultImageType
 	}

@@ -16,8 +16,9 @@ import (
 var mayKnow = map[string][]string{
 	".": {"internal/bounded", "internal/checkpoint", "internal/countries", "internal/imagebody",
 		"internal/lanes", "internal/poll", "internal/transport", "internal/wire", "internal/wiredump"},
-	"verify":                {"."},
-	"passforttest":          {".", "api", "internal/countries", "internal/unreachable", "verify"},
+	"verify": {"."},
+	"passforttest": {".", "api", "internal/countries", "internal/unreachable", "internal/uploadscan",
+		"verify"},
 	"cmd/passfort":          {".", "verify"},
 	"internal/poll":         {"internal/bounded"},
 	"internal/soak":         {".", "passforttest"},

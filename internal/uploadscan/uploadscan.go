@@ -1,4 +1,6 @@
-package passforttest
+// Package uploadscan reads the body of an upload, a JSON object whose member data is
+// an image in Base64, without ever having all of it in memory.
+package uploadscan
 
 import (
 	"bufio"
@@ -13,24 +15,43 @@ import (
 	"unicode/utf8"
 )
 
+// ErrSize is the error of an image that is larger than the limit.
+var ErrSize = errors.New("the image is too large")
+
 var (
-	errUploadJSON   = errors.New("the body is not a JSON object")
-	errUploadBase64 = errors.New("data is not valid Base64")
-	errUploadSize   = errors.New("the image is too large")
-	errUploadTwice  = errors.New("data is there twice")
+	errJSON   = errors.New("the body is not a JSON object")
+	errBase64 = errors.New("data is not valid Base64")
+	errTwice  = errors.New("data is there twice")
 )
 
 // smallMembers bounds everything in an upload's body but its data.
 const smallMembers = 1 << 20
 
-// upload is what the body of an upload held.
-type upload struct {
+// Upload is what the body of an upload held.
+type Upload struct {
+	Image
+
+	// HasData reports whether data is a string.
+	HasData bool
+
 	members map[string]json.RawMessage
-	hasData bool
-	data    *imageSink
 }
 
-func (u *upload) text(name string) (string, bool) {
+// Image is what was in data.
+type Image struct {
+	Media   string // GIF, JPG, PNG, PDF or TIFF by the first bytes, as a media type; "" for anything else
+	Size    int64
+	SHA256  string // hexadecimal
+	Content []byte // if it is kept
+}
+
+// Has reports whether the body has a member of that name. A string called data
+// does not count: see HasData.
+func (u *Upload) Has(name string) bool { return u.members[name] != nil }
+
+// Text returns a member that is a string. It reports false for one of another type;
+// one that is absent or null is "".
+func (u *Upload) Text(name string) (string, bool) {
 	raw, there := u.members[name]
 	if !there || string(raw) == "null" {
 		return "", true
@@ -40,53 +61,61 @@ func (u *upload) text(name string) (string, bool) {
 	return s, err == nil
 }
 
-// scanUpload reads a JSON object from r and streams the string called data
-// into the sink, so that the body is never in memory as a whole.
-func scanUpload(r io.Reader, sink *imageSink) (*upload, error) {
-	s := &uploadScanner{r: bufio.NewReaderSize(r, 32<<10)}
-	u := &upload{members: map[string]json.RawMessage{}, data: sink}
+// Scan reads a JSON object from r and decodes the string called data piece by piece.
+// It fails with ErrSize if the image has more than limit bytes. The content of the
+// image is in memory only if it is kept.
+func Scan(r io.Reader, limit int64, keep bool) (*Upload, error) {
+	sink := newImageSink(limit, keep)
+	s := &scanner{r: bufio.NewReaderSize(r, 32<<10)}
+	u := &Upload{members: map[string]json.RawMessage{}}
+	if err := s.object(u, sink); err != nil {
+		return nil, err
+	}
+	u.Image = Image{mediaType(sink.first), sink.size, hex.EncodeToString(sink.hash.Sum(nil)), sink.content}
+	return u, nil
+}
+
+// object reads the whole body.
+func (s *scanner) object(u *Upload, sink *imageSink) error {
 	if b, err := s.next(); err != nil || b != '{' {
-		return nil, errUploadJSON
+		return errJSON
 	}
 	for first := true; ; first = false {
 		b, err := s.next()
 		if err != nil {
-			return nil, errUploadJSON
+			return errJSON
 		}
-		if b == '}' && first {
+		if b == '}' {
 			break
 		}
 		if !first {
-			if b == '}' {
-				break
-			}
 			if b != ',' {
-				return nil, errUploadJSON
+				return errJSON
 			}
 			if b, err = s.next(); err != nil {
-				return nil, errUploadJSON
+				return errJSON
 			}
 		}
 		if b != '"' {
-			return nil, errUploadJSON
+			return errJSON
 		}
-		if err := s.member(u); err != nil {
-			return nil, err
+		if err := s.member(u, sink); err != nil {
+			return err
 		}
 	}
 	if _, err := s.next(); !errors.Is(err, io.EOF) {
-		return nil, errUploadJSON
+		return errJSON
 	}
-	return u, nil
+	return nil
 }
 
-type uploadScanner struct {
+type scanner struct {
 	r    *bufio.Reader
 	used int
 }
 
 // next returns the next byte that is not white space.
-func (s *uploadScanner) next() (byte, error) {
+func (s *scanner) next() (byte, error) {
 	for {
 		b, err := s.r.ReadByte()
 		if err != nil {
@@ -101,42 +130,42 @@ func (s *uploadScanner) next() (byte, error) {
 }
 
 // member reads one member whose opening quote has been read.
-func (s *uploadScanner) member(u *upload) error {
+func (s *scanner) member(u *Upload, sink *imageSink) error {
 	rawKey, err := s.capture('"')
 	if err != nil {
 		return err
 	}
 	var key string
 	if json.Unmarshal(rawKey, &key) != nil {
-		return errUploadJSON
+		return errJSON
 	}
 	if b, err := s.next(); err != nil || b != ':' {
-		return errUploadJSON
+		return errJSON
 	}
 	b, err := s.next()
 	if err != nil {
-		return errUploadJSON
+		return errJSON
 	}
 	if key == "data" && b == '"' {
-		if u.hasData {
-			return errUploadTwice
+		if u.HasData {
+			return errTwice
 		}
-		u.hasData = true
-		return s.stream(u.data)
+		u.HasData = true
+		return s.stream(sink)
 	}
 	raw, err := s.capture(b)
 	if err != nil {
 		return err
 	}
 	if !json.Valid(raw) || !utf8.Valid(raw) {
-		return errUploadJSON
+		return errJSON
 	}
 	u.members[key] = raw
 	return nil
 }
 
 // capture reads the rest of a value that starts with b.
-func (s *uploadScanner) capture(b byte) ([]byte, error) {
+func (s *scanner) capture(b byte) ([]byte, error) {
 	out := []byte{b}
 	depth, inString := 0, b == '"'
 	if b == '{' || b == '[' {
@@ -146,19 +175,19 @@ func (s *uploadScanner) capture(b byte) ([]byte, error) {
 	for {
 		c, err := s.r.ReadByte()
 		if err != nil {
-			return nil, errUploadJSON
+			return nil, errJSON
 		}
 		if scalar && (c == ',' || c == '}' || c <= ' ') {
 			return out, s.r.UnreadByte()
 		}
 		if s.used++; s.used > smallMembers {
-			return nil, errUploadJSON
+			return nil, errJSON
 		}
 		out = append(out, c)
 		switch {
 		case inString && c == '\\':
 			if c, err = s.r.ReadByte(); err != nil {
-				return nil, errUploadJSON
+				return nil, errJSON
 			}
 			out = append(out, c)
 		case c == '"':
@@ -176,10 +205,10 @@ func (s *uploadScanner) capture(b byte) ([]byte, error) {
 }
 
 // stream sends a string whose opening quote has been read to the sink.
-func (s *uploadScanner) stream(sink *imageSink) error {
+func (s *scanner) stream(sink *imageSink) error {
 	for {
 		if _, err := s.r.Peek(1); err != nil {
-			return errUploadJSON
+			return errJSON
 		}
 		chunk, _ := s.r.Peek(s.r.Buffered())
 		end := len(chunk)
@@ -212,10 +241,10 @@ func (s *uploadScanner) stream(sink *imageSink) error {
 
 // escape handles what follows a backslash. Line breaks, which some encoders put
 // into Base64, are dropped.
-func (s *uploadScanner) escape(sink *imageSink) error {
+func (s *scanner) escape(sink *imageSink) error {
 	b, err := s.r.ReadByte()
 	if err != nil {
-		return errUploadJSON
+		return errJSON
 	}
 	switch b {
 	case 'n', 'r':
@@ -225,20 +254,20 @@ func (s *uploadScanner) escape(sink *imageSink) error {
 	case 'u':
 		digits := make([]byte, 4)
 		if _, err := io.ReadFull(s.r, digits); err != nil {
-			return errUploadJSON
+			return errJSON
 		}
 		code, err := hex.DecodeString(string(digits))
 		if err != nil {
-			return errUploadJSON
+			return errJSON
 		}
 		if code[0] != 0 || code[1] >= utf8.RuneSelf {
-			return errUploadBase64
+			return errBase64
 		}
 		return sink.write(code[1:])
 	case '"', '\\', 'b', 'f', 't':
-		return errUploadBase64
+		return errBase64
 	}
-	return errUploadJSON
+	return errJSON
 }
 
 // imageSink decodes Base64, or a data URI, piece by piece.
@@ -277,11 +306,11 @@ func (k *imageSink) write(p []byte) error {
 		comma := bytes.IndexByte(k.head, ',')
 		switch {
 		case comma < 0 && len(k.head) > 1024:
-			return errUploadBase64
+			return errBase64
 		case comma < 0:
 			return nil
 		case !bytes.HasSuffix(k.head[:comma], []byte(";base64")):
-			return errUploadBase64
+			return errBase64
 		}
 		k.head = k.head[comma+1:]
 	}
@@ -294,7 +323,7 @@ func (k *imageSink) write(p []byte) error {
 // decode decodes whole groups of four and carries the rest.
 func (k *imageSink) decode(p []byte) error {
 	if bytes.IndexByte(p, '\n') >= 0 || bytes.IndexByte(p, '\r') >= 0 {
-		return errUploadJSON
+		return errJSON
 	}
 	if len(k.carry) > 0 {
 		n := min(4-len(k.carry), len(p))
@@ -322,15 +351,15 @@ func (k *imageSink) decode(p []byte) error {
 
 func (k *imageSink) groups(p []byte) error {
 	if k.padded {
-		return errUploadBase64
+		return errBase64
 	}
 	n, err := base64.StdEncoding.Decode(k.out, p)
 	if err != nil {
-		return errUploadBase64
+		return errBase64
 	}
 	k.padded = n < len(p)/4*3
 	if k.size += int64(n); k.size > k.limit {
-		return errUploadSize
+		return ErrSize
 	}
 	if len(k.first) < sniffed {
 		k.first = append(k.first, k.out[:min(n, sniffed-len(k.first))]...)
@@ -344,10 +373,10 @@ func (k *imageSink) groups(p []byte) error {
 
 func (k *imageSink) finish() error {
 	if !k.started && (bytes.HasPrefix(k.head, []byte(dataURI)) || k.decode(k.head) != nil) {
-		return errUploadBase64
+		return errBase64
 	}
 	if len(k.carry) > 0 {
-		return errUploadBase64
+		return errBase64
 	}
 	return nil
 }
