@@ -11,8 +11,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/passforttest"
@@ -174,7 +176,12 @@ func ExampleDynamicLoader() {
 		// Look the request of this session up in your database.
 		return passfort.LoaderCredentials{RequestID: "request-of-" + session.Value,
 			APIKey: passfort.NewSecret("key-of-" + session.Value)}, nil
-	}, passfort.LoaderOptions{Title: "Your details"})
+	}, passfort.LoaderOptions{
+		Title:       "Your details",
+		FormOrigins: []string{passfort.CollectionOriginEU}, // beside the default
+		Microphone:  true,                                  // a check with a video needs it
+		ReportURL:   "/violations",
+	})
 
 	visit := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/form", nil)
 	visit.AddCookie(&http.Cookie{Name: "session", Value: "ada"})
@@ -203,7 +210,8 @@ func ExampleRedactRequest() {
 }
 
 func ExampleWebhookHandler() {
-	h, err := passfort.NewWebhookHandler([]string{"the-secret-of-the-portal"})
+	// Messages of four profiles at once; those of one profile are handled in order.
+	h, err := passfort.NewWebhookHandler([]string{"the-secret-of-the-portal"}, passfort.WithWebhookConcurrency(4))
 	if err != nil {
 		panic(err)
 	}
@@ -388,4 +396,75 @@ func ExampleProfilesService_FindByCustomerRef() {
 	}
 	fmt.Println(err, profile.Role)
 	// Output: <nil> INDIVIDUAL_CUSTOMER
+}
+
+// An account lives in one region.
+func ExampleWithBaseURL() {
+	for _, region := range []string{passfort.BaseURLEU, passfort.BaseURLUS, passfort.BaseURLAE} {
+		client, err := passfort.New("the-key-of-the-account", passfort.WithBaseURL(region))
+		fmt.Println(client != nil, err)
+	}
+	// Output:
+	// true <nil>
+	// true <nil>
+	// true <nil>
+}
+
+// Transports of your own begin with a copy of the SDK's, so that the pool and the
+// pings of HTTP/2 stay.
+func ExampleDefaultTransport() {
+	transport := passfort.DefaultTransport()
+	transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.sampleton.example:3128"})
+	client, err := passfort.New("key", passfort.WithHTTPClient(&http.Client{Transport: transport}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.CloseIdleConnections() // a client of one job; others keep theirs
+}
+
+func ExampleWithMaxAnswer() {
+	srv := passforttest.New()
+	defer srv.Close()
+	client := srv.Client(passfort.WithMaxAnswer(20)) // bytes: far too few
+	_, err := client.WhoAmI(context.Background())
+	fmt.Println(errors.Is(err, passfort.ErrAnswerTooLarge))
+	// Output: true
+}
+
+// A support case gets the shape of what was sent, without a value.
+func ExampleWithWireDump() {
+	srv := passforttest.New()
+	defer srv.Close()
+	var dump bytes.Buffer
+	id := exampleProfile(context.Background(), srv.Client(passfort.WithWireDump(&dump)))
+	fmt.Println(strings.Contains(dump.String(), "--> POST "), strings.Contains(dump.String(), id))
+	// Output: true false
+}
+
+// Codes that need a person, and one that passes.
+func ExampleErrorCode() {
+	next := func(err error) string {
+		switch {
+		case errors.Is(err, passfort.CodeTooManyMatches):
+			return "add to the data: too many people match it"
+		case errors.Is(err, passfort.CodeProviderMisconfigured):
+			return "mend the provider's settings in the portal"
+		case errors.Is(err, passfort.CodeProviderTimeout):
+			return "read the check again later"
+		}
+		return "as for any other error"
+	}
+	fmt.Println(next(passfort.CodeProviderTimeout))
+	fmt.Println(next(io.ErrUnexpectedEOF))
+	// Output:
+	// read the check again later
+	// as for any other error
+}
+
+func ExampleCheck_CompletedAt() {
+	check := &passfort.Check{CompletedOn: "2026-03-18 09:30:00"}
+	at, ok := check.CompletedAt()
+	fmt.Println(at.Format(time.RFC3339), ok)
+	// Output: 2026-03-18T09:30:00Z true
 }

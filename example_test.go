@@ -130,6 +130,10 @@ func ExampleProfilesService_All() {
 
 	count := 0
 	for profile, err := range client.Profiles.All(ctx, &passfort.ProfileListOptions{Query: "Sampleton", Ahead: 4}) {
+		if errors.Is(err, passfort.ErrPagesMoved) {
+			fmt.Println("profiles were deleted meanwhile: begin again")
+			return
+		}
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -198,8 +202,11 @@ func ExampleConflictError() {
 	var conflict *passfort.ConflictError
 	if errors.As(err, &conflict) {
 		fmt.Println("nothing was written; it is now", conflict.Latest.CustomerRef)
+		fmt.Println("would the same write be refused again?", conflict.Stuck)
 	}
-	// Output: nothing was written; it is now C-1042
+	// Output:
+	// nothing was written; it is now C-1042
+	// would the same write be refused again? false
 }
 
 func ExampleApplicationsService_Wait() {
@@ -326,6 +333,7 @@ func ExampleEventsService_Resolve() {
 		if event.Resolution != passfort.EventResolutionUnresolved {
 			continue
 		}
+		// EventResolutionConfirmed is the other answer: it is the customer.
 		resolved, err := client.Events.Resolve(ctx, profile.ID, event.ID, passfort.EventResolutionDismissed,
 			"another date of birth")
 		if err != nil {

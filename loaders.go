@@ -89,11 +89,11 @@ type LoaderOptions struct {
 	// Unavailable is shown when the script of the form cannot be loaded or
 	// JavaScript is off. Default: a sentence in English.
 	Unavailable string
-	// Template is a page of your own, executed with a LoaderPage. It must print.Form once. Give
+	// Template is a page of your own, executed with a LoaderPage. It must print its Form once. Give
 	// #collection-wrapper iframe a width and a height in a stylesheet of yours: the policy stops
 	// style attributes.
 	Template *template.Template
-	// Data returns what Template gets as.Data, for example the name of the visitor.
+	// Data returns what Template gets as its Data, for example the name of the visitor.
 	Data func(*http.Request) any
 	// InlineStyles lets the page have style attributes and style elements without
 	// a nonce. Passfort's script may need it: what it does is not published.

@@ -231,3 +231,43 @@ func ExampleWithHosts() {
 	fmt.Println(srv.Count(""))
 	// Output: 0
 }
+
+// A product that takes the decision of one check alone, an identity check that goes
+// on to a second provider, and rejections that need a reason.
+func ExampleWithWaterfall() {
+	srv := passforttest.New(
+		passforttest.WithWaterfall("IDENTITY_CHECK", "default", "second"),
+		passforttest.WithSwitches(passforttest.Switches{
+			ReviewByHand: true, OpenMatchesPass: true, ExpiredInWindow: true, // as an account of another age does
+		}),
+		passforttest.WithProducts(passforttest.Product{
+			Alias: "loan", ReasonToReject: true,
+			Tasks: []passforttest.ProductTask{{
+				Type: "INDIVIDUAL_VERIFY_IDENTITY", Accept: []string{"IDENTITY_CHECK"},
+			}},
+		}),
+	)
+	defer srv.Close()
+	client := srv.Client()
+	ctx := context.Background()
+	srv.SetCheckOutcome(passfort.CheckTypeIdentityCheck, passforttest.Outcome{Decision: passfort.DecisionFail},
+		passforttest.Outcome{Decision: passfort.DecisionPass})
+	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
+		Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
+		Applications: []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "loan"}}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	check, err := client.Checks.RunAndWait(ctx, profile.ID, &passfort.CheckRequest{
+		Type: passfort.CheckTypeIdentityCheck,
+	}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(check.Variant.Alias, check.Decision)
+	fmt.Println("its tasks can expire early:", srv.ExpireCheck(profile.ID, check.ID))
+	// Output:
+	// second PASS
+	// its tasks can expire early: <nil>
+}

@@ -1,10 +1,12 @@
 package house_test
 
 import (
+	"cmp"
 	"go/ast"
 	"go/doc"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -289,4 +292,53 @@ func TestEveryExportedNameIsDescribed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// everything joins the files of the patterns.
+func everything(t *testing.T, patterns ...string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, names, pattern)
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			all.Write(text)
+		}
+	}
+	return all.String()
+}
+
+// Every exported name that the newest section of the changelog adds stands in an
+// example and on a page, so that it can be found by what it is for.
+func TestNewNamesAreShown(t *testing.T) {
+	t.Parallel()
+	_, newest, found := strings.Cut(everything(t, "CHANGELOG.md"), "\n## ")
+	require.True(t, found)
+	newest, _, _ = strings.Cut(newest, "\n## ")
+	_, added, found := strings.Cut(newest, "### Added\n")
+	require.True(t, found)
+	added, _, _ = strings.Cut(added, "\n### ")
+	known := map[string]bool{}
+	for dir := range namedPackages {
+		for _, e := range exportedOf(t, dir) {
+			known[e.name] = true
+		}
+	}
+	examples := everything(t, "example*_test.go", "*/example*_test.go", "ratelimit/*_test.go")
+	pages := everything(t, "README.md", "docs/*.md", "docs/api/*.md")
+	shown := 0
+	for _, name := range regexp.MustCompile("`([A-Z][A-Za-z]*(?:\\.[A-Z][A-Za-z]*)?)`").FindAllStringSubmatch(added, -1) {
+		service, method, _ := strings.Cut(name[1], ".")
+		if !known[name[1]] && !known[service+"Service."+method] {
+			continue // a name of the API, or of a module of its own
+		}
+		shown++
+		word := regexp.MustCompile(`\b` + cmp.Or(method, service) + `\b`)
+		assert.True(t, word.MatchString(examples), "%s is in no example", name[1])
+		assert.True(t, word.MatchString(pages), "%s is on no page", name[1])
+	}
+	require.Greater(t, shown, 40)
 }
