@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -344,10 +343,6 @@ func (v *CheckRequest) fits(c *Check, since time.Time) bool {
 	return false
 }
 
-func sameSet(a, b []string) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
-}
-
 // Check is one check of a profile (docs/api/checks.md#the-check). A check never changes after it
 // was run, but for its tasks; approving, rejecting or running again makes a new one.
 type Check struct {
@@ -447,20 +442,6 @@ type VariantRef struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CheckProvider is a data provider that took part in a check.
-type CheckProvider struct {
-	ProviderName string `json:"provider_name"`
-	// IsMonitored says that the provider keeps watching for changes.
-	IsMonitored *bool `json:"is_monitored"`
-	// VariantName and the two below are newer than 2019.
-	VariantName string `json:"variant_name"`
-	// InstructedOn is a date-time.
-	InstructedOn string `json:"instructed_on"`
-	Primary      *bool  `json:"primary"`
-
-	Unknown Unknown `json:"-"`
-}
-
 // CheckType is the kind of a check. It decides the inputs, the results and the output
 // (docs/api/checks.md#types-and-results).
 type CheckType string
@@ -499,18 +480,6 @@ const (
 	CheckTypeSanctionsScreen    CheckType = "SANCTIONS_SCREEN"
 	CheckTypeAdverseMediaScreen CheckType = "ADVERSE_MEDIA_SCREEN"
 )
-
-// subject reports whether a check is for people only, or for companies only.
-func (t CheckType) subject() (individual, company bool) {
-	switch t {
-	case CheckTypeIdentityCheck, CheckTypePEPsAndSanctionsScreen, CheckTypeCRABankAccountVerification,
-		CheckTypeVisaCheck:
-		individual = true
-	default:
-		individual = strings.HasPrefix(string(t), "INDIVIDUAL_")
-	}
-	return individual, strings.HasPrefix(string(t), "COMPANY_")
-}
 
 // CheckMode says whether running a check waits for its result (docs/api/checks.md#run-a-check).
 // Empty leaves it to the server: identity checks wait, all others do not.
@@ -566,16 +535,4 @@ const (
 	DecisionPartial Decision = "PARTIAL"
 	DecisionWarn    Decision = "WARN"
 	DecisionError   Decision = "ERROR"
-)
-
-// DocumentFetchSource is where a DOCUMENT_FETCH check gets documents from
-// (docs/api/checks.md#run-a-check).
-type DocumentFetchSource string
-
-// Values of DocumentFetchSource. Others may appear at any time.
-const (
-	DocumentFetchSourceJumio  DocumentFetchSource = "JUMIO"
-	DocumentFetchSourceOnfido DocumentFetchSource = "ONFIDO"
-	// DocumentFetchSourceGeneric is newer than 2019.
-	DocumentFetchSourceGeneric DocumentFetchSource = "GENERIC"
 )

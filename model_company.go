@@ -1,6 +1,9 @@
 package passfort
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // CompanyMetadata is what a register knows about a company
 // (docs/api/companies.md#company-metadata). Its canonical identity is the country of incorporation
@@ -62,6 +65,25 @@ func (v *CompanyMetadata) Contact() *CompanyContactDetails {
 	default:
 		return v.ContactInformation
 	}
+}
+
+// ScreeningAddress returns the one address that a screening of the company sends: the
+// head office, else the registered address, else the trading address, else the first
+// one without a type. It is nil if there is none of them. It points into the data.
+func (v *CompanyMetadata) ScreeningAddress() *CompanyAddress {
+	if v == nil {
+		return nil
+	}
+	for _, kind := range []CompanyAddressType{
+		CompanyAddressTypeHeadOfficeAddress, CompanyAddressTypeRegisteredAddress, CompanyAddressTypeTradingAddress, "",
+	} {
+		for i := range v.Addresses {
+			if v.Addresses[i].Type == kind {
+				return &v.Addresses[i]
+			}
+		}
+	}
+	return nil
 }
 
 // Industries returns what the company does: IndustryClassifications, or else
@@ -264,4 +286,45 @@ type CompanyFieldCheck struct {
 	Result CompanyFieldResult `json:"result"`
 
 	Unknown Unknown `json:"-"`
+}
+
+func (p *problems) company(m *CompanyMetadata) {
+	p.country("/country_of_incorporation", m.CountryOfIncorporation)
+	p.state("/state_of_incorporation", m.CountryOfIncorporation, m.StateOfIncorporation)
+	p.date("/incorporation_date", m.IncorporationDate)
+	for i, name := range m.PreviousNames {
+		p.in("/previous_names/"+strconv.Itoa(i), func() {
+			p.date("/start", name.Start)
+			p.date("/end", name.End)
+		})
+	}
+	sent := m.ScreeningAddress()
+	for i := range m.Addresses {
+		a := &m.Addresses[i]
+		p.in("/addresses/"+strconv.Itoa(i), func() {
+			p.address("/address", a.Address)
+			if a.Type != "" && !a.Type.Known() {
+				p.add("/type", "is no address type, which are in lower case")
+			}
+			if a != sent && a.Type == sent.typeOf() && screened(a.Type) {
+				p.add("/type", "is that of an earlier address: a screening sends one address, the first of that type")
+			}
+			if a.Type == "" && len(m.Addresses) > 1 {
+				p.add("/type", "is missing: a screening sends one address, by its type")
+			}
+		})
+	}
+}
+
+func (v *CompanyAddress) typeOf() CompanyAddressType {
+	if v == nil {
+		return ""
+	}
+	return v.Type
+}
+
+// screened reports whether a screening chooses an address by this type.
+func screened(kind CompanyAddressType) bool {
+	return kind == CompanyAddressTypeHeadOfficeAddress || kind == CompanyAddressTypeRegisteredAddress ||
+		kind == CompanyAddressTypeTradingAddress
 }

@@ -273,3 +273,15 @@ type DocumentMetadata struct {
 
 	Unknown Unknown `json:"-"`
 }
+
+// DocumentFetchSource is where a DOCUMENT_FETCH check gets documents from
+// (docs/api/checks.md#run-a-check).
+type DocumentFetchSource string
+
+// Values of DocumentFetchSource. Others may appear at any time.
+const (
+	DocumentFetchSourceJumio  DocumentFetchSource = "JUMIO"
+	DocumentFetchSourceOnfido DocumentFetchSource = "ONFIDO"
+	// DocumentFetchSourceGeneric is newer than 2019.
+	DocumentFetchSourceGeneric DocumentFetchSource = "GENERIC"
+)

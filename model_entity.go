@@ -1,7 +1,6 @@
 package passfort
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -286,25 +285,6 @@ func (v *EntityData) ValidateFor(checks ...CheckType) []Problem {
 	return p.found
 }
 
-// ScreeningAddress returns the one address that a screening of the company sends: the
-// head office, else the registered address, else the trading address, else the first
-// one without a type. It is nil if there is none of them. It points into the data.
-func (v *CompanyMetadata) ScreeningAddress() *CompanyAddress {
-	if v == nil {
-		return nil
-	}
-	for _, kind := range []CompanyAddressType{
-		CompanyAddressTypeHeadOfficeAddress, CompanyAddressTypeRegisteredAddress, CompanyAddressTypeTradingAddress, "",
-	} {
-		for i := range v.Addresses {
-			if v.Addresses[i].Type == kind {
-				return &v.Addresses[i]
-			}
-		}
-	}
-	return nil
-}
-
 // problems collects what is wrong below the place where it stands.
 type problems struct {
 	at    string
@@ -391,26 +371,6 @@ func (p *problems) belongs(v *EntityData) {
 	}
 }
 
-func (p *problems) person(d *PersonalDetails) {
-	if _, err := ParsePartialDate(d.DOB); d.DOB != "" && err != nil {
-		p.add("/dob", "is not a date of the form YYYY, YYYY-MM or YYYY-MM-DD")
-	}
-	p.nation("/nationality", d.Nationality)
-	if d.Gender != "" && !d.Gender.Known() {
-		p.add("/gender", "is neither M nor F: leave it out")
-	}
-	for _, country := range slices.Sorted(maps.Keys(d.NationalIdentityNumber)) {
-		if !countries.Country(country) {
-			p.add("/national_identity_number", "has a key that is no ISO 3166-1 alpha-3 code")
-		}
-	}
-	if d.Name != nil && slices.ContainsFunc(d.Name.GivenNames, func(name string) bool {
-		return strings.TrimSpace(name) == ""
-	}) {
-		p.add("/name/given_names", "has an empty name")
-	}
-}
-
 func (p *problems) dated(d *DatedAddress) {
 	p.address("/address", d.Address)
 	p.month("/start_date", d.StartDate)
@@ -442,47 +402,6 @@ func (p *problems) address(pointer string, a *Address) {
 			p.add("/type", "is neither FREEFORM nor STRUCTURED")
 		}
 	})
-}
-
-func (p *problems) company(m *CompanyMetadata) {
-	p.country("/country_of_incorporation", m.CountryOfIncorporation)
-	p.state("/state_of_incorporation", m.CountryOfIncorporation, m.StateOfIncorporation)
-	p.date("/incorporation_date", m.IncorporationDate)
-	for i, name := range m.PreviousNames {
-		p.in("/previous_names/"+strconv.Itoa(i), func() {
-			p.date("/start", name.Start)
-			p.date("/end", name.End)
-		})
-	}
-	sent := m.ScreeningAddress()
-	for i := range m.Addresses {
-		a := &m.Addresses[i]
-		p.in("/addresses/"+strconv.Itoa(i), func() {
-			p.address("/address", a.Address)
-			if a.Type != "" && !a.Type.Known() {
-				p.add("/type", "is no address type, which are in lower case")
-			}
-			if a != sent && a.Type == sent.typeOf() && screened(a.Type) {
-				p.add("/type", "is that of an earlier address: a screening sends one address, the first of that type")
-			}
-			if a.Type == "" && len(m.Addresses) > 1 {
-				p.add("/type", "is missing: a screening sends one address, by its type")
-			}
-		})
-	}
-}
-
-func (v *CompanyAddress) typeOf() CompanyAddressType {
-	if v == nil {
-		return ""
-	}
-	return v.Type
-}
-
-// screened reports whether a screening chooses an address by this type.
-func screened(kind CompanyAddressType) bool {
-	return kind == CompanyAddressTypeHeadOfficeAddress || kind == CompanyAddressTypeRegisteredAddress ||
-		kind == CompanyAddressTypeTradingAddress
 }
 
 // check finds what a check of this type needs.
@@ -532,6 +451,18 @@ func (p *problems) named(v *EntityData, check CheckType) {
 			p.add("/banking_details", "is missing")
 		}
 	}
+}
+
+// subject reports whether a check is for people only, or for companies only.
+func (t CheckType) subject() (individual, company bool) {
+	switch t {
+	case CheckTypeIdentityCheck, CheckTypePEPsAndSanctionsScreen, CheckTypeCRABankAccountVerification,
+		CheckTypeVisaCheck:
+		individual = true
+	default:
+		individual = strings.HasPrefix(string(t), "INDIVIDUAL_")
+	}
+	return individual, strings.HasPrefix(string(t), "COMPANY_")
 }
 
 func (p *problems) required(pointer, value string) {

@@ -148,6 +148,20 @@ func (v *Check) output() any {
 	return nil
 }
 
+// CheckProvider is a data provider that took part in a check.
+type CheckProvider struct {
+	ProviderName string `json:"provider_name"`
+	// IsMonitored says that the provider keeps watching for changes.
+	IsMonitored *bool `json:"is_monitored"`
+	// VariantName and the two below are newer than 2019.
+	VariantName string `json:"variant_name"`
+	// InstructedOn is a date-time.
+	InstructedOn string `json:"instructed_on"`
+	Primary      *bool  `json:"primary"`
+
+	Unknown Unknown `json:"-"`
+}
+
 // outputOf decodes the output of the check into out, which must be a *T.
 func outputOf[T any](v *Check, out any) (*T, error) {
 	result, fits := out.(*T)

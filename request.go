@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/passfort-go/passfort/internal/checkpoint"
@@ -161,6 +162,149 @@ func checkRequest(r Request) string {
 		if strings.EqualFold(name, "apikey") || strings.EqualFold(name, "host") {
 			return "the header " + http.CanonicalHeaderKey(name) + " is the SDK's own"
 		}
+	}
+	return ""
+}
+
+// CallOption changes one call.
+type CallOption func(*callSettings)
+
+type callSettings struct {
+	capture   *Response
+	overwrite bool
+	progress  func(done, total int64)
+	header    http.Header
+	query     url.Values
+	attempts  int
+	limit     time.Duration
+	problem   string // what is wrong with an option
+}
+
+// refuse notes what is wrong with an option. The first problem stays.
+func (s *callSettings) refuse(problem string) { s.problem = cmp.Or(s.problem, problem) }
+
+func settingsOf(opts []CallOption) callSettings {
+	var s callSettings
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&s)
+		}
+	}
+	return s
+}
+
+// Header adds a header to the requests of one call, such as a correlation id
+// that your gateway asks for. Given twice for a name it sends both values; it
+// replaces User-Agent and Accept. A header that the SDK or net/http sets itself
+// (Apikey, Content-Type, If-Match, Host, ...), or one that no header can hold, is
+// an ErrInvalidInput of the call.
+func Header(name, value string) CallOption {
+	return func(s *callSettings) {
+		canonical := http.CanonicalHeaderKey(name)
+		if slices.Contains(ownHeaders, canonical) {
+			s.refuse("the header " + canonical + " is not for a caller to set")
+			return
+		}
+		if s.header == nil {
+			s.header = http.Header{}
+		}
+		s.header[canonical] = append(s.header[canonical], value)
+	}
+}
+
+// ownHeaders are the headers that the SDK or net/http sets.
+var ownHeaders = []string{
+	"Apikey", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "If-Match",
+	"Keep-Alive",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// Query sets a query parameter of the requests of one call, for what the options
+// of its method have no field for. It replaces the method's own parameter of that
+// name; given twice for a name it sends both values.
+func Query(name, value string) CallOption {
+	return func(s *callSettings) {
+		if name == "" {
+			s.refuse("the name of a query parameter is empty")
+		}
+		if s.query == nil {
+			s.query = url.Values{}
+		}
+		s.query.Add(name, value)
+	}
+}
+
+// MaxAttempts bounds the attempts of each request of one call, in place of
+// RetryPolicy.MaxAttempts; 1 means no repeat. Whether a call may be repeated at
+// all still depends on its operation.
+func MaxAttempts(n int) CallOption {
+	return func(s *callSettings) {
+		if n < 1 {
+			s.refuse("there is at least one attempt")
+		}
+		s.attempts = n
+	}
+}
+
+// AttemptTimeout bounds each attempt of one call, in place of the operation's
+// own limit (75 s, 150 s for Checks.Run, 15 min for files, images and reports).
+// The time of the whole call is bounded by its context.
+func AttemptTimeout(d time.Duration) CallOption {
+	return func(s *callSettings) {
+		if d <= 0 {
+			s.refuse("the limit of an attempt is not positive")
+		}
+		s.limit = d
+	}
+}
+
+// Response is what CaptureResponse captures.
+type Response struct {
+	StatusCode int // 0: no answer
+	Header     http.Header
+	Attempts   int
+}
+
+// CaptureResponse fills dst with status, header and number of attempts of the
+// last attempt, whether the call succeeds or fails.
+func CaptureResponse(dst *Response) CallOption {
+	return func(s *callSettings) { s.capture = dst }
+}
+
+// checkHeader refuses what net/http would not send, whose error does not say that
+// nothing was sent.
+func checkHeader(h http.Header) string {
+	for name, values := range h {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) {
+			return "a header has a name that no header has"
+		}
+		for _, value := range values {
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return "a header has characters that a header cannot hold"
+			}
+		}
+	}
+	return ""
+}
+
+func isTokenRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+		strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
+
+// checkSegment refuses what cannot be an id. A search term is free text.
+func checkSegment(name, value string) string {
+	words := strings.ReplaceAll(name, "_", " ")
+	switch {
+	case strings.TrimSpace(value) == "":
+		return "the " + words + " is empty"
+	case value == ".", value == "..":
+		return "the " + words + " would be taken for a step in the path"
+	case name == "term":
+		return ""
+	case strings.Contains(value, ".."), strings.ContainsAny(value, `/\?#%`),
+		strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return "the " + words + " has characters that no id has"
 	}
 	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -338,4 +339,8 @@ func notCountry(code string) string {
 		return "has two letters: ISO 3166-1 alpha-3 has three"
 	}
 	return "is no ISO 3166-1 alpha-3 code"
+}
+
+func sameSet(a, b []string) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
 }

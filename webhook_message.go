@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -515,65 +513,3 @@ func unixTime(s string) time.Time {
 
 // maxUnix is a second in the year 9999.
 const maxUnix = 253_402_300_799
-
-// WebhookOutcome says what became of a message or a delivery.
-type WebhookOutcome string
-
-// Values of WebhookOutcome. The first five are about a message, the others
-// about a delivery that had no message to handle.
-const (
-	WebhookHandled     WebhookOutcome = "handled"
-	WebhookUnhandled   WebhookOutcome = "unhandled" // acknowledged; no handler wanted it
-	WebhookDuplicate   WebhookOutcome = "duplicate"
-	WebhookParked      WebhookOutcome = "parked"
-	WebhookFailed      WebhookOutcome = "failed"
-	WebhookRefused     WebhookOutcome = "refused" // not POST, or shutting down
-	WebhookTooLarge    WebhookOutcome = "too_large"
-	WebhookUnread      WebhookOutcome = "unread" // the sender broke off
-	WebhookDenied      WebhookOutcome = "unauthorized"
-	WebhookMalformed   WebhookOutcome = "malformed"
-	WebhookUndecodable WebhookOutcome = "undecodable" // taken by the hook of WithUndecodable
-)
-
-// WebhookResult is what an observer receives. It holds nothing from the message
-// but the name of a known event.
-type WebhookResult struct {
-	// Event is empty for a delivery without messages, and "unknown" for an event
-	// without a constant.
-	Event    EventName
-	Outcome  WebhookOutcome
-	Duration time.Duration
-}
-
-// PanicError is the failure of a handler that panicked, as the park hook gets
-// it. Its print forms do not hold the value, which may be personal data.
-type PanicError struct {
-	Value any `json:"-"`
-}
-
-// Error returns a fixed text.
-func (e *PanicError) Error() string { return "passfort: a webhook handler panicked" }
-
-// Format prints what Error returns for every verb.
-func (e PanicError) Format(f fmt.State, verb rune) { formatText(f, verb, e.Error()) }
-
-// GoString returns what Error returns.
-func (e PanicError) GoString() string { return e.Error() }
-
-// LogValue returns what Error returns.
-func (e PanicError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
-
-// MarshalText returns what Error returns, for encoders such as YAML, TOML and XML.
-func (e PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
-
-// MarshalBinary returns what Error returns, for encoders such as MessagePack and CBOR.
-func (e PanicError) MarshalBinary() ([]byte, error) { return []byte(e.Error()), nil }
-
-// MarshalBSON fails: an error is no document.
-func (e PanicError) MarshalBSON() ([]byte, error) { return nil, errNoDocument }
-
-// Unwrap returns the value the handler panicked with, if that is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
