@@ -1,7 +1,9 @@
 package passfort_test
 
 import (
+	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"fmt"
 	"io"
@@ -205,4 +207,193 @@ func FuzzAnswer(f *testing.F) {
 			require.LessOrEqual(t, peakHeap(func() { _ = send() }), int64(4*limit+overhead), call)
 		}
 	})
+}
+
+func TestBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"id":"x"`)
+	}
+	s := serve(t, cut)
+	_, err := newClient(t, s).Profiles.Get(t.Context(), pid)
+	var failure *passfort.Error
+	require.ErrorAs(t, err, &failure)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Len(t, s.seen(), 3, "a read whose answer broke is repeated")
+
+	s = serve(t, cut)
+	_, err = newClient(t, s).Profiles.Create(t.Context(), newProfile)
+	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+	require.Len(t, s.seen(), 1)
+
+	s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for chunk := bytes.Repeat([]byte(" "), 1<<20); ; {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	})
+	_, err = newClient(t, s).Profiles.Get(t.Context(), pid)
+	require.ErrorContains(t, err, "larger than the limit")
+	require.Len(t, s.seen(), 1)
+}
+
+// A 200 that is not JSON may be the page of something in between, or a refusal
+// that was cut off.
+func TestSuccessThatIsNotJSONIsNotASuccess(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"HTML":           "<html><body>Sign in</body></html>",
+		"a cut envelope": `{"errors":[{"code":201`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, respond(http.StatusOK, body))
+			c := newClient(t, s)
+			require.ErrorIs(t, c.Checks.Approve(t.Context(), pid, oid), passfort.ErrOutcomeUnknown)
+			require.ErrorIs(t, c.Profiles.Delete(t.Context(), pid, ""), passfort.ErrOutcomeUnknown)
+			require.Len(t, s.seen(), 2, "neither may be repeated")
+		})
+	}
+}
+
+func TestEmptyReportIsAnError(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(http.StatusOK, ""))
+	_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, io.Discard)
+	require.Error(t, err)
+	require.Len(t, s.seen(), 3, "a read is repeated")
+}
+
+func TestReportThatIsARefusal(t *testing.T) {
+	t.Parallel()
+	s := serve(t, respond(http.StatusOK, `{"errors":[{"code":204}]}`))
+	var out bytes.Buffer
+	_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, &out)
+	require.ErrorIs(t, err, passfort.CodeInvalidAPIKey)
+	require.Zero(t, out.Len())
+	require.Equal(t, "application/pdf, */*", s.seen()[0].Header.Get("Accept"))
+
+	for name, report := range map[string]string{
+		"short":               "%PDF-1.7 report",
+		"long":                "%PDF-1.7 " + strings.Repeat("report ", 100_000),
+		"something before it": "\xef\xbb\xbf\r\n%PDF-1.7 report",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			got, err := newClient(t, serve(t, respond(http.StatusOK, report))).Audit.PDFReport(t.Context(), pid, &out)
+			require.NoError(t, err)
+			require.Equal(t, report, out.String())
+			require.EqualValues(t, len(report), got.Size)
+		})
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"JSON":            respond(http.StatusOK, `{"report":"as JSON","errors":[]}`),
+		"HTML":            respond(http.StatusOK, "<!DOCTYPE html><html>sign in</html>"),
+		"text":            respond(http.StatusOK, "come back later"),
+		"a PDF as a text": respond(http.StatusOK, strings.Repeat(" ", 2000)+"%PDF-1.7"),
+		"a PDF that says it is HTML": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, "%PDF-1.7 <html>")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			s := serve(t, answer)
+			_, err := newClient(t, s).Audit.PDFReport(t.Context(), pid, &out)
+			require.ErrorContains(t, err, "another shape")
+			require.Zero(t, out.Len())
+			require.Len(t, s.seen(), 1)
+		})
+	}
+}
+
+// The audit report ends at 500 MB, whatever comes.
+func TestReportHasALimit(t *testing.T) {
+	t.Parallel()
+	c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+		resp := answered(200, "")
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("%PDF-1.7 "), &endlessText{part: "x"}))
+		resp.ContentLength = -1
+		return resp, nil
+	}))
+	var n counted
+	_, err := c.Audit.PDFReport(t.Context(), pid, &n)
+	require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
+	require.EqualValues(t, 500_000_000, n)
+}
+
+// counted counts what is written to it.
+type counted int64
+
+func (c *counted) Write(p []byte) (int, error) {
+	*c += counted(len(p))
+	return len(p), nil
+}
+
+// An answer that is compressed although it was not asked for is understood, of
+// whatever operation.
+func TestCompressedAnswers(t *testing.T) {
+	t.Parallel()
+	encodings := map[string]func(io.Writer) io.WriteCloser{
+		"gzip":    func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
+	}
+	for encoding, pack := range encodings {
+		for _, op := range operationCases {
+			t.Run(encoding+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Encoding", encoding)
+					zip := pack(w)
+					_, _ = io.WriteString(zip, op.answer)
+					_ = zip.Close()
+				})
+				c := newClient(t, s)
+				require.NoError(t, op.call(t.Context(), c))
+			})
+		}
+	}
+	t.Run("cut", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			var buf bytes.Buffer
+			zip := gzip.NewWriter(&buf)
+			_, _ = zip.Write([]byte(`{"id":"x","display_name":"` + strings.Repeat("y", 1000) + `"}`))
+			_ = zip.Close()
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(buf.Bytes()[:buf.Len()-10])
+		})
+		require.Error(t, failed(newClient(t, s).Profiles.Get(t.Context(), pid)))
+		require.Len(t, s.seen(), 3)
+	})
+}
+
+// A byte order mark, and numbers that JSON does not have, turn no profile that was
+// made into an unknown outcome. Collected data, which goes back as a whole, is not
+// read without them.
+func TestOddJSON(t *testing.T) {
+	t.Parallel()
+	const made = `{"id":"p1","new":{"score":NaN,"list":[-Infinity,Infinity],"text":"NaN \" Infinity"}}`
+	for name, body := range map[string]string{"a mark": "\xef\xbb\xbf" + `{"id":"p1"}`, "odd numbers": made,
+		"both": "\xef\xbb\xbf" + made} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := newClient(t, serve(t, respond(200, body))).Profiles.Create(t.Context(), newProfile)
+			require.NoError(t, err)
+			require.Equal(t, "p1", got.ID)
+			got, err = newClient(t, serve(t, respond(200, body))).Profiles.Get(t.Context(), pid)
+			require.NoError(t, err)
+			require.Equal(t, "p1", got.ID)
+		})
+	}
+	s := serve(t, respond(200, `{"entity_type":"INDIVIDUAL","new":NaN}`))
+	c := newClient(t, s)
+	require.ErrorContains(t, failed(c.CollectedData.Get(t.Context(), pid)), "not valid JSON")
+	_, err := newClient(t, serve(t, respond(400, "\xef\xbb\xbf"+
+		`{"errors":[{"code":201}]}`))).Profiles.Create(t.Context(), newProfile)
+	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
 }

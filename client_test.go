@@ -1,7 +1,6 @@
 package passfort_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -241,97 +239,6 @@ func TestCaptureResponse(t *testing.T) {
 	require.Error(t, failed(c.Profiles.Get(t.Context(), pid, passfort.CaptureResponse(&seen))))
 	require.Equal(t, 503, seen.StatusCode)
 	require.Equal(t, 3, seen.Attempts)
-}
-
-func TestDo(t *testing.T) {
-	t.Parallel()
-	s := serve(t, respond(200, `{"headline":"x","n":12345678901234567890}`))
-	c := newClient(t, s)
-	type news struct {
-		Headline string      `json:"headline"`
-		N        json.Number `json:"n"`
-	}
-	got, err := passfort.Do[news](t.Context(), c, passfort.Request{
-		Method: "post",
-		Path:   passfort.Path("profiles", "a/b ?#%", "news"),
-		Query:  url.Values{"q": {"a b"}},
-		Body:   map[string]int{"n": 1},
-		Header: http.Header{"X-New": {"1"}},
-		Route:  "/profiles/{profile_id}/news",
-	})
-	require.NoError(t, err)
-	require.Equal(t, &news{"x", "12345678901234567890"}, got)
-	require.Equal(t, "POST", s.seen()[0].Method)
-	require.Equal(t, "/base/4.0/profiles/a%2Fb%20%3F%23%25/news?q=a+b", s.seen()[0].URI)
-	require.Equal(t, `{"n":1}`, s.seen()[0].Body)
-	require.Equal(t, "1", s.seen()[0].Header.Get("X-New"))
-	require.Equal(t, testKey, s.seen()[0].Header.Get("apikey"))
-
-	raw, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{Method: "GET", Path: "whoami"})
-	require.NoError(t, err)
-	require.JSONEq(t, `{"headline":"x","n":12345678901234567890}`, string(*raw))
-
-	// JSON text is sent as it is, but for white space.
-	text := json.RawMessage(`{"b":"<&>\u2028","a":12345678901234567890.10}`)
-	_, err = passfort.Do[any](t.Context(), c, passfort.Request{Method: "POST", Path: "/x", Body: text})
-	require.NoError(t, err)
-	require.Equal(t, string(text), s.seen()[2].Body)
-
-	profile, err := passfort.Do[passfort.Profile](t.Context(),
-		newClient(t, serve(t, respond(200, `{"id":"x","new":1}`))), passfort.Request{Method: "GET", Path: "/p"})
-	require.NoError(t, err)
-	require.Equal(t, 1, profile.Unknown.Len())
-
-	empty, err := passfort.Do[news](t.Context(), newClient(t, serve(t, respond(204, ``))), passfort.Request{
-		Method: "DELETE", Path: "/p",
-	})
-	require.NoError(t, err)
-	require.Equal(t, &news{}, empty)
-
-	for _, row := range []struct {
-		method string
-		sent   int
-	}{{"GET", 3}, {"HEAD", 3}, {"POST", 1}, {"DELETE", 1}, {"PUT", 1}} {
-		s := serve(t, respond(503, ""))
-		_, err := passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{
-			Method: row.method, Path: "/x/" + pid,
-		})
-		require.Error(t, err)
-		require.NotContains(t, err.Error(), pid)
-		require.ErrorContains(t, err, row.method+" (custom path)")
-		require.Len(t, s.seen(), row.sent, row.method)
-		_, err = passfort.Do[news](t.Context(), newClient(t, s), passfort.Request{
-			Method: row.method, Path: "/x/" + pid, Route: "/x/{id}",
-		})
-		require.ErrorContains(t, err, row.method+" /x/{id}")
-	}
-
-	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `{"errors":[{"code":201}]}`))),
-		passfort.Request{Method: "POST", Path: "/x"})
-	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
-	_, err = passfort.Do[news](t.Context(), newClient(t, serve(t, respond(200, `[1]`))), passfort.Request{
-		Method: "POST", Path: "/x",
-	})
-	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
-}
-
-// TestDoRefusesOddMethods: a method is printed, so it cannot be anything else.
-func TestDoRefusesOddMethods(t *testing.T) {
-	t.Parallel()
-	for _, method := range []string{"GET\r\nX-Kim: 1", "kim@kim.example", "kim example", "K\u00c4M",
-		strings.Repeat("kim", 11), "\x00kim"} {
-		s := serve(t, respond(200, `{}`))
-		var log bytes.Buffer
-		c := newClient(t, s, passfort.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
-			Level: slog.LevelDebug,
-		}))))
-		_, err := passfort.Do[json.RawMessage](t.Context(), c, passfort.Request{Method: method, Path: "/x"})
-		require.ErrorIs(t, err, passfort.ErrInvalidInput, "%q", method)
-		text := strings.ToLower(printed(t, err) + log.String())
-		require.NotContains(t, text, "kim")
-		require.NotContains(t, text, "k\u00e4m")
-		require.Empty(t, s.seen())
-	}
 }
 
 func TestHTTPClientIsNotAltered(t *testing.T) {
@@ -566,26 +473,6 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	require.Len(t, s.seen(), 500)
-}
-
-func TestHeaderNamesOfRequests(t *testing.T) {
-	t.Parallel()
-	s := serve(t, respond(200, `{}`))
-	c := newClient(t, s)
-	for i, token := range []string{"azAZ09!#$%&'*+-.^_`|~", "A-Z"} {
-		_, err := passfort.Do[any](t.Context(), c, passfort.Request{
-			Method: "GET", Path: "/x", Header: http.Header{token: {"\t ~\u00e9"}},
-		})
-		require.NoError(t, err)
-		require.Len(t, s.seen(), 1+i)
-	}
-	for _, odd := range []string{"@", "[", "]", "{", "}", "/", ":", ";", "\"", "(", "\u00e9", "\x7f"} {
-		_, err := passfort.Do[any](t.Context(), c, passfort.Request{
-			Method: "GET", Path: "/x", Header: http.Header{"X" + odd: {"a"}},
-		})
-		require.ErrorIs(t, err, passfort.ErrInvalidInput, odd)
-	}
-	require.Len(t, s.seen(), 2)
 }
 
 func TestIDsThatCannotBe(t *testing.T) {

@@ -125,36 +125,6 @@ func TestErrorsThatAreResults(t *testing.T) {
 	require.Len(t, checks[0].Errors, 1)
 }
 
-func TestBrokenAnswers(t *testing.T) {
-	t.Parallel()
-	cut := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "100")
-		_, _ = io.WriteString(w, `{"id":"x"`)
-	}
-	s := serve(t, cut)
-	_, err := newClient(t, s).Profiles.Get(t.Context(), pid)
-	var failure *passfort.Error
-	require.ErrorAs(t, err, &failure)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	require.Len(t, s.seen(), 3, "a read whose answer broke is repeated")
-
-	s = serve(t, cut)
-	_, err = newClient(t, s).Profiles.Create(t.Context(), newProfile)
-	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
-	require.Len(t, s.seen(), 1)
-
-	s = serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		for chunk := bytes.Repeat([]byte(" "), 1<<20); ; {
-			if _, err := w.Write(chunk); err != nil {
-				return
-			}
-		}
-	})
-	_, err = newClient(t, s).Profiles.Get(t.Context(), pid)
-	require.ErrorContains(t, err, "larger than the limit")
-	require.Len(t, s.seen(), 1)
-}
-
 // canary is what must not be found in anything that is printed.
 var canaries = []string{"canary-key", "Canaria", "1901-02-03", "canary_id", "canary query", "canary+query",
 	"canary-message", "canary-note"}
@@ -358,75 +328,6 @@ func echo(status int) http.HandlerFunc {
 				`"id":%[1]q,"error":%[1]q,"message":%[1]q} Canaria`, key)
 	}
 }
-
-func TestSecretIsNeverPrinted(t *testing.T) {
-	t.Parallel()
-	secret := passfort.NewSecret("canary-key")
-	require.Equal(t, "canary-key", secret.Reveal())
-	holder := struct {
-		Key *passfort.Secret
-		All []passfort.Secret
-	}{&secret, []passfort.Secret{secret}}
-	var out bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10s"} {
-		fmt.Fprintf(&out, verb, secret)
-		fmt.Fprintf(&out, verb, holder)
-	}
-	fmt.Fprintln(&out, secret, holder)
-	asJSON, err := json.Marshal(holder)
-	require.NoError(t, err)
-	out.Write(asJSON)
-	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secret", secret, "holder", holder)
-	require.NotContains(t, out.String(), "canary")
-	require.Contains(t, out.String(), "[redacted]")
-
-	for _, doc := range []string{`"k"`, `{"key":"k"}`, `{"apikey":"k"}`} {
-		var got passfort.Secret
-		require.NoError(t, json.Unmarshal([]byte(doc), &got))
-		require.Equal(t, "k", got.Reveal())
-	}
-	var got passfort.Secret
-	require.Error(t, json.Unmarshal([]byte(`7`), &got))
-}
-
-func TestSecretValues(t *testing.T) {
-	t.Parallel()
-	key := passfort.NewSecret("canary-key")
-	require.True(t, key.Equal(passfort.NewSecret("canary-key")))
-	require.False(t, key.Equal(passfort.NewSecret("another-key")))
-	require.False(t, key.Equal(passfort.Secret{}))
-	require.True(t, passfort.Secret{}.IsZero())
-	require.True(t, passfort.NewSecret("").IsZero())
-	require.Empty(t, passfort.Secret{}.Reveal())
-
-	// A customer request that was stored as JSON comes back without its key.
-	stored, err := json.Marshal(&passfort.CustomerRequest{ID: "r", APIKey: key})
-	require.NoError(t, err)
-	var back passfort.CustomerRequest
-	require.NoError(t, json.Unmarshal(stored, &back))
-	require.Equal(t, "r", back.ID)
-	require.True(t, back.APIKey.IsZero())
-
-	text, err := key.MarshalText()
-	require.NoError(t, err)
-	require.Equal(t, "[redacted]", string(text))
-	var read passfort.Secret
-	require.NoError(t, read.UnmarshalText([]byte("canary-key")))
-	require.True(t, read.Equal(key))
-
-	// What only follows pointers and reads fields finds nothing either.
-	require.NotContains(t, fmt.Sprintf("%p %#v", &key, struct{ hidden passfort.Secret }{key}), "canary")
-	recorder := &failure{}
-	require.Equal(recorder, passfort.CollectKey{Key: key}, passfort.CollectKey{})
-	require.NotEmpty(t, recorder.text)
-	require.NotContains(t, recorder.text, "canary")
-}
-
-// failure is a test that keeps how it fails.
-type failure struct{ text string }
-
-func (f *failure) Errorf(format string, args ...any) { f.text += fmt.Sprintf(format, args...) }
-func (f *failure) FailNow()                          {}
 
 func TestErrorText(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,6 @@
 package passfort_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -262,80 +261,4 @@ func TestContactAndIndustriesOfBothGenerations(t *testing.T) {
 	require.Equal(t, nace, both.Industries())
 	both.Industries()[0].Code = "changed"
 	require.Equal(t, "62.01", nace[0].Code)
-}
-
-// onboardCompany creates a company and a profile for each of its directors, and
-// links them all in one write.
-func onboardCompany(
-	ctx context.Context, client *passfort.Client, company *passfort.EntityData, directors ...*passfort.EntityData,
-) (*passfort.CollectedData, error) {
-	profile, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
-		Role:          passfort.RoleCompanyCustomer,
-		CollectedData: company,
-		Applications:  []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "business_account"}}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, director := range directors {
-		associate, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
-			Role:          passfort.RoleIndividualAssociated,
-			CollectedData: director,
-		})
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, associate.ID)
-	}
-	return client.CollectedData.Update(ctx, profile.ID, func(data *passfort.EntityData) error {
-		for _, id := range ids {
-			entity, err := data.LinkAssociate(passfort.AssociateLink{
-				ProfileID:  id,
-				EntityType: passfort.EntityTypeIndividual,
-				Role:       passfort.AssociatedRoleDirector,
-			})
-			if err != nil {
-				return err
-			}
-			entity.AppointedOn = "2024-02-01"
-		}
-		return nil
-	})
-}
-
-// Onboard a company with its directors: each has a profile of its own, and one
-// Update of the company's data links them all.
-func ExampleEntityData_LinkAssociate() {
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	client := srv.Client() // or passfort.New(apiKey)
-
-	company := passfort.NewCompany()
-	company.Metadata = &passfort.CompanyMetadata{Name: "Sample Trading Ltd", CountryOfIncorporation: "GBR"}
-	robin := passfort.NewIndividual()
-	robin.PersonalDetails = &passfort.PersonalDetails{
-		Name: &passfort.FullName{GivenNames: []string{"Robin"}, FamilyName: "Sampleton"},
-	}
-	alex := passfort.NewIndividual()
-	alex.PersonalDetails = &passfort.PersonalDetails{
-		Name: &passfort.FullName{GivenNames: []string{"Alex"}, FamilyName: "Mustermann"},
-	}
-
-	data, err := onboardCompany(context.Background(), client, company, robin, alex)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for associate := range data.Associates() {
-		who, err := client.CollectedData.Get(context.Background(), associate.ProfileID())
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Println(who.PersonalDetails.Name.GivenNames[0], associate.Roles(), "since", associate.Entity.AppointedOn)
-	}
-	// Output:
-	// Robin [DIRECTOR] since 2024-02-01
-	// Alex [DIRECTOR] since 2024-02-01
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -19,10 +20,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+
+	"github.com/passfort-go/passfort/passforttest"
 )
 
 // downloads are the two ways to read an image back.
@@ -468,4 +472,52 @@ func TestDoToHasALimit(t *testing.T) {
 	_, err := passfort.DoTo(t.Context(), c, passfort.Request{Method: "GET", Path: "/x"}, &n)
 	require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
 	require.EqualValues(t, 500_000_000, n)
+}
+
+// Byte for byte to the server and back, at all sizes around the edges of
+// groups and buffers.
+func TestImagesComeBackAsTheyWent(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.NewServer(passforttest.WithSwitches(passforttest.Switches{
+		ReadableFiles: true, ReadableImages: true,
+	}))
+	t.Cleanup(srv.Close)
+	c := srv.Client()
+	profile := newPerson(t, srv, c)
+	sizes := []int{3, 4, 5, 6, 7, 8, 1023, 1024, 1025, 1 << 20, 1_000_003}
+	for _, edge := range []int{24 << 10, 32 << 10, 48 << 10, 64 << 10} {
+		sizes = append(sizes, edge-1, edge, edge+1)
+	}
+	for range 10 {
+		sizes = append(sizes, 3+rand.IntN(300_000))
+	}
+	for _, n := range sizes {
+		img := picture(n + 8)[8:]
+		copy(img, "\xff\xd8\xff")
+		var reader io.Reader = bytes.NewReader(img)
+		if n%2 == 0 {
+			reader = iotest.HalfReader(bytes.NewReader(img)) // neither size nor seeking
+		}
+		file, err := c.Files.Upload(t.Context(), profile, &passfort.FileUpload{Name: strconv.Itoa(n), Body: reader})
+		require.NoError(t, err, n)
+		stored := srv.Files(profile)
+		require.Equal(t, sum(img), stored[len(stored)-1].SHA256, n)
+
+		var back bytes.Buffer
+		got, err := c.Files.Download(t.Context(), profile, file.ID, &back)
+		require.NoError(t, err, n)
+		require.True(t, bytes.Equal(img, back.Bytes()), n)
+		require.Equal(t, strconv.Itoa(n), got.Name)
+
+		image, err := c.Documents.UploadImage(t.Context(), profile, &passfort.ImageUpload{
+			Type: passfort.ImageTypeBack, Body: bytes.NewReader(img),
+		})
+		require.NoError(t, err, n)
+		back.Reset()
+		same, err := c.Documents.DownloadImage(t.Context(), profile, image.ID, &back) // a data URI
+		require.NoError(t, err, n)
+		require.True(t, bytes.Equal(img, back.Bytes()), n)
+		require.Equal(t, image.UploadDate, same.UploadDate)
+		require.Empty(t, same.DecryptedData)
+	}
 }

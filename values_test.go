@@ -1,8 +1,10 @@
 package passfort_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -450,3 +452,73 @@ func TestTimesOfModels(t *testing.T) {
 		}
 	}
 }
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	t.Parallel()
+	secret := passfort.NewSecret("canary-key")
+	require.Equal(t, "canary-key", secret.Reveal())
+	holder := struct {
+		Key *passfort.Secret
+		All []passfort.Secret
+	}{&secret, []passfort.Secret{secret}}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10s"} {
+		fmt.Fprintf(&out, verb, secret)
+		fmt.Fprintf(&out, verb, holder)
+	}
+	fmt.Fprintln(&out, secret, holder)
+	asJSON, err := json.Marshal(holder)
+	require.NoError(t, err)
+	out.Write(asJSON)
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secret", secret, "holder", holder)
+	require.NotContains(t, out.String(), "canary")
+	require.Contains(t, out.String(), "[redacted]")
+
+	for _, doc := range []string{`"k"`, `{"key":"k"}`, `{"apikey":"k"}`} {
+		var got passfort.Secret
+		require.NoError(t, json.Unmarshal([]byte(doc), &got))
+		require.Equal(t, "k", got.Reveal())
+	}
+	var got passfort.Secret
+	require.Error(t, json.Unmarshal([]byte(`7`), &got))
+}
+
+func TestSecretValues(t *testing.T) {
+	t.Parallel()
+	key := passfort.NewSecret("canary-key")
+	require.True(t, key.Equal(passfort.NewSecret("canary-key")))
+	require.False(t, key.Equal(passfort.NewSecret("another-key")))
+	require.False(t, key.Equal(passfort.Secret{}))
+	require.True(t, passfort.Secret{}.IsZero())
+	require.True(t, passfort.NewSecret("").IsZero())
+	require.Empty(t, passfort.Secret{}.Reveal())
+
+	// A customer request that was stored as JSON comes back without its key.
+	stored, err := json.Marshal(&passfort.CustomerRequest{ID: "r", APIKey: key})
+	require.NoError(t, err)
+	var back passfort.CustomerRequest
+	require.NoError(t, json.Unmarshal(stored, &back))
+	require.Equal(t, "r", back.ID)
+	require.True(t, back.APIKey.IsZero())
+
+	text, err := key.MarshalText()
+	require.NoError(t, err)
+	require.Equal(t, "[redacted]", string(text))
+	var read passfort.Secret
+	require.NoError(t, read.UnmarshalText([]byte("canary-key")))
+	require.True(t, read.Equal(key))
+
+	// What only follows pointers and reads fields finds nothing either.
+	require.NotContains(t, fmt.Sprintf("%p %#v", &key, struct{ hidden passfort.Secret }{key}), "canary")
+	recorder := &failure{}
+	require.Equal(recorder, passfort.CollectKey{Key: key}, passfort.CollectKey{})
+	require.NotEmpty(t, recorder.text)
+	require.NotContains(t, recorder.text, "canary")
+}
+
+// failure is a test that keeps how it fails.
+type failure struct{ text string }
+
+func (f *failure) Errorf(format string, args ...any) { f.text += fmt.Sprintf(format, args...) }
+
+func (f *failure) FailNow() {}

@@ -450,44 +450,6 @@ func TestWaitsLearn(t *testing.T) {
 	})
 }
 
-// A check that another process ran is as old as the server says.
-func TestWaitForACheckOfAnotherProcess(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		skew := -time.Hour // the clock of the server
-		var instructed time.Time
-		var asked []time.Time
-		takes := 20 * time.Second
-		c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
-			asked = append(asked, time.Now())
-			text := fmt.Sprintf(`"state":"RUNNING","instructed_on":%q`,
-				instructed.Add(skew).UTC().Format(time.DateTime))
-			if time.Since(instructed) >= takes {
-				text = fmt.Sprintf(`"state":"COMPLETE","instructed_on":%q,"completed_on":%q`,
-					instructed.Add(skew).UTC().Format(time.DateTime), instructed.Add(skew+
-						takes).UTC().Format(time.DateTime))
-			}
-			a := answered(200, `{"id":"`+oid+`","check_type":"IDENTITY_CHECK",`+text+`}`)
-			a.Header.Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
-			return a, nil
-		}))
-		for i := range 12 {
-			instructed, asked = time.Now(), nil
-			<-time.After(5 * time.Second) // of the bubble
-			check, err := c.Checks.Wait(t.Context(), pid, oid, nil)
-			require.NoError(t, err)
-			require.True(t, check.Done())
-			if i >= 8 {
-				require.Equal(t, 5*time.Second, asked[0].Sub(instructed),
-					"the age is not known before the first question")
-				require.Greater(t, asked[1].Sub(instructed), 18*time.Second)
-				require.Less(t, time.Since(instructed), 23*time.Second)
-				require.LessOrEqual(t, len(asked), 4)
-			}
-		}
-	})
-}
-
 // While webhooks arrive, each of the three waits asks little and is never late.
 func TestWaitsThatRelyOnWebhooks(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,4 @@
-package passfort_test
+package house_test
 
 import (
 	"context"
