@@ -6,7 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"testing"
 	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
 )
 
 // gate lets the first reads pass and stops at the next one until it may proceed.
@@ -70,3 +73,33 @@ type silent struct{ io.Reader }
 func (silent) Stat() (fs.FileInfo, error) {
 	return fs.Stat(fstest.MapFS{"empty": {}}, "empty")
 }
+
+const pngHead = "\x89PNG\r\n\x1a\n"
+
+// picture is an endless PNG by its head, n bytes of it, never held whole.
+type picture struct{ at, n int64 }
+
+func (p *picture) Read(b []byte) (int, error) {
+	if p.at == p.n {
+		return 0, io.EOF
+	}
+	b = b[:min(int64(len(b)), p.n-p.at)]
+	for i := range b {
+		if at := p.at + int64(i); at < int64(len(pngHead)) {
+			b[i] = pngHead[at]
+		} else {
+			b[i] = byte(at ^ at>>8*31 ^ at>>16)
+		}
+	}
+	p.at += int64(len(b))
+	return len(b), nil
+}
+
+func image(t testing.TB, n int) []byte {
+	b, err := io.ReadAll(&picture{n: int64(n)})
+	require.NoError(t, err)
+	return b
+}
+
+// plain hides every method but Read.
+func plain(r io.Reader) io.Reader { return struct{ io.Reader }{r} }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,40 +18,10 @@ import (
 	"testing/fstest"
 	"testing/iotest"
 
-	"github.com/hashicorp/go-retryablehttp"
-	"github.com/passfort-go/passfort/internal/imagebody"
 	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/internal/imagebody"
 )
-
-const pngHead = "\x89PNG\r\n\x1a\n"
-
-// picture is an endless PNG by its head, n bytes of it, never held whole.
-type picture struct{ at, n int64 }
-
-func (p *picture) Read(b []byte) (int, error) {
-	if p.at == p.n {
-		return 0, io.EOF
-	}
-	b = b[:min(int64(len(b)), p.n-p.at)]
-	for i := range b {
-		if at := p.at + int64(i); at < int64(len(pngHead)) {
-			b[i] = pngHead[at]
-		} else {
-			b[i] = byte(at ^ at>>8*31 ^ at>>16)
-		}
-	}
-	p.at += int64(len(b))
-	return len(b), nil
-}
-
-func image(t testing.TB, n int) []byte {
-	b, err := io.ReadAll(&picture{n: int64(n)})
-	require.NoError(t, err)
-	return b
-}
-
-// plain hides every method but Read.
-func plain(r io.Reader) io.Reader { return struct{ io.Reader }{r} }
 
 func object(img []byte) string {
 	return `{"data":"` + base64.StdEncoding.EncodeToString(img) + `"}`
@@ -493,84 +462,6 @@ func TestProgress(t *testing.T) {
 			require.Greater(t, len(sent), 3)
 			require.IsIncreasing(t, sent)
 			require.EqualValues(t, 100_001, sent[len(sent)-1])
-		})
-	}
-}
-
-// The transport probes a body before the first attempt and asks for a new one
-// for each repeat.
-func TestUnderRetryableHTTP(t *testing.T) {
-	t.Parallel()
-	img := image(t, 3_000_001)
-	for name, row := range map[string]struct {
-		r      io.Reader
-		fail   int
-		length int64
-	}{
-		"replayed":      {bytes.NewReader(img), 2, int64(len(object(img)))},
-		"once, chunked": {plain(bytes.NewReader(img)), 0, -1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			attempts := 0
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				attempts++
-				if attempts <= row.fail {
-					w.WriteHeader(http.StatusServiceUnavailable) // the body unread
-					return
-				}
-				got, err := io.ReadAll(r.Body)
-				if err != nil || r.ContentLength != row.length || string(got) != object(img) {
-					w.WriteHeader(http.StatusBadRequest)
-				}
-			}))
-			defer srv.Close()
-			s, err := imagebody.NewSource(row.r, imagebody.Options{})
-			require.NoError(t, err)
-			req, err := retryablehttp.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL,
-				retryablehttp.ReaderFunc(func() (io.Reader, error) { return s.Open() }))
-			require.NoError(t, err)
-			req.ContentLength = s.ContentLength()
-			c := retryablehttp.NewClient()
-			c.Logger, c.RetryWaitMin, c.RetryWaitMax = nil, 1, 1
-			c.CheckRetry = func(_ context.Context, res *http.Response, _ error) (bool, error) {
-				return res == nil || res.StatusCode == http.StatusServiceUnavailable, nil
-			}
-			res, err := c.Do(req)
-			require.NoError(t, err)
-			require.NoError(t, res.Body.Close())
-			require.Equal(t, http.StatusOK, res.StatusCode)
-			require.NoError(t, s.Release(t.Context()))
-		})
-	}
-}
-
-func TestServerNeverTakesABrokenBody(t *testing.T) {
-	t.Parallel()
-	for name, o := range map[string]imagebody.Options{
-		"known length": {Size: 2_000_000},
-		"chunked":      {Limit: 2_000_000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			complete := make(chan error, 1)
-			srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				_, err := io.Copy(io.Discard, r.Body)
-				complete <- err
-			}))
-			defer srv.Close()
-			s, err := imagebody.NewSource(plain(&picture{n: 2_000_001}), o)
-			require.NoError(t, err)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, open(t, s))
-			require.NoError(t, err)
-			req.ContentLength = s.ContentLength()
-			res, err := http.DefaultClient.Do(req)
-			if err == nil {
-				require.NoError(t, res.Body.Close())
-			}
-			require.Error(t, err)
-			require.Error(t, <-complete)
-			require.ErrorIs(t, err, s.Err())
 		})
 	}
 }
