@@ -119,64 +119,37 @@ const (
 	CodeProcessNotSetUp ErrorCode = 502
 )
 
+// errorCodeNames are the names that Passfort gives the codes.
+var errorCodeNames = map[ErrorCode]string{
+	CodeMissingRequiredFields:   "MISSING_REQUIRED_FIELDS",
+	CodeEntityAlreadyApproved:   "ENTITY_ALREADY_APPROVED",
+	CodeEntityAlreadyRejected:   "ENTITY_ALREADY_REJECTED",
+	CodeChargeableLimitReached:  "CHARGEABLE_LIMIT_REACHED",
+	CodeConstraintsNotSatisfied: "CONSTRAINTS_NOT_SATISFIED",
+	CodeCountryNotSupported:     "COUNTRY_NOT_SUPPORTED",
+	CodeCheckLimitReached:       "CHECK_LIMIT_REACHED",
+	CodeTooManyMatches:          "TOO_MANY_MATCHES",
+	CodeProviderMisconfigured:   "PROVIDER_MISCONFIGURED",
+	CodeProviderTimeout:         "PROVIDER_TIMEOUT",
+	CodeInvalidInputData:        "INVALID_INPUT_DATA",
+	CodeDataPresent:             "DATA_PRESENT",
+	CodeMissingAPIKey:           "MISSING_API_KEY",
+	CodeInvalidAPIKey:           "INVALID_API_KEY",
+	CodeUserMigrationError:      "USER_MIGRATION_ERROR",
+	CodeProviderConnectionError: "PROVIDER_CONNECTION_ERROR",
+	CodeProviderUnknownError:    "PROVIDER_UNKNOWN_ERROR",
+	CodeUnknownInternalError:    "UNKNOWN_INTERNAL_ERROR",
+	CodeTransitionError:         "TRANSITION_ERROR",
+	CodeLegacyError:             "LEGACY_ERROR",
+	CodeProcessNotSetUp:         "PROCESS_NOT_SETUP",
+}
+
 // Known reports whether this version of the package has a constant for the code.
-func (c ErrorCode) Known() bool { return c.name() != "" }
+func (c ErrorCode) Known() bool { return errorCodeNames[c] != "" }
 
 // Error returns the number and the name of the code.
 func (c ErrorCode) Error() string {
-	if name := c.name(); name != "" {
-		return fmt.Sprintf("passfort: code %d %s", int(c), name)
-	}
-	return fmt.Sprintf("passfort: code %d", int(c))
-}
-
-func (c ErrorCode) name() string {
-	switch c {
-	case CodeMissingRequiredFields:
-		return "MISSING_REQUIRED_FIELDS"
-	case CodeEntityAlreadyApproved:
-		return "ENTITY_ALREADY_APPROVED"
-	case CodeEntityAlreadyRejected:
-		return "ENTITY_ALREADY_REJECTED"
-	case CodeChargeableLimitReached:
-		return "CHARGEABLE_LIMIT_REACHED"
-	case CodeConstraintsNotSatisfied:
-		return "CONSTRAINTS_NOT_SATISFIED"
-	case CodeCountryNotSupported:
-		return "COUNTRY_NOT_SUPPORTED"
-	case CodeCheckLimitReached:
-		return "CHECK_LIMIT_REACHED"
-	case CodeTooManyMatches:
-		return "TOO_MANY_MATCHES"
-	case CodeProviderMisconfigured:
-		return "PROVIDER_MISCONFIGURED"
-	case CodeProviderTimeout:
-		return "PROVIDER_TIMEOUT"
-	case CodeInvalidInputData:
-		return "INVALID_INPUT_DATA"
-	case CodeDataPresent:
-		return "DATA_PRESENT"
-	case CodeMissingAPIKey:
-		return "MISSING_API_KEY"
-	case CodeInvalidAPIKey:
-		return "INVALID_API_KEY"
-	case CodeUserMigrationError:
-		return "USER_MIGRATION_ERROR"
-	case CodeProviderConnectionError:
-		return "PROVIDER_CONNECTION_ERROR"
-	case CodeProviderUnknownError:
-		return "PROVIDER_UNKNOWN_ERROR"
-	case CodeUnknownInternalError:
-		return "UNKNOWN_INTERNAL_ERROR"
-	case CodeTransitionError:
-		return "TRANSITION_ERROR"
-	case CodeLegacyError:
-		return "LEGACY_ERROR"
-	case CodeProcessNotSetUp:
-		return "PROCESS_NOT_SETUP"
-	default:
-		return ""
-	}
+	return strings.TrimSpace(fmt.Sprintf("passfort: code %d %s", int(c), errorCodeNames[c]))
 }
 
 // ErrorDetail is one item of the API's errors (docs/api/basics.md#errors): of a refused call, or
