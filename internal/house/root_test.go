@@ -1,0 +1,56 @@
+package house_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What one may have to look at: lines of a file, and entries of the root.
+const (
+	longestFile = 550
+	rootCode    = 37
+	rootTests   = 35
+	rootEntries = 95
+)
+
+// tooLong are the files that are longer than longestFile. Take a file off the list
+// when it is split, and add none.
+var tooLong = []string{
+	"examples/sync/store.go",
+	"examples/sync/sync_test.go",
+	"passforttest/window.go",
+	"syncer/syncer_test.go",
+}
+
+// No file that a person writes is longer than what one can keep in mind.
+func TestFilesAreShort(t *testing.T) {
+	t.Parallel()
+	var long []string
+	for _, file := range filesNamed(t, "*.go") {
+		text := readFile(t, file)
+		if strings.Count(text, "\n") > longestFile && !strings.Contains(text, "DO NOT EDIT.") {
+			long = append(long, filepath.ToSlash(file))
+		}
+	}
+	require.ElementsMatch(t, tooLong, long)
+}
+
+// The root shows its plan to whoever lists it.
+func TestRootShowsItsPlan(t *testing.T) {
+	t.Parallel()
+	tests, err := filepath.Glob("*_test.go")
+	require.NoError(t, err)
+	all, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(all)-len(tests), rootCode, "code files")
+	require.LessOrEqual(t, len(tests), rootTests, "test files")
+	entries, err := os.ReadDir(".")
+	require.NoError(t, err)
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") })
+	require.LessOrEqual(t, len(entries), rootEntries, "entries of the root")
+}
