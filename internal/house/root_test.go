@@ -23,7 +23,6 @@ const (
 var tooLong = []string{
 	"examples/sync/store.go",
 	"examples/sync/sync_test.go",
-	"passforttest/window.go",
 	"syncer/syncer_test.go",
 }
 
@@ -37,7 +36,7 @@ func TestFilesAreShort(t *testing.T) {
 			long = append(long, filepath.ToSlash(file))
 		}
 	}
-	require.ElementsMatch(t, tooLong, long)
+	require.Subset(t, tooLong, long)
 }
 
 // The root shows its plan to whoever lists it.
