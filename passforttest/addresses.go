@@ -10,29 +10,29 @@ import (
 // rewriteAddresses does to collected data what the server does: a FREEFORM address becomes
 // STRUCTURED and keeps its text (docs/api/profiles.md#collected-data). It says whether anything
 // changed.
-func (s *Server) rewriteAddresses(v any) bool {
+func (w *world) rewriteAddresses(v any) bool {
 	changed := false
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
-			changed = s.rewriteAddresses(e) || changed
+			changed = w.rewriteAddresses(e) || changed
 		}
 	case object:
 		for k, e := range v {
 			if a, is := e.(object); is && k == "address" {
-				changed = s.rewriteAddress(a) || changed
+				changed = w.rewriteAddress(a) || changed
 				continue
 			}
 			if k == "custom_fields_data" {
 				continue
 			}
-			changed = s.rewriteAddresses(e) || changed
+			changed = w.rewriteAddresses(e) || changed
 		}
 	}
 	return changed
 }
 
-func (s *Server) rewriteAddress(a object) bool {
+func (w *world) rewriteAddress(a object) bool {
 	switch text(a, "type") {
 	case "FREEFORM":
 		freeform, is := a["text"].(string)
@@ -49,7 +49,7 @@ func (s *Server) rewriteAddress(a object) bool {
 		}
 		return true
 	case "STRUCTURED":
-		if _, there := a["original_structured_address"]; there || !s.sw.OriginalStructuredAddress {
+		if _, there := a["original_structured_address"]; there || !w.sw.OriginalStructuredAddress {
 			return false
 		}
 		a["original_structured_address"] = maps.Clone(a)
@@ -98,7 +98,7 @@ func parseAddress(s, country string) object {
 	return out
 }
 
-func (s *Server) searchAddresses(c *call) (*reply, error) {
+func (w *world) searchAddresses(c *call) (*reply, error) {
 	query := c.query("address")
 	switch {
 	case query == "":
@@ -123,7 +123,7 @@ func (s *Server) searchAddresses(c *call) (*reply, error) {
 	return ok(object{"count": len(results), "results": results}), nil
 }
 
-func (s *Server) formatAddress(c *call) (*reply, error) {
+func (w *world) formatAddress(c *call) (*reply, error) {
 	country := c.query("country_code")
 	switch {
 	case c.query("id") == "":
@@ -135,7 +135,7 @@ func (s *Server) formatAddress(c *call) (*reply, error) {
 	if !known {
 		return nil, notFound("address")
 	}
-	s.charge("address/format")
+	w.charge("address/format")
 	a := parseAddress(t, country)
 	a["type"], a["country"], a["original_freeform_address"] = "STRUCTURED", country, t
 	return ok(a), nil
@@ -151,7 +151,7 @@ type Company struct {
 
 // searchCompanies finds the configured companies by name or number. Without a
 // hit it makes one up from the query, unless the query holds the word "none".
-func (s *Server) searchCompanies(c *call) (*reply, error) {
+func (w *world) searchCompanies(c *call) (*reply, error) {
 	country, query, state := c.query("country"), c.query("query"), c.query("state")
 	switch {
 	case country == "":
@@ -170,14 +170,14 @@ func (s *Server) searchCompanies(c *call) (*reply, error) {
 		})
 	}
 	lower := strings.ToLower(query)
-	for _, o := range s.cfg.companies {
+	for _, o := range w.cfg.companies {
 		if o.Country == country && (state == "" || o.State == state) &&
 			(strings.Contains(strings.ToLower(o.Name), lower) || strings.EqualFold(o.Number, query)) {
 			add(o)
 		}
 	}
-	if len(found) == 0 && len(s.cfg.companies) == 0 && !strings.Contains(lower, "none") {
-		id := s.nameID("company", country+lower)
+	if len(found) == 0 && len(w.cfg.companies) == 0 && !strings.Contains(lower, "none") {
+		id := nameID("company", country+lower)
 		number := strings.Map(func(r rune) rune {
 			if r >= 'a' && r <= 'f' {
 				return r - 'a' + '0'

@@ -156,7 +156,7 @@ func (a *admin) done(w http.ResponseWriter, r *http.Request, page string, err er
 func (a *admin) back(w http.ResponseWriter, r *http.Request, page string, err error, what, edit string) {
 	say := pageNote{Page: page, Done: what}
 	if err == nil {
-		err = a.s.kept()
+		err = a.s.world.kept()
 	}
 	if err != nil {
 		say = pageNote{Page: page, Error: err.Error(), Edit: edit}
@@ -197,37 +197,10 @@ type profileRow struct {
 
 // home lists profiles, the newest first.
 func (a *admin) home(w http.ResponseWriter, r *http.Request) {
-	s := a.s
 	q := r.URL.Query()
-	v := homeView{Query: q.Get("q")}
 	offset := 0
 	_, _ = fmt.Sscanf(q.Get("from"), "%d", &offset)
-	s.enter()
-	v.Pending, v.Sent = len(s.hooks.queue), s.hooks.sent
-	for _, p := range s.state.Products {
-		v.Products = append(v.Products, p.Alias)
-	}
-	for kind, n := range s.state.Charges {
-		v.Charges = append(v.Charges, fmt.Sprintf("%s %d", kind, n))
-	}
-	var found []*profile
-	if wanted := strings.ToLower(v.Query); wanted == "" {
-		v.Count = s.roster.count
-		last := v.Count - max(0, offset)
-		found = s.roster.page(max(0, last-adminPage), min(adminPage, max(0, last)))
-	} else {
-		found = s.roster.search(wanted)
-		if p := s.state.Profiles[wanted]; p != nil {
-			found = append(found, p)
-		}
-		v.Count = len(found)
-		last := max(0, v.Count-max(0, offset))
-		found = found[max(0, last-adminPage):last]
-	}
-	for _, p := range slices.Backward(found) {
-		v.Profiles = append(v.Profiles, s.row(p))
-	}
-	s.leave()
+	v := a.s.world.home(q.Get("q"), offset)
 	slices.Sort(v.Charges)
 	v.From, v.To = min(offset+1, v.Count), min(offset+adminPage, v.Count)
 	page := func(from int) string { return "?" + url.Values{"q": {v.Query}, "from": {itoa(from)}}.Encode() }
@@ -240,14 +213,46 @@ func (a *admin) home(w http.ResponseWriter, r *http.Request) {
 	a.show(w, r, "home", "Profiles", v)
 }
 
-func (s *Server) row(p *profile) profileRow {
+// home is a page of the profiles that a query finds. It takes the lock.
+func (w *world) home(query string, offset int) homeView {
+	w.enter()
+	defer w.leave()
+	v := homeView{Query: query}
+	v.Pending, v.Sent = w.out.counts()
+	for _, p := range w.state.Products {
+		v.Products = append(v.Products, p.Alias)
+	}
+	for kind, n := range w.state.Charges {
+		v.Charges = append(v.Charges, fmt.Sprintf("%s %d", kind, n))
+	}
+	var found []*profile
+	if wanted := strings.ToLower(query); wanted == "" {
+		v.Count = w.roster.count
+		last := v.Count - max(0, offset)
+		found = w.roster.page(max(0, last-adminPage), min(adminPage, max(0, last)))
+	} else {
+		found = w.roster.search(wanted)
+		if p := w.state.Profiles[wanted]; p != nil {
+			found = append(found, p)
+		}
+		v.Count = len(found)
+		last := max(0, v.Count-max(0, offset))
+		found = found[max(0, last-adminPage):last]
+	}
+	for _, p := range slices.Backward(found) {
+		v.Profiles = append(v.Profiles, w.row(p))
+	}
+	return v
+}
+
+func (w *world) row(p *profile) profileRow {
 	row := profileRow{
 		ID: p.ID, Name: p.Summary.Name, Role: p.Role, Category: p.category(),
 		Created: dateTime(p.Created),
 	}
 	for _, app := range p.Applications {
 		if !app.Hidden {
-			row.Applications = append(row.Applications, s.product(app).Alias+": "+app.Status+", "+app.Flag)
+			row.Applications = append(row.Applications, w.product(app).Alias+": "+app.Status+", "+app.Flag)
 		}
 	}
 	open := 0
@@ -264,19 +269,12 @@ func (s *Server) row(p *profile) profileRow {
 // year, and a time.Duration ends after 292 years.
 const farthest = 200 * 365 * 24 * time.Hour
 
-// advanced is by how much the clock was moved.
-func (s *Server) advanced() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.offset
-}
-
 func (a *admin) moveClock(w http.ResponseWriter, r *http.Request) {
 	d, err := time.ParseDuration(r.PostFormValue("by"))
 	switch {
 	case err != nil, d < 0:
 		err = errors.New("a span of time looks like 90s, 24h or 720h")
-	case d > farthest-a.s.advanced():
+	case d > farthest-a.s.world.advanced():
 		err = errors.New("the clock moves by 200 years at most")
 	default:
 		a.s.AdvanceClock(d)

@@ -49,33 +49,39 @@ type formRow struct{ ID, Name, Flow, State string }
 
 // profile shows one profile with everything below it.
 func (a *admin) profile(w http.ResponseWriter, r *http.Request) {
-	s := a.s
-	s.enter()
-	p, err := s.look(r.PathValue("profile_id"))
+	v, name, err := a.s.world.page(r.PathValue("profile_id"))
 	if err != nil {
-		s.leave()
 		http.NotFound(w, r)
 		return
 	}
-	v, name := s.viewOf(p), nameOf(p)
-	s.leave()
 	if edit := a.notes.of(r.URL.Query().Get("note"), pageOf(r)).Edit; edit != "" {
 		v.Data = edit
 	}
-	v.Calls = s.calls.newest(func(c *shownCall) bool { return c.ProfileID == v.ID })
+	v.Calls = a.s.calls.newest(func(c *shownCall) bool { return c.ProfileID == v.ID })
 	v.Calls = v.Calls[:min(len(v.Calls), adminPage)]
 	a.show(w, r, "profile", name, v)
 }
 
+// page is the page of a profile, and its title. It takes the lock.
+func (w *world) page(id string) (profileView, string, error) {
+	w.enter()
+	defer w.leave()
+	p, err := w.look(id)
+	if err != nil {
+		return profileView{}, "", err
+	}
+	return w.viewOf(p), nameOf(p), nil
+}
+
 // viewOf is a profile as its page shows it.
-func (s *Server) viewOf(p *profile) profileView {
+func (w *world) viewOf(p *profile) profileView {
 	v := profileView{
-		profileRow: s.row(p), Status: p.Status, Data: indented(p.Data), ETag: s.etag(p), Modified: dateTime(p.Modified),
+		profileRow: w.row(p), Status: p.Status, Data: indented(p.Data), ETag: w.etag(p), Modified: dateTime(p.Modified),
 		Tags: slices.Clone(p.TagNames),
 	}
 	for _, app := range p.Applications {
 		if !app.Hidden {
-			v.Applications = append(v.Applications, s.applicationRow(p, app))
+			v.Applications = append(v.Applications, w.applicationRow(p, app))
 		}
 	}
 	for _, t := range p.Tasks {
@@ -135,25 +141,16 @@ func (s *Server) viewOf(p *profile) profileView {
 		}
 		v.Audit = append(v.Audit, dateTime(time.UnixMilli(int64(item.Time*1000)))+" "+item.Action+", "+who)
 	}
-	for _, m := range s.hooks.queue[:min(len(s.hooks.queue), 20*adminPage)] {
-		if m.ProfileID == p.ID && len(v.Pending) < adminPage {
-			v.Pending = append(v.Pending, webhookRowOf(m))
-		}
-	}
-	for _, m := range slices.Backward(s.hooks.delivered) {
-		if m.ProfileID == p.ID && len(v.Sent) < adminPage {
-			v.Sent = append(v.Sent, webhookRowOf(&m))
-		}
-	}
+	v.Pending, v.Sent = w.out.about(p.ID)
 	return v
 }
 
-func (s *Server) applicationRow(p *profile, app *application) applicationRow {
-	row := applicationRow{ID: app.ID, Product: s.product(app).Name, Status: app.Status, Flag: app.Flag}
+func (w *world) applicationRow(p *profile, app *application) applicationRow {
+	row := applicationRow{ID: app.ID, Product: w.product(app).Name, Status: app.Status, Flag: app.Flag}
 	if !app.WillExpire.IsZero() {
 		row.Expires = dateTime(app.WillExpire)
 	}
-	if m := s.product(app).Risk; m != nil {
+	if m := w.product(app).Risk; m != nil {
 		row.Risk = m.level(app.Risk)
 	}
 	for _, to := range []string{"APPROVED", "REJECTED", "IN_REVIEW", "CANCELLED"} {
@@ -171,7 +168,7 @@ func (s *Server) applicationRow(p *profile, app *application) applicationRow {
 	for _, f := range app.FlagHistory {
 		row.Flags = append(row.Flags, f.Date+" "+f.Flag)
 	}
-	for _, b := range s.blockers(p, app) {
+	for _, b := range w.blockers(p, app) {
 		row.Blockers = append(row.Blockers, text(b, "blocker_type")+" "+text(b, "task_type"))
 	}
 	return row
@@ -232,23 +229,22 @@ func (a *admin) changeData(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *admin) replaceData(r *http.Request) error {
-	s := a.s
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(r.PathValue("profile_id"))
+	w := a.s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(r.PathValue("profile_id"))
 	if err != nil {
 		return err
 	}
-	if r.PostFormValue("etag") != s.etag(p) {
+	if r.PostFormValue("etag") != w.etag(p) {
 		return errors.New("the data has changed since this page was shown")
 	}
-	raw, sum, err := s.storable([]byte(r.PostFormValue("data")))
+	raw, sum, err := w.storable([]byte(r.PostFormValue("data")))
 	switch {
 	case err != nil:
 		return err
 	case sum.EntityType != p.Summary.EntityType:
 		return invalid("the entity_type of a profile cannot change")
 	}
-	s.storeData(p, raw, sum, s.portal())
+	w.storeData(p, raw, sum, portal())
 	return nil
 }

@@ -55,11 +55,7 @@ func (a *admin) calls(w http.ResponseWriter, r *http.Request) {
 		}
 		v.Statuses = append(v.Statuses, o)
 	}
-	a.s.enter()
-	if p, err := a.s.look(q.Get("profile")); err == nil {
-		v.ProfileID, v.Name = p.ID, p.Summary.Name
-	}
-	a.s.leave()
+	v.ProfileID, v.Name = a.s.world.called(q.Get("profile"))
 	v.Calls = a.s.calls.newest(func(c *shownCall) bool {
 		return (class == "" || strings.HasPrefix(fmt.Sprint(c.Status), class)) &&
 			(v.ProfileID == "" || c.ProfileID == v.ProfileID)
@@ -68,6 +64,17 @@ func (a *admin) calls(w http.ResponseWriter, r *http.Request) {
 	v.Still = AdminPath + "calls?status=" + class + "&profile=" + v.ProfileID
 	v.Watch = v.Still + "&watch=1"
 	a.show(w, r, "calls", "Calls", v)
+}
+
+// called returns the id and the name of a profile, if it exists. It takes the lock.
+func (w *world) called(id string) (string, string) {
+	w.enter()
+	defer w.leave()
+	p, err := w.look(id)
+	if err != nil {
+		return "", ""
+	}
+	return p.ID, p.Summary.Name
 }
 
 type faultsView struct {
@@ -91,17 +98,23 @@ func faultKinds() []option {
 
 func (a *admin) faults(w http.ResponseWriter, r *http.Request) {
 	v := faultsView{Operations: Operations(), Kinds: faultKinds()}
-	s := a.s
-	s.mu.Lock()
-	for _, f := range s.faults {
+	v.Armed = a.s.faults.rows()
+	a.show(w, r, "faults", "Faults", v)
+}
+
+// rows lists the armed faults.
+func (l *faults) rows() []armedRow {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var rows []armedRow
+	for _, f := range l.armed {
 		row := armedRow{Operation: f.Operation, What: f.describe(), Left: "every call"}
 		if f.left >= 0 {
 			row.Left = fmt.Sprintf("%d", f.left)
 		}
-		v.Armed = append(v.Armed, row)
+		rows = append(rows, row)
 	}
-	s.mu.Unlock()
-	a.show(w, r, "faults", "Faults", v)
+	return rows
 }
 
 // describe says what a fault does.
@@ -184,9 +197,7 @@ type switchRow struct {
 
 // settings shows what the server is configured to do.
 func (a *admin) settings(w http.ResponseWriter, r *http.Request) {
-	s := a.s
-	c := &s.cfg
-	s.enter()
+	c := &a.s.cfg
 	v := settingsView{
 		Rows: []settingRow{
 			{"Institution", c.institution}, {"Name of the master key", c.apiKeyName},
@@ -195,23 +206,29 @@ func (a *admin) settings(w http.ResponseWriter, r *http.Request) {
 			{"An application automates for", c.automationTime.String()},
 			{"Checks that may be charged", counted(c.chargeable)}, {"Body of a call", bytesOf(c.bodyLimit)},
 			{"Image or file", bytesOf(c.imageLimit)}, {"Recorded requests", counted(c.recordLimit)},
-			{"Messages of a batch", fmt.Sprint(c.webhookBatch)}, {"Time between batches", c.webhookPace.String()},
-			{"Time before a message is sent again", c.webhookBackoff[0].String() + " to " +
-				c.webhookBackoff[1].String()},
-			{"Kept in a file", yesNo(s.journal != nil)},
+			{"Messages of a batch", fmt.Sprint(c.delivery.batch)}, {"Time between batches", c.delivery.pace.String()},
+			{"Time before a message is sent again", c.delivery.shortest.String() + " to " +
+				c.delivery.longest.String()},
 		},
-		Switches: switchRows(s.sw), Products: indented(encode(orEmpty(s.state.Products))),
-		Flows: indented(encode(orEmpty(s.state.Flows))),
 	}
+	a.s.world.settings(&v)
 	for _, name := range slices.Sorted(maps.Keys(c.limits)) {
 		l := c.limits[name]
 		v.Limits = append(v.Limits, fmt.Sprintf("%s: %d in %s", name, l.Requests, l.Per))
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.outcome.queued)) {
-		v.Outcomes = append(v.Outcomes, fmt.Sprintf("%s: %d", name, len(s.outcome.queued[name])))
-	}
-	s.leave()
 	a.show(w, r, "settings", "Settings", v)
+}
+
+// settings adds what is set in the world. It takes the lock.
+func (w *world) settings(v *settingsView) {
+	w.enter()
+	defer w.leave()
+	v.Rows = append(v.Rows, settingRow{"Kept in a file", yesNo(w.journal != nil)})
+	v.Switches = switchRows(w.sw)
+	v.Products, v.Flows = indented(encode(orEmpty(w.state.Products))), indented(encode(orEmpty(w.state.Flows)))
+	for _, name := range slices.Sorted(maps.Keys(w.outcome.queued)) {
+		v.Outcomes = append(v.Outcomes, fmt.Sprintf("%s: %d", name, len(w.outcome.queued[name])))
+	}
 }
 
 func counted(n int) string {
@@ -260,7 +277,7 @@ func switchChoices(name string) []string {
 
 func (a *admin) setSwitches(w http.ResponseWriter, r *http.Request) {
 	var sw Switches
-	was := a.s.switches()
+	was := a.s.world.switches()
 	v := reflect.ValueOf(&sw).Elem()
 	var err error
 	for _, f := range reflect.VisibleFields(v.Type()) {
@@ -309,7 +326,11 @@ func (a *admin) create(w http.ResponseWriter, r *http.Request) {
 			"name": object{"given_names": orEmpty(given), "family_name": words[len(words)-1]},
 		}
 	}
-	id, err := a.s.createAs(role, data, product)
+	id := ""
+	err := a.s.world.change(func(w *world) (err error) {
+		id, err = w.createAs(role, data, product)
+		return err
+	})
 	if err != nil {
 		a.done(w, r, "", err, "")
 		return

@@ -54,30 +54,30 @@ func mayBecome(from, to string) bool {
 }
 
 // apply adds an application and the tasks it requires.
-func (s *Server) apply(p *profile, product *Product, role string, by actor) *application {
-	a := &application{ID: s.newID(), Product: product.ID, Role: role}
+func (w *world) apply(p *profile, product *Product, role string, by actor) *application {
+	a := &application{ID: w.newID(), Product: product.ID, Role: role}
 	for _, want := range product.tasksFor(p.Summary.EntityType) {
-		a.Tasks = append(a.Tasks, s.requireTask(p, want, by).ID)
+		a.Tasks = append(a.Tasks, w.requireTask(p, want, by).ID)
 	}
-	a.Automating = s.cfg.automationTime > 0
+	a.Automating = w.cfg.automationTime > 0
 	p.Applications = append(p.Applications, a)
-	p.Modified = s.tick
-	s.setStatusOf(a, "APPLIED", "", by)
-	s.audit(p, by, "added-product", object{"product": product.short()})
-	s.review(p)
-	s.automateSoon(p, a)
+	p.Modified = w.tick
+	w.setStatusOf(a, "APPLIED", "", by)
+	w.audit(p, by, "added-product", object{"product": product.short()})
+	w.review(p)
+	w.automateSoon(p, a)
 	return a
 }
 
-func (s *Server) setStatusOf(a *application, status, comment string, by actor) {
+func (w *world) setStatusOf(a *application, status, comment string, by actor) {
 	a.Status, a.Reopened, a.Escalation = status, false, nil
-	a.History = append(a.History, statusStep{status, dateTime(s.tick), by.user, comment})
+	a.History = append(a.History, statusStep{status, dateTime(w.tick), by.user, comment})
 }
 
 // rejectByPolicy is the smart policy turning an application down. It does so only from APPLIED
 // (docs/api/applications.md#apply).
-func (s *Server) rejectByPolicy(p *profile, a *application) {
-	product := s.product(a)
+func (w *world) rejectByPolicy(p *profile, a *application) {
+	product := w.product(a)
 	if a.Status != "APPLIED" || a.Automating {
 		return
 	}
@@ -92,28 +92,28 @@ func (s *Server) rejectByPolicy(p *profile, a *application) {
 		action = "risk-auto-reject-application"
 	}
 	if action != "" {
-		s.audit(p, actor{}, action, object{"application_id": a.ID})
-		s.decide(p, a, "REJECTED", "", actor{})
+		w.audit(p, actor{}, action, object{"application_id": a.ID})
+		w.decide(p, a, "REJECTED", "", actor{})
 	}
 }
 
-func (s *Server) setFlag(p *profile, a *application) {
-	flag := s.flagFor(p, a)
+func (w *world) setFlag(p *profile, a *application) {
+	flag := w.flagFor(p, a)
 	if flag == a.Flag {
 		return
 	}
 	old := a.Flag
 	a.Flag = flag
-	a.FlagHistory = append(a.FlagHistory, flagStep{a.Status, flag, dateTime(s.tick)})
+	a.FlagHistory = append(a.FlagHistory, flagStep{a.Status, flag, dateTime(w.tick)})
 	if old != "" {
-		s.emit(p, actor{}, "PRODUCT_BADGE_CHANGED", object{
-			"application_id": a.ID, "product": s.product(a).short(), "old_flag": old, "new_flag": flag,
+		w.emit(p, actor{}, "PRODUCT_BADGE_CHANGED", object{
+			"application_id": a.ID, "product": w.product(a).short(), "old_flag": old, "new_flag": flag,
 		})
 	}
 }
 
-func (s *Server) flagFor(p *profile, a *application) string {
-	if s.nearingExpiry(p, a) {
+func (w *world) flagFor(p *profile, a *application) string {
+	if w.nearingExpiry(p, a) {
 		return "NEARING_EXPIRY"
 	}
 	if a.Status != "APPLIED" && a.Status != "IN_REVIEW" {
@@ -140,18 +140,18 @@ func (s *Server) flagFor(p *profile, a *application) string {
 		return "WAITING_ON_COLLECTION_STEPS"
 	case waiting:
 		return "WAITING_ON_CHECKS"
-	case !open && s.product(a).Risk != nil && a.Risk == nil:
+	case !open && w.product(a).Risk != nil && a.Risk == nil:
 		return "REQUIRES_RISK_SCORE"
-	case s.escalated(p, a) && len(s.blockers(p, a)) == 1 && a.Escalation.waits(s.product(a).EscalateTo):
+	case w.escalated(p, a) && len(w.blockers(p, a)) == 1 && a.Escalation.waits(w.product(a).EscalateTo):
 		return "WAITING_ON_ESCALATION"
-	case open || len(s.blockers(p, a)) > 0:
+	case open || len(w.blockers(p, a)) > 0:
 		return "REQUIRES_MANUAL_TASK_COMPLETION"
 	}
 	return "READY_FOR_DECISION"
 }
 
 // blockers says what keeps an application from being approved.
-func (s *Server) blockers(p *profile, a *application) []object {
+func (w *world) blockers(p *profile, a *application) []object {
 	out := []object{}
 	if a.Status != "APPLIED" && a.Status != "IN_REVIEW" {
 		return out
@@ -168,30 +168,30 @@ func (s *Server) blockers(p *profile, a *application) []object {
 			out = append(out, object{"blocker_type": "UNRESOLVED_EVENT", "event_id": e["id"]})
 		}
 	}
-	if s.product(a).Risk != nil && a.Risk == nil {
+	if w.product(a).Risk != nil && a.Risk == nil {
 		out = append(out, object{"blocker_type": "UNDETERMINED_RISK"})
 	}
 	if p.Status == "SUSPENDED" {
 		out = append(out, object{"blocker_type": "SUSPENDED_PROFILE"})
 	}
-	return append(out, s.escalationBlocker(p, a)...)
+	return append(out, w.escalationBlocker(p, a)...)
 }
 
-func (s *Server) product(a *application) *Product {
-	if p := s.productByID(a.Product); p != nil {
+func (w *world) product(a *application) *Product {
+	if p := w.productByID(a.Product); p != nil {
 		return p
 	}
 	return &Product{ID: a.Product}
 }
 
-func (s *Server) applicationWire(p *profile, a *application) object {
+func (w *world) applicationWire(p *profile, a *application) object {
 	required := []object{}
 	for _, id := range a.Tasks {
 		t := p.task(id)
 		if t == nil {
 			continue
 		}
-		if s.sw.RequiredTaskIsVariant {
+		if w.sw.RequiredTaskIsVariant {
 			id = t.VariantID
 		}
 		required = append(required, object{
@@ -199,34 +199,34 @@ func (s *Server) applicationWire(p *profile, a *application) object {
 		})
 	}
 	o := object{
-		"id": a.ID, "product": s.product(a).wire(), "status": a.Status, "flag": a.Flag,
+		"id": a.ID, "product": w.product(a).wire(), "status": a.Status, "flag": a.Flag,
 		"required_tasks": required, "history": orEmpty(a.History), "flag_history": orEmpty(a.FlagHistory),
-		"approval_blockers": s.blockers(p, a), "assignments": []any{}, "hidden": a.Hidden,
+		"approval_blockers": w.blockers(p, a), "assignments": []any{}, "hidden": a.Hidden,
 	}
 	if a.Role != "" {
 		o["associated_role"] = a.Role
 	}
-	if s.product(a).Risk != nil {
-		o["risk"] = s.riskWire(a)
+	if w.product(a).Risk != nil {
+		o["risk"] = w.riskWire(a)
 	}
-	if at := s.approvalEnds(p, a); !at.IsZero() {
+	if at := w.approvalEnds(p, a); !at.IsZero() {
 		o["will_expire_at"] = dateTime(at)
 	}
 	return o
 }
 
-func (s *Server) applicationsWire(p *profile) []object {
+func (w *world) applicationsWire(p *profile) []object {
 	out := []object{}
 	for _, a := range p.Applications {
 		if !a.Hidden {
-			out = append(out, s.applicationWire(p, a))
+			out = append(out, w.applicationWire(p, a))
 		}
 	}
 	return out
 }
 
-func (s *Server) application(c *call) (*profile, *application, error) {
-	p, err := s.profile(c)
+func (w *world) application(c *call) (*profile, *application, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -238,24 +238,24 @@ func (s *Server) application(c *call) (*profile, *application, error) {
 	return p, a, nil
 }
 
-func (s *Server) listApplications(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) listApplications(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(ordered(s, s.applicationsWire(p))), nil
+	return ok(ordered(w, w.applicationsWire(p))), nil
 }
 
-func (s *Server) getApplication(c *call) (*reply, error) {
-	p, a, err := s.application(c)
+func (w *world) getApplication(c *call) (*reply, error) {
+	p, a, err := w.application(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(s.applicationWire(p, a)), nil
+	return ok(w.applicationWire(p, a)), nil
 }
 
-func (s *Server) createApplication(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) createApplication(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -263,17 +263,17 @@ func (s *Server) createApplication(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.wantedProduct(body, p.Summary.EntityType)
+	want, err := w.wantedProduct(body, p.Summary.EntityType)
 	if err != nil {
 		return nil, err
 	}
-	a := s.apply(p, w.product, w.role, byKey(c))
-	s.linkAssociates(p, byKey(c))
-	return ok(s.applicationWire(p, a)), nil
+	a := w.apply(p, want.product, want.role, byKey(c))
+	w.linkAssociates(p, byKey(c))
+	return ok(w.applicationWire(p, a)), nil
 }
 
-func (s *Server) setApplicationStatus(c *call) (*reply, error) {
-	p, a, err := s.application(c)
+func (w *world) setApplicationStatus(c *call) (*reply, error) {
+	p, a, err := w.application(c)
 	if err != nil {
 		return nil, err
 	}
@@ -282,52 +282,52 @@ func (s *Server) setApplicationStatus(c *call) (*reply, error) {
 		return nil, err
 	}
 	status := text(body, "status")
-	if status == "REJECTED" && a.Status == "APPLIED" && s.product(a).ReasonToReject {
+	if status == "REJECTED" && a.Status == "APPLIED" && w.product(a).ReasonToReject {
 		return nil, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "a rejection needs a reason")
 	}
-	if err := s.changeStatus(p, a, status, byKey(c)); err != nil {
+	if err := w.changeStatus(p, a, status, byKey(c)); err != nil {
 		return nil, err
 	}
-	return ok(s.applicationWire(p, a)), nil
+	return ok(w.applicationWire(p, a)), nil
 }
 
-func (s *Server) changeStatus(p *profile, a *application, status string, by actor) error {
+func (w *world) changeStatus(p *profile, a *application, status string, by actor) error {
 	switch {
 	case status == "":
 		return missing("status")
 	case !slices.Contains([]string{"APPLIED", "APPROVED", "IN_REVIEW", "REJECTED", "CANCELLED"}, status):
 		return invalid("unknown application status")
-	case a.Status == status && s.sw.RepeatedDecisionRefused && status == "APPROVED":
+	case a.Status == status && w.sw.RepeatedDecisionRefused && status == "APPROVED":
 		return refuse(http.StatusBadRequest, CodeEntityAlreadyApproved, "the application is already approved")
-	case a.Status == status && s.sw.RepeatedDecisionRefused && status == "REJECTED":
+	case a.Status == status && w.sw.RepeatedDecisionRefused && status == "REJECTED":
 		return refuse(http.StatusBadRequest, CodeEntityAlreadyRejected, "the application is already rejected")
 	case a.Status == status:
 		return nil
 	case a.Hidden || !mayBecome(a.Status, status):
 		return refuse(http.StatusBadRequest, CodeTransitionError,
 			"an application that is "+a.Status+" cannot become "+status)
-	case status == "APPROVED" && len(s.blockers(p, a)) > 0:
+	case status == "APPROVED" && len(w.blockers(p, a)) > 0:
 		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the application still has approval blockers")
 	}
-	s.audit(p, by, "manual-decision", object{"status": status})
-	s.decide(p, a, status, "", by)
-	s.review(p)
+	w.audit(p, by, "manual-decision", object{"status": status})
+	w.decide(p, a, status, "", by)
+	w.review(p)
 	return nil
 }
 
-func (s *Server) decide(p *profile, a *application, status, comment string, by actor) {
-	s.setStatusOf(a, status, comment, by)
-	s.begins(p, a)
-	p.Modified = s.tick
-	s.setFlag(p, a)
-	s.audit(p, by, "profile-application-status-changed", object{"status": status})
-	s.emit(p, by, "PRODUCT_STATUS_CHANGED", object{
-		"application_id": a.ID, "new_status": status, "product": s.product(a).short(),
+func (w *world) decide(p *profile, a *application, status, comment string, by actor) {
+	w.setStatusOf(a, status, comment, by)
+	w.begins(p, a)
+	p.Modified = w.tick
+	w.setFlag(p, a)
+	w.audit(p, by, "profile-application-status-changed", object{"status": status})
+	w.emit(p, by, "PRODUCT_STATUS_CHANGED", object{
+		"application_id": a.ID, "new_status": status, "product": w.product(a).short(),
 	})
 }
 
-func (s *Server) revertDecision(c *call) (*reply, error) {
-	p, a, err := s.application(c)
+func (w *world) revertDecision(c *call) (*reply, error) {
+	p, a, err := w.application(c)
 	if err != nil {
 		return nil, err
 	}
@@ -344,10 +344,10 @@ func (s *Server) revertDecision(c *call) (*reply, error) {
 			"only a rejected or cancelled application can be reverted")
 	}
 	by := byKey(c)
-	s.audit(p, by, "revert-decision", nil)
-	if s.sw.RevertCreatesApplication {
+	w.audit(p, by, "revert-decision", nil)
+	if w.sw.RevertCreatesApplication {
 		again := *a
-		again.ID = s.newID()
+		again.ID = w.newID()
 		again.History = slices.Clone(a.History)
 		again.FlagHistory = slices.Clone(a.FlagHistory)
 		again.Tasks = slices.Clone(a.Tasks)
@@ -355,24 +355,24 @@ func (s *Server) revertDecision(c *call) (*reply, error) {
 		a = &again
 		p.Applications = append(p.Applications, a)
 	}
-	s.decide(p, a, "APPLIED", comment, by)
-	s.renewScreening(p, a)
-	s.review(p)
-	return ok(s.applicationWire(p, a)), nil
+	w.decide(p, a, "APPLIED", comment, by)
+	w.renewScreening(p, a)
+	w.review(p)
+	return ok(w.applicationWire(p, a)), nil
 }
 
 // renewScreening lets the screening tasks of an application that was reverted
 // expire, and runs their checks again.
-func (s *Server) renewScreening(p *profile, a *application) {
+func (w *world) renewScreening(p *profile, a *application) {
 	for _, id := range slices.Clone(a.Tasks) {
 		t := p.task(id)
 		if t == nil || !t.screened() || !t.complete() {
 			continue
 		}
-		s.replace(p, t, "PROFILE_DEACTIVATED")
+		w.replace(p, t, "PROFILE_DEACTIVATED")
 		if !a.Automating {
-			a.Automating = s.cfg.automationTime > 0
-			s.automateSoon(p, a)
+			a.Automating = w.cfg.automationTime > 0
+			w.automateSoon(p, a)
 		}
 	}
 }
@@ -380,9 +380,9 @@ func (s *Server) renewScreening(p *profile, a *application) {
 // SetApplicationStatus decides an application as a person in the portal would.
 // It is refused where the API refuses it.
 func (s *Server) SetApplicationStatus(profileID, applicationID, status string) error {
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return err
 	}
@@ -390,11 +390,11 @@ func (s *Server) SetApplicationStatus(profileID, applicationID, status string) e
 	if a == nil {
 		return notFound("application")
 	}
-	return s.changeStatus(p, a, status, s.portal())
+	return w.changeStatus(p, a, status, portal())
 }
 
 // manualActions lists the open tasks and the applications they hold up.
-func (s *Server) manualActions(p *profile) []object {
+func (w *world) manualActions(p *profile) []object {
 	out := []object{}
 	for _, t := range p.Tasks {
 		if t.State != "INCOMPLETE" || t.Expired || t.Deleted {
@@ -403,14 +403,14 @@ func (s *Server) manualActions(p *profile) []object {
 		var held []object
 		for _, a := range p.Applications {
 			if !a.Hidden && slices.Contains(a.Tasks, t.ID) && a.Flag == "REQUIRES_MANUAL_TASK_COMPLETION" {
-				held = append(held, object{"id": a.ID, "status": a.Status, "product": s.product(a).short()})
+				held = append(held, object{"id": a.ID, "status": a.Status, "product": w.product(a).short()})
 			}
 		}
 		if held == nil {
 			continue
 		}
 		out = append(out, object{
-			"action_type": "COMPLETE_TASK", "due": dateTime(s.tick.Add(24 * time.Hour)), "applications": held,
+			"action_type": "COMPLETE_TASK", "due": dateTime(w.tick.Add(24 * time.Hour)), "applications": held,
 			"task": object{
 				"id": t.ID, "state": t.State, "type": t.Type,
 				"variant": object{"id": t.VariantID, "name": t.Name, "alias": t.Alias},
@@ -423,10 +423,10 @@ func (s *Server) manualActions(p *profile) []object {
 // scheduleApplication lets an approved application expire: it goes into review
 // (a guess: only will_expire_at and the flag NEARING_EXPIRY are known), and
 // before that its flag says that it is near.
-func (s *Server) scheduleApplication(profileID string, a *application, product *Product) {
+func (w *world) scheduleApplication(profileID string, a *application, product *Product) {
 	id, at := a.ID, a.WillExpire
 	open := func() (*profile, *application) {
-		p := s.waiting(profileID)
+		p := w.waiting(profileID)
 		if p == nil {
 			return nil, nil
 		}
@@ -435,47 +435,47 @@ func (s *Server) scheduleApplication(profileID string, a *application, product *
 		})
 	}
 	if product.NearingExpiry > 0 {
-		s.at(at.Add(-product.NearingExpiry), func() {
+		w.at(at.Add(-product.NearingExpiry), func() {
 			if p, a := open(); a != nil {
-				s.review(p)
+				w.review(p)
 			}
 		})
 	}
-	s.at(at, func() {
+	w.at(at, func() {
 		p, a := open()
 		if a == nil {
 			return
 		}
-		s.audit(p, actor{}, "auto-decision", object{"application_id": a.ID})
-		s.decide(p, a, "IN_REVIEW", "expired", actor{})
-		s.review(p)
+		w.audit(p, actor{}, "auto-decision", object{"application_id": a.ID})
+		w.decide(p, a, "IN_REVIEW", "expired", actor{})
+		w.review(p)
 	})
 }
 
 // begins starts the time an approval is good for, or ends it.
-func (s *Server) begins(p *profile, a *application) {
-	product := s.product(a)
+func (w *world) begins(p *profile, a *application) {
+	product := w.product(a)
 	if a.Status != "APPROVED" || product.ExpiresAfter <= 0 {
 		a.WillExpire = time.Time{}
 		return
 	}
-	a.WillExpire = s.tick.Add(product.ExpiresAfter)
-	s.scheduleApplication(p.ID, a, product)
+	a.WillExpire = w.tick.Add(product.ExpiresAfter)
+	w.scheduleApplication(p.ID, a, product)
 }
 
 // nearingExpiry reports whether an approval ends soon, its own or that of a task
 // it rests on.
-func (s *Server) nearingExpiry(p *profile, a *application) bool {
+func (w *world) nearingExpiry(p *profile, a *application) bool {
 	if a.Status != "APPROVED" {
 		return false
 	}
-	before := s.product(a).NearingExpiry
-	return p.hasNotice(a) || before > 0 && !a.WillExpire.IsZero() && !s.tick.Before(a.WillExpire.Add(-before))
+	before := w.product(a).NearingExpiry
+	return p.hasNotice(a) || before > 0 && !a.WillExpire.IsZero() && !w.tick.Before(a.WillExpire.Add(-before))
 }
 
 // approvalEnds returns when an approval ends, zero for never or if there is
 // none: of its own and of its tasks the nearest date.
-func (s *Server) approvalEnds(p *profile, a *application) time.Time {
+func (w *world) approvalEnds(p *profile, a *application) time.Time {
 	if a.Status != "APPROVED" {
 		return time.Time{}
 	}

@@ -61,7 +61,7 @@ func linksIn(o object) []link {
 
 // shownData is collected data as the API shows it: links to other profiles are expanded
 // (docs/api/companies.md#associates).
-func (s *Server) shownData(p *profile) json.RawMessage {
+func (w *world) shownData(p *profile) json.RawMessage {
 	if !p.Summary.HasLinks {
 		return p.Data
 	}
@@ -70,15 +70,15 @@ func (s *Server) shownData(p *profile) json.RawMessage {
 		return p.Data
 	}
 	eachLink(o, "", func(link object, _ string) {
-		other := s.state.Profiles[strings.ToLower(text(link, "id"))]
+		other := w.state.Profiles[strings.ToLower(text(link, "id"))]
 		if other == nil || other == p {
 			return
 		}
 		for k, v := range map[string]any{
-			"category": other.category(), "role": other.Role, "status": other.Status, "tags": s.tagsWire(other),
+			"category": other.category(), "role": other.Role, "status": other.Status, "tags": w.tagsWire(other),
 			"collected_data": other.Data, "creation_date": dateTime(other.Created), "display_name": other.Summary.Name,
 			"has_associates": other.Summary.Associates, "has_collection_steps": len(other.Steps) > 0,
-			"task_progress": other.progress(), "tasks": s.tasksWire(other),
+			"task_progress": other.progress(), "tasks": w.tasksWire(other),
 			"unresolved_event_types": other.unresolvedTypes(),
 		} {
 			link[k] = v
@@ -89,7 +89,7 @@ func (s *Server) shownData(p *profile) json.RawMessage {
 
 // linkAssociates adds the company's applications to the profiles it links to
 // (docs/api/companies.md#link-an-associate).
-func (s *Server) linkAssociates(p *profile, by actor) {
+func (w *world) linkAssociates(p *profile, by actor) {
 	if !p.Summary.HasLinks {
 		return
 	}
@@ -102,32 +102,32 @@ func (s *Server) linkAssociates(p *profile, by actor) {
 		roles[l.ID] = l.Role
 	}
 	for _, id := range order {
-		other := s.state.Profiles[id]
+		other := w.state.Profiles[id]
 		if other == nil || !strings.HasSuffix(other.Role, "_ASSOCIATED") {
 			continue
 		}
 		for _, a := range p.Applications {
-			product := s.productByID(a.Product)
+			product := w.productByID(a.Product)
 			has := find(other.Applications, func(b *application) bool {
 				return b.Product == a.Product && !b.Hidden
 			}) != nil
 			if a.Hidden || has || product == nil || !product.fits(other.Summary.EntityType) {
 				continue
 			}
-			s.audit(other, by, "linked-profile", object{"profile_id": p.ID})
-			s.apply(other, product, roles[id], by)
+			w.audit(other, by, "linked-profile", object{"profile_id": p.ID})
+			w.apply(other, product, roles[id], by)
 		}
 	}
 }
 
 // linkedTo lists the companies a profile is linked to.
-func (s *Server) linkedTo(p *profile) []object {
+func (w *world) linkedTo(p *profile) []object {
 	out := []object{}
 	if !strings.HasSuffix(p.Role, "_ASSOCIATED") {
 		return out
 	}
-	for _, company := range s.roster.links[p.ID] {
-		s.roster.looked++
+	for _, company := range w.roster.links[p.ID] {
+		w.roster.looked++
 		if company == p {
 			continue
 		}
@@ -147,7 +147,7 @@ func (s *Server) linkedTo(p *profile) []object {
 
 // verifiedData is what checks have confirmed: the data of the last one that
 // passed.
-func (s *Server) verifiedData(p *profile) any {
+func (w *world) verifiedData(p *profile) any {
 	for _, ch := range slices.Backward(p.Checks) {
 		if ch.Decision == "PASS" && ch.Input != nil {
 			return ch.Input

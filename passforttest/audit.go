@@ -14,15 +14,15 @@ type auditItem struct {
 	Ref    object  `json:"ref,omitempty"`
 }
 
-func (s *Server) audit(p *profile, by actor, action string, ref object) {
-	s.touch(p)
+func (w *world) audit(p *profile, by actor, action string, ref object) {
+	w.touch(p)
 	p.Audit = append(p.Audit, auditItem{
-		ID: s.newID(), Action: action, User: by.user, Key: by.key, Time: float64(s.tick.UnixMilli()) / 1000, Ref: ref,
+		ID: w.newID(), Action: action, User: by.user, Key: by.key, Time: float64(w.tick.UnixMilli()) / 1000, Ref: ref,
 	})
 }
 
-func (s *Server) auditItems(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) auditItems(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +43,12 @@ func (s *Server) auditItems(c *call) (*reply, error) {
 		}
 		out = append(out, o)
 	}
-	return ok(ordered(s, out)), nil
+	return ok(ordered(w, out)), nil
 }
 
 // auditReport answers with a small PDF that lists the actions.
-func (s *Server) auditReport(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) auditReport(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Server) auditReport(c *call) (*reply, error) {
 	for _, a := range p.Audit {
 		lines = append(lines, a.Action)
 	}
-	s.audit(p, byKey(c), "download-audit-report", nil)
+	w.audit(p, byKey(c), "download-audit-report", nil)
 	return &reply{contentType: "application/pdf", body: pdf(lines)}, nil
 }
 

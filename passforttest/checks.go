@@ -125,7 +125,7 @@ func (c *check) wire() object {
 	return o
 }
 
-func (s *Server) checksWire(p *profile) []object {
+func (w *world) checksWire(p *profile) []object {
 	out := []object{}
 	for _, c := range p.Checks {
 		out = append(out, c.wire())
@@ -133,8 +133,8 @@ func (s *Server) checksWire(p *profile) []object {
 	return out
 }
 
-func (s *Server) checkOf(c *call) (*profile, *check, error) {
-	p, err := s.profile(c)
+func (w *world) checkOf(c *call) (*profile, *check, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,16 +145,16 @@ func (s *Server) checkOf(c *call) (*profile, *check, error) {
 	return p, ch, nil
 }
 
-func (s *Server) listChecks(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) listChecks(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(ordered(s, s.checksWire(p))), nil
+	return ok(ordered(w, w.checksWire(p))), nil
 }
 
-func (s *Server) getCheck(c *call) (*reply, error) {
-	_, ch, err := s.checkOf(c)
+func (w *world) getCheck(c *call) (*reply, error) {
+	_, ch, err := w.checkOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -163,36 +163,36 @@ func (s *Server) getCheck(c *call) (*reply, error) {
 
 // runCheck runs a check. In sync mode it holds the answer until the provider is
 // done or the limit has passed, and does so without the lock.
-func (s *Server) runCheck(c *call) (*reply, error) {
-	ch, until, err := s.startCheck(c)
+func (w *world) runCheck(c *call) (*reply, error) {
+	ch, until, err := w.startCheck(c)
 	if err != nil {
 		return nil, err
 	}
 	for !until.IsZero() {
-		s.wait(c.ctx, until)
-		until = s.nextWait(ch, until)
+		w.wait(c.ctx, until)
+		until = w.nextWait(ch, until)
 	}
-	s.enter()
-	defer s.leave()
+	w.enter()
+	defer w.leave()
 	return ok(ch.wire()), nil
 }
 
 // nextWait returns how long a caller in sync mode waits on: while a waterfall
 // goes on within the limit.
-func (s *Server) nextWait(ch *check, until time.Time) time.Time {
-	s.enter()
-	defer s.leave()
-	if ch.State == "COMPLETE" || !ch.DueAt.After(until) || ch.DueAt.After(ch.Instructed.Add(s.cfg.syncLimit)) {
+func (w *world) nextWait(ch *check, until time.Time) time.Time {
+	w.enter()
+	defer w.leave()
+	if ch.State == "COMPLETE" || !ch.DueAt.After(until) || ch.DueAt.After(ch.Instructed.Add(w.cfg.syncLimit)) {
 		return time.Time{}
 	}
 	return ch.DueAt
 }
 
-func (s *Server) startCheck(c *call) (*check, time.Time, error) {
+func (w *world) startCheck(c *call) (*check, time.Time, error) {
 	var never time.Time
-	s.enter()
-	defer s.leave()
-	p, err := s.profile(c)
+	w.enter()
+	defer w.leave()
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, never, err
 	}
@@ -200,7 +200,7 @@ func (s *Server) startCheck(c *call) (*check, time.Time, error) {
 	if err != nil {
 		return nil, never, err
 	}
-	ch, err := s.wantedCheck(p, body)
+	ch, err := w.wantedCheck(p, body)
 	if err != nil {
 		return nil, never, err
 	}
@@ -216,32 +216,32 @@ func (s *Server) startCheck(c *call) (*check, time.Time, error) {
 		return nil, never, invalid("mode is neither sync nor async")
 	}
 	if ch.External {
-		s.addCheck(p, ch, byKey(c))
-		s.complete(p, ch, ch.Outcome)
+		w.addCheck(p, ch, byKey(c))
+		w.complete(p, ch, ch.Outcome)
 		return ch, never, nil
 	}
-	if s.cfg.chargeable > 0 && s.charged() >= s.cfg.chargeable {
+	if w.cfg.chargeable > 0 && w.charged() >= w.cfg.chargeable {
 		return nil, never, refuse(http.StatusBadRequest, CodeChargeableLimitReached, "chargeable limit reached")
 	}
-	s.addCheck(p, ch, byKey(c))
-	s.instruct(p, ch, mode == "sync")
-	s.review(p)
+	w.addCheck(p, ch, byKey(c))
+	w.instruct(p, ch, mode == "sync")
+	w.review(p)
 	if mode == "async" {
 		return ch, never, nil
 	}
-	hold := s.cfg.syncLimit
-	if !ch.DueAt.IsZero() && ch.DueAt.Sub(s.tick) <= hold {
+	hold := w.cfg.syncLimit
+	if !ch.DueAt.IsZero() && ch.DueAt.Sub(w.tick) <= hold {
 		return ch, ch.DueAt, nil
 	}
-	if s.cfg.syncHold > 0 {
-		hold = s.cfg.syncHold
+	if w.cfg.syncHold > 0 {
+		hold = w.cfg.syncHold
 	}
-	return ch, s.tick.Add(hold), nil
+	return ch, w.tick.Add(hold), nil
 }
 
 // wantedCheck reads a check request.
-func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
-	ch := &check{Type: text(body, "check_type"), State: "PENDING", Instructed: s.tick, Extra: object{}}
+func (w *world) wantedCheck(p *profile, body object) (*check, error) {
+	ch := &check{Type: text(body, "check_type"), State: "PENDING", Instructed: w.tick, Extra: object{}}
 	if ch.Type == "" {
 		return nil, missing("check_type")
 	}
@@ -260,7 +260,7 @@ func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
 	if id := text(body, "document_id"); id != "" && p.document(id) == nil {
 		return nil, invalid("document_id names a document the profile does not have")
 	}
-	if err := s.checkTasks(p, ch, kind, body); err != nil {
+	if err := w.checkTasks(p, ch, kind, body); err != nil {
 		return nil, err
 	}
 	ref := child(body, "variant")
@@ -269,7 +269,7 @@ func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
 		ch.VariantAlias = "default"
 	}
 	if ch.VariantID == "" {
-		ch.VariantID = s.nameID("check variant", ch.Type+" "+ch.VariantAlias)
+		ch.VariantID = nameID("check variant", ch.Type+" "+ch.VariantAlias)
 	}
 	ch.VariantName = title(ch.VariantAlias)
 	ch.External, _ = body["instructed_externally"].(bool)
@@ -278,10 +278,10 @@ func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
 		if result == "" {
 			return nil, missing("result")
 		}
-		if known := resultsOf(ch.Type); !s.sw.Lenient && known != nil && !slices.Contains(known, result) {
+		if known := resultsOf(ch.Type); !w.sw.Lenient && known != nil && !slices.Contains(known, result) {
 			return nil, refuseProblems([]problem{{"/result", "is not a result of this type of check"}})
 		}
-		ch.Outcome = s.finished(ch.Type, outcome{Result: text(body, "result"), Output: body["output_data"]})
+		ch.Outcome = w.finished(ch.Type, outcome{Result: text(body, "result"), Output: body["output_data"]})
 	}
 	for k, v := range body {
 		switch k {
@@ -295,7 +295,7 @@ func (s *Server) wantedCheck(p *profile, body object) (*check, error) {
 }
 
 // checkTasks fills in the tasks of a check: those asked for, or all it serves.
-func (s *Server) checkTasks(p *profile, ch *check, kind checkKind, body object) error {
+func (w *world) checkTasks(p *profile, ch *check, kind checkKind, body object) error {
 	if v, there := body["task_ids"]; there && v != nil {
 		ids, is := stringList(body, "task_ids")
 		if !is {
@@ -320,42 +320,42 @@ func (s *Server) checkTasks(p *profile, ch *check, kind checkKind, body object) 
 	return nil
 }
 
-func (s *Server) addCheck(p *profile, ch *check, by actor) {
-	ch.ID = s.newID()
+func (w *world) addCheck(p *profile, ch *check, by actor) {
+	ch.ID = w.newID()
 	ch.Input = p.Data
 	p.Checks = append(p.Checks, ch)
-	p.Modified = s.tick
+	p.Modified = w.tick
 	for _, id := range ch.Tasks {
 		t := p.task(id)
 		t.Checks = append(t.Checks, ch.ID)
 	}
-	s.audit(p, by, "instructed-check", object{"check_id": ch.ID, "check_type": ch.Type})
+	w.audit(p, by, "instructed-check", object{"check_id": ch.ID, "check_type": ch.Type})
 }
 
 // instruct sends a check to its provider, which is when it is charged. While the profile has
 // collection steps it stays PENDING (docs/api/customer-requests.md#collection-steps).
-func (s *Server) instruct(p *profile, ch *check, atOnce bool) {
+func (w *world) instruct(p *profile, ch *check, atOnce bool) {
 	if len(p.Steps) > 0 {
 		return
 	}
-	ch.Outcome = s.chooseOutcome(p, ch)
+	ch.Outcome = w.chooseOutcome(p, ch)
 	ch.Findings = ch.Outcome.findings
-	s.charge(ch.Type)
+	w.charge(ch.Type)
 	if atOnce {
 		ch.State = "RUNNING"
 	} else {
-		ch.RunsAt = s.tick.Add(ch.Outcome.After / 4)
+		ch.RunsAt = w.tick.Add(ch.Outcome.After / 4)
 	}
 	if !ch.Outcome.Never {
-		ch.DueAt = s.tick.Add(ch.Outcome.After)
+		ch.DueAt = w.tick.Add(ch.Outcome.After)
 	}
-	s.schedule(p.ID, ch)
+	w.schedule(p.ID, ch)
 }
 
-func (s *Server) schedule(profileID string, ch *check) {
+func (w *world) schedule(profileID string, ch *check) {
 	id := ch.ID
 	open := func() (*profile, *check) {
-		if p := s.waiting(profileID); p != nil {
+		if p := w.waiting(profileID); p != nil {
 			if ch := p.check(id); ch != nil && ch.State != "COMPLETE" {
 				return p, ch
 			}
@@ -363,16 +363,16 @@ func (s *Server) schedule(profileID string, ch *check) {
 		return nil, nil
 	}
 	if ch.State == "PENDING" && !ch.RunsAt.IsZero() {
-		s.at(ch.RunsAt, func() {
+		w.at(ch.RunsAt, func() {
 			if _, ch := open(); ch != nil {
 				ch.State = "RUNNING"
 			}
 		})
 	}
 	if !ch.DueAt.IsZero() {
-		s.at(ch.DueAt, func() {
-			if p, ch := open(); ch != nil && !s.nextVariant(p, ch) {
-				s.complete(p, ch, ch.Outcome)
+		w.at(ch.DueAt, func() {
+			if p, ch := open(); ch != nil && !w.nextVariant(p, ch) {
+				w.complete(p, ch, ch.Outcome)
 			}
 		})
 	}
@@ -380,45 +380,45 @@ func (s *Server) schedule(profileID string, ch *check) {
 
 // nextVariant hands a check that did not pass on to the next variant of its
 // waterfall, which is charged as well, and reports whether there was one.
-func (s *Server) nextVariant(p *profile, ch *check) bool {
+func (w *world) nextVariant(p *profile, ch *check) bool {
 	if !slices.Contains([]string{"FAIL", "ERROR", "PARTIAL"}, ch.Outcome.Decision) {
 		return false
 	}
-	variants := s.cfg.waterfalls[ch.Type]
+	variants := w.cfg.waterfalls[ch.Type]
 	i := slices.Index(variants, ch.VariantAlias) + 1
 	if i == 0 || i == len(variants) {
 		return false
 	}
 	ch.Tried = append(ch.Tried, ch.VariantName)
 	ch.VariantAlias, ch.VariantName = variants[i], title(variants[i])
-	ch.VariantID = s.nameID("check variant", ch.Type+" "+ch.VariantAlias)
+	ch.VariantID = nameID("check variant", ch.Type+" "+ch.VariantAlias)
 	ch.State, ch.RunsAt, ch.DueAt = "PENDING", time.Time{}, time.Time{}
-	s.instruct(p, ch, true)
+	w.instruct(p, ch, true)
 	return true
 }
 
 // complete ends a check and draws the conclusions.
-func (s *Server) complete(p *profile, ch *check, o outcome) {
+func (w *world) complete(p *profile, ch *check, o outcome) {
 	if o.findings == nil {
 		o.findings = ch.Findings
 	}
-	ch.State, ch.Result, ch.Decision, ch.Errors, ch.Completed = "COMPLETE", o.Result, o.Decision, o.Errors, s.tick
+	ch.State, ch.Result, ch.Decision, ch.Errors, ch.Completed = "COMPLETE", o.Result, o.Decision, o.Errors, w.tick
 	if o.Output == nil {
-		o.Output = s.outputFor(p, ch, o)
+		o.Output = w.outputFor(p, ch, o)
 	}
 	ch.Output = encode(o.Output)
-	p.Modified = s.tick
-	s.audit(p, actor{}, "updated-check", object{"check_id": ch.ID})
-	s.emitBare(p, "CHECK_COMPLETED", ch.completion())
+	p.Modified = w.tick
+	w.audit(p, actor{}, "updated-check", object{"check_id": ch.ID})
+	w.emitBare(p, "CHECK_COMPLETED", ch.completion())
 	if screens(ch.Type) {
-		s.addFindings(p, o.findings)
+		w.addFindings(p, o.findings)
 	}
-	s.concludes(p, ch)
-	s.review(p)
+	w.concludes(p, ch)
+	w.review(p)
 }
 
-func (s *Server) setCheckTasks(c *call) (*reply, error) {
-	p, ch, err := s.checkOf(c)
+func (w *world) setCheckTasks(c *call) (*reply, error) {
+	p, ch, err := w.checkOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -429,7 +429,7 @@ func (s *Server) setCheckTasks(c *call) (*reply, error) {
 	if body["task_ids"] == nil {
 		return nil, missing("task_ids")
 	}
-	if err := s.checkTasks(p, ch, checkKind{}, body); err != nil {
+	if err := w.checkTasks(p, ch, checkKind{}, body); err != nil {
 		return nil, err
 	}
 	for _, t := range p.Tasks {
@@ -441,38 +441,38 @@ func (s *Server) setCheckTasks(c *call) (*reply, error) {
 			t.Checks = slices.DeleteFunc(t.Checks, func(id string) bool { return id == ch.ID })
 		}
 	}
-	s.audit(p, byKey(c), "updated-check", object{"check_id": ch.ID})
-	s.review(p)
+	w.audit(p, byKey(c), "updated-check", object{"check_id": ch.ID})
+	w.review(p)
 	return ok(ch.wire()), nil
 }
 
-func (s *Server) approveCheck(c *call) (*reply, error) { return s.judge(c, "Pass") }
-func (s *Server) rejectCheck(c *call) (*reply, error)  { return s.judge(c, "Fail") }
+func (w *world) approveCheck(c *call) (*reply, error) { return w.judge(c, "Pass") }
+func (w *world) rejectCheck(c *call) (*reply, error)  { return w.judge(c, "Fail") }
 
 // judge makes a new check like the one named, with the result a person gives.
-func (s *Server) judge(c *call, result string) (*reply, error) {
-	p, old, err := s.checkOf(c)
+func (w *world) judge(c *call, result string) (*reply, error) {
+	p, old, err := w.checkOf(c)
 	if err != nil {
 		return nil, err
 	}
 	again := *old
-	again.State, again.Completed, again.RunsAt, again.DueAt, again.Instructed = "PENDING", time.Time{}, time.Time{}, time.Time{}, s.tick
+	again.State, again.Completed, again.RunsAt, again.DueAt, again.Instructed = "PENDING", time.Time{}, time.Time{}, time.Time{}, w.tick
 	again.Tasks, again.Findings = slices.Clone(old.Tasks), []string{}
 	if result == "Pass" && again.Type == "IDENTITY_CHECK" {
 		result = "2+2"
 	}
-	s.addCheck(p, &again, byKey(c))
-	s.complete(p, &again, s.finished(again.Type, outcome{Result: result}))
-	return s.nothing(), nil
+	w.addCheck(p, &again, byKey(c))
+	w.complete(p, &again, w.finished(again.Type, outcome{Result: result}))
+	return w.nothing(), nil
 }
 
 // CompleteCheck ends a check now, whatever its provider would have done. It
 // fails if the check is unknown or complete.
 func (s *Server) CompleteCheck(profileID, checkID string, o Outcome) error {
 	words := o.checked()
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return err
 	}
@@ -484,24 +484,24 @@ func (s *Server) CompleteCheck(profileID, checkID string, o Outcome) error {
 		return invalid("the check is complete")
 	}
 	ch.Findings = nil
-	s.complete(p, ch, s.finished(ch.Type, words))
+	w.complete(p, ch, w.finished(ch.Type, words))
 	return nil
 }
 
 // Charges returns how often each check type, and "address/format", was charged.
 func (s *Server) Charges() map[string]int {
-	s.enter()
-	defer s.leave()
+	w := s.world.enter()
+	defer w.leave()
 	out := map[string]int{}
-	for k, n := range s.state.Charges {
+	for k, n := range w.state.Charges {
 		out[k] = n
 	}
 	return out
 }
 
-func (s *Server) charged() int {
+func (w *world) charged() int {
 	n := 0
-	for _, c := range s.state.Charges {
+	for _, c := range w.state.Charges {
 		n += c
 	}
 	return n

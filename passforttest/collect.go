@@ -3,13 +3,10 @@ package passforttest
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
-const collectKeyLife = 24 * time.Hour
-
-func (s *Server) getSteps(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) getSteps(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -18,8 +15,8 @@ func (s *Server) getSteps(c *call) (*reply, error) {
 
 // setSteps replaces the collection steps. Steps whose data is there already
 // vanish at once.
-func (s *Server) setSteps(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) setSteps(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -45,28 +42,28 @@ func (s *Server) setSteps(c *call) (*reply, error) {
 			return nil, missing("category or allowed_types")
 		}
 		if o["id"] == nil && strings.HasPrefix(kind, "DOCUMENT") {
-			o["id"] = s.newID()
+			o["id"] = w.newID()
 		}
 		steps = append(steps, o)
 	}
-	s.audit(p, byKey(c), "requested-data", nil)
+	w.audit(p, byKey(c), "requested-data", nil)
 	had := len(p.Steps) > 0
 	p.Steps = steps
-	s.dropSatisfied(p)
-	s.stepsChanged(p, had, byKey(c))
+	w.dropSatisfied(p)
+	w.stepsChanged(p, had, byKey(c))
 	return ok(orEmpty(p.Steps)), nil
 }
 
 // satisfySteps drops the steps whose data has arrived.
-func (s *Server) satisfySteps(p *profile, by actor) {
+func (w *world) satisfySteps(p *profile, by actor) {
 	if len(p.Steps) == 0 {
 		return
 	}
-	s.dropSatisfied(p)
-	s.stepsChanged(p, true, by)
+	w.dropSatisfied(p)
+	w.stepsChanged(p, true, by)
 }
 
-func (s *Server) dropSatisfied(p *profile) {
+func (w *world) dropSatisfied(p *profile) {
 	if len(p.Steps) == 0 {
 		return
 	}
@@ -79,18 +76,18 @@ func (s *Server) dropSatisfied(p *profile) {
 
 // stepsChanged sends waiting checks to their providers once nothing is
 // outstanding.
-func (s *Server) stepsChanged(p *profile, had bool, by actor) {
+func (w *world) stepsChanged(p *profile, had bool, by actor) {
 	if len(p.Steps) == 0 && had {
 		for _, ch := range p.Checks {
 			if ch.State == "PENDING" && ch.RunsAt.IsZero() && ch.DueAt.IsZero() {
-				s.instruct(p, ch, false)
+				w.instruct(p, ch, false)
 			}
 		}
-		if s.sw.DeprecatedEvents {
-			s.emit(p, by, "COLLECTION_STEPS_COMPLETED", object{})
+		if w.sw.DeprecatedEvents {
+			w.emit(p, by, "COLLECTION_STEPS_COMPLETED", object{})
 		}
 	}
-	s.review(p)
+	w.review(p)
 }
 
 func satisfied(step, data object) bool {
@@ -123,34 +120,4 @@ func satisfied(step, data object) bool {
 		}
 	}
 	return false
-}
-
-func (s *Server) createCollectKey(c *call) (*reply, error) {
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
-	ids, is := stringList(body, "profile_ids")
-	if !is || len(ids) == 0 {
-		return nil, missing("profile_ids")
-	}
-	return s.collectKey(ids)
-}
-
-func (s *Server) createProfileKey(c *call) (*reply, error) {
-	return s.collectKey([]string{c.params["profile_id"]})
-}
-
-func (s *Server) collectKey(ids []string) (*reply, error) {
-	for i, id := range ids {
-		p, err := s.look(id)
-		if err != nil {
-			return nil, err
-		}
-		ids[i] = p.ID
-	}
-	k := &keyInfo{Name: "Collect key", Kind: keyCollect, Profiles: ids, Expiry: s.tick.Add(collectKeyLife)}
-	key := s.newKey()
-	s.addKey(key, k)
-	return ok(object{"name": k.Name, "key": key, "expiry": dateTime(k.Expiry)}), nil
 }

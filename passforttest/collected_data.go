@@ -22,7 +22,7 @@ func member(body []byte, name string) json.RawMessage {
 
 // storable checks collected data and returns it as it is stored: as it was
 // sent, but for addresses and names the server rewrites.
-func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
+func (w *world) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
 	var sum summary
 	if !utf8.Valid(raw) || !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
 		return nil, sum, invalid("collected data is not a JSON object")
@@ -35,7 +35,7 @@ func (s *Server) storable(raw json.RawMessage) (json.RawMessage, summary, error)
 	if err != nil {
 		return nil, sum, invalid("collected data is not a JSON object")
 	}
-	addresses := s.rewriteAddresses(o)
+	addresses := w.rewriteAddresses(o)
 	if splitNames(o) || addresses {
 		raw = encode(o)
 	}
@@ -124,71 +124,71 @@ func hasMember(v any, name string) bool {
 
 // nextVersion returns a number that grows with every write: milliseconds, and
 // one more than the last if the clock has not moved on.
-func (s *Server) nextVersion() int64 {
-	s.state.Version = max(s.state.Version+1, s.tick.UnixMilli())
-	return s.state.Version
+func (w *world) nextVersion() int64 {
+	w.state.Version = max(w.state.Version+1, w.tick.UnixMilli())
+	return w.state.Version
 }
 
-func (s *Server) etag(p *profile) string {
+func (w *world) etag(p *profile) string {
 	quote := `"`
-	if s.sw.SingleQuotedETags {
+	if w.sw.SingleQuotedETags {
 		quote = "'"
 	}
 	ms := strconv.FormatInt(p.Version%1000+1000, 10)[1:]
 	return "W/" + quote + strconv.FormatInt(p.Version/1000, 10) + "." + ms + quote
 }
 
-func (s *Server) dataReply(p *profile) *reply {
-	return &reply{body: s.shownData(p), header: http.Header{"Etag": {s.etag(p)}}}
+func (w *world) dataReply(p *profile) *reply {
+	return &reply{body: w.shownData(p), header: http.Header{"Etag": {w.etag(p)}}}
 }
 
-func (s *Server) getCollectedData(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) getCollectedData(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	return s.dataReply(p), nil
+	return w.dataReply(p), nil
 }
 
-func (s *Server) replaceCollectedData(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) replaceCollectedData(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
 	if c.fault.StaleETag {
-		p.Version = s.nextVersion()
+		p.Version = w.nextVersion()
 	}
 	match := c.req.Header.Values("If-Match")
-	if len(match) > 0 && match[0] != s.etag(p) {
-		return s.stale(p), nil
+	if len(match) > 0 && match[0] != w.etag(p) {
+		return w.stale(p), nil
 	}
 	if len(bytes.TrimSpace(c.body)) == 0 {
 		return nil, invalid("the body is empty")
 	}
-	if err := s.judgeData(c.body, p.Data); err != nil {
+	if err := w.judgeData(c.body, p.Data); err != nil {
 		return nil, err
 	}
-	raw, sum, err := s.storable(c.body)
+	raw, sum, err := w.storable(c.body)
 	if err != nil {
 		return nil, err
 	}
 	if sum.EntityType != p.Summary.EntityType {
 		return nil, invalid("the entity_type of a profile cannot change")
 	}
-	s.storeData(p, raw, sum, byKey(c))
-	return s.dataReply(p), nil
+	w.storeData(p, raw, sum, byKey(c))
+	return w.dataReply(p), nil
 }
 
 // stale answers a write that lost: the latest data, without its changes, and the latest ETag
 // (docs/api/profiles.md#etags).
-func (s *Server) stale(p *profile) *reply {
-	rep := s.dataReply(p)
+func (w *world) stale(p *profile) *reply {
+	rep := w.dataReply(p)
 	rep.status = http.StatusPreconditionFailed
-	if s.sw.PreconditionWithoutETag {
+	if w.sw.PreconditionWithoutETag {
 		rep.header = nil
 	}
-	if s.sw.PreconditionEnvelope {
-		rep.body = envelope(s.sw, ErrorObject{
+	if w.sw.PreconditionEnvelope {
+		rep.body = envelope(w.sw, ErrorObject{
 			Code: CodeConstraintsNotSatisfied, Message: "the ETag does not match", Source: "API",
 		})
 	}
@@ -197,18 +197,18 @@ func (s *Server) stale(p *profile) *reply {
 
 // storeData makes data the profile's collected data. Every write counts: the
 // ETag moves and the webhook is sent even if nothing differs.
-func (s *Server) storeData(p *profile, raw json.RawMessage, sum summary, by actor) {
+func (w *world) storeData(p *profile, raw json.RawMessage, sum summary, by actor) {
 	old := p.Data
 	p.Data, p.Summary = raw, sum
-	p.Version, p.Modified = s.nextVersion(), s.tick
-	s.audit(p, by, "replace-collected-data", nil)
-	event := s.sw.CollectedDataEvent
+	p.Version, p.Modified = w.nextVersion(), w.tick
+	w.audit(p, by, "replace-collected-data", nil)
+	event := w.sw.CollectedDataEvent
 	if event == "" {
 		event = "COLLECTED_DATA_UPDATED"
 	}
-	s.emit(p, by, event, object{"old_data": old, "new_data": raw})
-	s.satisfySteps(p, by)
-	s.linkAssociates(p, by)
+	w.emit(p, by, event, object{"old_data": old, "new_data": raw})
+	w.satisfySteps(p, by)
+	w.linkAssociates(p, by)
 }
 
 // EditCollectedData changes a profile's collected data as a person in the
@@ -217,9 +217,9 @@ func (s *Server) storeData(p *profile, raw json.RawMessage, sum summary, by acto
 // the new ETag, or an error if there is no such profile or the result is not
 // valid collected data.
 func (s *Server) EditCollectedData(profileID string, change func(data map[string]any)) (string, error) {
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return "", err
 	}
@@ -228,22 +228,22 @@ func (s *Server) EditCollectedData(profileID string, change func(data map[string
 		return "", err
 	}
 	change(o)
-	raw, sum, err := s.storable(encode(o))
+	raw, sum, err := w.storable(encode(o))
 	if err != nil {
 		return "", err
 	}
-	s.storeData(p, raw, sum, s.portal())
-	return s.etag(p), nil
+	w.storeData(p, raw, sum, portal())
+	return w.etag(p), nil
 }
 
 // CollectedData returns what is stored for a profile and its ETag, without a
 // request. It is nil if there is no such profile.
 func (s *Server) CollectedData(profileID string) (data []byte, etag string) {
-	s.enter()
-	defer s.leave()
-	p, err := s.look(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.look(profileID)
 	if err != nil {
 		return nil, ""
 	}
-	return bytes.Clone(p.Data), s.etag(p)
+	return bytes.Clone(p.Data), w.etag(p)
 }

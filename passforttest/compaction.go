@@ -29,12 +29,12 @@ type Compaction interface {
 }
 
 // awaitCompaction gives the lock up until no compaction is under way.
-func (s *Server) awaitCompaction() {
-	for s.compacting {
-		moved := s.moved
-		s.mu.Unlock()
+func (w *world) awaitCompaction() {
+	for w.compacting {
+		moved := w.moved
+		w.mu.Unlock()
 		<-moved
-		s.mu.Lock()
+		w.mu.Lock()
 	}
 }
 
@@ -44,41 +44,40 @@ const compactionStep = 2 * time.Millisecond
 
 // compact writes the state anew, a few profiles at a time. What changes meanwhile
 // is appended behind, as whole profiles, so the last word on each is right.
-func (s *Server) compact(c Compaction) {
+func (w *world) compact(c Compaction) {
 	committed := false
 	defer func() {
 		if !committed {
 			c.Abort()
 		}
-		s.mu.Lock()
-		s.compacting = false
-		s.changed()
-		s.mu.Unlock()
+		w.mu.Lock()
+		w.compacting = false
+		w.changed()
+		w.mu.Unlock()
 	}()
-	first, queue := s.beginCompaction()
+	first, queue := w.beginCompaction()
 	if c.Write(first) != nil {
 		return
 	}
 	for next, more := uint32(0), true; more; {
 		var records [][]byte
-		records, next, more = s.profileRecords(next)
+		records, next, more = w.profileRecords(next)
 		for _, r := range records {
 			if c.Write(r) != nil {
 				return
 			}
 		}
 		select {
-		case <-s.closed:
+		case <-w.closed:
 			return
 		default:
 		}
 	}
 	for some := range slices.Chunk(queue, 256) {
-		s.mu.Lock()
-		r := record{Time: s.tick, Random: s.randomState(), Queued: some}
-		raw := encode(r)
-		s.mu.Unlock()
-		if c.Write(raw) != nil {
+		w.mu.Lock()
+		r := record{Time: w.tick, Random: w.randomState(), Queued: some}
+		w.mu.Unlock()
+		if c.Write(encode(r)) != nil {
 			return
 		}
 	}
@@ -87,35 +86,34 @@ func (s *Server) compact(c Compaction) {
 
 // beginCompaction returns the record of everything that is not a profile, and the
 // webhooks that wait.
-func (s *Server) beginCompaction() ([]byte, []*Webhook) {
-	s.mu.Lock()
-	r := s.globals()
-	for _, p := range s.state.Products {
+func (w *world) beginCompaction() ([]byte, []Webhook) {
+	w.mu.Lock()
+	r := w.globals()
+	for _, p := range w.state.Products {
 		again := *p
 		r.Products = append(r.Products, &again)
 	}
-	for _, f := range s.state.Flows {
+	for _, f := range w.state.Flows {
 		again := *f
 		r.Flows = append(r.Flows, &again)
 	}
-	r.Keys, r.Tags, r.Charges = maps.Clone(s.state.Keys), maps.Clone(s.state.Tags), maps.Clone(s.state.Charges)
-	delete(r.Keys, s.cfg.apiKey)
-	queue := slices.Clone(s.hooks.queue)
-	s.mu.Unlock()
-	return encode(r), queue
+	r.Keys, r.Tags, r.Charges = maps.Clone(w.state.Keys), maps.Clone(w.state.Tags), maps.Clone(w.state.Charges)
+	delete(r.Keys, w.cfg.apiKey)
+	w.mu.Unlock()
+	return encode(r), w.out.waiting()
 }
 
 // profileRecords returns records of profiles from one on, as many as can be made
 // in a step, and where to go on.
-func (s *Server) profileRecords(seq uint32) (records [][]byte, next uint32, more bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	random := s.randomState()
+func (w *world) profileRecords(seq uint32) (records [][]byte, next uint32, more bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	random := w.randomState()
 	began := time.Now()
 	for {
-		profiles := s.roster.from(seq, 16)
+		profiles := w.roster.from(seq, 16)
 		for _, p := range profiles {
-			records = append(records, encode(record{Time: s.tick, Random: random, Profiles: []*profile{p}}))
+			records = append(records, encode(record{Time: w.tick, Random: random, Profiles: []*profile{p}}))
 			seq = p.place.seq + 1
 		}
 		if len(profiles) == 0 || time.Since(began) > compactionStep {
@@ -124,7 +122,7 @@ func (s *Server) profileRecords(seq uint32) (records [][]byte, next uint32, more
 	}
 }
 
-func (s *Server) randomState() []byte {
-	random, _ := s.source.MarshalBinary() // a ChaCha8 always has a state
+func (w *world) randomState() []byte {
+	random, _ := w.source.MarshalBinary() // a ChaCha8 always has a state
 	return random
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"sync"
 	"time"
 )
 
@@ -66,6 +67,12 @@ type armedFault struct {
 	left, skip int
 }
 
+// faults are the armed ones. Their lock may not be taken with that of the world held.
+type faults struct {
+	mu    sync.Mutex
+	armed []*armedFault
+}
+
 // Inject arms a fault. Faults are tried in the order in which they were
 // injected; a call is hit by at most one. A fault that could hit nothing panics:
 // its operation or method does not exist, or its path is no pattern.
@@ -86,24 +93,26 @@ func (s *Server) Inject(f Fault) {
 	if f.Times < 0 {
 		a.left = -1
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, a)
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.armed = append(s.faults.armed, a)
 }
 
 // ClearFaults disarms every fault and returns how many were still armed.
 func (s *Server) ClearFaults() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.faults)
-	s.faults = nil
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	n := len(s.faults.armed)
+	s.faults.armed = nil
 	return n
 }
 
-func (s *Server) takeFault(operation string, r *http.Request) (Fault, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, a := range s.faults {
+// take returns the fault that hits a call, if one does. The chance function reports
+// true with a probability.
+func (l *faults) take(operation string, r *http.Request, chance func(float64) bool) (Fault, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, a := range l.armed {
 		if !a.matches(operation, r) {
 			continue
 		}
@@ -111,14 +120,14 @@ func (s *Server) takeFault(operation string, r *http.Request) (Fault, bool) {
 			a.skip--
 			continue
 		}
-		if a.Probability > 0 && s.random.Float64() >= a.Probability {
+		if a.Probability > 0 && !chance(a.Probability) {
 			continue
 		}
 		if a.left > 0 {
 			a.left--
 		}
 		if a.left == 0 {
-			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+			l.armed = append(l.armed[:i:i], l.armed[i+1:]...)
 		}
 		return a.Fault, true
 	}

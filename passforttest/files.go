@@ -45,16 +45,16 @@ func (i *image) stored() StoredImage {
 }
 
 // receive streams an upload and checks it. The caller does not hold the lock.
-func (s *Server) receive(c *call, readable func(Switches) bool) (*uploadscan.Upload, *image, error) {
-	s.enter()
-	_, err := s.profile(c)
-	keep := readable(s.sw)
-	s.leave()
+func (w *world) receive(c *call, readable func(Switches) bool) (*uploadscan.Upload, *image, error) {
+	w.enter()
+	_, err := w.profile(c)
+	keep := readable(w.sw)
+	w.leave()
 	if err != nil {
 		drain(c)
 		return nil, nil, err
 	}
-	u, err := uploadscan.Scan(c.req.Body, s.cfg.imageLimit, keep)
+	u, err := uploadscan.Scan(c.req.Body, w.cfg.imageLimit, keep)
 	if err != nil {
 		drain(c)
 		if errors.Is(err, uploadscan.ErrSize) {
@@ -77,8 +77,8 @@ func (s *Server) receive(c *call, readable func(Switches) bool) (*uploadscan.Upl
 // the refusal.
 func drain(c *call) { _, _ = io.Copy(io.Discard, io.LimitReader(c.req.Body, 128<<20)) }
 
-func (s *Server) uploadFile(c *call) (*reply, error) {
-	u, f, err := s.receive(c, func(sw Switches) bool { return sw.ReadableFiles })
+func (w *world) uploadFile(c *call) (*reply, error) {
+	u, f, err := w.receive(c, func(sw Switches) bool { return sw.ReadableFiles })
 	if err != nil {
 		return nil, err
 	}
@@ -89,28 +89,28 @@ func (s *Server) uploadFile(c *call) (*reply, error) {
 	if name == "" {
 		name = "Untitled"
 	}
-	s.enter()
-	defer s.leave()
-	p, err := s.profile(c)
+	w.enter()
+	defer w.leave()
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	f.ID, f.Name, f.Uploaded = s.newID(), name, s.tick
+	f.ID, f.Name, f.Uploaded = w.newID(), name, w.tick
 	p.Files = append(p.Files, f)
-	s.audit(p, byKey(c), "added-a-file", object{"file_id": f.ID})
+	w.audit(p, byKey(c), "added-a-file", object{"file_id": f.ID})
 	return ok(fileWire(f)), nil
 }
 
 // fileWire is a file as it is shown: encrypted, so without its content.
 func fileWire(f *image) object { return object{"id": f.ID, "name": f.Name, "decrypted_data": ""} }
 
-func (s *Server) getFile(c *call) (*reply, error) {
-	if c.req.Method == http.MethodPost && !s.sw.FileReadByPOST {
+func (w *world) getFile(c *call) (*reply, error) {
+	if c.req.Method == http.MethodPost && !w.sw.FileReadByPOST {
 		no := refuse(http.StatusMethodNotAllowed, CodeInvalidInputData, "method not allowed")
 		no.header = http.Header{"Allow": {http.MethodGet}}
 		return nil, no
 	}
-	p, err := s.profile(c)
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Server) getFile(c *call) (*reply, error) {
 	if f == nil {
 		return nil, notFound("file")
 	}
-	if !s.sw.ReadableFiles || f.Content == nil {
+	if !w.sw.ReadableFiles || f.Content == nil {
 		return ok(fileWire(f)), nil
 	}
 	return withContent(object{"id": f.ID, "name": f.Name}, "", f.Content), nil
@@ -173,9 +173,9 @@ func (s *Server) PortalImages(profileID string) []StoredImage {
 }
 
 func (s *Server) storedImages(profileID string, which func(*profile) []*image) []StoredImage {
-	s.enter()
-	defer s.leave()
-	p, err := s.look(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.look(profileID)
 	if err != nil {
 		return nil
 	}
@@ -190,8 +190,8 @@ func (s *Server) storedImages(profileID string, which func(*profile) []*image) [
 // value was lost; this is a guess.
 const defaultImageType = "FRONT"
 
-func (s *Server) uploadImage(c *call) (*reply, error) {
-	u, i, err := s.receive(c, func(sw Switches) bool { return sw.ReadableImages })
+func (w *world) uploadImage(c *call) (*reply, error) {
+	u, i, err := w.receive(c, func(sw Switches) bool { return sw.ReadableImages })
 	if err != nil {
 		return nil, err
 	}
@@ -202,15 +202,15 @@ func (s *Server) uploadImage(c *call) (*reply, error) {
 	if !is || !slices.Contains([]string{"FRONT", "BACK", "FACE"}, kind) {
 		return nil, invalid("unknown image_type")
 	}
-	s.enter()
-	defer s.leave()
-	p, err := s.profile(c)
+	w.enter()
+	defer w.leave()
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	i.ID, i.ImageType, i.Uploaded = s.newID(), kind, s.tick
+	i.ID, i.ImageType, i.Uploaded = w.newID(), kind, w.tick
 	p.Images = append(p.Images, i)
-	s.audit(p, byKey(c), "uploaded-a-document", object{"document_image_id": i.ID})
+	w.audit(p, byKey(c), "uploaded-a-document", object{"document_image_id": i.ID})
 	return ok(i.wire()), nil
 }
 
@@ -226,16 +226,16 @@ func imagesWire(images []*image) []object {
 	return out
 }
 
-func (s *Server) listImages(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) listImages(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(ordered(s, imagesWire(p.Images))), nil
+	return ok(ordered(w, imagesWire(p.Images))), nil
 }
 
-func (s *Server) getImage(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) getImage(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func (s *Server) getImage(c *call) (*reply, error) {
 	if i.Document != "" {
 		o["document_type"], o["document_category"] = i.DocType, i.Category
 	}
-	if !s.sw.ReadableImages || i.Content == nil {
+	if !w.sw.ReadableImages || i.Content == nil {
 		o["encrypted_data"] = object{}
 		return ok(o), nil
 	}
@@ -264,8 +264,8 @@ func (s *Server) getImage(c *call) (*reply, error) {
 
 // createDocument adds one document to the collected data. It takes no ETag but moves it
 // (docs/api/profiles.md#etags).
-func (s *Server) createDocument(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) createDocument(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +292,7 @@ func (s *Server) createDocument(c *call) (*reply, error) {
 		}
 		images = append(images, i)
 	}
-	d["id"] = s.newID()
+	d["id"] = w.newID()
 	d["images"] = imagesWire(images)
 	data, err := decodeObject(p.Data)
 	if err != nil {
@@ -302,7 +302,7 @@ func (s *Server) createDocument(c *call) (*reply, error) {
 	for _, i := range images {
 		i.Document, i.DocType, i.Category = text(d, "id"), text(d, "document_type"), text(d, "category")
 	}
-	s.storeData(p, encode(data), p.Summary, byKey(c))
+	w.storeData(p, encode(data), p.Summary, byKey(c))
 	return ok(d), nil
 }
 

@@ -33,16 +33,16 @@ func validResolution(r string) bool {
 	return slices.Contains([]string{"UNRESOLVED", "MISMATCH", "MATCH", "IGNORE", "CREATED_TASK"}, r)
 }
 
-func (s *Server) listEvents(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) listEvents(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(ordered(s, p.Events)), nil
+	return ok(ordered(w, p.Events)), nil
 }
 
-func (s *Server) getEvent(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) getEvent(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +53,8 @@ func (s *Server) getEvent(c *call) (*reply, error) {
 	return ok(e), nil
 }
 
-func (s *Server) createEvent(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) createEvent(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -62,21 +62,21 @@ func (s *Server) createEvent(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.newEvent(body)
+	e, err := w.newEvent(body)
 	if err != nil {
 		return nil, err
 	}
-	s.addEvents(p, byKey(c), e)
+	w.addEvents(p, byKey(c), e)
 	return ok(e), nil
 }
 
 // newEvent completes an event that was sent.
-func (s *Server) newEvent(body object) (object, error) {
+func (w *world) newEvent(body object) (object, error) {
 	if text(child(body, "data"), "event_type") == "" {
 		return nil, missing("data.event_type")
 	}
 	e := maps.Clone(body)
-	e["id"], e["creation_date"] = s.newID(), dateTime(s.tick)
+	e["id"], e["creation_date"] = w.newID(), dateTime(w.tick)
 	if e["resolution"] == nil {
 		e["resolution"] = "UNRESOLVED"
 	}
@@ -84,20 +84,20 @@ func (s *Server) newEvent(body object) (object, error) {
 		return nil, invalid("unknown resolution")
 	}
 	if text(e, "resolution") != "UNRESOLVED" {
-		e["resolution_date"] = dateTime(s.tick)
+		e["resolution_date"] = dateTime(w.tick)
 	}
 	return e, nil
 }
 
-func (s *Server) addEvents(p *profile, by actor, events ...object) {
+func (w *world) addEvents(p *profile, by actor, events ...object) {
 	p.Events = append(p.Events, events...)
-	p.Modified = s.tick
-	s.audit(p, by, "added-event", nil)
-	s.emit(p, by, "EVENTS_CREATED", object{"events": eventsForWebhook(events)})
+	p.Modified = w.tick
+	w.audit(p, by, "added-event", nil)
+	w.emit(p, by, "EVENTS_CREATED", object{"events": eventsForWebhook(events)})
 	if by == (actor{}) {
-		s.openScreened(p, events)
+		w.openScreened(p, events)
 	}
-	s.review(p)
+	w.review(p)
 }
 
 func eventsForWebhook(events []object) []object {
@@ -115,22 +115,22 @@ func eventsForWebhook(events []object) []object {
 // a sanction, bad press or a referral opens the screening tasks of the profile,
 // which puts approved applications in review.
 func (s *Server) AddEvent(profileID string, data map[string]any) (string, error) {
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return "", err
 	}
-	e, err := s.newEvent(object{"data": copyObject(data)})
+	e, err := w.newEvent(object{"data": copyObject(data)})
 	if err != nil {
 		return "", err
 	}
-	s.addEvents(p, actor{}, e)
+	w.addEvents(p, actor{}, e)
 	return text(e, "id"), nil
 }
 
 // addFindings makes events of what a screening found.
-func (s *Server) addFindings(p *profile, findings []string) {
+func (w *world) addFindings(p *profile, findings []string) {
 	kinds := map[string]string{
 		"PEP": "PEP_FLAG", "Sanction": "SANCTION_FLAG", "Media": "ADVERSE_MEDIA_FLAG", "Refer": "REFER_FLAG",
 	}
@@ -139,19 +139,19 @@ func (s *Server) addFindings(p *profile, findings []string) {
 		if kinds[f] == "" {
 			continue
 		}
-		data := s.screeningResult(p, f)
+		data := w.screeningResult(p, f)
 		data["event_type"], data["provider_name"] = kinds[f], providerName
 		events = append(events, object{
-			"id": s.newID(), "creation_date": dateTime(s.tick), "resolution": "UNRESOLVED", "data": data,
+			"id": w.newID(), "creation_date": dateTime(w.tick), "resolution": "UNRESOLVED", "data": data,
 		})
 	}
 	if events != nil {
-		s.addEvents(p, actor{}, events...)
+		w.addEvents(p, actor{}, events...)
 	}
 }
 
-func (s *Server) updateEvent(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) updateEvent(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -163,16 +163,16 @@ func (s *Server) updateEvent(c *call) (*reply, error) {
 	if e == nil {
 		return nil, notFound("event")
 	}
-	if err := s.checkEvent(e, body); err != nil {
+	if err := w.checkEvent(e, body); err != nil {
 		return nil, err
 	}
-	s.changeEvent(e, body)
-	s.eventsChanged(p, byKey(c), "event-resolution", []object{e})
+	w.changeEvent(e, body)
+	w.eventsChanged(p, byKey(c), "event-resolution", []object{e})
 	return ok(e), nil
 }
 
-func (s *Server) bulkUpdateEvents(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) bulkUpdateEvents(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -188,21 +188,21 @@ func (s *Server) bulkUpdateEvents(c *call) (*reply, error) {
 		if e == nil {
 			return nil, invalid("the list names an event the profile does not have")
 		}
-		if err := s.checkEvent(e, o); err != nil {
+		if err := w.checkEvent(e, o); err != nil {
 			return nil, err
 		}
 		events = append(events, e)
 	}
 	for i, item := range items {
-		s.changeEvent(events[i], item.(object))
+		w.changeEvent(events[i], item.(object))
 	}
 	if len(events) > 0 {
-		s.eventsChanged(p, byKey(c), "event-bulk-resolution", events)
+		w.eventsChanged(p, byKey(c), "event-bulk-resolution", events)
 	}
 	return ok(events), nil
 }
 
-func (s *Server) checkEvent(e, body object) error {
+func (w *world) checkEvent(e, body object) error {
 	if id := text(body, "id"); id != "" && !strings.EqualFold(id, text(e, "id")) {
 		return invalid("the id in the body is another event's")
 	}
@@ -218,7 +218,7 @@ func (s *Server) checkEvent(e, body object) error {
 }
 
 // changeEvent takes over what was sent; what the server sets stays.
-func (s *Server) changeEvent(e, body object) {
+func (w *world) changeEvent(e, body object) {
 	was := text(e, "resolution")
 	for k, v := range body {
 		if k != "id" && k != "creation_date" && k != "resolution_date" && (k != "data" || v != nil) {
@@ -229,13 +229,13 @@ func (s *Server) changeEvent(e, body object) {
 	case now == "UNRESOLVED":
 		delete(e, "resolution_date")
 	case now != was:
-		e["resolution_date"] = dateTime(s.tick)
+		e["resolution_date"] = dateTime(w.tick)
 	}
 }
 
-func (s *Server) eventsChanged(p *profile, by actor, action string, events []object) {
-	p.Modified = s.tick
-	s.audit(p, by, action, nil)
-	s.emit(p, by, "EVENTS_UPDATED", object{"events": eventsForWebhook(events)})
-	s.review(p)
+func (w *world) eventsChanged(p *profile, by actor, action string, events []object) {
+	p.Modified = w.tick
+	w.audit(p, by, action, nil)
+	w.emit(p, by, "EVENTS_UPDATED", object{"events": eventsForWebhook(events)})
+	w.review(p)
 }

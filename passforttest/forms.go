@@ -114,14 +114,14 @@ func overall(forms []*formState) string {
 	return state
 }
 
-func (s *Server) addFlow(f Flow) *Flow {
-	if old := find(s.state.Flows, func(o *Flow) bool { return o.Alias == f.Alias }); old != nil {
+func (w *world) addFlow(f Flow) *Flow {
+	if old := find(w.state.Flows, func(o *Flow) bool { return o.Alias == f.Alias }); old != nil {
 		*old = f
-		s.changes.flows = append(s.changes.flows, old)
+		w.changes.flows = append(w.changes.flows, old)
 		return old
 	}
-	s.state.Flows = append(s.state.Flows, &f)
-	s.changes.flows = append(s.changes.flows, &f)
+	w.state.Flows = append(w.state.Flows, &f)
+	w.changes.flows = append(w.changes.flows, &f)
 	return &f
 }
 
@@ -158,8 +158,8 @@ func (p *profile) activeRequest() *formRequest {
 	return find(p.Requests, func(r *formRequest) bool { return r.State == StateSent })
 }
 
-func (s *Server) createCustomerRequest(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) createCustomerRequest(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -178,9 +178,9 @@ func (s *Server) createCustomerRequest(c *call) (*reply, error) {
 	case p.activeRequest() != nil:
 		return nil, refuse(http.StatusConflict, CodeDataPresent, "the profile has an active customer request")
 	}
-	flow := find(s.state.Flows, func(f *Flow) bool { return f.Alias == alias })
+	flow := find(w.state.Flows, func(f *Flow) bool { return f.Alias == alias })
 	if flow == nil {
-		flow = s.addFlow(Flow{Alias: alias})
+		flow = w.addFlow(Flow{Alias: alias})
 	}
 	forms, life := flow.Forms, flow.Lifetime
 	if forms == nil {
@@ -190,23 +190,23 @@ func (s *Server) createCustomerRequest(c *call) (*reply, error) {
 		life = requestLife
 	}
 	r := &formRequest{
-		ID: s.newID(), Flow: alias, Theme: theme, Created: s.tick, Expires: s.tick.Add(life), State: StateSent,
+		ID: w.newID(), Flow: alias, Theme: theme, Created: w.tick, Expires: w.tick.Add(life), State: StateSent,
 		Redirect: flow.RedirectURL, Product: flow.Product,
 	}
 	for _, f := range forms {
-		r.Forms = append(r.Forms, &formState{ID: s.newID(), Form: f, State: StateSent})
+		r.Forms = append(r.Forms, &formState{ID: w.newID(), Form: f, State: StateSent})
 	}
-	key := s.newKey()
+	key := w.newKey()
 	info := &keyInfo{Name: "Customer request", Kind: keyRequest, Profiles: []string{p.ID}, Request: r.ID}
-	s.addKey(key, info)
+	w.addKey(key, info)
 	p.Requests = append(p.Requests, r)
-	s.audit(p, byKey(c), "requested-data", object{"customer_request_id": r.ID})
-	s.requestChanged(p, r, byKey(c))
-	s.scheduleRequest(p.ID, r)
-	s.review(p)
+	w.audit(p, byKey(c), "requested-data", object{"customer_request_id": r.ID})
+	w.requestChanged(p, r, byKey(c))
+	w.scheduleRequest(p.ID, r)
+	w.review(p)
 	o := r.wire()
 	o["apikey"] = key
-	if s.sw.RequestKeyObject {
+	if w.sw.RequestKeyObject {
 		o["apikey"] = object{"name": info.Name, "key": key, "expiry": dateTime(r.Expires)}
 	}
 	return ok(o), nil
@@ -219,8 +219,8 @@ func (r *formRequest) wire() object {
 	}
 }
 
-func (s *Server) latestCustomerRequest(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) latestCustomerRequest(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -230,29 +230,29 @@ func (s *Server) latestCustomerRequest(c *call) (*reply, error) {
 	return ok(p.Requests[len(p.Requests)-1].wire()), nil
 }
 
-func (s *Server) requestChanged(p *profile, r *formRequest, by actor) {
-	s.emit(p, by, "CUSTOMER_REQUEST_CHANGED", object{
+func (w *world) requestChanged(p *profile, r *formRequest, by actor) {
+	w.emit(p, by, "CUSTOMER_REQUEST_CHANGED", object{
 		"state": r.State, "customer_request": object{"id": r.ID, "state": r.State},
 	})
 }
 
 // scheduleRequest lets every open form expire when the request does.
-func (s *Server) scheduleRequest(profileID string, r *formRequest) {
-	s.at(r.Expires, func() {
-		p := s.waiting(profileID)
+func (w *world) scheduleRequest(profileID string, r *formRequest) {
+	w.at(r.Expires, func() {
+		p := w.waiting(profileID)
 		if p == nil {
 			return
 		}
 		if r := find(p.Requests, func(o *formRequest) bool { return o.ID == r.ID }); r != nil {
 			for _, f := range r.Forms {
-				s.endForm(p, r, f, StateExpired, actor{})
+				w.endForm(p, r, f, StateExpired, actor{})
 			}
 		}
 	})
 }
 
 // endForm moves a form to a terminal state and the request with it.
-func (s *Server) endForm(p *profile, r *formRequest, f *formState, state string, by actor) {
+func (w *world) endForm(p *profile, r *formRequest, f *formState, state string, by actor) {
 	if f.State != StateSent {
 		return
 	}
@@ -260,7 +260,7 @@ func (s *Server) endForm(p *profile, r *formRequest, f *formState, state string,
 	for _, o := range r.Forms {
 		f.Order = max(f.Order, o.Order+1)
 	}
-	s.emit(p, by, "FORM_STATE_CHANGED", object{
+	w.emit(p, by, "FORM_STATE_CHANGED", object{
 		"customer_request_id": r.ID, "form": object{"id": f.ID, "name": f.Form.Name, "state": f.State},
 	})
 	now := overall(r.Forms)
@@ -268,14 +268,14 @@ func (s *Server) endForm(p *profile, r *formRequest, f *formState, state string,
 		return
 	}
 	r.State = now
-	s.audit(p, by, "submitted-data", object{"customer_request_id": r.ID, "state": now})
-	s.requestChanged(p, r, by)
+	w.audit(p, by, "submitted-data", object{"customer_request_id": r.ID, "state": now})
+	w.requestChanged(p, r, by)
 	if now == StateCompleted && r.Product != "" {
-		if w, err := s.wantedProduct(object{"product": object{"alias": r.Product}}, p.Summary.EntityType); err == nil {
-			s.apply(p, w.product, "", by)
+		if want, err := w.wantedProduct(object{"product": object{"alias": r.Product}}, p.Summary.EntityType); err == nil {
+			w.apply(p, want.product, "", by)
 		}
 	}
-	s.review(p)
+	w.review(p)
 }
 
 // EndForm ends one form of a customer request: COMPLETED, EXPIRED or
@@ -284,16 +284,16 @@ func (s *Server) EndForm(profileID, formID, state string) error {
 	if !slices.Contains([]string{StateCompleted, StateExpired, StateCancelled}, state) {
 		return invalid("not a terminal form state")
 	}
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return err
 	}
 	for _, r := range p.Requests {
 		for _, f := range r.Forms {
 			if f.State == StateSent && (formID == "" || f.ID == formID) {
-				s.endForm(p, r, f, state, s.portal())
+				w.endForm(p, r, f, state, portal())
 				if formID != "" {
 					return nil
 				}
@@ -308,9 +308,9 @@ func (s *Server) EndForm(profileID, formID, state string) error {
 
 // CustomerRequests returns the customer requests of a profile, oldest first.
 func (s *Server) CustomerRequests(profileID string) []CustomerRequest {
-	s.enter()
-	defer s.leave()
-	p, err := s.look(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.look(profileID)
 	if err != nil {
 		return nil
 	}
@@ -323,7 +323,7 @@ func (s *Server) CustomerRequests(profileID string) []CustomerRequest {
 		for _, f := range r.Forms {
 			o.Forms = append(o.Forms, FormStatus{f.ID, f.Form.Name, f.State})
 		}
-		for key, info := range s.state.Keys {
+		for key, info := range w.state.Keys {
 			if info.Request == r.ID {
 				o.APIKey = key
 			}
@@ -333,9 +333,61 @@ func (s *Server) CustomerRequests(profileID string) []CustomerRequest {
 	return out
 }
 
+// visit does something to the customer request that a visitor names, whose key is with
+// it, and returns what the form's script gets: the request as it stands then. It takes
+// the lock.
+func (w *world) visit(requestID, key string, do func(*world, *profile, *formRequest) error) ([]byte, error) {
+	w.enter()
+	defer w.leave()
+	p, r := w.requestOf(requestID, key)
+	if r == nil {
+		return nil, refuse(http.StatusForbidden, CodeInvalidAPIKey, "no such customer request")
+	}
+	if err := do(w, p, r); err != nil {
+		return nil, err
+	}
+	forms := []object{}
+	for _, f := range r.Forms {
+		fields := []visitorField{}
+		for _, field := range f.Form.Fields {
+			first, last := field.bounds(w.tick)
+			fields = append(fields, visitorField{field, first, last})
+		}
+		forms = append(forms, object{
+			"id": f.ID, "name": f.Form.Name, "title": f.Form.Title, "state": f.State, "fields": fields,
+		})
+	}
+	return encode(object{"state": r.State, "theme": r.Theme, "redirect": r.Redirect, "forms": forms}), nil
+}
+
+// visitorField is a field as the form's script gets it.
+type visitorField struct {
+	Field
+
+	Min string `json:"min,omitempty"`
+	Max string `json:"max,omitempty"`
+}
+
+// requestOf finds a customer request by its id and key.
+func (w *world) requestOf(id, key string) (*profile, *formRequest) {
+	k := w.state.Keys[key]
+	if k == nil || k.Kind != keyRequest || k.Request != id {
+		return nil, nil
+	}
+	p := w.waiting(k.Profiles[0])
+	if p == nil {
+		return nil, nil
+	}
+	return p, find(p.Requests, func(r *formRequest) bool { return r.ID == id })
+}
+
 // submit takes the answers to one form and completes it.
-func (s *Server) submit(p *profile, r *formRequest, f *formState, values map[string]string) error {
-	if f.State != StateSent {
+func (w *world) submit(p *profile, r *formRequest, formID string, values map[string]string) error {
+	f := find(r.Forms, func(f *formState) bool { return f.ID == formID })
+	switch {
+	case f == nil:
+		return notFound("form")
+	case f.State != StateSent:
 		return refuse(http.StatusConflict, CodeDataPresent, "the form is closed")
 	}
 	data, err := decodeObject(p.Data)
@@ -346,7 +398,7 @@ func (s *Server) submit(p *profile, r *formRequest, f *formState, values map[str
 	for _, field := range f.Form.Fields {
 		v := strings.TrimSpace(values[field.Path])
 		delete(known, field.Path)
-		first, last := field.bounds(s.tick)
+		first, last := field.bounds(w.tick)
 		switch {
 		case v != "" && last != "" && (v < first || v > last):
 			return invalid("the date must be from " + first + " to " + last)
@@ -359,13 +411,13 @@ func (s *Server) submit(p *profile, r *formRequest, f *formState, values map[str
 	if len(known) > 0 {
 		return invalid("the form does not ask for that")
 	}
-	raw, sum, err := s.storable(encode(data))
+	raw, sum, err := w.storable(encode(data))
 	if err != nil {
 		return err
 	}
 	by := actor{key: "Customer request"}
-	s.storeData(p, raw, sum, by)
-	s.endForm(p, r, f, StateCompleted, by)
+	w.storeData(p, raw, sum, by)
+	w.endForm(p, r, f, StateCompleted, by)
 	return nil
 }
 

@@ -16,36 +16,14 @@ import (
 type Option func(*config)
 
 type config struct {
-	apiKey, apiKeyName, institution string
-	clock                           Clock
-	seed                            *uint64
-	switches                        Switches
-	products                        []Product
-	flows                           []Flow
-	companies                       []Company
+	rules
 
-	pageSize int
-
-	checkTime      time.Duration
-	syncLimit      time.Duration
-	syncHold       time.Duration
-	automationTime time.Duration
-	chargeable     int
-	waterfalls     map[string][]string
-
-	limits map[string]RateLimit
+	delivery deliverySettings
+	limits   map[string]RateLimit
 
 	recordLimit int
 	recordBytes int
 	bodyLimit   int64
-	imageLimit  int64
-
-	webhookPace     time.Duration
-	webhookBackoff  [2]time.Duration
-	webhookBatch    int
-	webhookClient   *http.Client
-	webhookShuffle  bool
-	webhookRepeated float64
 
 	logger *slog.Logger
 	hosts  []string
@@ -53,21 +31,23 @@ type config struct {
 
 func defaults() config {
 	return config{
-		apiKey: "sim-master-key", apiKeyName: "Simulator key", institution: "Simulated Institution",
-		clock:     systemClock{},
-		checkTime: 40 * time.Millisecond, syncLimit: 120 * time.Second, automationTime: 10 * time.Millisecond,
-		waterfalls: map[string][]string{},
-		limits: map[string]RateLimit{
-			"Profiles.Create":       {Requests: 10_000, Per: time.Hour},
-			"CollectedData.Replace": {Requests: 10_000, Per: time.Hour},
-			"Audit.PDFReport":       {Requests: 3, Per: 4 * time.Second, Burst: 1},
+		rules: rules{
+			apiKey: "sim-master-key", apiKeyName: "Simulator key", institution: "Simulated Institution",
+			clock:     systemClock{},
+			checkTime: 40 * time.Millisecond, syncLimit: 120 * time.Second, automationTime: 10 * time.Millisecond,
+			waterfalls: map[string][]string{},
+			pageSize:   50, imageLimit: 50 << 20,
 		},
-		pageSize:    50,
+		delivery: deliverySettings{
+			pace: 200 * time.Millisecond, shortest: 50 * time.Millisecond, longest: 2 * time.Second, batch: 100,
+		},
+		limits: map[string]RateLimit{
+			"Profiles.Create": {Requests: 10_000, Per: time.Hour},
+			opReplace:         {Requests: 10_000, Per: time.Hour},
+			"Audit.PDFReport": {Requests: 3, Per: 4 * time.Second, Burst: 1},
+		},
 		recordLimit: 20_000, recordBytes: 64 << 10,
-		bodyLimit: 32 << 20, imageLimit: 50 << 20,
-		webhookPace:    200 * time.Millisecond,
-		webhookBackoff: [2]time.Duration{50 * time.Millisecond, 2 * time.Second},
-		webhookBatch:   100,
+		bodyLimit: 32 << 20,
 	}
 }
 
@@ -167,23 +147,23 @@ func WithRecorder(requests, bodyBytes int) Option {
 func WithImageLimit(bytes int64) Option { return func(c *config) { c.imageLimit = bytes } }
 
 // WithWebhookPace sets the time between two batches. Default 200 ms.
-func WithWebhookPace(d time.Duration) Option { return func(c *config) { c.webhookPace = d } }
+func WithWebhookPace(d time.Duration) Option { return func(c *config) { c.delivery.pace = d } }
 
 // WithWebhookBatchSize sets how many messages a batch holds at most. Default 100
 // (docs/api/webhooks.md#delivery).
-func WithWebhookBatchSize(n int) Option { return func(c *config) { c.webhookBatch = n } }
+func WithWebhookBatchSize(n int) Option { return func(c *config) { c.delivery.batch = n } }
 
 // WithWebhookBackoff sets the shortest and the longest time before a delivery
 // that was not answered with 200 is tried again. Defaults 50 ms and 2 s.
 func WithWebhookBackoff(shortest, longest time.Duration) Option {
-	return func(c *config) { c.webhookBackoff = [2]time.Duration{shortest, longest} }
+	return func(c *config) { c.delivery.shortest, c.delivery.longest = shortest, longest }
 }
 
 // WithWebhookClient sets the HTTP client that delivers webhooks.
-func WithWebhookClient(hc *http.Client) Option { return func(c *config) { c.webhookClient = hc } }
+func WithWebhookClient(hc *http.Client) Option { return func(c *config) { c.delivery.client = hc } }
 
 // WithWebhookShuffle delivers the messages that are waiting in random order.
-func WithWebhookShuffle() Option { return func(c *config) { c.webhookShuffle = true } }
+func WithWebhookShuffle() Option { return func(c *config) { c.delivery.shuffle = true } }
 
 // WithWebhookDuplicates delivers an acknowledged message again with the given
 // probability, from 0 to less than 1: with 1 the deliveries would never end.
@@ -192,7 +172,7 @@ func WithWebhookDuplicates(probability float64) Option {
 		panic("passforttest: the probability of a duplicate is at least 0 and less than 1: with 1 the deliveries " +
 			"never end")
 	}
-	return func(c *config) { c.webhookRepeated = probability }
+	return func(c *config) { c.delivery.repeated = probability }
 }
 
 // WithLogger logs every call: operation, method, status, duration and request

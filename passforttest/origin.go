@@ -144,94 +144,41 @@ func (s *Server) Visits() []Visit {
 	return append([]Visit(nil), s.visits.visits...)
 }
 
-// requestOf finds the customer request whose id and key a visitor sent. The
-// caller holds the lock.
-func (s *Server) requestOf(r *http.Request) (*profile, *formRequest) {
-	key := s.state.Keys[r.Header.Get("apikey")]
-	if key == nil || key.Kind != keyRequest || key.Request != r.Header.Get("request-id") {
-		return nil, nil
-	}
-	p := s.waiting(key.Profiles[0])
-	if p == nil {
-		return nil, nil
-	}
-	return p, find(p.Requests, func(o *formRequest) bool { return o.ID == key.Request })
-}
-
 func (s *Server) openForms(w http.ResponseWriter, r *http.Request) {
-	s.enter()
-	_, req := s.requestOf(r)
-	status, body := visitorAnswer(req, s.tick, nil)
-	s.leave()
-	s.answerVisitor(w, status, body)
-}
-
-// answerVisitor answers once the state in the answer is kept.
-func (s *Server) answerVisitor(w http.ResponseWriter, status int, body []byte) {
-	if s.kept() != nil {
-		status, body = visitorAnswer(new(formRequest), time.Time{}, errNotKept())
-	}
-	writeJSON(w, status, body)
+	s.answerVisitor(w, r, func(*world, *profile, *formRequest) error { return nil })
 }
 
 func (s *Server) submitForm(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Values map[string]string `json:"values"`
 	}
-	err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&body)
-	if err != nil {
-		err = invalid("the answers cannot be read")
-	}
-	s.enter()
-	p, req := s.requestOf(r)
-	if req != nil && err == nil {
-		f := find(req.Forms, func(f *formState) bool { return f.ID == r.PathValue("form_id") })
-		if f == nil {
-			err = notFound("form")
-		} else {
-			err = s.submit(p, req, f, body.Values)
+	unread := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&body)
+	s.answerVisitor(w, r, func(in *world, p *profile, req *formRequest) error {
+		if unread != nil {
+			return invalid("the answers cannot be read")
 		}
-	}
-	status, answer := visitorAnswer(req, s.tick, err)
-	s.leave()
-	s.answerVisitor(w, status, answer)
-}
-
-// visitorAnswer is what the form's script gets: the request as it stands, or
-// why not.
-func visitorAnswer(req *formRequest, now time.Time, err error) (int, []byte) {
-	if req == nil {
-		err = refuse(http.StatusForbidden, CodeInvalidAPIKey, "no such customer request")
-	}
-	if err != nil {
-		var no *refusal
-		if !errors.As(err, &no) {
-			no = invalid("the answers cannot be stored")
-		}
-		return no.status, envelope(Switches{}, no.err)
-	}
-	forms := []object{}
-	for _, f := range req.Forms {
-		fields := []visitorField{}
-		for _, field := range f.Form.Fields {
-			first, last := field.bounds(now)
-			fields = append(fields, visitorField{field, first, last})
-		}
-		forms = append(forms, object{
-			"id": f.ID, "name": f.Form.Name, "title": f.Form.Title, "state": f.State, "fields": fields,
-		})
-	}
-	return http.StatusOK, encode(object{
-		"state": req.State, "theme": req.Theme, "redirect": req.Redirect, "forms": forms,
+		return in.submit(p, req, r.PathValue("form_id"), body.Values)
 	})
 }
 
-// visitorField is a field as the form's script gets it.
-type visitorField struct {
-	Field
-
-	Min string `json:"min,omitempty"`
-	Max string `json:"max,omitempty"`
+// answerVisitor does something to the customer request of a visitor and answers once
+// the state in the answer is kept.
+func (s *Server) answerVisitor(
+	w http.ResponseWriter, r *http.Request, do func(*world, *profile, *formRequest) error,
+) {
+	answer, err := s.world.visit(r.Header.Get("request-id"), r.Header.Get("apikey"), do)
+	if s.world.kept() != nil {
+		err = errNotKept()
+	}
+	var no *refusal
+	switch {
+	case err == nil:
+		writeJSON(w, http.StatusOK, answer)
+		return
+	case !errors.As(err, &no):
+		no = invalid("the answers cannot be stored")
+	}
+	writeJSON(w, no.status, envelope(Switches{}, no.err))
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

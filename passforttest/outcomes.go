@@ -95,41 +95,41 @@ func (s *Server) SetCheckOutcome(checkType any, results ...Outcome) {
 	for i, o := range results {
 		queued[i] = o.checked()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.outcome.queued == nil {
-		s.outcome.queued = map[string][]outcome{}
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	if s.world.outcome.queued == nil {
+		s.world.outcome.queued = map[string][]outcome{}
 	}
-	s.outcome.queued[name] = queued
+	s.world.outcome.queued[name] = queued
 }
 
 // DecideChecks lets a function choose the outcome of every check that
 // SetCheckOutcome says nothing about. It must not call the server. Returning
 // false leaves the choice to the words in the name.
 func (s *Server) DecideChecks(decide func(CheckRun) (Outcome, bool)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.outcome.decide = decide
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	s.world.outcome.decide = decide
 }
 
-func (s *Server) chooseOutcome(p *profile, ch *check) outcome {
-	if q := s.outcome.queued[ch.Type]; len(q) > 0 {
+func (w *world) chooseOutcome(p *profile, ch *check) outcome {
+	if q := w.outcome.queued[ch.Type]; len(q) > 0 {
 		if len(q) > 1 {
-			s.outcome.queued[ch.Type] = q[1:]
+			w.outcome.queued[ch.Type] = q[1:]
 		}
-		return s.finished(ch.Type, q[0])
+		return w.finished(ch.Type, q[0])
 	}
-	if s.outcome.decide != nil {
-		o, decided := s.outcome.decide(CheckRun{p.ID, p.Summary.Name, ch.Type, ch.VariantAlias, ch.ID})
+	if w.outcome.decide != nil {
+		o, decided := w.outcome.decide(CheckRun{p.ID, p.Summary.Name, ch.Type, ch.VariantAlias, ch.ID})
 		if decided {
-			return s.finished(ch.Type, o.checked())
+			return w.finished(ch.Type, o.checked())
 		}
 	}
-	return s.finished(ch.Type, fromWords(ch.Type, p.Summary.Name))
+	return w.finished(ch.Type, fromWords(ch.Type, p.Summary.Name))
 }
 
 // finished fills in what an outcome leaves open.
-func (s *Server) finished(checkType string, o outcome) outcome {
+func (w *world) finished(checkType string, o outcome) outcome {
 	if o.Result == "" {
 		o.Result = defaultResult(checkType, o.Decision)
 	}
@@ -142,7 +142,7 @@ func (s *Server) finished(checkType string, o outcome) outcome {
 		}}
 	}
 	if o.After == 0 {
-		o.After = s.cfg.checkTime
+		o.After = w.cfg.checkTime
 	}
 	if o.findings == nil && o.Decision == "WARN" && screens(checkType) {
 		o.findings = []string{o.Result}
@@ -264,7 +264,7 @@ func fromWords(checkType, name string) outcome {
 }
 
 // outputFor makes up a plain output for a check type.
-func (s *Server) outputFor(p *profile, ch *check, o outcome) any {
+func (w *world) outputFor(p *profile, ch *check, o outcome) any {
 	out := object{"entity_type": p.Summary.EntityType}
 	switch {
 	case ch.Type == "IDENTITY_CHECK":
@@ -282,7 +282,7 @@ func (s *Server) outputFor(p *profile, ch *check, o outcome) any {
 	case screens(ch.Type):
 		results := []object{}
 		for _, f := range o.findings {
-			results = append(results, s.screeningResult(p, f))
+			results = append(results, w.screeningResult(p, f))
 		}
 		out["sanctions_results"] = results
 	case strings.Contains(ch.Type, "DOCUMENT"):
@@ -323,10 +323,10 @@ func ownershipOf(data []byte) object {
 	return out
 }
 
-func (s *Server) screeningResult(p *profile, finding string) object {
+func (w *world) screeningResult(p *profile, finding string) object {
 	o := object{
-		"match_id": s.nameID("match", p.ID+finding), "match_name": p.Summary.Name, "score": 0.9,
-		"match_countries": []string{}, "match_dates": []string{}, "modified_date": dateTime(s.tick),
+		"match_id": nameID("match", p.ID+finding), "match_name": p.Summary.Name, "score": 0.9,
+		"match_countries": []string{}, "match_dates": []string{}, "modified_date": dateTime(w.tick),
 	}
 	switch finding {
 	case "PEP":

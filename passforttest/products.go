@@ -65,25 +65,25 @@ type ProductTask struct {
 // AddProduct configures one more product, or replaces the one with the same
 // alias for applications still to come.
 func (s *Server) AddProduct(p Product) {
-	s.enter()
-	defer s.leave()
-	s.addProduct(p)
+	w := s.world.enter()
+	defer w.leave()
+	w.addProduct(p)
 }
 
-func (s *Server) addProduct(p Product) *Product {
+func (w *world) addProduct(p Product) *Product {
 	if p.ID == "" {
-		p.ID = s.nameID("product", p.Alias)
+		p.ID = nameID("product", p.Alias)
 	}
 	if p.Name == "" {
 		p.Name = title(p.Alias)
 	}
-	if old := find(s.state.Products, func(o *Product) bool { return o.Alias == p.Alias }); old != nil {
+	if old := find(w.state.Products, func(o *Product) bool { return o.Alias == p.Alias }); old != nil {
 		*old = p
-		s.changes.products = append(s.changes.products, old)
+		w.changes.products = append(w.changes.products, old)
 		return old
 	}
-	s.state.Products = append(s.state.Products, &p)
-	s.changes.products = append(s.changes.products, &p)
+	w.state.Products = append(w.state.Products, &p)
+	w.changes.products = append(w.changes.products, &p)
 	return &p
 }
 
@@ -112,13 +112,13 @@ func (p *Product) wire() object {
 
 func (p *Product) short() object { return object{"id": p.ID, "name": p.Name, "alias": p.Alias} }
 
-func (s *Server) productByID(id string) *Product {
-	return find(s.state.Products, func(p *Product) bool { return p.ID == id })
+func (w *world) productByID(id string) *Product {
+	return find(w.state.Products, func(p *Product) bool { return p.ID == id })
 }
 
 // wantedProduct reads one application request: {product: {alias or id},
 // associated_role}.
-func (s *Server) wantedProduct(o object, entity string) (wanted, error) {
+func (w *world) wantedProduct(o object, entity string) (wanted, error) {
 	ref := child(o, "product")
 	if ref == nil {
 		return wanted{}, missing("product")
@@ -127,12 +127,12 @@ func (s *Server) wantedProduct(o object, entity string) (wanted, error) {
 	var p *Product
 	switch {
 	case id != "":
-		if p = s.productByID(id); p == nil {
+		if p = w.productByID(id); p == nil {
 			return wanted{}, invalid("unknown product")
 		}
 	case alias != "":
-		if p = find(s.state.Products, func(p *Product) bool { return p.Alias == alias }); p == nil {
-			p = s.addProduct(Product{Alias: alias})
+		if p = find(w.state.Products, func(p *Product) bool { return p.Alias == alias }); p == nil {
+			p = w.addProduct(Product{Alias: alias})
 		}
 	default:
 		return wanted{}, missing("product.alias")
@@ -185,69 +185,69 @@ func (m *RiskModel) level(score *float64) string {
 // their own. A profile without any has the older, profile-wide risk
 // (docs/api/audit-and-risk.md#risk-of-a-profile).
 func (s *Server) SetRiskScore(profileID string, score float64) error {
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return err
 	}
 	modelled := false
 	for _, a := range p.Applications {
-		if a.Hidden || s.product(a).Risk == nil {
+		if a.Hidden || w.product(a).Risk == nil {
 			continue
 		}
 		modelled = true
-		s.score(p, a, score)
+		w.score(p, a, score)
 	}
 	old := p.Risk
 	p.Risk = &score
 	if !modelled {
-		s.riskChanged(p, nil, old, &score)
-		s.shortenExpiry(p)
+		w.riskChanged(p, nil, old, &score)
+		w.shortenExpiry(p)
 	}
-	s.review(p)
+	w.review(p)
 	return nil
 }
 
-func (s *Server) score(p *profile, a *application, score float64) {
+func (w *world) score(p *profile, a *application, score float64) {
 	old := a.Risk
-	a.Risk, a.RiskDate = &score, s.tick
-	p.Modified = s.tick
-	s.riskChanged(p, a, old, &score)
-	s.shortenExpiry(p)
+	a.Risk, a.RiskDate = &score, w.tick
+	p.Modified = w.tick
+	w.riskChanged(p, a, old, &score)
+	w.shortenExpiry(p)
 }
 
 // riskChanged sends the webhooks of a new score. Their payloads are not
 // documented: these are guesses after the ones that are.
-func (s *Server) riskChanged(p *profile, a *application, old, now *float64) {
+func (w *world) riskChanged(p *profile, a *application, old, now *float64) {
 	if old != nil && *old == *now {
 		return
 	}
 	var m *RiskModel
 	about := func() object { return object{} }
 	if a != nil {
-		m = s.product(a).Risk
-		about = func() object { return object{"application_id": a.ID, "product": s.product(a).short()} }
+		m = w.product(a).Risk
+		about = func() object { return object{"application_id": a.ID, "product": w.product(a).short()} }
 	}
 	data := about()
 	data["old_score"], data["new_score"] = nil, *now
 	if old != nil {
 		data["old_score"] = *old
 	}
-	s.emit(p, actor{}, "RISK_SCORE_CHANGED", data)
+	w.emit(p, actor{}, "RISK_SCORE_CHANGED", data)
 	if was, is := m.level(old), m.level(now); was != is {
 		data := about()
 		data["old_level"], data["new_level"] = was, is
-		s.emit(p, actor{}, "RISK_LEVEL_CHANGED", data)
+		w.emit(p, actor{}, "RISK_LEVEL_CHANGED", data)
 	}
 }
 
 // riskWire is the risk of an application.
-func (s *Server) riskWire(a *application) object {
-	m := s.product(a).Risk
+func (w *world) riskWire(a *application) object {
+	m := w.product(a).Risk
 	lowMedium, mediumHigh := m.thresholds()
 	o := object{
-		"risk_model": object{"id": s.nameID("risk model", a.Product), "version": dateTime(time.Unix(0, 0))},
+		"risk_model": object{"id": nameID("risk model", a.Product), "version": dateTime(time.Unix(0, 0))},
 		"is_pending": a.Automating, "thresholds": object{"low_medium": lowMedium, "medium_high": mediumHigh},
 		"overall": object{"score": nil, "level": m.level(a.Risk)},
 	}

@@ -21,7 +21,7 @@ func entityOf(role string) string {
 	return ""
 }
 
-func (s *Server) createProfile(c *call) (*reply, error) {
+func (w *world) createProfile(c *call) (*reply, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
@@ -37,30 +37,30 @@ func (s *Server) createProfile(c *call) (*reply, error) {
 	if child(body, "collected_data") == nil {
 		return nil, missing("collected_data")
 	}
-	raw, sum, err := s.storable(member(c.body, "collected_data"))
+	raw, sum, err := w.storable(member(c.body, "collected_data"))
 	if err != nil {
 		return nil, err
 	}
 	if sum.EntityType != entity {
 		return nil, invalid("entity_type does not fit the role")
 	}
-	products, err := s.wantedProducts(body, entity)
+	products, err := w.wantedProducts(body, entity)
 	if err != nil {
 		return nil, err
 	}
 	by := byKey(c)
 	p := &profile{
-		ID: s.newID(), Role: role, Status: "NORMAL", Created: s.tick, Modified: s.tick,
-		Data: raw, Summary: sum, Version: s.nextVersion(),
+		ID: w.newID(), Role: role, Status: "NORMAL", Created: w.tick, Modified: w.tick,
+		Data: raw, Summary: sum, Version: w.nextVersion(),
 	}
-	s.state.Profiles[p.ID] = p
-	s.roster.add(p)
-	s.audit(p, by, "created-profile", nil)
-	for _, w := range products {
-		s.apply(p, w.product, w.role, by)
+	w.state.Profiles[p.ID] = p
+	w.roster.add(p)
+	w.audit(p, by, "created-profile", nil)
+	for _, want := range products {
+		w.apply(p, want.product, want.role, by)
 	}
-	s.linkAssociates(p, by)
-	return ok(s.profileWire(p, false)), nil
+	w.linkAssociates(p, by)
+	return ok(w.profileWire(p, false)), nil
 }
 
 type wanted struct {
@@ -70,11 +70,11 @@ type wanted struct {
 
 // wantedProducts reads the applications a new profile asks for; without any it
 // applies for every product that is applied for automatically.
-func (s *Server) wantedProducts(body object, entity string) ([]wanted, error) {
+func (w *world) wantedProducts(body object, entity string) ([]wanted, error) {
 	var out []wanted
 	asked, present := body["applications"]
 	if !present || asked == nil {
-		for _, p := range s.state.Products {
+		for _, p := range w.state.Products {
 			if p.AutoApply && !p.Deleted && p.fits(entity) {
 				out = append(out, wanted{product: p})
 			}
@@ -87,50 +87,50 @@ func (s *Server) wantedProducts(body object, entity string) ([]wanted, error) {
 	}
 	for _, e := range items {
 		o, _ := e.(object)
-		w, err := s.wantedProduct(o, entity)
+		want, err := w.wantedProduct(o, entity)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, w)
+		out = append(out, want)
 	}
 	return out, nil
 }
 
-func (s *Server) getProfile(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) getProfile(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	if seen := s.tick.Format("2006-01-02") + " " + c.key.Name; p.Viewed != seen {
+	if seen := w.tick.Format("2006-01-02") + " " + c.key.Name; p.Viewed != seen {
 		p.Viewed = seen
-		s.audit(p, byKey(c), "viewed-profile", nil)
+		w.audit(p, byKey(c), "viewed-profile", nil)
 	}
-	return ok(s.profileWire(p, false)), nil
+	return ok(w.profileWire(p, false)), nil
 }
 
 // profileWire is a profile as the API shows it; a minimal one is what search
 // results hold.
-func (s *Server) profileWire(p *profile, minimal bool) object {
+func (w *world) profileWire(p *profile, minimal bool) object {
 	o := object{
 		"id": p.ID, "role": p.Role, "status": p.Status, "creation_date": dateTime(p.Created),
 		"last_modified_date": dateTime(p.Modified), "display_name": p.Summary.Name,
-		"category": p.category(), "tags": s.tagsWire(p), "applications": s.applicationsWire(p),
+		"category": p.category(), "tags": w.tagsWire(p), "applications": w.applicationsWire(p),
 		"task_progress": p.progress(), "unresolved_event_types": p.unresolvedTypes(),
 		"has_associates": p.Summary.Associates, "has_collection_steps": len(p.Steps) > 0,
-		"collected_data": s.shownData(p),
+		"collected_data": w.shownData(p),
 	}
 	if minimal {
 		return o
 	}
-	o["verified_data"] = s.verifiedData(p)
-	o["checks"] = s.checksWire(p)
+	o["verified_data"] = w.verifiedData(p)
+	o["checks"] = w.checksWire(p)
 	o["collection_steps"] = orEmpty(p.Steps)
-	o["tasks"] = s.tasksWire(p)
+	o["tasks"] = w.tasksWire(p)
 	o["task_types"] = p.taskTypes()
 	o["events"] = orEmpty(p.Events)
 	o["document_images"] = imagesWire(p.Images)
 	o["risk"] = p.overallRisk()
-	o["linked_to"] = s.linkedTo(p)
+	o["linked_to"] = w.linkedTo(p)
 	return o
 }
 
@@ -179,8 +179,8 @@ func (p *profile) taskTypes() []string {
 	return out
 }
 
-func (s *Server) listProfiles(c *call) (*reply, error) {
-	limit, err := intQuery(c, "limit", s.cfg.pageSize, 1, 200)
+func (w *world) listProfiles(c *call) (*reply, error) {
+	limit, err := intQuery(c, "limit", w.cfg.pageSize, 1, 200)
 	if err != nil {
 		return nil, err
 	}
@@ -192,39 +192,39 @@ func (s *Server) listProfiles(c *call) (*reply, error) {
 	if q := c.query("categories"); q != "" {
 		categories = strings.Split(q, ",")
 	}
-	found, count := s.wantedProfiles(strings.ToLower(c.query("q")), categories, offset, limit)
+	found, count := w.wantedProfiles(strings.ToLower(c.query("q")), categories, offset, limit)
 	results := []object{}
 	for _, p := range found {
-		results = append(results, s.profileWire(p, true))
+		results = append(results, w.profileWire(p, true))
 	}
 	return ok(object{"count": count, "limit": limit, "offset": offset, "results": results, "hidden": 0}), nil
 }
 
 // wantedProfiles returns one page of the profiles that a search finds, and how
 // many it finds in all.
-func (s *Server) wantedProfiles(q string, categories []string, offset, limit int) ([]*profile, int) {
+func (w *world) wantedProfiles(q string, categories []string, offset, limit int) ([]*profile, int) {
 	var found []*profile
 	switch all := q == "" && categories == nil; {
-	case all && s.sw.ListOrder == OldestFirst:
-		return s.roster.page(offset, limit), s.roster.count
-	case all && s.sw.ListOrder == NewestFirst:
-		last := s.roster.count - offset
-		page := s.roster.page(max(0, last-limit), min(limit, max(0, last)))
+	case all && w.sw.ListOrder == OldestFirst:
+		return w.roster.page(offset, limit), w.roster.count
+	case all && w.sw.ListOrder == NewestFirst:
+		last := w.roster.count - offset
+		page := w.roster.page(max(0, last-limit), min(limit, max(0, last)))
 		slices.Reverse(page)
-		return page, s.roster.count
+		return page, w.roster.count
 	case all:
-		found = slices.Collect(s.roster.all())
+		found = slices.Collect(w.roster.all())
 	case q == "":
-		found = s.roster.of(categories)
+		found = w.roster.of(categories)
 	default:
-		found = s.roster.search(q)
+		found = w.roster.search(q)
 		if categories != nil {
 			found = slices.DeleteFunc(found, func(p *profile) bool {
 				return !slices.Contains(categories, p.category())
 			})
 		}
 	}
-	found = ordered(s, found)
+	found = ordered(w, found)
 	return found[min(offset, len(found)):min(offset+limit, len(found))], len(found)
 }
 
@@ -240,16 +240,16 @@ func intQuery(c *call, name string, absent, least, most int) (int, error) {
 	return n, nil
 }
 
-func (s *Server) getStatus(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) getStatus(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
 	return ok(p.Status), nil
 }
 
-func (s *Server) setStatus(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) setStatus(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -258,24 +258,24 @@ func (s *Server) setStatus(c *call) (*reply, error) {
 	if err != nil || !is || !slices.Contains([]string{"NORMAL", "SUSPENDED", "BANNED"}, status) {
 		return nil, invalid("the body is not a profile status")
 	}
-	s.setProfileStatus(p, status, byKey(c))
+	w.setProfileStatus(p, status, byKey(c))
 	return ok(p.Status), nil
 }
 
-func (s *Server) setProfileStatus(p *profile, status string, by actor) {
+func (w *world) setProfileStatus(p *profile, status string, by actor) {
 	if p.Status == status {
 		return
 	}
 	p.Status = status
-	s.audit(p, by, "profile-status-changed", object{"status": status})
-	if s.sw.DeprecatedEvents {
-		s.emit(p, by, "PROFILE_STATUS_CHANGED", object{"new_status": status})
+	w.audit(p, by, "profile-status-changed", object{"status": status})
+	if w.sw.DeprecatedEvents {
+		w.emit(p, by, "PROFILE_STATUS_CHANGED", object{"new_status": status})
 	}
-	s.review(p)
+	w.review(p)
 }
 
-func (s *Server) deleteProfile(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) deleteProfile(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -289,9 +289,9 @@ func (s *Server) deleteProfile(c *call) (*reply, error) {
 	case !strings.EqualFold(confirm, p.ID):
 		return nil, refuse(http.StatusBadRequest, CodeInvalidInputData, "confirm_id is not the id of the profile")
 	}
-	delete(s.state.Profiles, p.ID)
-	s.roster.remove(p)
-	return s.nothing(), nil
+	delete(w.state.Profiles, p.ID)
+	w.roster.remove(p)
+	return w.nothing(), nil
 }
 
 // MakeUp adds n made-up profiles and returns their ids, in order. Of each ten, seven
@@ -326,9 +326,9 @@ func (s *Server) MakeUp(n int) []string {
 
 // Profiles returns how many profiles there are.
 func (s *Server) Profiles() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.roster.count
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	return s.world.roster.count
 }
 
 func madeUpPerson(i int) object {
@@ -354,7 +354,9 @@ func madeUpPerson(i int) object {
 
 // makeUp creates one of them, which nothing can refuse.
 func (s *Server) makeUp(role string, data object, product string) string {
-	id, err := s.createAs(role, data, product)
+	w := s.world.enter()
+	defer w.leave()
+	id, err := w.createAs(role, data, product)
 	if err != nil {
 		panic("passforttest: a made-up profile is refused: " + err.Error())
 	}
@@ -362,33 +364,31 @@ func (s *Server) makeUp(role string, data object, product string) string {
 }
 
 // createAs creates a profile as a call with the master key would.
-func (s *Server) createAs(role string, data object, product string) (string, error) {
+func (w *world) createAs(role string, data object, product string) (string, error) {
 	body := object{"role": role, "collected_data": data, "applications": []object{}}
 	if product != "" {
 		body["applications"] = []object{{"product": object{"alias": product}}}
 	}
-	s.enter()
-	defer s.leave()
-	if _, err := s.createProfile(&call{body: encode(body), key: s.state.Keys[s.cfg.apiKey]}); err != nil {
+	if _, err := w.createProfile(&call{body: encode(body), key: w.state.Keys[w.cfg.apiKey]}); err != nil {
 		return "", err
 	}
-	return s.roster.page(s.roster.count-1, 1)[0].ID, nil
+	return w.roster.page(w.roster.count-1, 1)[0].ID, nil
 }
 
-func (s *Server) tagWire(name string) object {
-	return object{"id": s.state.Tags[name], "name": name, "is_automatic": false}
+func (w *world) tagWire(name string) object {
+	return object{"id": w.state.Tags[name], "name": name, "is_automatic": false}
 }
 
-func (s *Server) tagsWire(p *profile) []object {
+func (w *world) tagsWire(p *profile) []object {
 	out := []object{}
 	for _, name := range p.TagNames {
-		out = append(out, s.tagWire(name))
+		out = append(out, w.tagWire(name))
 	}
 	return out
 }
 
-func (s *Server) addTag(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) addTag(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -403,40 +403,40 @@ func (s *Server) addTag(c *call) (*reply, error) {
 	case utf8.RuneCountInString(name) > 64:
 		return nil, invalid("a tag has at most 64 characters")
 	}
-	if s.state.Tags[name] == "" {
-		s.addTagName(name)
+	if w.state.Tags[name] == "" {
+		w.addTagName(name)
 	}
 	if !slices.Contains(p.TagNames, name) {
 		p.TagNames = append(p.TagNames, name)
-		s.audit(p, byKey(c), "added-a-tag", object{"name": name})
+		w.audit(p, byKey(c), "added-a-tag", object{"name": name})
 	}
-	return ok(s.tagWire(name)), nil
+	return ok(w.tagWire(name)), nil
 }
 
-func (s *Server) removeTag(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) removeTag(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
 	id := strings.ToLower(c.params["tag_id"])
-	i := slices.IndexFunc(p.TagNames, func(name string) bool { return s.state.Tags[name] == id })
+	i := slices.IndexFunc(p.TagNames, func(name string) bool { return w.state.Tags[name] == id })
 	if i < 0 {
 		return nil, notFound("tag")
 	}
 	name := p.TagNames[i]
 	p.TagNames = slices.Delete(p.TagNames, i, i+1)
-	s.audit(p, byKey(c), "removed-a-tag", object{"name": name})
-	return ok(s.tagWire(name)), nil
+	w.audit(p, byKey(c), "removed-a-tag", object{"name": name})
+	return ok(w.tagWire(name)), nil
 }
 
-func (s *Server) searchTags(c *call) (*reply, error) {
+func (w *world) searchTags(c *call) (*reply, error) {
 	limit, err := intQuery(c, "limit", 50, 1, 1000)
 	if err != nil {
 		return nil, err
 	}
 	term := strings.ToLower(c.params["term"])
 	var names []string
-	for name := range s.state.Tags {
+	for name := range w.state.Tags {
 		if strings.Contains(strings.ToLower(name), term) {
 			names = append(names, name)
 		}
@@ -444,7 +444,7 @@ func (s *Server) searchTags(c *call) (*reply, error) {
 	sort.Strings(names)
 	out := []object{}
 	for _, name := range names[:min(limit, len(names))] {
-		out = append(out, s.tagWire(name))
+		out = append(out, w.tagWire(name))
 	}
-	return ok(ordered(s, out)), nil
+	return ok(ordered(w, out)), nil
 }

@@ -58,9 +58,9 @@ func TestRehearsal(t *testing.T) {
 
 	c.longest.Store(0)
 	compacted := file.compacted.Load()
-	s.mu.Lock()
+	s.world.mu.Lock()
 	file.small = true
-	s.mu.Unlock()
+	s.world.mu.Unlock()
 	began = time.Now()
 	for file.compacted.Load() < compacted+2 { // the first has ended when the second begins
 		c.seed(20)
@@ -78,7 +78,7 @@ func TestRehearsal(t *testing.T) {
 	again := New(WithoutRateLimits(), WithRecorder(0, 0))
 	require.NoError(t, again.KeepIn(file))
 	t.Logf("opened from a file of %d MB in %.1f s", info.Size()>>20, time.Since(began).Seconds())
-	require.GreaterOrEqual(t, again.roster.count, n)
+	require.GreaterOrEqual(t, again.world.roster.count, n)
 	again.Close()
 	require.NoError(t, file.Close())
 }
@@ -204,29 +204,30 @@ func TestRehearsalOfWebhooks(t *testing.T) {
 	n := 3 * rehearsal(t)
 	for _, batching := range []bool{true, false} {
 		var got atomic.Int64
-		endpoint := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			got.Add(1)
 		}))
 		s := New(WithWebhookPace(0), WithRecorder(0, 0))
 		ids := s.MakeUp(100)
 		s.Refuse(true)
-		s.mu.Lock()
-		s.hooks.url, s.hooks.batching = "x", batching // queues, and sends nothing yet
+		s.world.mu.Lock()
+		s.world.out.configure(endpoint{url: "x", batching: batching}) // queues, and sends nothing yet
 		for i := range n {
-			s.emit(s.state.Profiles[ids[i%100]], s.portal(), "COLLECTED_DATA_UPDATED", object{
-				"old_data": s.state.Profiles[ids[0]].Data, "new_data": nil,
+			s.world.emit(s.world.state.Profiles[ids[i%100]], portal(), "COLLECTED_DATA_UPDATED", object{
+				"old_data": s.world.state.Profiles[ids[0]].Data, "new_data": nil,
 			})
 		}
-		s.mu.Unlock()
-		s.SetWebhook(endpoint.URL, "secret", batching)
+		s.world.mu.Unlock()
+		s.SetWebhook(receiver.URL, "secret", batching)
 		began, last := time.Now(), 0
 		for tenth := 1; tenth <= 10; tenth++ {
 			at := time.Now()
 			for {
-				s.mu.Lock()
-				sent, moved := s.hooks.sent, s.moved
-				s.mu.Unlock()
+				s.world.mu.Lock()
+				_, sent := s.world.out.counts()
+				moved := s.world.moved
+				s.world.mu.Unlock()
 				if sent >= n/10*tenth {
 					t.Logf("batching %v, backlog %d: %.0f a second", batching, n-last,
 						float64(sent-last)/time.Since(at).Seconds())
@@ -240,6 +241,6 @@ func TestRehearsalOfWebhooks(t *testing.T) {
 		t.Logf("batching %v: %d messages in %d requests, %.0f a second", batching, n, got.Load(),
 			float64(n)/time.Since(began).Seconds())
 		s.Close()
-		endpoint.Close()
+		receiver.Close()
 	}
 }

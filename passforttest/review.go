@@ -7,25 +7,25 @@ import (
 // review brings everything up to date that follows from tasks, checks, steps,
 // findings and status: status of approved applications, flags, automatic
 // decisions and the call for a person.
-func (s *Server) review(p *profile) {
+func (w *world) review(p *profile) {
 	manual := false
 	for _, a := range p.Applications {
 		if a.Hidden {
 			continue
 		}
-		if a.Status == "APPROVED" && !s.sw.ApprovedStays && p.hasOpenTask(a) {
-			s.reopen(p, a)
+		if a.Status == "APPROVED" && !w.sw.ApprovedStays && p.hasOpenTask(a) {
+			w.reopen(p, a)
 		}
-		s.setFlag(p, a)
-		s.rejectByPolicy(p, a)
-		if s.approvesByItself(p, a) {
-			s.audit(p, actor{}, "auto-decision", nil)
-			s.decide(p, a, "APPROVED", "", actor{})
+		w.setFlag(p, a)
+		w.rejectByPolicy(p, a)
+		if w.approvesByItself(p, a) {
+			w.audit(p, actor{}, "auto-decision", nil)
+			w.decide(p, a, "APPROVED", "", actor{})
 		}
 		manual = manual || a.Flag == "REQUIRES_MANUAL_TASK_COMPLETION"
 	}
 	if manual && !p.ManualNeeded {
-		s.emit(p, actor{}, "MANUAL_ACTION_REQUIRED", object{"actions": s.manualActions(p)})
+		w.emit(p, actor{}, "MANUAL_ACTION_REQUIRED", object{"actions": w.manualActions(p)})
 	}
 	p.ManualNeeded = manual
 }
@@ -41,33 +41,33 @@ func (p *profile) hasOpenTask(a *application) bool {
 
 // reopen puts an approved application in review, as the smart policy, which
 // then runs the checks of its open tasks.
-func (s *Server) reopen(p *profile, a *application) {
-	a.Automating = s.cfg.automationTime > 0
-	s.decide(p, a, "IN_REVIEW", "", actor{})
+func (w *world) reopen(p *profile, a *application) {
+	a.Automating = w.cfg.automationTime > 0
+	w.decide(p, a, "IN_REVIEW", "", actor{})
 	a.Reopened = true
-	s.automateSoon(p, a)
+	w.automateSoon(p, a)
 }
 
 // approvesByItself reports whether the smart policy approves an application
 // now: a new one, or one that it put in review itself. One that a person put in
 // review, or that teams decided on, is a person's to approve.
-func (s *Server) approvesByItself(p *profile, a *application) bool {
-	product := s.product(a)
+func (w *world) approvesByItself(p *profile, a *application) bool {
+	product := w.product(a)
 	return product.AutoApprove && len(product.EscalateTo) == 0 && a.Flag == "READY_FOR_DECISION" &&
-		(a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened && !s.sw.ReviewByHand) &&
-		len(s.blockers(p, a)) == 0
+		(a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened && !w.sw.ReviewByHand) &&
+		len(w.blockers(p, a)) == 0
 }
 
 // automateSoon schedules the smart policy's look at an application.
-func (s *Server) automateSoon(p *profile, a *application) {
+func (w *world) automateSoon(p *profile, a *application) {
 	pid, aid := p.ID, a.ID
-	s.at(s.tick.Add(s.cfg.automationTime), func() { s.automate(pid, aid) })
+	w.at(w.tick.Add(w.cfg.automationTime), func() { w.automate(pid, aid) })
 }
 
 // automate is the smart policy looking at an application that is new or that it
 // put in review: it runs the checks that the product's tasks ask for.
-func (s *Server) automate(profileID, applicationID string) {
-	p := s.waiting(profileID)
+func (w *world) automate(profileID, applicationID string) {
+	p := w.waiting(profileID)
 	if p == nil {
 		return
 	}
@@ -76,19 +76,19 @@ func (s *Server) automate(profileID, applicationID string) {
 		return
 	}
 	a.Automating = false
-	product := s.productByID(a.Product)
+	product := w.productByID(a.Product)
 	if product != nil && (a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened) {
 		if product.Risk != nil && product.Risk.Default != nil && a.Risk == nil {
-			s.score(p, a, *product.Risk.Default)
+			w.score(p, a, *product.Risk.Default)
 		}
-		s.autoRun(p, a, product)
+		w.autoRun(p, a, product)
 	}
-	s.review(p)
+	w.review(p)
 }
 
 // autoRun runs the checks the product's tasks ask for, as the smart policy: on
 // tasks that are open, unless a person opened them.
-func (s *Server) autoRun(p *profile, a *application, product *Product) {
+func (w *world) autoRun(p *profile, a *application, product *Product) {
 	for i, want := range product.tasksFor(p.Summary.EntityType) {
 		if i >= len(a.Tasks) {
 			break
@@ -102,12 +102,12 @@ func (s *Server) autoRun(p *profile, a *application, product *Product) {
 				continue
 			}
 			ch := &check{
-				Type: checkType, State: "PENDING", Instructed: s.tick, Tasks: []string{t.ID}, Extra: object{},
-				VariantAlias: "default", VariantName: "Default", VariantID: s.nameID("check variant",
+				Type: checkType, State: "PENDING", Instructed: w.tick, Tasks: []string{t.ID}, Extra: object{},
+				VariantAlias: "default", VariantName: "Default", VariantID: nameID("check variant",
 					checkType+" default"),
 			}
-			s.addCheck(p, ch, actor{})
-			s.instruct(p, ch, false)
+			w.addCheck(p, ch, actor{})
+			w.instruct(p, ch, false)
 		}
 	}
 }
@@ -137,13 +137,13 @@ func (t *task) screened() bool { return checkKinds()["PEPS_AND_SANCTIONS_SCREEN"
 
 // openScreened opens the screening tasks of a profile when a screening or its
 // monitoring found something.
-func (s *Server) openScreened(p *profile, events []object) {
+func (w *world) openScreened(p *profile, events []object) {
 	if !slices.ContainsFunc(events, isMatch) {
 		return
 	}
 	for _, t := range p.Tasks {
 		if t.screened() && t.complete() && !t.superseded() && !t.Deleted && p.monitors(t) {
-			s.setTaskState(p, t, "INCOMPLETE", actor{})
+			w.setTaskState(p, t, "INCOMPLETE", actor{})
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (p *profile) settles(ch *check, t *task) bool {
 }
 
 // concludes passes or fails the tasks of a check that is complete.
-func (s *Server) concludes(p *profile, ch *check) {
+func (w *world) concludes(p *profile, ch *check) {
 	for _, id := range ch.Tasks {
 		t := p.task(id)
 		if t == nil || t.complete() || t.superseded() || !p.settles(ch, t) {
@@ -182,11 +182,11 @@ func (s *Server) concludes(p *profile, ch *check) {
 		}
 		switch {
 		case slices.Contains(pass, ch.Decision):
-			if !t.screened() || !p.hasOpenMatch() || s.sw.OpenMatchesPass {
-				s.setTaskState(p, t, "COMPLETED_PASS", actor{})
+			if !t.screened() || !p.hasOpenMatch() || w.sw.OpenMatchesPass {
+				w.setTaskState(p, t, "COMPLETED_PASS", actor{})
 			}
 		case slices.Contains(t.FailOn, ch.Decision):
-			s.setTaskState(p, t, "COMPLETED_FAIL", actor{})
+			w.setTaskState(p, t, "COMPLETED_FAIL", actor{})
 		}
 	}
 }
@@ -214,18 +214,18 @@ func (e escalation) rejected() bool {
 
 // escalated reports whether an application is with the teams of its product:
 // once every task has passed and until it is decided.
-func (s *Server) escalated(p *profile, a *application) bool {
-	return len(s.product(a).EscalateTo) > 0 && (a.Status == "APPLIED" || a.Status == "IN_REVIEW") &&
+func (w *world) escalated(p *profile, a *application) bool {
+	return len(w.product(a).EscalateTo) > 0 && (a.Status == "APPLIED" || a.Status == "IN_REVIEW") &&
 		!a.Automating && !p.hasOpenTask(a)
 }
 
 // escalationBlocker is what an escalation puts in the way of an approval.
-func (s *Server) escalationBlocker(p *profile, a *application) []object {
+func (w *world) escalationBlocker(p *profile, a *application) []object {
 	switch {
-	case !s.escalated(p, a):
+	case !w.escalated(p, a):
 	case a.Escalation.rejected():
 		return []object{{"blocker_type": "REJECTION_OUTCOME"}}
-	case a.Escalation.waits(s.product(a).EscalateTo):
+	case a.Escalation.waits(w.product(a).EscalateTo):
 		return []object{{"blocker_type": "WAITING_ON_ESCALATION"}}
 	}
 	return nil
@@ -236,9 +236,9 @@ func (s *Server) escalationBlocker(p *profile, a *application) []object {
 // approved; when one has rejected, it may only be rejected. It fails if the
 // application is not with the team, or the team has decided.
 func (s *Server) DecideEscalation(profileID, applicationID, team string, approve bool) error {
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return err
 	}
@@ -246,9 +246,9 @@ func (s *Server) DecideEscalation(profileID, applicationID, team string, approve
 	switch {
 	case a == nil:
 		return notFound("application")
-	case !slices.Contains(s.product(a).EscalateTo, team):
+	case !slices.Contains(w.product(a).EscalateTo, team):
 		return notFound("team")
-	case !s.escalated(p, a) || !a.Escalation.waits(s.product(a).EscalateTo):
+	case !w.escalated(p, a) || !a.Escalation.waits(w.product(a).EscalateTo):
 		return invalid("the application is not with a team")
 	}
 	if _, decided := a.Escalation[team]; decided {
@@ -258,6 +258,6 @@ func (s *Server) DecideEscalation(profileID, applicationID, team string, approve
 		a.Escalation = escalation{}
 	}
 	a.Escalation[team] = approve
-	s.review(p)
+	w.review(p)
 	return nil
 }

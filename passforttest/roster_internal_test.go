@@ -17,15 +17,15 @@ import (
 // profiles.
 func requireFreshIndexes(t *testing.T, s *Server, after string) {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
 	want := newRoster()
 	ids := []string{}
-	for _, b := range s.roster.blocks {
+	for _, b := range s.world.roster.blocks {
 		require.NotEmpty(t, b, after)
 		for _, p := range b {
 			ids = append(ids, p.ID)
-			require.Same(t, p, s.state.Profiles[p.ID], after)
+			require.Same(t, p, s.world.state.Profiles[p.ID], after)
 			eachGram(strings.ToLower(p.Summary.Name), func(g string) { include(want.grams, g, p.place.seq) })
 			for _, tag := range p.TagNames {
 				include(want.tagged, tag, p.place.seq)
@@ -36,11 +36,11 @@ func requireFreshIndexes(t *testing.T, s *Server, after string) {
 			}
 		}
 	}
-	require.Len(t, ids, s.roster.count, after)
-	require.ElementsMatch(t, slices.Collect(maps.Keys(s.state.Profiles)), ids, after)
-	require.Equal(t, want.grams, s.roster.grams, after)
-	require.Equal(t, want.tagged, s.roster.tagged, after)
-	require.Equal(t, want.categories, s.roster.categories, after)
+	require.Len(t, ids, s.world.roster.count, after)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(s.world.state.Profiles)), ids, after)
+	require.Equal(t, want.grams, s.world.roster.grams, after)
+	require.Equal(t, want.tagged, s.world.roster.tagged, after)
+	require.Equal(t, want.categories, s.world.roster.categories, after)
 	links := func(r *roster) map[string][]string {
 		out := map[string][]string{}
 		for id, companies := range r.links {
@@ -50,7 +50,7 @@ func requireFreshIndexes(t *testing.T, s *Server, after string) {
 		}
 		return out
 	}
-	require.Equal(t, links(want), links(s.roster), after)
+	require.Equal(t, links(want), links(s.world.roster), after)
 }
 
 // onboarding walks through everything that changes a profile, and looks at the
@@ -94,10 +94,12 @@ func (w *onboarding) press(path string, form url.Values) {
 // task returns the id of the newest task of a profile, application that of its
 // first application.
 func (w *onboarding) task(id string) string {
-	return w.s.state.Profiles[id].Tasks[len(w.s.state.Profiles[id].Tasks)-1].ID
+	return w.s.world.state.Profiles[id].Tasks[len(w.s.world.state.Profiles[id].Tasks)-1].ID
 }
 
-func (w *onboarding) application(id string) string { return w.s.state.Profiles[id].Applications[0].ID }
+func (w *onboarding) application(id string) string {
+	return w.s.world.state.Profiles[id].Applications[0].ID
+}
 
 // Every operation and every control method leaves the indexes as a look at all
 // profiles has them.
@@ -145,7 +147,7 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	found, err := s.AddEvent(person, map[string]any{"event_type": "PEP_FLAG"})
 	w.does("AddEvent", err)
 	w.call(http.MethodPost, p+"/events/bulk_update", `[{"id":"`+found+`","resolution":"MISMATCH"}]`)
-	for _, e := range s.state.Profiles[person].Events {
+	for _, e := range s.world.state.Profiles[person].Events {
 		w.call(http.MethodPost, p+"/events/"+text(e, "id"), `{"resolution":"MISMATCH"}`)
 	}
 	tag := w.made(p+"/tags", `{"name":"Vip"}`)
@@ -168,9 +170,9 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	}
 	w.call(http.MethodPost, p+"/applications/"+w.application(person)+"/revert_decision", "")
 	w.call(http.MethodPost, p+"/applications/"+w.application(person), `{"status":"APPROVED"}`)
-	require.Equal(t, "CUSTOMER", s.state.Profiles[person].category())
+	require.Equal(t, "CUSTOMER", s.world.state.Profiles[person].category())
 	w.does("ExpireCheck",
-		s.ExpireCheck(person, s.state.Profiles[person].Checks[len(s.state.Profiles[person].Checks)-1].ID))
+		s.ExpireCheck(person, s.world.state.Profiles[person].Checks[len(s.world.state.Profiles[person].Checks)-1].ID))
 	s.AdvanceClock(100 * day)
 	w.does("AdvanceClock", nil)
 
@@ -190,7 +192,7 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	w.press("profiles/"+person+"/data", url.Values{
 		"etag": {etag}, "data": {`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"family_name":"Pages"}}}`},
 	})
-	require.Len(t, s.roster.search("pages"), 1)
+	require.Len(t, s.world.roster.search("pages"), 1)
 	w.press("profiles", url.Values{"role": {"COMPANY_CUSTOMER"}, "name": {"Made Ltd"}, "product": {"gold"}})
 
 	saved, err := s.Snapshot()
@@ -198,7 +200,7 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 	w.call(http.MethodPost, p+"/delete", `{"confirm_id":"`+person+`"}`)
 	w.call(http.MethodPost, "/profiles/"+associate+"/delete", `{"confirm_id":"`+associate+`"}`)
 	w.does("Restore", s.Restore(saved))
-	require.Len(t, s.roster.search("pages"), 1)
+	require.Len(t, s.world.roster.search("pages"), 1)
 	w.call(http.MethodPost, "/profiles/"+company+"/delete", `{"confirm_id":"`+company+`"}`)
 	w.does("Reset", s.Reset())
 	require.Empty(t, s.MakeUp(-1))

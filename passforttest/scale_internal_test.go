@@ -97,9 +97,9 @@ func TestCallsDoNotGrow(t *testing.T) {
 			{"tag", http.MethodPost, "/profiles/" + ids[1] + "/tags", `{"name":"x"}`},
 			{"delete", http.MethodPost, "/profiles/" + rare + "/delete", `{"confirm_id":"` + rare + `"}`},
 		} {
-			before := s.roster.looked
+			before := s.world.roster.looked
 			ask(t, s, c.method, c.path, c.body)
-			looked[c.name] = append(looked[c.name], s.roster.looked-before)
+			looked[c.name] = append(looked[c.name], s.world.roster.looked-before)
 		}
 		require.Contains(t, ask(t, s, http.MethodGet, "/profiles/"+associate, ""), company, "the index knows the link")
 		s.Close()
@@ -118,8 +118,8 @@ func TestRosterAgreesWithALookAtAll(t *testing.T) {
 	ids := s.MakeUp(1_500)
 	names := []string{"Ann Ümlaut", "ann", "Äß", "", "Zoë Zoë", "li", "x y z"}
 	for i := range 700 {
-		id := ids[s.random.IntN(len(ids))]
-		if s.state.Profiles[id] == nil {
+		id := ids[s.world.random.IntN(len(ids))]
+		if s.world.state.Profiles[id] == nil {
 			continue
 		}
 		switch i % 4 {
@@ -128,7 +128,7 @@ func TestRosterAgreesWithALookAtAll(t *testing.T) {
 		case 1:
 			ask(t, s, http.MethodPost, "/profiles/"+id+"/tags", `{"name":"`+names[i%3]+`x"}`)
 		default:
-			entity := s.state.Profiles[id].Summary.EntityType
+			entity := s.world.state.Profiles[id].Summary.EntityType
 			name := `"personal_details":{"name":{"family_name":"` + names[i%len(names)] + `"}}`
 			if entity == "COMPANY" {
 				name = `"metadata":{"name":"` + names[i%len(names)] + `"},"officers":{"other":[{"linked_profile":{"id":"` + ids[i] + `"}}]}`
@@ -136,11 +136,11 @@ func TestRosterAgreesWithALookAtAll(t *testing.T) {
 			ask(t, s, http.MethodPost, "/profiles/"+id+"/collected_data", `{"entity_type":"`+entity+`",`+name+`}`)
 		}
 	}
-	require.Equal(t, len(s.state.Profiles), s.roster.count)
+	require.Equal(t, len(s.world.state.Profiles), s.world.roster.count)
 	for _, q := range []string{"a", "an", "ann", "Ü", "üml", "umlaut", "zoë z", "x y", "z", "li", "nothing of it",
 		"annx", "ß", "holdings", "1"} {
 		var want []string
-		for p := range s.roster.all() {
+		for p := range s.world.roster.all() {
 			hit := strings.Contains(strings.ToLower(p.Summary.Name), strings.ToLower(q))
 			for _, tag := range p.TagNames {
 				hit = hit || strings.Contains(strings.ToLower(tag), strings.ToLower(q))
@@ -150,24 +150,24 @@ func TestRosterAgreesWithALookAtAll(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, p := range s.roster.search(strings.ToLower(q)) {
+		for _, p := range s.world.roster.search(strings.ToLower(q)) {
 			got = append(got, p.ID)
 		}
 		require.Equal(t, want, got, q)
 	}
-	for i := 0; i < s.roster.count; i += 97 {
+	for i := 0; i < s.world.roster.count; i += 97 {
 		var want []*profile
 		n := 0
-		for p := range s.roster.all() {
+		for p := range s.world.roster.all() {
 			if n >= i && n < i+50 {
 				want = append(want, p)
 			}
 			n++
 		}
-		require.Len(t, s.roster.page(i, 50), len(want))
-		require.Same(t, want[0], s.roster.page(i, 50)[0])
+		require.Len(t, s.world.roster.page(i, 50), len(want))
+		require.Same(t, want[0], s.world.roster.page(i, 50)[0])
 	}
-	for _, p := range s.roster.of([]string{"APPLICANT", "INACTIVE_APPLICANT"}) {
+	for _, p := range s.world.roster.of([]string{"APPLICANT", "INACTIVE_APPLICANT"}) {
 		require.Contains(t, []string{"APPLICANT", "INACTIVE_APPLICANT"}, p.category())
 	}
 }
@@ -180,13 +180,13 @@ func TestCompactionBesideCalls(t *testing.T) {
 	s := New(WithSeed(3), WithoutRateLimits(), WithRecorder(0, 0))
 	require.NoError(t, s.KeepIn(file))
 	ids := s.MakeUp(300)
-	s.mu.Lock()
+	s.world.mu.Lock()
 	file.small = true
-	s.mu.Unlock()
+	s.world.mu.Unlock()
 	for i := range 120 {
 		id := ids[i*7%len(ids)]
 		switch {
-		case i%10 == 0 && s.state.Profiles[id] != nil:
+		case i%10 == 0 && s.world.state.Profiles[id] != nil:
 			ask(t, s, http.MethodPost, "/profiles/"+id+"/delete", `{"confirm_id":"`+id+`"}`)
 		case i%2 == 0:
 			ask(t, s, http.MethodPost, "/profiles",

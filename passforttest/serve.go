@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -49,8 +50,8 @@ type reply struct {
 func ok(v any) *reply { return &reply{body: encode(v)} }
 
 // nothing answers a call that has nothing to say.
-func (s *Server) nothing() *reply {
-	if s.sw.EmptyBodies {
+func (w *world) nothing() *reply {
+	if w.sw.EmptyBodies {
 		return &reply{}
 	}
 	return ok(nil)
@@ -74,7 +75,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rt != nil && rt.streams {
 		keep = min(keep, uploadBytesKept)
 	}
-	fault, hit := s.takeFault(rt.operation(), r)
+	fault, hit := s.faults.take(rt.operation(), r, s.world.chance)
 	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault, arriving: arriving}
 	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
 	lost := false
@@ -95,7 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		lost = true
 		return
 	case f.answersBefore():
-		s.send(w, c, f.reply(s.switches()))
+		s.send(w, c, f.reply(s.world.switches()))
 		return
 	}
 	rep := s.answer(c, allow)
@@ -104,7 +105,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		lost = true
 		return
 	case f.AfterWrite:
-		rep = f.reply(s.switches())
+		rep = f.reply(s.world.switches())
 	}
 	s.send(w, c, rep)
 }
@@ -134,16 +135,10 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-func (s *Server) switches() Switches {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sw
-}
-
 // answer authenticates, limits and handles the call.
 func (s *Server) answer(c *call, allow string) *reply {
 	rep, err := s.handle(c, allow)
-	if s.kept() != nil {
+	if s.world.kept() != nil {
 		err = errNotKept()
 	}
 	if err == nil {
@@ -152,7 +147,7 @@ func (s *Server) answer(c *call, allow string) *reply {
 		}
 		return rep
 	}
-	sw := s.switches()
+	sw := s.world.switches()
 	var no *refusal
 	switch {
 	case c.arriving.late != nil:
@@ -171,7 +166,9 @@ func (s *Server) answer(c *call, allow string) *reply {
 }
 
 func (s *Server) handle(c *call, allow string) (*reply, error) {
-	if err := s.authenticate(c); err != nil {
+	var err error
+	// A key in the query does not count.
+	if c.key, err = s.world.authenticate(c.req.Header.Get("apikey"), c.route, c.params["profile_id"]); err != nil {
 		return nil, err
 	}
 	if c.route == nil {
@@ -196,7 +193,7 @@ func (s *Server) handle(c *call, allow string) (*reply, error) {
 	}
 	var rep *reply
 	if c.route.locks {
-		rep, err = c.route.handle(s, c)
+		rep, err = c.route.handle(s.world, c)
 	} else {
 		rep, err = s.locked(c)
 	}
@@ -207,7 +204,7 @@ func (s *Server) handle(c *call, allow string) (*reply, error) {
 		for k, v := range limits {
 			rep.header[k] = v
 		}
-		if c.route.creates && rep.status == 0 && s.switches().CreatedStatus {
+		if c.route.creates && rep.status == 0 && s.world.switches().CreatedStatus {
 			rep.status = http.StatusCreated
 		}
 	}
@@ -215,21 +212,9 @@ func (s *Server) handle(c *call, allow string) (*reply, error) {
 }
 
 func (s *Server) locked(c *call) (*reply, error) {
-	s.enter()
-	defer s.leave()
-	return c.route.handle(s, c)
-}
-
-// enter takes the lock and brings the world up to date.
-func (s *Server) enter() {
-	s.mu.Lock()
-	s.settle()
-}
-
-// leave notes what changed and gives the lock back.
-func (s *Server) leave() {
-	s.commit()
-	s.mu.Unlock()
+	w := s.world.enter()
+	defer w.leave()
+	return c.route.handle(s.world, c)
 }
 
 func readBody(r *http.Request, limit int64) ([]byte, error) {
@@ -263,7 +248,7 @@ func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
 	if h.Get("Content-Type") == "" && (len(rep.body) > 0 || rep.stream != nil) {
 		h.Set("Content-Type", rep.contentType)
 	}
-	h.Set("X-Request-Id", s.requestID())
+	h.Set("X-Request-Id", fmt.Sprintf("sim-%08d", s.requests.Add(1)))
 	h.Set("Date", s.Now().Format(http.TimeFormat))
 	if rep.status == 0 {
 		rep.status = http.StatusOK

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -21,45 +20,36 @@ const basePath = "/4.0"
 // Server is a simulated Passfort. It is an http.Handler; NewServer also
 // listens. All methods are safe for concurrent use.
 type Server struct {
+	*lifetime
+
 	cfg    config
+	world  *world
 	routes *router
-	forms  forms
 
-	mu         sync.Mutex
-	state      *state
-	roster     *roster
-	sw         Switches
-	offset     time.Duration
-	tick       time.Time // the time of what is being applied
-	due        dueQueue
-	source     *rand.ChaCha8
-	random     *rand.Rand
-	faults     []*armedFault
-	buckets    map[string]*bucket
-	moved      chan struct{} // closed and replaced whenever something changed
-	outcome    outcomes
-	hooks      webhooks
-	journal    Journal // nil: the state is gone with the process
-	compacting bool
-	changes    changes
+	limiter  limiter
+	faults   faults
+	recorder recorder
+	calls    callLog
+	visits   visitLog
+	requests atomic.Int64
 
-	connMu sync.Mutex
-	conns  map[net.Conn]struct{}
-
-	recorder  recorder
-	calls     callLog
-	requests  atomic.Int64
-	closing   sync.Once
-	closed    chan struct{}
-	running   sync.WaitGroup
-	httpSrv   *http.Server
-	addr      string
+	mu        sync.Mutex // guards what follows
+	conns     map[net.Conn]struct{}
 	listener  net.Listener
 	refusing  bool
 	pipe      *pipeListener
 	transport *http.Transport
 	origin    *originServer
-	visits    visitLog
+
+	httpSrv *http.Server
+	addr    string
+}
+
+// lifetime ends everything that a server started.
+type lifetime struct {
+	closing sync.Once
+	closed  chan struct{}
+	running sync.WaitGroup
 }
 
 // New returns a Server that does not listen: use it as a handler, or through
@@ -69,33 +59,17 @@ func New(opts ...Option) *Server {
 	for _, o := range opts {
 		o(&cfg)
 	}
+	life := &lifetime{closed: make(chan struct{})}
 	s := &Server{
-		cfg: cfg, routes: newRouter(), sw: cfg.switches,
-		buckets: map[string]*bucket{}, conns: map[net.Conn]struct{}{}, moved: make(chan struct{}),
-		closed: make(chan struct{}),
+		lifetime: life, cfg: cfg, world: newWorld(cfg, life), routes: newRouter(),
+		limiter: limiter{limits: cfg.limits}, conns: map[net.Conn]struct{}{},
 	}
-	s.source = newSource(cfg.seed)
-	s.random = rand.New(s.source)
 	s.recorder.init(cfg.recordLimit)
-	s.tick = s.clockNow()
-	s.state, s.roster = newState(), newRoster()
-	s.configure()
-	s.state.Keys[cfg.apiKey] = &keyInfo{Name: cfg.apiKeyName, Kind: keyMaster}
 	s.httpSrv = &http.Server{
 		Handler: s, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: headerLimit, ConnState: s.trackConn,
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	return s
-}
-
-// configure adds the products and flows of the options.
-func (s *Server) configure() {
-	for _, p := range s.cfg.products {
-		s.addProduct(p)
-	}
-	for _, f := range s.cfg.flows {
-		s.addFlow(f)
-	}
 }
 
 // NewServer returns a Server that listens on a loopback port. It panics if
@@ -125,7 +99,7 @@ func (s *Server) Close() {
 		close(s.closed)
 		_ = s.httpSrv.Close()
 		s.mu.Lock()
-		pipe, transport, origin, client := s.pipe, s.transport, s.origin, s.hooks.client
+		pipe, transport, origin := s.pipe, s.transport, s.origin
 		s.mu.Unlock()
 		if pipe != nil {
 			_ = pipe.Close()
@@ -135,9 +109,7 @@ func (s *Server) Close() {
 			_ = origin.srv.Close()
 		}
 		s.running.Wait()
-		if client != nil {
-			client.CloseIdleConnections()
-		}
+		s.world.out.closeIdle()
 	})
 }
 
@@ -228,8 +200,8 @@ func (s *Server) Refuse(on bool) {
 }
 
 func (s *Server) trackConn(c net.Conn, state http.ConnState) {
-	s.connMu.Lock()
-	defer s.connMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch state {
 	case http.StateNew:
 		s.conns[c] = struct{}{}
@@ -239,8 +211,8 @@ func (s *Server) trackConn(c net.Conn, state http.ConnState) {
 }
 
 func (s *Server) dropConns() {
-	s.connMu.Lock()
-	defer s.connMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for c := range s.conns {
 		_ = c.Close()
 	}

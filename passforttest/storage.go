@@ -29,18 +29,18 @@ const snapshotFormat = 1
 // recorded requests, programmed outcomes and queued webhooks are not part of
 // it.
 func (s *Server) Snapshot() ([]byte, error) {
-	s.enter()
-	defer s.leave()
-	random, err := s.source.MarshalBinary()
+	w := s.world.enter()
+	defer w.leave()
+	random, err := w.source.MarshalBinary()
 	if err != nil {
 		return nil, fmt.Errorf("passforttest: snapshot: %w", err)
 	}
-	st := *s.state
-	st.Order = make([]string, 0, s.roster.count)
-	for p := range s.roster.all() {
+	st := *w.state
+	st.Order = make([]string, 0, w.roster.count)
+	for p := range w.roster.all() {
 		st.Order = append(st.Order, p.ID)
 	}
-	return encode(snapshot{snapshotFormat, s.tick, random, &st}), nil
+	return encode(snapshot{snapshotFormat, w.tick, random, &st}), nil
 }
 
 // Restore replaces the server's state by a snapshot. The clock is moved
@@ -54,17 +54,43 @@ func (s *Server) Restore(saved []byte) error {
 	if in.Format != snapshotFormat || in.State == nil {
 		return fmt.Errorf("passforttest: restore: format %d is not known", in.Format)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.awaitCompaction()
-	if err := s.adopt(in.State, in.Time, in.Random); err != nil {
+	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.awaitCompaction()
+	if err := w.adopt(in.State, in.Time, in.Random); err != nil {
 		return fmt.Errorf("passforttest: restore: %w", err)
 	}
-	if s.journal == nil {
+	if w.journal == nil {
 		return nil
 	}
-	s.changes = changes{}
-	return s.journal.Rewrite(s.records())
+	w.changes = changes{}
+	return w.journal.Rewrite(w.records())
+}
+
+// Reset makes the server as it was made: no profiles, keys, tags, charges, faults,
+// programmed outcomes or waiting webhooks, with the products and flows it was
+// configured with. Switches, the endpoint of webhooks, a function of DecideChecks and
+// the clock stay. It may be repeated. The error is that of the journal of KeepIn.
+func (s *Server) Reset() error {
+	s.ClearFaults()
+	s.limiter.reset()
+	w := s.world.enter()
+	defer w.mu.Unlock()
+	w.awaitCompaction()
+	st := newState()
+	st.Version = w.state.Version
+	if err := w.adopt(st, w.tick, w.randomState()); err != nil {
+		return fmt.Errorf("passforttest: reset: %w", err)
+	}
+	w.configure()
+	w.outcome.queued = nil
+	w.out.reset()
+	w.changes = changes{}
+	if w.journal == nil {
+		return nil
+	}
+	return w.journal.Rewrite(w.records())
 }
 
 // refresh brings a profile that was saved to the form it has in memory: the data a
@@ -84,29 +110,29 @@ func (p *profile) refresh() {
 }
 
 // resume schedules what was to happen to a profile.
-func (s *Server) resume(p *profile) {
+func (w *world) resume(p *profile) {
 	for _, a := range p.Applications {
 		if a.Automating {
-			s.automateSoon(p, a)
+			w.automateSoon(p, a)
 		}
 	}
 	for _, a := range p.Applications {
 		if a.Status == "APPROVED" && !a.WillExpire.IsZero() {
-			s.scheduleApplication(p.ID, a, s.product(a))
+			w.scheduleApplication(p.ID, a, w.product(a))
 		}
 	}
 	for _, ch := range p.Checks {
 		if ch.State != "COMPLETE" {
-			s.schedule(p.ID, ch)
+			w.schedule(p.ID, ch)
 		}
 	}
 	for _, t := range p.Tasks {
 		if !t.WillExpire.IsZero() && !t.Expired {
-			s.scheduleExpiry(p.ID, t)
+			w.scheduleExpiry(p.ID, t)
 		}
 	}
 	if r := p.activeRequest(); r != nil {
-		s.scheduleRequest(p.ID, r)
+		w.scheduleRequest(p.ID, r)
 	}
 }
 
@@ -141,7 +167,7 @@ type record struct {
 	Flows    []*Flow             `json:"flows,omitempty"`
 	Keys     map[string]*keyInfo `json:"keys,omitempty"`
 	Tags     map[string]string   `json:"tags,omitempty"`
-	Queued   []*Webhook          `json:"queued,omitempty"`
+	Queued   []Webhook           `json:"queued,omitempty"`
 	Sent     []string            `json:"sent,omitempty"` // ids of webhooks that were acknowledged
 }
 
@@ -152,7 +178,7 @@ type changes struct {
 	tags     map[string]string
 	products []*Product
 	flows    []*Flow
-	queued   []*Webhook
+	queued   []Webhook
 	sent     []string
 	charged  bool
 }
@@ -188,7 +214,7 @@ func (s *Server) KeepIn(j Journal) error {
 			delete(sizes, id)
 		}
 		for _, m := range r.Queued {
-			waiting[m.ID] = m
+			waiting[m.ID] = &m
 			order = append(order, m.ID)
 		}
 		for _, id := range r.Sent {
@@ -204,23 +230,23 @@ func (s *Server) KeepIn(j Journal) error {
 		c.Holds(needed)
 	}
 	st.Order = slices.DeleteFunc(st.Order, func(id string) bool { return st.Profiles[id] == nil })
-	s.enter()
-	defer s.mu.Unlock()
+	w := s.world.enter()
+	defer w.mu.Unlock()
 	if found {
-		if err := s.adopt(st, last.Time, last.Random); err != nil {
+		if err := w.adopt(st, last.Time, last.Random); err != nil {
 			return fmt.Errorf("passforttest: journal: %w", err)
 		}
-		s.configure()
+		w.configure()
 		for _, id := range order {
 			if m := waiting[id]; m != nil {
-				s.hooks.queue = append(s.hooks.queue, m)
+				w.out.add(*m)
 				delete(waiting, id)
 			}
 		}
 	}
-	s.journal = j
-	s.changes = changes{products: s.state.Products, flows: s.state.Flows}
-	s.commit()
+	w.journal = j
+	w.changes = changes{products: w.state.Products, flows: w.state.Flows}
+	w.commit()
 	return j.Sync()
 }
 
@@ -306,115 +332,115 @@ func put[T any](l []*T, v *T, same func(*T) bool) []*T {
 }
 
 // touch notes that a profile changes.
-func (s *Server) touch(p *profile) {
-	if s.changes.profiles == nil {
-		s.changes.profiles = map[string]bool{}
+func (w *world) touch(p *profile) {
+	if w.changes.profiles == nil {
+		w.changes.profiles = map[string]bool{}
 	}
-	s.changes.profiles[p.ID] = true
+	w.changes.profiles[p.ID] = true
 }
 
 // addKey makes a key valid.
-func (s *Server) addKey(key string, info *keyInfo) {
-	s.state.Keys[key] = info
-	if s.changes.keys == nil {
-		s.changes.keys = map[string]*keyInfo{}
+func (w *world) addKey(key string, info *keyInfo) {
+	w.state.Keys[key] = info
+	if w.changes.keys == nil {
+		w.changes.keys = map[string]*keyInfo{}
 	}
-	s.changes.keys[key] = info
+	w.changes.keys[key] = info
 }
 
 // charge counts what costs money.
-func (s *Server) charge(what string) {
-	s.state.Charges[what]++
-	s.changes.charged = true
+func (w *world) charge(what string) {
+	w.state.Charges[what]++
+	w.changes.charged = true
 }
 
 // addTagName makes a tag known.
-func (s *Server) addTagName(name string) {
-	id := s.newID()
-	s.state.Tags[name] = id
-	if s.changes.tags == nil {
-		s.changes.tags = map[string]string{}
+func (w *world) addTagName(name string) {
+	id := w.newID()
+	w.state.Tags[name] = id
+	if w.changes.tags == nil {
+		w.changes.tags = map[string]string{}
 	}
-	s.changes.tags[name] = id
+	w.changes.tags[name] = id
 }
 
-// commit appends what changed since the last time. The caller holds the lock.
-func (s *Server) commit() {
-	s.reindex()
-	if s.journal == nil {
-		s.changes = changes{}
+// commit appends what changed since the last time.
+func (w *world) commit() {
+	w.reindex()
+	if w.journal == nil {
+		w.changes = changes{}
 		return
 	}
-	if !s.changes.any() {
+	if !w.changes.any() {
 		return
 	}
-	c := &s.changes
-	r := s.globals()
+	c := &w.changes
+	r := w.globals()
 	r.Products, r.Flows, r.Keys, r.Tags, r.Queued, r.Sent = c.products, c.flows, c.keys, c.tags, c.queued, c.sent
 	for id := range c.profiles {
-		if p := s.state.Profiles[id]; p != nil {
+		if p := w.state.Profiles[id]; p != nil {
 			r.Profiles = append(r.Profiles, p)
 		} else {
 			r.Deleted = append(r.Deleted, id)
 		}
 	}
 	slices.SortFunc(r.Profiles, func(a, b *profile) int { return a.Created.Compare(b.Created) })
-	s.changes = changes{}
-	s.journal.Append(encode(r))
-	s.shrink()
+	w.changes = changes{}
+	w.journal.Append(encode(r))
+	w.shrink()
 }
 
 // shrink has the journal written anew if it is full, beside the calls if it can
 // do that. A journal that fails says so in Sync.
-func (s *Server) shrink() {
-	if s.compacting || !s.journal.Full() {
+func (w *world) shrink() {
+	if w.compacting || !w.journal.Full() {
 		return
 	}
-	c, can := s.journal.(Compacter)
+	c, can := w.journal.(Compacter)
 	if !can {
-		_ = s.journal.Rewrite(s.records())
+		_ = w.journal.Rewrite(w.records())
 		return
 	}
 	select {
-	case <-s.closed:
+	case <-w.closed:
 		return
 	default:
 	}
 	if begun, err := c.Compact(); err == nil {
-		s.compacting = true
-		s.running.Go(func() { s.compact(begun) })
+		w.compacting = true
+		w.running.Go(func() { w.compact(begun) })
 	}
 }
 
 // globals is a record with what is in every record.
-func (s *Server) globals() record {
-	return record{Time: s.tick, Random: s.randomState(), Version: s.state.Version, Charges: s.state.Charges}
+func (w *world) globals() record {
+	return record{Time: w.tick, Random: w.randomState(), Version: w.state.Version, Charges: w.state.Charges}
 }
 
 // records is the whole state, a record for each profile.
-func (s *Server) records() iter.Seq[[]byte] {
+func (w *world) records() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		r := s.globals()
-		st := s.state
-		r.Products, r.Flows, r.Tags, r.Queued = st.Products, st.Flows, st.Tags, s.hooks.queue
+		r := w.globals()
+		st := w.state
+		r.Products, r.Flows, r.Tags, r.Queued = st.Products, st.Flows, st.Tags, w.out.waiting()
 		r.Keys = maps.Clone(st.Keys)
-		delete(r.Keys, s.cfg.apiKey) // every start brings its own
+		delete(r.Keys, w.cfg.apiKey) // every start brings its own
 		if !yield(encode(r)) {
 			return
 		}
-		for p := range s.roster.all() {
-			if !yield(encode(record{Time: s.tick, Random: r.Random, Profiles: []*profile{p}})) {
+		for p := range w.roster.all() {
+			if !yield(encode(record{Time: w.tick, Random: r.Random, Profiles: []*profile{p}})) {
 				return
 			}
 		}
 	}
 }
 
-// kept waits until everything that has happened is in the journal.
-func (s *Server) kept() error {
-	s.mu.Lock()
-	j := s.journal
-	s.mu.Unlock()
+// kept waits until everything that has happened is in the journal. It takes the lock.
+func (w *world) kept() error {
+	w.mu.Lock()
+	j := w.journal
+	w.mu.Unlock()
 	if j == nil {
 		return nil
 	}
@@ -426,8 +452,8 @@ func errNotKept() *refusal {
 	return refuse(http.StatusInternalServerError, CodeUnknownInternalError, "the state cannot be kept")
 }
 
-// adopt replaces the state. The caller holds the lock.
-func (s *Server) adopt(st *state, at time.Time, random []byte) error {
+// adopt replaces the state.
+func (w *world) adopt(st *state, at time.Time, random []byte) error {
 	if st.Profiles == nil || st.Keys == nil || st.Charges == nil || st.Tags == nil {
 		return errors.New("the state is incomplete")
 	}
@@ -436,24 +462,24 @@ func (s *Server) adopt(st *state, at time.Time, random []byte) error {
 			return errors.New("the order names a profile that is missing")
 		}
 	}
-	if err := s.source.UnmarshalBinary(random); err != nil {
+	if err := w.source.UnmarshalBinary(random); err != nil {
 		return err
 	}
-	if behind := at.Sub(s.clockNow()); behind > 0 {
-		s.offset += behind
+	if behind := at.Sub(w.clockNow()); behind > 0 {
+		w.offset += behind
 	}
 	maps.DeleteFunc(st.Keys, func(_ string, k *keyInfo) bool { return k.Kind == keyMaster })
-	st.Keys[s.cfg.apiKey] = &keyInfo{Name: s.cfg.apiKeyName, Kind: keyMaster}
-	s.state, s.tick = st, at
-	s.due.items = nil
-	s.roster = newRoster()
+	st.Keys[w.cfg.apiKey] = &keyInfo{Name: w.cfg.apiKeyName, Kind: keyMaster}
+	w.state, w.tick = st, at
+	w.due.items = nil
+	w.roster = newRoster()
 	for _, id := range st.Order {
 		p := st.Profiles[id]
 		p.refresh()
-		s.roster.add(p)
-		s.resume(p)
+		w.roster.add(p)
+		w.resume(p)
 	}
 	st.Order = nil
-	s.changed()
+	w.changed()
 	return nil
 }

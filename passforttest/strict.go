@@ -369,8 +369,8 @@ func escaped(name string) string {
 // unless the switch is lenient. A body that is no JSON of the right kind is left
 // to the operation.
 func (s *Server) judgeBody(c *call) error {
-	f := s.forms.of(c.route.Operation)
-	if f == nil || s.switches().Lenient {
+	f := s.world.forms.of(c.route.Operation)
+	if f == nil || s.world.switches().Lenient {
 		return nil
 	}
 	v, unread := decode(c.body)
@@ -389,11 +389,11 @@ func (s *Server) judgeBody(c *call) error {
 // judgeData does the same for collected data that replaces what is stored. What
 // was wrong with that before is accepted again, also at another place of its list:
 // it may have come from the portal, and a caller sends back what it read.
-func (s *Server) judgeData(now, before json.RawMessage) error {
-	if s.sw.Lenient {
+func (w *world) judgeData(now, before json.RawMessage) error {
+	if w.sw.Lenient {
 		return nil
 	}
-	f := s.forms.of(collectedData)
+	f := w.forms.of(collectedData)
 	o, unread := decodeObject(now)
 	if unread != nil {
 		return nil //nolint:nilerr // the operation refuses what cannot be read, in its own words

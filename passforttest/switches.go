@@ -108,9 +108,9 @@ const (
 
 // SetSwitches replaces the server's switches.
 func (s *Server) SetSwitches(sw Switches) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sw = sw
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	s.world.sw = sw
 }
 
 // ListOrder is the order of lists. None is documented (docs/api/basics.md#lists).
@@ -124,14 +124,14 @@ const (
 )
 
 // ordered returns what a list answers with, in the order of the switch.
-func ordered[T any](s *Server, l []T) []T {
-	switch s.sw.ListOrder {
+func ordered[T any](w *world, l []T) []T {
+	switch w.sw.ListOrder {
 	case NewestFirst:
 		l = slices.Clone(l)
 		slices.Reverse(l)
 	case Shuffled:
 		l = slices.Clone(l)
-		s.random.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] })
+		w.random.Shuffle(len(l), func(i, j int) { l[i], l[j] = l[j], l[i] })
 	}
 	return orEmpty(l)
 }

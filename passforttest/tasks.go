@@ -54,7 +54,7 @@ func (p *profile) task(id string) *task {
 }
 
 // newTask makes a task of a variant and adds it to the profile.
-func (s *Server) newTask(p *profile, want ProductTask, by actor) *task {
+func (w *world) newTask(p *profile, want ProductTask, by actor) *task {
 	alias := want.Variant
 	if alias == "" {
 		alias = "default"
@@ -65,19 +65,19 @@ func (s *Server) newTask(p *profile, want ProductTask, by actor) *task {
 		name = title(rest)
 	}
 	t := &task{
-		ID: s.newID(), Type: want.Type, VariantID: s.nameID("task variant", want.Type+" "+alias), Alias: alias,
-		Name: name, Description: want.Description, State: "INCOMPLETE", Created: s.tick,
+		ID: w.newID(), Type: want.Type, VariantID: nameID("task variant", want.Type+" "+alias), Alias: alias,
+		Name: name, Description: want.Description, State: "INCOMPLETE", Created: w.tick,
 		ExpiresAfter: want.ExpiresAfter, Accept: want.Accept, PassOn: want.PassOn, FailOn: want.FailOn,
 	}
 	p.Tasks = append(p.Tasks, t)
-	s.audit(p, by, "added-a-task", object{"task_id": t.ID})
-	s.emit(p, by, "TASK_CREATED", object{"task": t.short()})
+	w.audit(p, by, "added-a-task", object{"task_id": t.ID})
+	w.emit(p, by, "TASK_CREATED", object{"task": t.short()})
 	return t
 }
 
 // requireTask returns the profile's current task of a variant, made if need be:
 // two products that require the same task share it.
-func (s *Server) requireTask(p *profile, want ProductTask, by actor) *task {
+func (w *world) requireTask(p *profile, want ProductTask, by actor) *task {
 	alias := want.Variant
 	if alias == "" {
 		alias = "default"
@@ -86,7 +86,7 @@ func (s *Server) requireTask(p *profile, want ProductTask, by actor) *task {
 		return t.Type == want.Type && t.Alias == alias && !t.Expired && !t.Deleted
 	})
 	if t == nil {
-		t = s.newTask(p, want, by)
+		t = w.newTask(p, want, by)
 	}
 	return t
 }
@@ -103,10 +103,10 @@ func (t *task) short() object {
 
 func (t *task) complete() bool { return t.State != "INCOMPLETE" }
 
-func (s *Server) taskWire(t *task) object {
+func (w *world) taskWire(t *task) object {
 	o := object{
 		"id": t.ID, "type": t.Type, "variant": t.variantWire(), "state": t.State, "is_complete": t.complete(),
-		"is_expired": t.Expired || s.sw.ExpiredInWindow &&
+		"is_expired": t.Expired || w.sw.ExpiredInWindow &&
 			t.Next != "", "is_skipped": false, "is_deleted": t.Deleted, "creation_date": dateTime(t.Created),
 		"check_ids": orEmpty(t.Checks), "form_instance_ids": orEmpty(t.Forms), "needs_check_automation": false,
 	}
@@ -119,16 +119,16 @@ func (s *Server) taskWire(t *task) object {
 	return o
 }
 
-func (s *Server) tasksWire(p *profile) []object {
+func (w *world) tasksWire(p *profile) []object {
 	out := []object{}
 	for _, t := range p.Tasks {
-		out = append(out, s.taskWire(t))
+		out = append(out, w.taskWire(t))
 	}
 	return out
 }
 
-func (s *Server) taskOf(c *call) (*profile, *task, error) {
-	p, err := s.profile(c)
+func (w *world) taskOf(c *call) (*profile, *task, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,26 +139,26 @@ func (s *Server) taskOf(c *call) (*profile, *task, error) {
 	return p, t, nil
 }
 
-func (s *Server) listTasks(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) listTasks(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(ordered(s, s.tasksWire(p))), nil
+	return ok(ordered(w, w.tasksWire(p))), nil
 }
 
-func (s *Server) getTask(c *call) (*reply, error) {
-	_, t, err := s.taskOf(c)
+func (w *world) getTask(c *call) (*reply, error) {
+	_, t, err := w.taskOf(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(s.taskWire(t)), nil
+	return ok(w.taskWire(t)), nil
 }
 
 // createTask adds a task. With the variant of an existing task it makes a
 // new version: the old one expires and the applications require the new one.
-func (s *Server) createTask(c *call) (*reply, error) {
-	p, err := s.profile(c)
+func (w *world) createTask(c *call) (*reply, error) {
+	p, err := w.profile(c)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (s *Server) createTask(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, old, err := s.wantedTask(p, body)
+	want, old, err := w.wantedTask(p, body)
 	if err != nil {
 		return nil, err
 	}
@@ -175,20 +175,20 @@ func (s *Server) createTask(c *call) (*reply, error) {
 		return nil, err
 	}
 	by := byKey(c)
-	t := s.newTask(p, want, by)
+	t := w.newTask(p, want, by)
 	t.Checks = checks
 	if old != nil {
-		s.expire(p, old, t, "NEW_TASK_VERSION")
+		w.expire(p, old, t, "NEW_TASK_VERSION")
 	}
 	if done, _ := body["is_complete"].(bool); done {
-		s.setTaskState(p, t, "COMPLETED_PASS", by)
+		w.setTaskState(p, t, "COMPLETED_PASS", by)
 	}
-	s.review(p)
-	return ok(s.taskWire(t)), nil
+	w.review(p)
+	return ok(w.taskWire(t)), nil
 }
 
 // wantedTask reads a task request and finds the task it is a new version of.
-func (s *Server) wantedTask(p *profile, body object) (ProductTask, *task, error) {
+func (w *world) wantedTask(p *profile, body object) (ProductTask, *task, error) {
 	want := ProductTask{Type: text(body, "type")}
 	ref := child(body, "variant")
 	id, alias := text(ref, "id"), text(ref, "alias")
@@ -202,7 +202,7 @@ func (s *Server) wantedTask(p *profile, body object) (ProductTask, *task, error)
 				(id != "" && t.VariantID == id || id == "" && t.Alias == alias)
 		})
 	}
-	switch known, found := s.configuredTask(p, want.Type, id, alias); {
+	switch known, found := w.configuredTask(p, want.Type, id, alias); {
 	case old != nil:
 		want = old.wanted()
 	case found:
@@ -220,18 +220,18 @@ func (s *Server) wantedTask(p *profile, body object) (ProductTask, *task, error)
 	return want, old, nil
 }
 
-func (s *Server) configuredTask(p *profile, taskType, id, alias string) (ProductTask, bool) {
+func (w *world) configuredTask(p *profile, taskType, id, alias string) (ProductTask, bool) {
 	if id == "" && alias == "" {
 		return ProductTask{}, false
 	}
-	for _, product := range s.state.Products {
+	for _, product := range w.state.Products {
 		for _, t := range product.tasksFor(p.Summary.EntityType) {
 			a := t.Variant
 			if a == "" {
 				a = "default"
 			}
 			if (taskType == "" || taskType == t.Type) &&
-				(id == s.nameID("task variant", t.Type+" "+a) || id == "" && alias == a) {
+				(id == nameID("task variant", t.Type+" "+a) || id == "" && alias == a) {
 				return t, true
 			}
 		}
@@ -255,8 +255,8 @@ func (p *profile) checkIDs(body object) ([]string, error) {
 	return ids, nil
 }
 
-func (s *Server) updateTask(c *call) (*reply, error) {
-	p, t, err := s.taskOf(c)
+func (w *world) updateTask(c *call) (*reply, error) {
+	p, t, err := w.taskOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -288,33 +288,33 @@ func (s *Server) updateTask(c *call) (*reply, error) {
 	if checks != nil {
 		t.Checks = checks
 	}
-	s.setTaskState(p, t, state, byKey(c))
-	s.review(p)
-	return ok(s.taskWire(t)), nil
+	w.setTaskState(p, t, state, byKey(c))
+	w.review(p)
+	return ok(w.taskWire(t)), nil
 }
 
 func validTaskState(state string) bool {
 	return slices.Contains([]string{"INCOMPLETE", "COMPLETED_PASS", "COMPLETED_FAIL"}, state)
 }
 
-func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
+func (w *world) setTaskState(p *profile, t *task, state string, by actor) {
 	if t.State == state {
 		return
 	}
 	t.State, t.OpenedByHand = state, state == "INCOMPLETE" && by != actor{}
 	t.Passed, t.WillExpire, t.NoticeAt = time.Time{}, time.Time{}, time.Time{}
-	p.Modified = s.tick
+	p.Modified = w.tick
 	action := "completed-a-task"
 	if state == "INCOMPLETE" {
 		action = "uncompleted-a-task"
 	}
 	if state == "COMPLETED_PASS" {
-		s.startExpiry(p, t)
+		w.startExpiry(p, t)
 	}
-	s.audit(p, by, action, object{"task_id": t.ID})
-	s.emit(p, by, "TASK_STATE_CHANGED", object{"task": t.short(), "new_state": state})
-	if s.sw.DeprecatedEvents {
-		s.emit(p, by, "TASK_IS_COMPLETE_CHANGED", object{"task": t.short(), "is_complete": t.complete()})
+	w.audit(p, by, action, object{"task_id": t.ID})
+	w.emit(p, by, "TASK_STATE_CHANGED", object{"task": t.short(), "new_state": state})
+	if w.sw.DeprecatedEvents {
+		w.emit(p, by, "TASK_IS_COMPLETE_CHANGED", object{"task": t.short(), "is_complete": t.complete()})
 	}
 }
 
@@ -323,9 +323,9 @@ func (s *Server) setTaskState(p *profile, t *task, state string, by actor) {
 // review when it has not passed. A version that was replaced, or is about to be,
 // cannot be set.
 func (s *Server) SetTaskState(profileID, taskID, state string) error {
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return err
 	}
@@ -338,21 +338,21 @@ func (s *Server) SetTaskState(profileID, taskID, state string) error {
 	case t.superseded() && t.State != state:
 		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the task has a newer version")
 	}
-	s.setTaskState(p, t, state, s.portal())
-	s.review(p)
+	w.setTaskState(p, t, state, portal())
+	w.review(p)
 	return nil
 }
 
-func (s *Server) listNotes(c *call) (*reply, error) {
-	_, t, err := s.taskOf(c)
+func (w *world) listNotes(c *call) (*reply, error) {
+	_, t, err := w.taskOf(c)
 	if err != nil {
 		return nil, err
 	}
-	return ok(ordered(s, t.Notes)), nil
+	return ok(ordered(w, t.Notes)), nil
 }
 
-func (s *Server) addNote(c *call) (*reply, error) {
-	p, t, err := s.taskOf(c)
+func (w *world) addNote(c *call) (*reply, error) {
+	p, t, err := w.taskOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -361,7 +361,7 @@ func (s *Server) addNote(c *call) (*reply, error) {
 		return nil, err
 	}
 	n := &note{
-		ID: s.newID(), Text: text(body, "text"), Attachments: []object{}, Created: dateTime(s.tick),
+		ID: w.newID(), Text: text(body, "text"), Attachments: []object{}, Created: dateTime(w.tick),
 		AuthorName: c.key.Name,
 	}
 	if name := text(body, "author_name"); name != "" {
@@ -383,12 +383,12 @@ func (s *Server) addNote(c *call) (*reply, error) {
 		return nil, missing("text")
 	}
 	t.Notes = append(t.Notes, n)
-	s.audit(p, byKey(c), "added-a-task-note", object{"task_id": t.ID, "note_id": n.ID})
+	w.audit(p, byKey(c), "added-a-task-note", object{"task_id": t.ID, "note_id": n.ID})
 	return ok(n), nil
 }
 
-func (s *Server) deleteNote(c *call) (*reply, error) {
-	p, t, err := s.taskOf(c)
+func (w *world) deleteNote(c *call) (*reply, error) {
+	p, t, err := w.taskOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -398,8 +398,8 @@ func (s *Server) deleteNote(c *call) (*reply, error) {
 		return nil, notFound("note")
 	}
 	t.Notes = slices.Delete(t.Notes, i, i+1)
-	s.audit(p, byKey(c), "deleted-a-task-note", object{"task_id": t.ID, "note_id": id})
-	return s.nothing(), nil
+	w.audit(p, byKey(c), "deleted-a-task-note", object{"task_id": t.ID, "note_id": id})
+	return w.nothing(), nil
 }
 
 // title makes a name a person can read from an alias or an enum value.

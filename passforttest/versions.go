@@ -24,24 +24,24 @@ func (t *task) wanted() ProductTask {
 }
 
 // successor returns the version after a task, made if need be.
-func (s *Server) successor(p *profile, t *task) *task {
+func (w *world) successor(p *profile, t *task) *task {
 	next := p.task(t.Next)
 	if next == nil {
-		next = s.newTask(p, t.wanted(), actor{})
+		next = w.newTask(p, t.wanted(), actor{})
 		t.Next = next.ID
 	}
 	return next
 }
 
 // replace lets a version of a task expire now: the next one takes its place.
-func (s *Server) replace(p *profile, t *task, reason string) {
-	s.expire(p, t, s.successor(p, t), reason)
+func (w *world) replace(p *profile, t *task, reason string) {
+	w.expire(p, t, w.successor(p, t), reason)
 }
 
 // expire ends the time of a version. Applications that required it require the
 // next one.
-func (s *Server) expire(p *profile, old, next *task, reason string) {
-	old.Expired, old.ExpiredAt, old.ExpiryReason = true, dateTime(s.tick), reason
+func (w *world) expire(p *profile, old, next *task, reason string) {
+	old.Expired, old.ExpiredAt, old.ExpiryReason = true, dateTime(w.tick), reason
 	for _, t := range p.Tasks {
 		if t == old || t.Next == old.ID {
 			t.Next = next.ID
@@ -59,18 +59,18 @@ func (s *Server) expire(p *profile, old, next *task, reason string) {
 // lasts returns how long a passed task is good for, zero is permanently, and how
 // long before its end the next version appears. Of several applications the
 // shortest time counts.
-func (s *Server) lasts(p *profile, t *task) (period, before time.Duration) {
+func (w *world) lasts(p *profile, t *task) (period, before time.Duration) {
 	period, before = t.ExpiresAfter, notice
 	for _, a := range p.Applications {
 		if a.Hidden {
 			continue
 		}
-		for i, want := range s.product(a).tasksFor(p.Summary.EntityType) {
+		for i, want := range w.product(a).tasksFor(p.Summary.EntityType) {
 			if i >= len(a.Tasks) || a.Tasks[i] != t.ID && p.nextOf(a.Tasks[i]) != t.ID {
 				continue
 			}
 			after := want.ExpiresAfter
-			if byRisk := want.ExpiresByRisk[s.riskLevel(p, a)]; byRisk > 0 {
+			if byRisk := want.ExpiresByRisk[w.riskLevel(p, a)]; byRisk > 0 {
 				after = byRisk
 			}
 			if after > 0 && (period == 0 || after <= period) {
@@ -92,68 +92,68 @@ func (p *profile) nextOf(id string) string {
 	return ""
 }
 
-func (s *Server) riskLevel(p *profile, a *application) string {
-	if m := s.product(a).Risk; m != nil {
+func (w *world) riskLevel(p *profile, a *application) string {
+	if m := w.product(a).Risk; m != nil {
 		return m.level(a.Risk)
 	}
 	return (*RiskModel)(nil).level(p.Risk)
 }
 
 // startExpiry starts the time that a task which just passed is good for.
-func (s *Server) startExpiry(p *profile, t *task) {
-	t.Passed = s.tick
-	if period, before := s.lasts(p, t); period > 0 {
-		s.expireAt(p, t, t.Passed.Add(period), period, before)
+func (w *world) startExpiry(p *profile, t *task) {
+	t.Passed = w.tick
+	if period, before := w.lasts(p, t); period > 0 {
+		w.expireAt(p, t, t.Passed.Add(period), period, before)
 	}
 }
 
 // shortenExpiry applies the times of a new risk: the sooner date counts.
-func (s *Server) shortenExpiry(p *profile) {
+func (w *world) shortenExpiry(p *profile) {
 	for _, t := range p.Tasks {
 		if !t.passed() || t.Passed.IsZero() {
 			continue
 		}
-		period, before := s.lasts(p, t)
+		period, before := w.lasts(p, t)
 		if at := t.Passed.Add(period); period > 0 && (t.WillExpire.IsZero() || at.Before(t.WillExpire)) {
-			s.expireAt(p, t, at, period, before)
+			w.expireAt(p, t, at, period, before)
 		}
 	}
 }
 
-func (s *Server) expireAt(p *profile, t *task, at time.Time, period, before time.Duration) {
+func (w *world) expireAt(p *profile, t *task, at time.Time, period, before time.Duration) {
 	t.WillExpire, t.NoticeAt = at, time.Time{}
-	if before > 0 && before < period && !s.sw.VersionsAtExpiry {
+	if before > 0 && before < period && !w.sw.VersionsAtExpiry {
 		t.NoticeAt = at.Add(-before)
 	}
-	s.scheduleExpiry(p.ID, t)
+	w.scheduleExpiry(p.ID, t)
 }
 
 // scheduleExpiry lets a passed task expire: some time before that the next
 // version appears, and then it takes the place of the old one.
-func (s *Server) scheduleExpiry(profileID string, t *task) {
+func (w *world) scheduleExpiry(profileID string, t *task) {
 	id, at := t.ID, t.WillExpire
 	due := func(at time.Time) time.Time {
-		if at.Before(s.tick) {
-			return s.tick
+		if at.Before(w.tick) {
+			return w.tick
 		}
 		return at
 	}
 	then := func(what func(*profile, *task)) func() {
 		return func() {
-			p := s.waiting(profileID)
+			p := w.waiting(profileID)
 			if p == nil {
 				return
 			}
 			if t := p.task(id); t != nil && !t.Expired && t.WillExpire.Equal(at) {
 				what(p, t)
-				s.review(p)
+				w.review(p)
 			}
 		}
 	}
 	if !t.NoticeAt.IsZero() {
-		s.at(due(t.NoticeAt), then(func(p *profile, t *task) { s.successor(p, t) }))
+		w.at(due(t.NoticeAt), then(func(p *profile, t *task) { w.successor(p, t) }))
 	}
-	s.at(due(at), then(func(p *profile, t *task) { s.replace(p, t, "EXPIRY_PERIOD_ENDED") }))
+	w.at(due(at), then(func(p *profile, t *task) { w.replace(p, t, "EXPIRY_PERIOD_ENDED") }))
 }
 
 // nearest returns when the first of the tasks of an approved application will
@@ -187,9 +187,9 @@ func (p *profile) hasNotice(a *application) bool {
 // ExpireCheck lets the complete tasks of a check expire, with the reason
 // CHECK_EXPIRED, as new data of a company that is monitored does.
 func (s *Server) ExpireCheck(profileID, checkID string) error {
-	s.enter()
-	defer s.leave()
-	p, err := s.profileByID(profileID)
+	w := s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(profileID)
 	if err != nil {
 		return err
 	}
@@ -199,9 +199,9 @@ func (s *Server) ExpireCheck(profileID, checkID string) error {
 	}
 	for _, id := range ch.Tasks {
 		if t := p.task(id); t != nil && t.complete() && !t.Expired {
-			s.replace(p, t, "CHECK_EXPIRED")
+			w.replace(p, t, "CHECK_EXPIRED")
 		}
 	}
-	s.review(p)
+	w.review(p)
 	return nil
 }

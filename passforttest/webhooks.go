@@ -1,11 +1,7 @@
 package passforttest
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"io"
-	"net/http"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,24 +18,6 @@ type Webhook struct {
 	Attempts  int    // deliveries tried
 }
 
-// webhooks is the queue and its delivery.
-type webhooks struct {
-	url, secret string
-	batching    bool
-	events      []string // enabled ones; nil is all
-	queue       []*Webhook
-	delivered   []Webhook // the newest ones
-	sent        int
-	last        int // status of the last answer; 0 for none
-	paused      bool
-	attempts    []attempt // the newest ones
-	started     bool
-	client      *http.Client
-}
-
-// deliveredKept is how many acknowledged messages are remembered.
-const deliveredKept = 10_000
-
 // SetWebhook sets the endpoint that gets the messages of everything that
 // happens from now on, the shared secret, and whether messages travel in
 // batches. An empty url turns webhooks off and forgets what is queued.
@@ -48,29 +26,13 @@ const deliveredKept = 10_000
 // until it is answered with 200. Unless batching, one message is sent at a time, in order; a
 // message that is not accepted holds up all behind it (docs/api/webhooks.md#delivery).
 func (s *Server) SetWebhook(url, secret string, batching bool) {
-	s.enter()
-	defer s.leave()
-	h := &s.hooks
-	h.url, h.secret, h.batching = url, secret, batching
-	if url == "" {
-		for _, m := range h.queue {
-			s.changes.sent = append(s.changes.sent, m.ID)
-		}
-		h.queue = nil
-		s.changed()
-		return
+	w := s.world.enter()
+	defer w.leave()
+	w.changes.sent = append(w.changes.sent, w.out.configure(endpoint{url, secret, batching})...)
+	w.changed()
+	if url != "" {
+		w.out.start(w)
 	}
-	if h.started {
-		s.changed()
-		return
-	}
-	h.started = true
-	h.client = s.cfg.webhookClient
-	if h.client == nil {
-		h.client = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
-	}
-	s.running.Go(s.keepTime)
-	s.running.Go(s.deliver)
 }
 
 // EnableWebhooks limits the events that are sent, as the portal does. Without
@@ -81,9 +43,23 @@ func (s *Server) EnableWebhooks(events ...string) {
 			mustBe("event", event, eventNames())
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks.events = events
+	s.world.out.enable(events)
+}
+
+// PendingWebhooks returns the messages that were not acknowledged yet, in the
+// order in which they wait.
+func (s *Server) PendingWebhooks() []Webhook {
+	w := s.world.enter()
+	defer w.leave()
+	return w.out.waiting()
+}
+
+// DeliveredWebhooks returns the newest acknowledged messages, oldest first. A
+// message that was delivered twice is there twice.
+func (s *Server) DeliveredWebhooks() []Webhook {
+	w := s.world.enter()
+	defer w.leave()
+	return w.out.acknowledged()
 }
 
 // eventNames are the events there are: to suggest in the place of one that does not
@@ -105,250 +81,172 @@ func eventNames() []string {
 }
 
 // emit queues a message about a profile, with the members most payloads share.
-func (s *Server) emit(p *profile, by actor, event string, data object) {
-	if s.hooks.url == "" {
-		return
-	}
+func (w *world) emit(p *profile, by actor, event string, data object) {
 	data["apikey"], data["user"] = by.keyValue(), by.userValue()
-	s.emitBare(p, event, data)
+	w.emitBare(p, event, data)
 }
 
-func (s *Server) emitBare(p *profile, event string, data object) {
-	h := &s.hooks
-	if h.url == "" || h.events != nil && !slices.Contains(h.events, event) {
+// emitBare queues a message about a profile.
+func (w *world) emitBare(p *profile, event string, data object) {
+	if !w.out.wants(event) {
 		return
 	}
 	data["profile_id"], data["customer_ref"] = p.ID, nullable(p.Summary.CustomerRef)
-	m := &Webhook{ID: s.newID(), Event: event, Timestamp: s.tick.Unix(), ProfileID: p.ID, Data: encode(data)}
-	h.queue = append(h.queue, m)
-	s.changes.queued = append(s.changes.queued, m)
-	s.changed()
+	w.queue(Webhook{ID: w.newID(), Event: event, Timestamp: w.tick.Unix(), ProfileID: p.ID, Data: encode(data)})
+}
+
+func (w *world) queue(m Webhook) {
+	w.out.add(m)
+	w.changes.queued = append(w.changes.queued, m)
+	w.changed()
+}
+
+// noteDelivery notes what became of a batch. It takes the lock.
+func (w *world) noteDelivery(batch []*Webhook, status int, took time.Duration) {
+	w.mu.Lock()
+	defer w.leave()
+	w.changes.sent = append(w.changes.sent, w.out.settle(batch, status, w.clockNow(), took)...)
+	w.changed()
 }
 
 // keepTime lets things happen when they are due, because with a webhook
-// it is always read.
-func (s *Server) keepTime() {
+// it is always read. It takes the lock.
+func (w *world) keepTime() {
 	var next time.Time
 	var timer <-chan time.Time
 	for {
-		s.enter()
-		moved := s.moved
+		w.enter()
+		moved := w.moved
 		switch {
-		case s.due.Len() == 0:
+		case w.due.Len() == 0:
 			next, timer = time.Time{}, nil
-		case !s.due.items[0].at.Equal(next):
-			next, timer = s.due.items[0].at, s.nextDue()
+		case !w.due.items[0].at.Equal(next):
+			next, timer = w.due.items[0].at, w.nextDue()
 		}
-		s.leave()
+		w.leave()
 		select {
 		case <-timer:
 			next = time.Time{}
 		case <-moved:
-		case <-s.closed:
+		case <-w.closed:
 			return
 		}
 	}
 }
 
-// nextDue receives when the next thing is due. The caller holds the lock.
-func (s *Server) nextDue() <-chan time.Time {
-	if s.due.Len() == 0 {
+// nextDue receives when the next thing is due.
+func (w *world) nextDue() <-chan time.Time {
+	if w.due.Len() == 0 {
 		return nil
 	}
-	return s.cfg.clock.After(s.due.items[0].at.Sub(s.tick))
+	return w.cfg.clock.After(w.due.items[0].at.Sub(w.tick))
 }
 
-// deliver sends what is queued until the server is closed.
-func (s *Server) deliver() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	s.running.Go(func() {
-		select {
-		case <-s.closed:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
-	backoff := s.cfg.webhookBackoff[0]
-	for {
-		messages, moved, hook := s.nextDelivery()
-		if len(messages) == 0 {
-			select {
-			case <-moved:
-				continue
-			case <-s.closed:
-				return
-			}
-		}
-		status, began := 0, time.Now()
-		if s.kept() == nil {
-			status = hook.post(ctx, messages, s.switches().BatchShape)
-		}
-		again := s.settleDelivery(messages, status, time.Since(began))
-		wait := time.Duration(0)
-		switch {
-		case !again:
-			backoff = s.cfg.webhookBackoff[0]
-			if hook.batching {
-				wait = s.cfg.webhookPace
-			}
-		default:
-			wait = backoff
-			backoff = min(2*backoff, s.cfg.webhookBackoff[1])
-		}
-		pause(ctx, s.closed, wait)
-		select {
-		case <-s.closed:
-			return
-		default:
-		}
+// sendSample queues a message of an event that did not happen, about what the
+// profile has, with the members that a real one has.
+func (w *world) sendSample(profileID, event string) error {
+	if !slices.Contains(eventNames(), event) {
+		return errors.New("unknown event")
 	}
-}
-
-// nextDelivery takes the messages to send next; they stay queued.
-func (s *Server) nextDelivery() ([]*Webhook, <-chan struct{}, webhooks) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := &s.hooks
-	if h.paused {
-		return nil, s.moved, *h
+	if !w.out.hasEndpoint() {
+		return errors.New("no endpoint is set")
 	}
-	n := 1
-	if h.batching && s.sw.BatchShape != BatchSingle {
-		n = s.cfg.webhookBatch
-	}
-	if s.cfg.webhookShuffle {
-		for i := range min(n, len(h.queue)) {
-			j := i + s.random.IntN(len(h.queue)-i)
-			h.queue[i], h.queue[j] = h.queue[j], h.queue[i]
-		}
-	}
-	batch := slices.Clone(h.queue[:min(n, len(h.queue))])
-	for _, m := range batch {
-		m.Attempts++
-	}
-	return batch, s.moved, *h
-}
-
-// settleDelivery removes what was acknowledged and says whether to try again.
-func (s *Server) settleDelivery(batch []*Webhook, status int, took time.Duration) bool {
-	s.mu.Lock()
-	defer s.leave()
-	h := &s.hooks
-	h.last = status
-	h.attempts = append(h.attempts, attempt{s.clockNow(), batch[0].Event, batch[0].ID, len(batch), status, took})
-	if len(h.attempts) > 2*attemptsKept {
-		h.attempts = slices.Clone(h.attempts[attemptsKept:])
-	}
-	if status == http.StatusOK {
-		h.queue = s.acknowledged(batch)
-		for _, m := range batch {
-			h.sent++
-			h.delivered = append(h.delivered, *m)
-		}
-		if len(h.delivered) > 2*deliveredKept {
-			h.delivered = slices.Clone(h.delivered[len(h.delivered)-deliveredKept:])
-		}
-	}
-	s.changed()
-	return status != http.StatusOK
-}
-
-// acknowledged is the queue without a batch, which was its head and still is
-// unless webhooks were turned off. What is delivered twice by chance stays in front.
-func (s *Server) acknowledged(batch []*Webhook) []*Webhook {
-	queue := s.hooks.queue
-	if len(queue) < len(batch) || queue[0] != batch[0] {
-		return queue
-	}
-	var again []*Webhook
-	for _, m := range batch {
-		if s.cfg.webhookRepeated > 0 && s.random.Float64() < s.cfg.webhookRepeated {
-			again = append(again, m)
-			continue
-		}
-		s.changes.sent = append(s.changes.sent, m.ID)
-	}
-	gone := len(batch) - len(again)
-	clear(queue[:gone])
-	copy(queue[gone:], again)
-	return queue[gone:]
-}
-
-// post sends one request and returns the status of the answer, 0 if there was
-// none.
-func (h *webhooks) post(ctx context.Context, batch []*Webhook, shape BatchShape) int {
-	var messages []object
-	for _, m := range batch {
-		messages = append(messages, object{
-			"id": m.ID, "event": m.Event, "secret": h.secret, "timestamp": m.Timestamp, "data": json.RawMessage(m.Data),
-		})
-	}
-	var body any = messages
-	switch {
-	case !h.batching || shape == BatchSingle:
-		body = messages[0]
-	case shape == BatchObject:
-		body = object{"events": messages}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(encode(body)))
+	p, err := w.profileByID(profileID)
 	if err != nil {
-		return 0
+		return err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+h.secret)
-	resp, err := h.client.Do(req)
-	if err != nil {
-		return 0
+	if !w.out.wants(event) {
+		return errors.New("the event is not enabled")
 	}
-	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
-	return resp.StatusCode
+	switch data := w.sampleOf(p, event); event {
+	case "CHECK_COMPLETED":
+		w.emitBare(p, event, data)
+	case "MANUAL_ACTION_REQUIRED", "PRODUCT_BADGE_CHANGED", "RISK_LEVEL_CHANGED", "RISK_SCORE_CHANGED":
+		w.emit(p, actor{}, event, data)
+	default:
+		w.emit(p, portal(), event, data)
+	}
+	return nil
 }
 
-// PendingWebhooks returns the messages that were not acknowledged yet, in the
-// order in which they wait.
-func (s *Server) PendingWebhooks() []Webhook {
-	s.enter()
-	defer s.leave()
-	out := make([]Webhook, 0, len(s.hooks.queue))
-	for _, m := range s.hooks.queue {
-		out = append(out, *m)
+// sampleOf is the payload of such a message.
+func (w *world) sampleOf(p *profile, event string) object {
+	application, product := nameID("sample", "application"), (&Product{ID: nameID("product", "sample"),
+		Alias: "sample", Name: "Sample"}).short()
+	if len(p.Applications) > 0 {
+		a := p.Applications[0]
+		application, product = a.ID, w.product(a).short()
 	}
-	return out
-}
-
-// DeliveredWebhooks returns the newest acknowledged messages, oldest first. A
-// message that was delivered twice is there twice.
-func (s *Server) DeliveredWebhooks() []Webhook {
-	s.enter()
-	defer s.leave()
-	return slices.Clone(s.hooks.delivered)
-}
-
-// WaitWebhooks waits until every message is acknowledged and nothing is due
-// that would cause another, or until ctx ends. What lies further in the future
-// than a check takes (the expiry of a request) is not waited for.
-func (s *Server) WaitWebhooks(ctx context.Context) error {
-	for {
-		s.enter()
-		quiet := len(s.hooks.queue) == 0
-		soon := s.tick.Add(max(s.cfg.checkTime, s.cfg.automationTime))
-		if s.due.Len() > 0 && !s.due.items[0].at.After(soon) {
-			quiet = false
+	t := &task{
+		ID: nameID("sample", "task"), Type: p.Summary.EntityType + "_VERIFY_IDENTITY", Name: "Verify identity",
+		Alias: "default", State: "COMPLETED_PASS",
+	}
+	if len(p.Tasks) > 0 {
+		t = p.Tasks[0]
+	}
+	switch event {
+	case "CHECK_COMPLETED":
+		ch := &check{
+			ID: nameID("sample", "check"), Type: "IDENTITY_CHECK", Result: "2+2", Decision: "PASS",
+			VariantAlias: "default", VariantName: "Default",
 		}
-		moved, timer := s.moved, s.nextDue()
-		s.leave()
-		if quiet {
+		if len(p.Checks) > 0 {
+			ch = p.Checks[0]
+		}
+		return ch.completion()
+	case "COLLECTED_DATA_CHANGED", "COLLECTED_DATA_UPDATED":
+		return object{"old_data": p.Data, "new_data": p.Data}
+	case "CUSTOMER_REQUEST_CHANGED":
+		return object{
+			"state": StateSent, "customer_request": object{"id": nameID("sample", "request"), "state": StateSent},
+		}
+	case "EVENTS_CREATED", "EVENTS_UPDATED":
+		return object{
+			"events": []object{
+				{"id": nameID("sample", "event"), "resolution": "UNRESOLVED", "event_type": "PEP_FLAG"},
+			},
+		}
+	case "FORM_STATE_CHANGED":
+		return object{
+			"customer_request_id": nameID("sample", "request"), "form": object{
+				"id": nameID("sample", "form"), "name": "person", "state": StateCompleted,
+			},
+		}
+	case "MANUAL_ACTION_REQUIRED":
+		return object{"actions": w.manualActions(p)}
+	case "PRODUCT_BADGE_CHANGED":
+		return object{
+			"application_id": application, "product": product, "old_flag": "AUTOMATING",
+			"new_flag": "READY_FOR_DECISION",
+		}
+	case "PRODUCT_STATUS_CHANGED":
+		return object{"application_id": application, "product": product, "new_status": "APPROVED"}
+	case "PROFILE_STATUS_CHANGED":
+		return object{"new_status": p.Status}
+	case "RISK_LEVEL_CHANGED":
+		return object{"application_id": application, "product": product, "old_level": "LOW", "new_level": "HIGH"}
+	case "RISK_SCORE_CHANGED":
+		return object{"application_id": application, "product": product, "old_score": 10, "new_score": 80}
+	case "TASK_CREATED":
+		return object{"task": t.short()}
+	case "TASK_IS_COMPLETE_CHANGED":
+		return object{"task": t.short(), "is_complete": t.complete()}
+	case "TASK_STATE_CHANGED":
+		return object{"task": t.short(), "new_state": t.State}
+	}
+	return object{}
+}
+
+// deliverAgain queues a delivered message again, under its id.
+func (w *world) deliverAgain(id string) error {
+	if !w.out.hasEndpoint() {
+		return errors.New("no endpoint is set")
+	}
+	for _, m := range slices.Backward(w.out.acknowledged()) {
+		if m.ID == id {
+			w.queue(m)
 			return nil
 		}
-		select {
-		case <-timer:
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.closed:
-			return http.ErrServerClosed
-		}
 	}
+	return notFound("delivered message")
 }

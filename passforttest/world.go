@@ -40,6 +40,107 @@ func newState() *state {
 	}
 }
 
+// rules is what a world is configured with.
+type rules struct {
+	apiKey, apiKeyName, institution string
+	clock                           Clock
+	seed                            *uint64
+	switches                        Switches
+	products                        []Product
+	flows                           []Flow
+	companies                       []Company
+	pageSize                        int
+	checkTime                       time.Duration
+	syncLimit                       time.Duration
+	syncHold                        time.Duration
+	automationTime                  time.Duration
+	chargeable                      int
+	waterfalls                      map[string][]string
+	imageLimit                      int64
+}
+
+// world is what the simulated Passfort holds, and the rules by which it changes. Its
+// methods are called with the lock held, as enter returns it, unless they say that
+// they take the lock. No rule knows that it is called over HTTP.
+type world struct {
+	*lifetime
+
+	cfg   rules
+	forms forms
+	out   *deliveries
+
+	mu         sync.Mutex
+	state      *state
+	roster     *roster
+	sw         Switches
+	offset     time.Duration
+	tick       time.Time // the time of what is being applied
+	due        dueQueue
+	source     *mathrand.ChaCha8
+	random     *mathrand.Rand
+	moved      chan struct{} // closed and replaced whenever something changed
+	outcome    outcomes
+	journal    Journal // nil: the state is gone with the process
+	compacting bool
+	changes    changes
+}
+
+func newWorld(cfg config, life *lifetime) *world {
+	w := &world{
+		lifetime: life, cfg: cfg.rules, out: newDeliveries(cfg, life), sw: cfg.switches, moved: make(chan struct{}),
+		state: newState(), roster: newRoster(), source: newSource(cfg.seed, forRules),
+	}
+	w.random = mathrand.New(w.source)
+	w.tick = w.clockNow()
+	w.configure()
+	w.state.Keys[cfg.apiKey] = &keyInfo{Name: cfg.apiKeyName, Kind: keyMaster}
+	return w
+}
+
+// configure adds the products and flows of the options.
+func (w *world) configure() {
+	for _, p := range w.cfg.products {
+		w.addProduct(p)
+	}
+	for _, f := range w.cfg.flows {
+		w.addFlow(f)
+	}
+}
+
+// enter takes the lock, lets everything happen that is due and returns the world.
+func (w *world) enter() *world {
+	w.mu.Lock()
+	w.settle()
+	return w
+}
+
+// leave notes what changed and gives the lock back.
+func (w *world) leave() {
+	w.commit()
+	w.mu.Unlock()
+}
+
+// chance reports true with a probability. It takes the lock.
+func (w *world) chance(probability float64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.random.Float64() < probability
+}
+
+// change carries out a change. It takes the lock.
+func (w *world) change(do func(*world) error) error {
+	w.enter()
+	defer w.leave()
+	return do(w)
+}
+
+// switches returns the switches as they are. It takes the lock.
+func (w *world) switches() Switches {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sw
+}
+
 // profile is one profile and everything below it.
 type profile struct {
 	ID           string          `json:"id"`
@@ -98,12 +199,14 @@ type User struct {
 }
 
 // PortalUser is the person behind everything the control methods do.
-func (s *Server) PortalUser() User {
-	return User{ID: s.nameID("user", "portal"), Name: "Portal User", Email: "portal.user@example.com"}
+func (s *Server) PortalUser() User { return portalUser() }
+
+func portalUser() User {
+	return User{ID: nameID("user", "portal"), Name: "Portal User", Email: "portal.user@example.com"}
 }
 
-func (s *Server) portal() actor {
-	u := s.PortalUser()
+func portal() actor {
+	u := portalUser()
 	return actor{user: &u}
 }
 
@@ -123,12 +226,19 @@ func (a actor) keyValue() any {
 	return object{"name": a.key}
 }
 
-func newSource(seed *uint64) *mathrand.ChaCha8 {
+// The uses of a seed, each with a source of its own.
+const (
+	forRules      = 0
+	forDeliveries = 1
+)
+
+func newSource(seed *uint64, use byte) *mathrand.ChaCha8 {
 	var b [32]byte
 	if seed == nil {
 		_, _ = rand.Read(b[:])
 	} else {
 		binary.LittleEndian.PutUint64(b[:], *seed)
+		b[8] = use
 	}
 	return mathrand.NewChaCha8(b)
 }
@@ -141,46 +251,44 @@ func uuid(b [16]byte) string {
 }
 
 // newID returns a fresh UUID.
-func (s *Server) newID() string {
+func (w *world) newID() string {
 	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:8], s.random.Uint64())
-	binary.LittleEndian.PutUint64(b[8:], s.random.Uint64())
+	binary.LittleEndian.PutUint64(b[:8], w.random.Uint64())
+	binary.LittleEndian.PutUint64(b[8:], w.random.Uint64())
 	return uuid(b)
 }
 
 // newKey returns a fresh narrow key.
-func (s *Server) newKey() string {
-	return fmt.Sprintf("simkey%016x%016x", s.random.Uint64(), s.random.Uint64())
+func (w *world) newKey() string {
+	return fmt.Sprintf("simkey%016x%016x", w.random.Uint64(), w.random.Uint64())
 }
 
 // nameID returns the id of something that is known by a name: always the same.
-func (s *Server) nameID(kind, name string) string {
+func nameID(kind, name string) string {
 	sum := sha256.Sum256([]byte("passfort simulator\x00" + kind + "\x00" + name))
 	return uuid([16]byte(sum[:16]))
 }
 
-func (s *Server) requestID() string { return fmt.Sprintf("sim-%08d", s.requests.Add(1)) }
-
 // profile returns the profile of a call. A call that is not a GET may change it.
-func (s *Server) profile(c *call) (*profile, error) {
+func (w *world) profile(c *call) (*profile, error) {
 	if c.req.Method == http.MethodGet {
-		return s.look(c.params["profile_id"])
+		return w.look(c.params["profile_id"])
 	}
-	return s.profileByID(c.params["profile_id"])
+	return w.profileByID(c.params["profile_id"])
 }
 
 // profileByID returns a profile that may be changed.
-func (s *Server) profileByID(id string) (*profile, error) {
-	p, err := s.look(id)
+func (w *world) profileByID(id string) (*profile, error) {
+	p, err := w.look(id)
 	if err == nil {
-		s.touch(p)
+		w.touch(p)
 	}
 	return p, err
 }
 
 // look returns a profile that is only read.
-func (s *Server) look(id string) (*profile, error) {
-	p := s.state.Profiles[strings.ToLower(id)]
+func (w *world) look(id string) (*profile, error) {
+	p := w.state.Profiles[strings.ToLower(id)]
 	if p == nil {
 		return nil, notFound("profile")
 	}
@@ -188,18 +296,18 @@ func (s *Server) look(id string) (*profile, error) {
 }
 
 // waiting returns the profile something is due for, or nil.
-func (s *Server) waiting(id string) *profile {
-	p := s.state.Profiles[id]
+func (w *world) waiting(id string) *profile {
+	p := w.state.Profiles[id]
 	if p != nil {
-		s.touch(p)
+		w.touch(p)
 	}
 	return p
 }
 
 // changed wakes everything that waits for the state to move.
-func (s *Server) changed() {
-	close(s.moved)
-	s.moved = make(chan struct{})
+func (w *world) changed() {
+	close(w.moved)
+	w.moved = make(chan struct{})
 }
 
 // dueItem is something that will happen at a time.
@@ -233,31 +341,31 @@ func (q *dueQueue) Pop() any {
 
 // at schedules what for a time. It runs under the lock, with tick set to that
 // time, and must look its objects up anew.
-func (s *Server) at(t time.Time, what func()) {
-	s.due.seq++
-	heap.Push(&s.due, dueItem{t, s.due.seq, what})
-	s.changed()
+func (w *world) at(t time.Time, what func()) {
+	w.due.seq++
+	heap.Push(&w.due, dueItem{t, w.due.seq, what})
+	w.changed()
 }
 
 // settle lets everything happen that is due, in order, and sets tick to now. A
 // list that is asked for next finds it.
-func (s *Server) settle() {
-	now := s.clockNow()
-	for s.due.Len() > 0 && !s.due.items[0].at.After(now) {
-		item := heap.Pop(&s.due).(dueItem)
-		s.tick = item.at
+func (w *world) settle() {
+	now := w.clockNow()
+	for w.due.Len() > 0 && !w.due.items[0].at.After(now) {
+		item := heap.Pop(&w.due).(dueItem)
+		w.tick = item.at
 		item.what()
-		s.changed()
+		w.changed()
 	}
-	s.tick = now
-	s.reindex()
+	w.tick = now
+	w.reindex()
 }
 
 // reindex brings the roster to what the profiles that changed are now.
-func (s *Server) reindex() {
-	for id := range s.changes.profiles {
-		if p := s.state.Profiles[id]; p != nil {
-			s.roster.update(p)
+func (w *world) reindex() {
+	for id := range w.changes.profiles {
+		if p := w.state.Profiles[id]; p != nil {
+			w.roster.update(p)
 		}
 	}
 }
@@ -371,37 +479,44 @@ func (c *ManualClock) skip(d time.Duration) {
 // Now returns the time of the simulated world: the clock plus everything
 // AdvanceClock added.
 func (s *Server) Now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.clockNow()
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	return s.world.clockNow()
 }
 
-func (s *Server) clockNow() time.Time { return s.cfg.clock.Now().Add(s.offset).UTC() }
+func (w *world) clockNow() time.Time { return w.cfg.clock.Now().Add(w.offset).UTC() }
+
+// advanced returns by how much the clock was moved. It takes the lock.
+func (w *world) advanced() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.offset
+}
 
 // AdvanceClock moves the server's time forward by d, on any Clock, and lets
 // everything happen that is due: checks complete, requests expire, webhooks
 // are queued.
 func (s *Server) AdvanceClock(d time.Duration) {
-	s.mu.Lock()
-	defer s.leave()
-	s.offset += d
-	s.settle()
-	s.changed()
+	s.world.mu.Lock()
+	defer s.world.leave()
+	s.world.offset += d
+	s.world.settle()
+	s.world.changed()
 }
 
 // wait blocks until the server's time reaches at, ctx ends or the server is
 // closed. The caller does not hold the lock.
-func (s *Server) wait(ctx context.Context, at time.Time) {
+func (w *world) wait(ctx context.Context, at time.Time) {
 	for {
-		s.mu.Lock()
-		left := at.Sub(s.clockNow())
-		moved := s.moved
-		s.mu.Unlock()
+		w.mu.Lock()
+		left := at.Sub(w.clockNow())
+		moved := w.moved
+		w.mu.Unlock()
 		if left <= 0 {
 			return
 		}
-		timer := s.cfg.clock.After(left)
-		if c, is := s.cfg.clock.(*ManualClock); is {
+		timer := w.cfg.clock.After(left)
+		if c, is := w.cfg.clock.(*ManualClock); is {
 			c.skip(left)
 		}
 		select {
@@ -409,32 +524,8 @@ func (s *Server) wait(ctx context.Context, at time.Time) {
 		case <-moved:
 		case <-ctx.Done():
 			return
-		case <-s.closed:
+		case <-w.closed:
 			return
 		}
 	}
-}
-
-// Reset makes the server as it was made: no profiles, keys, tags, charges, faults,
-// programmed outcomes or waiting webhooks, with the products and flows it was
-// configured with. Switches, the endpoint of webhooks, a function of DecideChecks and
-// the clock stay. It may be repeated. The error is that of the journal of KeepIn.
-func (s *Server) Reset() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settle()
-	s.awaitCompaction()
-	st := newState()
-	st.Version = s.state.Version
-	if err := s.adopt(st, s.tick, s.randomState()); err != nil {
-		return fmt.Errorf("passforttest: reset: %w", err)
-	}
-	s.configure()
-	s.faults, s.outcome.queued, s.buckets = nil, nil, map[string]*bucket{}
-	s.hooks.queue, s.hooks.delivered, s.hooks.attempts, s.hooks.sent = nil, nil, nil, 0
-	s.changes = changes{}
-	if s.journal == nil {
-		return nil
-	}
-	return s.journal.Rewrite(s.records())
 }
