@@ -268,9 +268,9 @@ func TestDepthOfBodies(t *testing.T) {
 		p + "/events":           `{"data":{"event_type":"PEP_FLAG","x":%s}}`,
 		p + "/collection_steps": `[{"collection_type":"DOB","x":%s}]`,
 		p + "/checks": `{"check_type":"IDENTITY_CHECK","instructed_externally":true,"result":"2+2",` +
-			`"output_data":%s}`,
+			`"output_data":{"x":%s}}`,
 	} {
-		require.Equal(t, http.StatusOK, w.post(path, fmt.Sprintf(body, nested(490))).status, path)
+		require.Equal(t, http.StatusOK, w.post(path, fmt.Sprintf(body, nested(489))).status, path)
 		require.Equal(t, "201", w.post(path, fmt.Sprintf(body, nested(501))).code(t), path)
 	}
 	require.Equal(t, http.StatusOK, w.post(p+"/tags", `{"name":"`+strings.Repeat("[", 60)+`\"["}`).status)

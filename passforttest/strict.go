@@ -61,9 +61,10 @@ type form struct {
 // forms has the form of the body of each operation. They follow from the types
 // of package passfort, so that both know the same names, types and values.
 type forms struct {
-	once   sync.Once
-	byName map[string]*form
-	made   map[reflect.Type]*form
+	once    sync.Once
+	byName  map[string]*form
+	made    map[reflect.Type]*form
+	results *forms // of what checks and providers say: names and types are known, values are not
 }
 
 type (
@@ -112,7 +113,7 @@ const collectedData = "collected data"
 // of returns the form of the body of an operation, or nil.
 func (f *forms) of(operation string) *form {
 	f.once.Do(func() {
-		f.made = map[reflect.Type]*form{}
+		f.made, f.results = map[reflect.Type]*form{}, &forms{made: map[reflect.Type]*form{}}
 		f.byName = map[string]*form{
 			collectedData:                 f.form(reflect.TypeFor[passfort.EntityData]()),
 			"Profiles.Create":             f.form(reflect.TypeFor[passfort.ProfileRequest]()),
@@ -159,7 +160,7 @@ func (f *forms) form(t reflect.Type) *form {
 	switch t.Kind() {
 	case reflect.String:
 		made.kind = reflect.String
-		if _, closed := reflect.Zero(t).Interface().(interface{ Known() bool }); closed {
+		if _, closed := reflect.Zero(t).Interface().(interface{ Known() bool }); closed && f.results != nil {
 			made.what = "one of the values of docs/api"
 			made.known = func(v string) bool {
 				return reflect.ValueOf(v).Convert(t).Interface().(interface{ Known() bool }).Known()
@@ -189,11 +190,20 @@ func (f *forms) structure(made *form, t reflect.Type) {
 			continue
 		}
 		member := f.form(field.Type)
-		if special := specialForm(t.Name()+"."+name, member); special != nil {
-			member = special
+		switch full := t.Name() + "." + name; {
+		case f.results == nil:
+		case isResult(full):
+			member = f.results.form(field.Type)
+		default:
+			if special := specialForm(full, member); special != nil {
+				member = special
+			}
 		}
 		made.members[name] = member
 		made.folded[strings.ToLower(name)] = name
+	}
+	if f.results == nil {
+		return
 	}
 	switch t {
 	case reflect.TypeFor[passfort.Address]():
@@ -240,15 +250,22 @@ func specialForm(member string, plain *form) *form {
 		}
 	case "CompanyMetadata.number":
 		return &form{kind: reflect.String, loose: true}
-	case "EntityData.custom_fields_data":
+	case "EntityData.custom_fields_data", "CheckRequest.output_data":
 		return &form{kind: reflect.Map, elem: &form{}}
-	case "EntityData.electronic_id_check", "EntityData.credit_ref", "EntityData.db_matches",
-		"EntityData.sanctions_results",
-		"EntityData.bank_account_verifications", "EntityData.bank_account_validations", "EntityData.field_checks",
-		"Document.verification_result", "DocumentData.result":
-		return &form{} // what checks and providers say
 	}
 	return nil
+}
+
+// isResult reports whether a member holds what checks and providers say.
+func isResult(member string) bool {
+	switch member {
+	case "EntityData.electronic_id_check", "EntityData.credit_ref", "EntityData.db_matches",
+		"EntityData.sanctions_results", "EntityData.bank_account_verifications",
+		"EntityData.bank_account_validations", "EntityData.field_checks", "Document.verification_result",
+		"DocumentData.result":
+		return true
+	}
+	return false
 }
 
 var dateForm = regexp.MustCompile(`^\d{4}(-\d{2}(-\d{2})?)?$`)

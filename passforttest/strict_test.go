@@ -63,6 +63,8 @@ func TestStrictData(t *testing.T) {
 			"/metadata/incorporation_date"},
 		{"a country in small letters", company(`"metadata":{"country_of_incorporation":"gbr"}`),
 			"/metadata/country_of_incorporation"},
+		{"a list as the result of a check", individual(`"electronic_id_check":[]`), "/electronic_id_check"},
+		{"text as the results of a screening", individual(`"sanctions_results":"x"`), "/sanctions_results"},
 		{"inside an associate",
 			company(`"officers":{"directors":[{"immediate_data":{"entity_type":"INDIVIDUAL",` +
 				`"personal_details":{"dob":5}}}]}`),
@@ -149,7 +151,7 @@ func TestStrictDataAllows(t *testing.T) {
 		"unknown members":     `"new_member":{"Personal_Details":5},"personal_details":{"shoe_size":44}`,
 		"custom fields":       `"custom_fields_data":{"Dob":1e400,"a":[1,"b",null]}`,
 		"other nationalities": `"personal_details":{"nationality":"RKS","national_identity_number":{"XXX":"1"}}`,
-		"what checks say":     `"electronic_id_check":5,"sanctions_results":"x"`,
+		"what checks say":     `"electronic_id_check":{"x":5},"sanctions_results":[{"x":5}],"db_matches":{}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			sent := `{"entity_type":"INDIVIDUAL",` + data + `}`

@@ -91,6 +91,28 @@ func (s *sink) data(event string) []map[string]any {
 	return out
 }
 
+func TestWebhooksOfFindings(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	in := receive(t)
+	w.srv.SetWebhook(in.URL, "s3cr3t", false)
+	id := w.person()
+	event := w.created("/profiles/"+id+"/events", `{"data":{"event_type":"PEP_FLAG"}}`)
+	require.Equal(t, http.StatusOK, w.post("/profiles/"+id+"/events/"+event, `{"resolution":"MISMATCH"}`).status)
+	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
+	finding := func(resolution string) []any {
+		return []any{map[string]any{"id": event, "event_type": "PEP_FLAG", "resolution": resolution}}
+	}
+	for name, want := range map[string]any{
+		"EVENTS_CREATED": finding("UNRESOLVED"), "EVENTS_UPDATED": finding("MISMATCH"),
+	} {
+		all := in.data(name)
+		require.Len(t, all, 1, name)
+		require.Equal(t, want, all[0]["events"], name)
+		require.Equal(t, id, all[0]["profile_id"], name)
+	}
+}
+
 func TestWebhooksOfAnOnboarding(t *testing.T) {
 	t.Parallel()
 	w := start(t)

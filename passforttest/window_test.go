@@ -222,6 +222,12 @@ func TestSamplesAreLikeRealMessages(t *testing.T) {
 			require.Nil(t, sample["user"], name)
 		}
 	}
+	press(t, h, "webhooks/sample", url.Values{"event": {"COLLECTED_DATA_CHANGED"}, "profile": {id}})
+	waiting := len(w.srv.PendingWebhooks())
+	press(t, h, "webhooks/pause", url.Values{"paused": {"false"}})
+	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
+	require.Len(t, w.srv.DeliveredWebhooks(), waiting)
+	require.Len(t, sent("COLLECTED_DATA_CHANGED"), 1)
 }
 
 func TestWindowShowsAProfileWhole(t *testing.T) {

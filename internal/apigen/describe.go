@@ -77,6 +77,7 @@ const about = `Written from public sources, and by nobody who could call the API
 rests on stands behind x-source, how sure it is behind x-certainty.
 
 - Objects may have more members than these, and may lack any that is not required.
+- A member that is null is absent. Nulls that were sent may come back.
 - Enums are open: x-known-values are those that are known.
 - A success is any status 2xx. Errors may also come with status 200: an object with
   errors and without what was asked for.
@@ -305,7 +306,7 @@ func (d *describer) schemas() yaml.MapSlice {
 				e.values)
 		}
 	}
-	all["WebhookMessage"] = webhookMessage()
+	all["WebhookMessage"], all["WebhookBatch"] = webhookMessage(), webhookBatch()
 	sorted := object()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		sorted = append(sorted, yaml.MapItem{Key: name, Value: all[name]})
@@ -408,8 +409,13 @@ func (d *describer) named(typ string) yaml.MapSlice {
 	if value, isMap := strings.CutPrefix(typ, "map[string]"); isMap {
 		return object("type", "object", "additionalProperties", d.named(value))
 	}
-	if typ == "output" {
+	switch typ {
+	case "output":
 		return d.output()
+	case "requestKey":
+		return object("anyOf", []any{d.named("Secret"), object("type", "object", "properties", object(
+			"name", d.named("string"), "key", d.named("Secret"), "expiry", orNull(d.named("string")),
+		), "required", []string{"key"}, "additionalProperties", true)})
 	}
 	switch typ {
 	case "string":
@@ -455,6 +461,16 @@ func webhookMessage() yaml.MapSlice {
 	)
 }
 
+func webhookBatch() yaml.MapSlice {
+	batch := object("type", "array", "items", ref("schemas", "WebhookMessage"), "minItems", 1)
+	return object(
+		"description", "Several messages of any events. Neither form is published: both are guesses.",
+		"oneOf", []any{batch, object(
+			"type", "object", "properties", object("events", batch), "required", []string{"events"},
+		)},
+	)
+}
+
 // webhooks returns every event that is known or guessed.
 func (d *describer) webhooks() yaml.MapSlice {
 	all := object()
@@ -475,8 +491,8 @@ func (d *describer) webhooks() yaml.MapSlice {
 			"externalDocs", object("url", docsURL+"webhooks.md#event-names"),
 			"security", []any{object("secret", []any{})},
 			"requestBody", object("required", true, "content", object("application/json", object("schema", object(
-				"description", "One message, or several in a batch. The form of a batch is not known.",
-				"oneOf", []any{message, object("type", "array", "items", message)},
+				"description", "One message, or several of any events in a batch.",
+				"oneOf", []any{message, ref("schemas", "WebhookBatch")},
 			)))),
 			"responses", object(
 				"200", object("description",

@@ -206,6 +206,7 @@ var causes = []string{"apikey", "user", "customer_ref"}
 // kept lists members that the SDK keeps as they came, and what is known of them.
 var kept = map[string]string{
 	"Check.input_data": "EntityData", "Check.output_data": "output", "CheckRequest.output_data": "output",
+	"CustomerRequest.apikey": "requestKey",
 }
 
 // guessed lists members that the SDK looks for in several places.

@@ -17,6 +17,8 @@ import (
 
 	validator "github.com/pb33f/libopenapi-validator"
 	validatorerrors "github.com/pb33f/libopenapi-validator/errors"
+	"github.com/pb33f/libopenapi-validator/schema_validation"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
@@ -29,17 +31,29 @@ type judge struct {
 	t    *testing.T
 	next http.RoundTripper
 
-	mu       sync.Mutex
-	v        validator.Validator
-	statuses map[string]int // answers by operation
+	mu         sync.Mutex
+	v          validator.Validator
+	schemas    schema_validation.SchemaValidator
+	model      *v3.Document
+	operations map[string]*v3.Operation // by the SDK's name
+	events     map[string]bool          // of the webhooks that were judged
 }
 
 func newJudge(t *testing.T, next http.RoundTripper) *judge {
 	t.Helper()
-	document, _ := load(t)
+	document, model := load(t)
 	v, errs := validator.NewValidator(document)
 	require.Empty(t, errs)
-	return &judge{t: t, next: next, v: v, statuses: map[string]int{}}
+	j := &judge{
+		t: t, next: next, v: v, schemas: schema_validation.NewSchemaValidator(), model: model,
+		operations: map[string]*v3.Operation{}, events: map[string]bool{},
+	}
+	for _, item := range model.Paths.PathItems.FromOldest() {
+		for _, op := range item.GetOperations().FromOldest() {
+			j.operations[op.Extensions.GetOrZero("x-sdk-name").Value] = op
+		}
+	}
+	return j
 }
 
 // RoundTrip sends r and judges both ways.
@@ -73,7 +87,6 @@ func (j *judge) RoundTrip(r *http.Request) (*http.Response, error) {
 func (j *judge) judge(r *http.Request, body []byte, resp *http.Response, answer []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.statuses[r.Method+" "+http.StatusText(resp.StatusCode)]++
 	if resp.StatusCode/100 == 2 {
 		j.request(r, body)
 	}
