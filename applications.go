@@ -73,14 +73,14 @@ func (s *ApplicationsService) RevertDecision(
 // (*Application).Settled. Nil options wait with pauses that grow from half a second
 // to 30 seconds, and after five minutes to a tenth of what has passed, up to 10
 // minutes. With an Inbox that is given all webhooks, any message about the profile
-// ends a pause, and while messages arrive few questions are asked without one. There is no time
-// limit but the context's, so let the condition accept
-// everything the application can stop at: a product may decide automatically, or leave a
-// task to a person. When the wait ends without
-// success, the error is a *WaitError with the last application seen, which is
-// also returned.
+// ends a pause, and while messages arrive few questions are asked without one. There
+// is no time limit but the context's, so let the condition accept everything the
+// application can stop at: a product may decide automatically, or leave a task to a
+// person. When the wait ends without success, the error is a *WaitError with the last
+// application seen, which is also returned.
 func (s *ApplicationsService) Wait(
-	ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions, opts ...CallOption,
+	ctx context.Context, profileID, applicationID string, until func(*Application) bool, options *WaitOptions,
+	opts ...CallOption,
 ) (*Application, error) {
 	if until == nil {
 		return nil, s.road.refuse("Applications.Get", "the condition to wait for is nil")
@@ -165,8 +165,8 @@ func (v *Application) Settled() bool {
 	}
 	switch v.Flag {
 	case ApplicationFlagDecided, ApplicationFlagReadyForDecision, ApplicationFlagRequiresData,
-		ApplicationFlagRequiresRiskScore,
-		ApplicationFlagRequiresManualTaskCompletion, ApplicationFlagWaitingOnCollectionSteps, ApplicationFlagWaitingOnEscalation:
+		ApplicationFlagRequiresRiskScore, ApplicationFlagRequiresManualTaskCompletion,
+		ApplicationFlagWaitingOnCollectionSteps, ApplicationFlagWaitingOnEscalation:
 		return true
 	}
 	return false

@@ -173,10 +173,7 @@ func TestLostCheckOnTheSimulator(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			sim := passforttest.NewServer()
-			t.Cleanup(sim.Close)
-			c := sim.Client(quick)
-			id := newPerson(t, sim, c)
+			sim, c, id := simulated(t)
 			row.lose.Operation = "Checks.Run"
 			sim.Inject(row.lose)
 			check, err := c.Checks.Run(t.Context(), id, &passfort.CheckRequest{

@@ -89,8 +89,8 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 		return nil, inputError("the user agent has characters that a header cannot hold")
 	}
 	if few := idleConnections(s.http); few > 0 && s.logger != nil {
-		s.logger.Warn("passfort: the HTTP client keeps few idle connections to the API: build its Transport on "+
-			"DefaultTransport",
+		const advice = "build its Transport on DefaultTransport"
+		s.logger.Warn("passfort: the HTTP client keeps few idle connections to the API: "+advice,
 			slog.Int("idle_connections", few))
 	}
 	attempts := transport.New(s.http, s.retry.withDefaults())
@@ -421,9 +421,7 @@ func checkBaseURL(raw string, plain bool) (string, error) {
 	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		return "", inputError("the base URL has more than scheme, host and path")
 	case u.Scheme == "http" && !plain && !isLoopback(u.Hostname()):
-		return "", inputError(
-			"the base URL is plain http to another machine, which would show the key to everybody on the way",
-		)
+		return "", inputError("the base URL is plain http to another machine, which would show the key on the way")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }

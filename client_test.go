@@ -71,6 +71,7 @@ func TestBadInput(t *testing.T) {
 	s := serve(t, respond(200, `{}`))
 	c := newClient(t, s)
 	ctx := t.Context()
+	var none context.Context
 	for _, row := range []struct {
 		name string
 		err  error
@@ -126,13 +127,13 @@ func TestBadInput(t *testing.T) {
 		{"header with a space in its name", failed(passfort.Do[any](ctx, c,
 			passfort.Request{Method: "POST", Path: "/x", Header: http.Header{"X New": {"a"}}})),
 			"a header has a name that no header has"},
-		{"no context for a check", failed(c.Checks.Wait(nil, pid, oid, nil)), "the context is nil"}, //nolint:staticcheck // the point of the row
-		{"no context for an application", failed(c.Applications.Wait(nil, pid, oid, func(*passfort.Application) bool {
+		{"no context for a check", failed(c.Checks.Wait(none, pid, oid, nil)), "the context is nil"},
+		{"no context for an application", failed(c.Applications.Wait(none, pid, oid, func(*passfort.Application) bool {
 			return false
-		}, nil)), "the context is nil"}, //nolint:staticcheck // the point of the row
-		{"no context for a customer request", failed(c.Forms.Wait(nil, pid, nil)), "the context is nil"}, //nolint:staticcheck // the point of the row
-		{"no context for a registration", failed(c.Forms.StartRegistration(nil,
-			&passfort.RegistrationParams{ProfileID: pid, FlowTemplate: "f", Theme: "t"})), "the context is nil"}, //nolint:staticcheck // the point of the row
+		}, nil)), "the context is nil"},
+		{"no context for a customer request", failed(c.Forms.Wait(none, pid, nil)), "the context is nil"},
+		{"no context for a registration", failed(c.Forms.StartRegistration(none,
+			&passfort.RegistrationParams{ProfileID: pid, FlowTemplate: "f", Theme: "t"})), "the context is nil"},
 		{"no change", failed(c.CollectedData.Update(ctx, pid, nil)), "the change function is nil"},
 		{"no check", failed(c.Checks.Run(ctx, pid, nil)), "the check request is nil"},
 		{"no check type", failed(c.Checks.Run(ctx, pid, &passfort.CheckRequest{})), "the check type is empty"},
@@ -172,7 +173,7 @@ func TestBadInput(t *testing.T) {
 		{"no address id", failed(c.Search.FormatAddress(ctx, "", "GBR")), "the address id is empty"},
 		{"no writer", failed(c.Audit.PDFReport(ctx, pid, nil)), "the writer is nil"},
 		{"invalid UTF-8", failed(c.Tags.Add(ctx, pid, "\xff")), "name: string is not valid UTF-8"},
-		{"nil context", failed(c.Profiles.Get(nil, pid)), "the context is nil"}, //nolint:staticcheck // the point of the row
+		{"nil context", failed(c.Profiles.Get(none, pid)), "the context is nil"},
 		{"request without a method", failed(passfort.Do[any](ctx, c, passfort.Request{Path: "/x"})),
 			"the method is empty"},
 		{"request to another host", failed(passfort.Do[any](ctx, c,

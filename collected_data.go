@@ -403,8 +403,8 @@ func conflict(latest *version, failed error) error {
 // Error returns the text of the failed write, and whether it is stuck.
 func (e *ConflictError) Error() string {
 	if e.Stuck {
-		return failedText(e.failed) + ": the data is unchanged, so something between here and Passfort refuses or " +
-			"changes ETags"
+		return failedText(e.failed) +
+			": the data is unchanged, so something between here and Passfort refuses or changes ETags"
 	}
 	return failedText(e.failed)
 }

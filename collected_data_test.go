@@ -170,10 +170,7 @@ func TestUpdateAfterALostAnswer(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			sim := passforttest.NewServer()
-			t.Cleanup(sim.Close)
-			c := sim.Client(quick)
-			id := newPerson(t, sim, c)
+			sim, c, id := simulated(t)
 			row.lose.Operation = "CollectedData.Replace"
 			sim.Inject(row.lose)
 			got, err := c.CollectedData.Update(t.Context(), id, appendAddress("1 Sample Street, Sampletown"))
@@ -427,10 +424,7 @@ func TestRemovalThatWasNotDoneIsNotSuccess(t *testing.T) {
 
 func TestReplace(t *testing.T) {
 	t.Parallel()
-	sim := passforttest.NewServer()
-	t.Cleanup(sim.Close)
-	c := sim.Client(quick)
-	id := newPerson(t, sim, c)
+	sim, c, id := simulated(t)
 	read, err := c.CollectedData.Get(t.Context(), id)
 	require.NoError(t, err)
 
@@ -473,10 +467,7 @@ func TestReplace(t *testing.T) {
 
 func TestReplaceAfterALostAnswer(t *testing.T) {
 	t.Parallel()
-	sim := passforttest.NewServer()
-	t.Cleanup(sim.Close)
-	c := sim.Client(quick)
-	id := newPerson(t, sim, c)
+	sim, c, id := simulated(t)
 	read, err := c.CollectedData.Get(t.Context(), id)
 	require.NoError(t, err)
 	read.CustomerRef = "mine"

@@ -36,10 +36,7 @@ func TestUpdateAgainstAnotherWriter(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			sim := passforttest.NewServer(passforttest.WithSwitches(row.switches))
-			t.Cleanup(sim.Close)
-			c := sim.Client(quick)
-			id := newPerson(t, sim, c)
+			sim, c, id := simulated(t, passforttest.WithSwitches(row.switches))
 
 			runs := 0
 			got, err := c.CollectedData.Update(t.Context(), id, func(d *passfort.EntityData) error {

@@ -494,7 +494,10 @@ func TestStateOfEverySequence(t *testing.T) {
 
 func TestStateOfNamedSequences(t *testing.T) {
 	t.Parallel()
-	const sent, cancelled, completed, expired = passfort.FormStateSent, passfort.FormStateCancelled, passfort.FormStateCompleted, passfort.FormStateExpired
+	const (
+		sent, cancelled    = passfort.FormStateSent, passfort.FormStateCancelled
+		completed, expired = passfort.FormStateCompleted, passfort.FormStateExpired
+	)
 	for _, row := range []struct {
 		name  string
 		forms []passfort.FormState

@@ -82,8 +82,8 @@ func (s *DocumentsService) DownloadImage(
 	ctx context.Context, profileID, imageID string, w io.Writer, opts ...CallOption,
 ) (*DocumentImage, error) {
 	out := new(DocumentImage)
-	err := s.road.download(ctx, operationNamed("Documents.GetImage"),
-		call{args: []string{profileID, imageID}, out: out, opts: opts}, w)
+	c := call{args: []string{profileID, imageID}, out: out, opts: opts}
+	err := s.road.download(ctx, operationNamed("Documents.GetImage"), c, w)
 	return described(out, err)
 }
 
@@ -104,9 +104,8 @@ func (s *DocumentsService) Create(
 	made, err := result[Document](ctx, s.road, "Documents.Create", call{
 		args: []string{profileID}, body: body, opts: opts,
 	})
-	return settle(made, err, func() (*Document, error) {
-		return s.find(ctx, profileID, req)
-	}, func(d *Document) bool { return d != nil })
+	return settle(made, err, func() (*Document, error) { return s.find(ctx, profileID, req) },
+		func(d *Document) bool { return d != nil })
 }
 
 // find returns the one document that is what req asks for, nil if there is not
@@ -205,8 +204,8 @@ func (s *DocumentsService) Submit(
 		}
 		return nil, half
 	}
-	made, err := s.Create(ctx, profileID, &DocumentRequest{Category: sub.Category, Type: sub.Type, ImageIDs: ids},
-		opts...)
+	request := &DocumentRequest{Category: sub.Category, Type: sub.Type, ImageIDs: ids}
+	made, err := s.Create(ctx, profileID, request, opts...)
 	if err != nil {
 		return nil, &SubmitError{Stored: storedImages(ids), failed: []error{err}}
 	}
@@ -217,7 +216,8 @@ func (s *DocumentsService) Submit(
 // image is begun, but those under way are finished: cut off, it would be unknown
 // what became of them.
 func (s *DocumentsService) uploadAll(
-	ctx context.Context, profileID string, sub *DocumentSubmission, uploads []*upload, last *Response, opts []CallOption,
+	ctx context.Context, profileID string, sub *DocumentSubmission, uploads []*upload, last *Response,
+	opts []CallOption,
 ) ([]string, *SubmitError) {
 	var (
 		mu     sync.Mutex

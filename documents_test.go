@@ -113,10 +113,7 @@ func TestSubmitAgain(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			srv := passforttest.NewServer()
-			t.Cleanup(srv.Close)
-			c := srv.Client(quick)
-			profile := newPerson(t, srv, c)
+			srv, c, profile := simulated(t)
 			srv.Inject(row.fault)
 			sub := passport(6)
 
@@ -151,10 +148,7 @@ func TestSubmitAgain(t *testing.T) {
 // other.
 func TestLostDocumentIsFound(t *testing.T) {
 	t.Parallel()
-	srv := passforttest.NewServer()
-	t.Cleanup(srv.Close)
-	c := srv.Client(quick)
-	profile := newPerson(t, srv, c)
+	srv, c, profile := simulated(t)
 	srv.Inject(passforttest.Fault{Operation: "Documents.Create", DropAfterWrite: true})
 	document, err := c.Documents.Submit(t.Context(), profile, passport(2))
 	require.NoError(t, err)

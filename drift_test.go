@@ -148,7 +148,8 @@ func TestDriftTellsNoValues(t *testing.T) {
 	t.Parallel()
 	var n news
 	const mark = "canary-7f3a"
-	body := `{"id":"` + mark + `","role":"` + mark + `","collected_data":{"custom_fields_data":{"` + mark + `":1},"personal_details":{"national_identity_number":{"` + mark + `":7},"gender":"` + mark + `"}}}`
+	body := strings.ReplaceAll(`{"id":"MARK","role":"MARK","collected_data":{"custom_fields_data":{"MARK":1},
+		"personal_details":{"national_identity_number":{"MARK":7},"gender":"MARK"}}}`, "MARK", mark)
 	c := newClient(t, serve(t, respond(http.StatusOK, body)), passfort.WithDriftReporter(n.report))
 	require.NoError(t, failed(c.Profiles.Get(t.Context(), pid)))
 	require.Len(t, n.all, 3)

@@ -328,8 +328,9 @@ func (e *Error) Is(target error) bool {
 
 // isTooLarge reports whether an answer took more than its limit.
 func isTooLarge(err error) bool {
-	for _, too := range []error{transport.ErrBodyTooLarge, wire.ErrSize, imagebody.ErrMetaTooLarge,
-		imagebody.ErrTooLarge} {
+	for _, too := range []error{
+		transport.ErrBodyTooLarge, wire.ErrSize, imagebody.ErrMetaTooLarge, imagebody.ErrTooLarge,
+	} {
 		if errors.Is(err, too) {
 			return true
 		}

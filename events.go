@@ -79,7 +79,8 @@ func (s *EventsService) BulkUpdate(
 
 // BulkResolve resolves several events alike. It may be repeated.
 func (s *EventsService) BulkResolve(
-	ctx context.Context, profileID string, eventIDs []string, resolution EventResolution, reason string, opts ...CallOption,
+	ctx context.Context, profileID string, eventIDs []string, resolution EventResolution, reason string,
+	opts ...CallOption,
 ) ([]Event, error) {
 	if resolution == "" {
 		return nil, s.road.refuse("Events.BulkUpdate", missing("resolution", ""))

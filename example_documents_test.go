@@ -231,7 +231,8 @@ func ExampleWebhookHandler() {
 	// Mount h on your server. This is what Passfort sends to it.
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/webhooks", strings.NewReader(`{
 		"id": "5f0e7a10-0000-4000-8000-000000000003", "event": "CHECK_COMPLETED", "timestamp": 1700000120,
-		"data": {"check": {"id": "ea560000-0000-4000-8000-000000000003", "check_type": "IDENTITY_CHECK", "decision": "PASS"}}}`))
+		"data": {"check": {"id": "ea560000-0000-4000-8000-000000000003", 
+			"check_type": "IDENTITY_CHECK", "decision": "PASS"}}}`))
 	r.Header.Set("Authorization", "Bearer the-secret-of-the-portal")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -296,7 +297,8 @@ func ExampleEntityData_Clone() {
 func ExampleEntityData_CustomField() {
 	var data passfort.EntityData
 	err := json.Unmarshal([]byte(`{"custom_fields_data":{
-		"account": 12345678901234567890, "tier": "gold", "pep": false, "since": "2020-03", "sectors": ["retail", "travel"]
+		"account": 12345678901234567890, "tier": "gold", "pep": false,
+		"since": "2020-03", "sectors": ["retail", "travel"]
 	}}`), &data)
 	if err != nil {
 		fmt.Println(err)

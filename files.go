@@ -47,8 +47,8 @@ func (s *FilesService) Upload(ctx context.Context, profileID string, f *FileUplo
 // dropped as it comes: Download keeps it.
 func (s *FilesService) Get(ctx context.Context, profileID, fileID string, opts ...CallOption) (*File, error) {
 	out := new(File)
-	if err := s.road.describe(ctx, s.read(), call{args: []string{profileID, fileID}, out: out,
-		opts: opts}); err != nil {
+	c := call{args: []string{profileID, fileID}, out: out, opts: opts}
+	if err := s.road.describe(ctx, s.read(), c); err != nil {
 		return nil, err
 	}
 	return out, nil

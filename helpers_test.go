@@ -154,6 +154,17 @@ func newPerson(t testing.TB, sim *passforttest.Server, c *passfort.Client) strin
 	return profile.ID
 }
 
+// simulated starts a simulator, makes a client of it and a profile on it.
+func simulated(
+	t testing.TB, opts ...passforttest.Option,
+) (sim *passforttest.Server, c *passfort.Client, profileID string) {
+	t.Helper()
+	sim = passforttest.NewServer(opts...)
+	t.Cleanup(sim.Close)
+	c = sim.Client(quick)
+	return sim, c, newPerson(t, sim, c)
+}
+
 // hangUp closes the connection without an answer, after the request was read.
 func hangUp(w http.ResponseWriter, _ *http.Request) {
 	hijacker, ok := w.(http.Hijacker)

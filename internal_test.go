@@ -171,19 +171,19 @@ lines and metrics.
 		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %d s | %s | %s | %s | %s |\n",
 			op.name, op.method, op.route, op.class, limit/time.Second, op.charged, quota, op.since, op.sure)
 	}
-	b.WriteString(`
+	b.WriteString(strings.ReplaceAll(`
 ## Methods made of operations
 
 These methods send the operations above; each of them is repeated by its own
 rule. Some operations send more than themselves: when their answer is lost, they
-look whether it was done. ` + "`Checks.Run`" + ` does so with ` + "`Checks.List`" + `, ` + "`Documents.Create`" + `
-and ` + "`CollectedData.Replace`" + ` with ` + "`CollectedData.Get`" + `, and ` + "`Applications.SetStatus`" + `,
-` + "`Checks.SetTasks`" + `, ` + "`Events.Update`" + `, ` + "`Tasks.Update`" + ` and ` + "`Profiles.SetStatus`" + ` with the
+look whether it was done. 'Checks.Run' does so with 'Checks.List', 'Documents.Create'
+and 'CollectedData.Replace' with 'CollectedData.Get', and 'Applications.SetStatus',
+'Checks.SetTasks', 'Events.Update', 'Tasks.Update' and 'Profiles.SetStatus' with the
 operation that reads the same.
 
 | Method | Operations |
 | --- | --- |
-`)
+`, "'", "`"))
 	for _, name := range slices.Sorted(maps.Keys(composites)) {
 		fmt.Fprintf(&b, "| `%s` | `%s` |\n", name, strings.Join(composites[name], "`, `"))
 	}

@@ -389,7 +389,11 @@ window.onload = function () {
 		document.getElementById("collection-wrapper").textContent = {{.Unavailable}};
 		return;
 	}
-	{{with .Given}}PassFortCollect.init({request_id: {{.RequestID}}, apikey: {{.APIKey}}});{{else}}PassFortCollect.initFromUrl();{{end}}
+	{{with .Given -}}
+	PassFortCollect.init({request_id: {{.RequestID}}, apikey: {{.APIKey}}});
+	{{- else -}}
+	PassFortCollect.initFromUrl();
+	{{- end}}
 };
 </script>`))
 

@@ -14,13 +14,17 @@ import (
 // bothGenerations is a company whose data names its people in the lists of
 // 2019 and in the newer single list.
 const bothGenerations = `{"entity_type":"COMPANY",
-"authorized_persons":[{"entity_type":"INDIVIDUAL","linked_profile":{"id":"P-1","collected_data":{"customer_ref":"one"}},"resolver_id":"R-1"}],
+"authorized_persons":[{"entity_type":"INDIVIDUAL",
+	"linked_profile":{"id":"P-1","collected_data":{"customer_ref":"one"}},"resolver_id":"R-1"}],
 "unauthorized_persons":[{"entity_type":"INDIVIDUAL","resolver_id":"r-2"}],
 "ownership_structure":{
-	"shareholders":[{"entity_type":"COMPANY","merged_resolver_ids":["R-3"],"shareholdings":[{"percentage":20.5},{"amount":3},{"percentage":9.5}]}],
-	"beneficial_owners":[{"entity_type":"INDIVIDUAL","total_percentage":60,"notified_on":"2019-01-01","ceased_on":"2020-01-01"}]},
+	"shareholders":[{"entity_type":"COMPANY","merged_resolver_ids":["R-3"],
+		"shareholdings":[{"percentage":20.5},{"amount":3},{"percentage":9.5}]}],
+	"beneficial_owners":[{"entity_type":"INDIVIDUAL","total_percentage":60,
+		"notified_on":"2019-01-01","ceased_on":"2020-01-01"}]},
 "officers":{
-	"directors":[{"entity_type":"INDIVIDUAL","immediate_data":{"customer_ref":"four"},"appointed_on":"2010-05-01","original_role":"Chair","resolver_id":"r-1"}],
+	"directors":[{"entity_type":"INDIVIDUAL","immediate_data":{"customer_ref":"four"},
+		"appointed_on":"2010-05-01","original_role":"Chair","resolver_id":"r-1"}],
 	"secretaries":[{"entity_type":"INDIVIDUAL","resolver_id":"r-3"}],
 	"partners":[{}],"trustees":[{}],"other":[{}],
 	"resigned":[{"entity_type":"INDIVIDUAL"}]},
@@ -156,7 +160,8 @@ func TestLinkAssociate(t *testing.T) {
 
 func TestLinkAssociateKnowsTheNewerGeneration(t *testing.T) {
 	t.Parallel()
-	raw := `{"entity_type":"COMPANY","associated_entities":[{"linked_profile":{"id":"` + pid + `"},"relationships":[{"associated_role":"CONTROLLING_SHAREHOLDER"}]}]}`
+	raw := `{"entity_type":"COMPANY","associated_entities":[{"linked_profile":{"id":"` + pid + `"},
+		"relationships":[{"associated_role":"CONTROLLING_SHAREHOLDER"}]}]}`
 	data, _ := associatesOf(t, raw)
 	link := passfort.AssociateLink{
 		ProfileID: pid, EntityType: "INDIVIDUAL", Role: passfort.AssociatedRoleControllingShareholder,

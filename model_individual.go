@@ -117,9 +117,8 @@ func (p *problems) person(d *PersonalDetails) {
 			p.add("/national_identity_number", "has a key that is no ISO 3166-1 alpha-3 code")
 		}
 	}
-	if d.Name != nil && slices.ContainsFunc(d.Name.GivenNames, func(name string) bool {
-		return strings.TrimSpace(name) == ""
-	}) {
+	isBlank := func(name string) bool { return strings.TrimSpace(name) == "" }
+	if d.Name != nil && slices.ContainsFunc(d.Name.GivenNames, isBlank) {
 		p.add("/name/given_names", "has an empty name")
 	}
 }

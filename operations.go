@@ -104,18 +104,16 @@ var operations = []operation{
 	},
 	{
 		name: "Applications.Get", method: get, route: "/profiles/{profile_id}/applications/{application_id}",
-		class: safe,
-		since: "2019", sure: "high",
+		class: safe, since: "2019", sure: "high",
 	},
 	{
 		name: "Applications.SetStatus", method: post, route: "/profiles/{profile_id}/applications/{application_id}",
-		class: idempotent,
-		since: "2019", sure: "high",
+		class: idempotent, since: "2019", sure: "high",
 	},
 	{
 		name: "Applications.RevertDecision", method: post,
-		route: "/profiles/{profile_id}/applications/{application_id}/revert_decision", class: once,
-		since: "2019", sure: "medium",
+		route: "/profiles/{profile_id}/applications/{application_id}/revert_decision",
+		class: once, since: "2019", sure: "medium",
 	},
 
 	{
@@ -124,8 +122,8 @@ var operations = []operation{
 	},
 	{
 		name: "Checks.Run", method: post, route: "/profiles/{profile_id}/checks", class: once,
-		limit: 150 * time.Second, errors: errorsUnlessID, charged: "the check, on a live account", since: "2019",
-		sure: "high",
+		limit: 150 * time.Second, errors: errorsUnlessID, charged: "the check, on a live account",
+		since: "2019", sure: "high",
 	},
 	{
 		name: "Checks.Get", method: get, route: "/profiles/{profile_id}/checks/{check_id}", class: safe,
@@ -170,8 +168,7 @@ var operations = []operation{
 	},
 	{
 		name: "Tasks.DeleteNote", method: del, route: "/profiles/{profile_id}/tasks/{task_id}/notes/{note_id}",
-		class: idempotent,
-		bare:  true, since: "2019", sure: "high",
+		class: idempotent, bare: true, since: "2019", sure: "high",
 	},
 
 	{
@@ -214,8 +211,7 @@ var operations = []operation{
 	},
 	{
 		name: "Documents.GetImage", method: get, route: "/profiles/{profile_id}/document_images/{document_image_id}",
-		class: safe,
-		limit: transferLimit, since: "2019", sure: "medium-high",
+		class: safe, limit: transferLimit, since: "2019", sure: "medium-high",
 	},
 
 	{
@@ -277,8 +273,7 @@ var operations = []operation{
 
 	{
 		name: "Forms.CreateCustomerRequest", method: post, route: "/forms/profile/{profile_id}/customer_request",
-		class: once,
-		since: "guide", sure: "low-medium",
+		class: once, since: "guide", sure: "low-medium",
 	},
 	{
 		name: "Forms.CustomerRequest", method: get, route: "/forms/profile/{profile_id}/customer_request", class: safe,

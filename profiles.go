@@ -131,11 +131,12 @@ func (s *ProfilesService) FindByCustomerRef(
 		}
 		data := profile.CollectedData
 		if data == nil {
-			if data, err = result[EntityData](ctx, s.road, "CollectedData.Get",
-				call{args: []string{profile.ID}, opts: opts}); err != nil {
-				if errors.Is(err, ErrNotFound) {
-					continue // deleted since
-				}
+			c := call{args: []string{profile.ID}, opts: opts}
+			data, err = result[EntityData](ctx, s.road, "CollectedData.Get", c)
+			if errors.Is(err, ErrNotFound) {
+				continue // deleted since
+			}
+			if err != nil {
 				return nil, err
 			}
 		}

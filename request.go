@@ -153,8 +153,8 @@ func checkRequest(r Request) string {
 		return "the path is not a path below the base URL"
 	}
 	for element := range strings.SplitSeq(r.Path, "/") {
-		if plain, err := url.PathUnescape(element); err != nil || plain == "." || plain == ".." ||
-			!utf8.ValidString(plain) {
+		plain, err := url.PathUnescape(element)
+		if err != nil || plain == "." || plain == ".." || !utf8.ValidString(plain) {
 			return "the path is not a path below the base URL"
 		}
 	}
@@ -215,8 +215,7 @@ func Header(name, value string) CallOption {
 // ownHeaders are the headers that the SDK or net/http sets.
 var ownHeaders = []string{
 	"Apikey", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "If-Match",
-	"Keep-Alive",
-	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
 // Query sets a query parameter of the requests of one call, for what the options

@@ -377,20 +377,14 @@ func TestTurnedAwayAndCancelled(t *testing.T) {
 
 func TestProfileStatusWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	c := srv.Client(quick)
+	srv, c, id := simulated(t)
 	ctx := t.Context()
-	p, err := c.Profiles.Create(ctx, &passfort.ProfileRequest{
-		Role: passfort.RoleCompanyCustomer, CollectedData: passfort.NewCompany(),
-	})
-	require.NoError(t, err)
 	srv.Inject(passforttest.Fault{Operation: "Profiles.SetStatus", AfterWrite: true, Body: []byte{}})
-	status, err := c.Profiles.SetStatus(ctx, p.ID, passfort.ProfileStatusBanned)
+	status, err := c.Profiles.SetStatus(ctx, id, passfort.ProfileStatusBanned)
 	require.NoError(t, err)
 	require.Equal(t, passfort.ProfileStatusBanned, status)
 	srv.Inject(passforttest.Fault{Operation: "Profiles.SetStatus", Status: http.StatusInternalServerError, Times: -1})
-	_, err = c.Profiles.SetStatus(ctx, p.ID, passfort.ProfileStatusNormal)
+	_, err = c.Profiles.SetStatus(ctx, id, passfort.ProfileStatusNormal)
 	require.ErrorIs(t, err, passfort.ErrOutcomeUnknown, "another status is there")
 }
 

@@ -251,7 +251,8 @@ func requireRest(t *testing.T, whole, got reflect.Value, but reflect.StructField
 		switch field := typ.Field(i); {
 		case field.Tag.Get("json") == "-":
 		case field.Type == reflect.TypeFor[passfort.Secret]():
-			want, got := whole.Elem().Field(i).Interface().(passfort.Secret), got.Elem().Field(i).Interface().(passfort.Secret)
+			want := whole.Elem().Field(i).Interface().(passfort.Secret)
+			got := got.Elem().Field(i).Interface().(passfort.Secret)
 			require.True(t, field.Name == but.Name && got.IsZero() || want.Equal(got), "%s: %s", what, field.Name)
 		case field.Name == but.Name && but.Type.Kind() == reflect.Struct:
 			requireRest(t, reflect.New(but.Type), got.Elem().Field(i).Addr(), reflect.StructField{}, what+": inside")
@@ -276,8 +277,10 @@ func TestNumbersThatNoIntHolds(t *testing.T) {
 	} {
 		t.Run(number, func(t *testing.T) {
 			t.Parallel()
-			doc := fmt.Sprintf(`{"entity_type":"COMPANY","ownership_structure":{"shareholders":[{"shareholdings":[{"amount":%[1]s}]}]},
-				"credit_ref":{"ccj_exact":{"count":%[1]s}},"products":[{"price":%[1]s}],"custom_fields_data":{"price":%[1]s}}`, number)
+			doc := fmt.Sprintf(`{"entity_type":"COMPANY",
+				"ownership_structure":{"shareholders":[{"shareholdings":[{"amount":%[1]s}]}]},
+				"credit_ref":{"ccj_exact":{"count":%[1]s}},"products":[{"price":%[1]s}],
+				"custom_fields_data":{"price":%[1]s}}`, number)
 			server := &stored{doc: doc}
 			got, err := clientOn(t, server).CollectedData.Update(t.Context(), pid, func(d *passfort.EntityData) error {
 				d.CustomerRef = "ref"

@@ -50,7 +50,8 @@ var uploads = map[string]func(context.Context, *passfort.Client, io.Reader, int6
 func TestTransfersOnTheWire(t *testing.T) {
 	t.Parallel()
 	img := []byte(pngHead + "1")
-	files, images, documents := "/profiles/"+pid+"/files", "/profiles/"+pid+"/document_images", "/profiles/"+pid+"/collected_data/documents"
+	profile := "/profiles/" + pid
+	files, images, documents := profile+"/files", profile+"/document_images", profile+"/collected_data/documents"
 	data := `"data":"` + base64Of(img) + `"`
 	readable := `{"id":"` + oid + `","decrypted_data":"` + base64Of(img) + `"}`
 	for _, row := range []struct {

@@ -159,7 +159,8 @@ func TestCustomField(t *testing.T) {
 	var data passfort.EntityData
 	require.NoError(t, json.Unmarshal([]byte(`{"custom_fields_data":{
 		"account":"00123","iban":12345678901234567890123,"price":1.50,"zero":0,"share":1e-9,"huge":1e999,
-		"pep":false,"born":"1990-02","since":"2020-03-18","sectors":["a","b",3],"none":null,"no sectors":[],"empty":"","object":{"a":1}
+		"pep":false,"born":"1990-02","since":"2020-03-18","sectors":["a","b",3],"none":null,
+		"no sectors":[],"empty":"","object":{"a":1}
 	}}`), &data))
 	data.CustomFieldsData["mine"] = passfort.EntityTypeIndividual
 	data.CustomFieldsData["count"] = uint8(7)

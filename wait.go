@@ -166,7 +166,8 @@ func (e *WaitError) Error() string {
 		why = unprefixed(e.causes[0])
 	}
 	text := fmt.Sprintf("passfort: waiting for the %s: %s; it %s after %d polls", e.waitedFor, why, seen, e.Polls)
-	if last := cmp.Or(e.question, e.cut); last != nil && (len(e.causes) == 0 || last != e.causes[0]) { //nolint:errorlint // the very same
+	last := cmp.Or(e.question, e.cut)
+	if last != nil && (len(e.causes) == 0 || last != e.causes[0]) { //nolint:errorlint // the very same
 		text += "; the last question failed: " + unprefixed(last)
 	}
 	return text

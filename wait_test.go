@@ -519,7 +519,8 @@ func TestWaitsThatRelyOnWebhooks(t *testing.T) {
 							`{"id":"`+oid+`","state":"COMPLETE","status":"APPROVED","is_completed":true}`), nil
 					}
 					return answered(200,
-						`{"id":"`+oid+`","state":"RUNNING","status":"APPLIED","flag":"AUTOMATING","is_completed":false}`), nil
+						`{"id":"`+oid+`","state":"RUNNING","status":"APPLIED",`+
+							`"flag":"AUTOMATING","is_completed":false}`), nil
 				})), nil))
 				began = time.Now()
 				require.NoError(t, wait(t.Context(), c, &passfort.WaitOptions{Inbox: inbox}))

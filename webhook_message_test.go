@@ -341,7 +341,8 @@ func largeBatch() []byte {
 				`"street_number":"%d","postal_code":"SA1 1MP"},"start_date":"2001-02","end_date":"2003-04",`+
 				`"note":"made up text that is a little longer"}`, i)
 	}
-	entity := `{"entity_type":"INDIVIDUAL","address_history":[` + address.String()[1:] + `],"custom_fields_data":{"limit":1000.50,"ok":true}}`
+	entity := `{"entity_type":"INDIVIDUAL","address_history":[` + address.String()[1:] + `],` +
+		`"custom_fields_data":{"limit":1000.50,"ok":true}}`
 	var b bytes.Buffer
 	for i := range 100 {
 		fmt.Fprintf(

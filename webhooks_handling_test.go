@@ -464,7 +464,8 @@ func TestWebhookObserver(t *testing.T) {
 	h.Handle("CHECK_COMPLETED", func(context.Context, *passfort.WebhookEvent) error { return nil })
 	h.Handle("RISK_LEVEL_CHANGED", func(context.Context, *passfort.WebhookEvent) error { return errors.New("no") })
 	send(h, delivery(t.Context(),
-		`[{"id":"1","event":"check_completed"},{"id":"1","event":"CHECK_COMPLETED"},{"id":"2","event":"Robin Sample"}]`))
+		`[{"id":"1","event":"check_completed"},{"id":"1","event":"CHECK_COMPLETED"},
+			{"id":"2","event":"Robin Sample"}]`))
 	send(h, delivery(t.Context(), `{"id":"3","event":"RISK_LEVEL_CHANGED"}`))
 	send(h, delivery(t.Context(), `{"id":"3","event":"RISK_LEVEL_CHANGED"}`))
 	send(h, delivery(t.Context(), `{`))

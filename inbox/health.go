@@ -38,7 +38,8 @@ func (b *Inbox) Health(ctx context.Context) (Health, error) {
 	h.Oldest = time.Duration(max(oldest, 0)) * time.Millisecond
 	var paused int
 	err = b.place.Row(ctx, b.db, []any{&h.Profiles, &h.Parked, &paused}, `SELECT (SELECT COUNT(*) FROM {table:lanes}),
-		(SELECT COUNT(*) FROM {table:messages} WHERE state = 2), (SELECT COUNT(*) FROM {table:state} WHERE name = 'paused')`)
+		(SELECT COUNT(*) FROM {table:messages} WHERE state = 2),
+		(SELECT COUNT(*) FROM {table:state} WHERE name = 'paused')`)
 	h.Paused = paused > 0
 	b.mu.Lock()
 	defer b.mu.Unlock()

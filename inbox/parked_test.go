@@ -125,9 +125,8 @@ func TestHealth(t *testing.T) {
 	bases(t, func(t *testing.T, b base) {
 		box := park(t, b)
 		receive(t, box, 6, "p3")
-		b.exec(
-			t, `UPDATE passfort_inbox_messages SET tries = 1, received_at = received_at - 60000 WHERE profile_id = 'p3'`,
-		)
+		b.exec(t, `UPDATE passfort_inbox_messages SET tries = 1, received_at = received_at - 60000
+			WHERE profile_id = 'p3'`)
 		h, err := box.Health(t.Context())
 		require.NoError(t, err)
 		require.InDelta(t, time.Minute, h.Oldest, float64(10*time.Second))

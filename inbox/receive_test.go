@@ -31,7 +31,8 @@ func TestStoredBeforeItIsAcknowledged(t *testing.T) {
 		box := b.inbox(t)
 		h, err := box.WebhookHandler([]string{"s1"})
 		require.NoError(t, err)
-		const body = `[{"id":"1","event":"CHECK_COMPLETED","timestamp":1700000000,"data":{"profile_id":"p1","x":"é\u0000"}},
+		const body = `[{"id":"1","event":"CHECK_COMPLETED","timestamp":1700000000,
+			"data":{"profile_id":"p1","x":"é\u0000"}},
 			{"id":"2","event":"SOMETHING_NEW","timestamp":1700000001,"data":{"profile_id":"p1"}}]`
 		require.Equal(t, http.StatusUnauthorized, post(t, h, "s2", body))
 		require.Equal(t, http.StatusOK, post(t, h, "s1", body))

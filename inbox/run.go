@@ -155,7 +155,8 @@ func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, e
 		err := scan(&l.name, &l.deaths)
 		lanes = append(lanes, l)
 		return err
-	}, `UPDATE {table:lanes} SET deaths = deaths + CASE WHEN owner = '' THEN 0 ELSE 1 END, owner = ?, ready_at = {now} + ?
+	}, `UPDATE {table:lanes} SET deaths = deaths + CASE WHEN owner = '' THEN 0 ELSE 1 END, owner = ?,
+		ready_at = {now} + ?
 		WHERE lane IN (WITH ready AS MATERIALIZED (SELECT lane FROM {table:lanes} WHERE ready_at <= {now}
 			AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused')
 			ORDER BY ready_at LIMIT ? {skip}) SELECT lane FROM ready)
@@ -287,7 +288,8 @@ func (b *Inbox) first(
 	var received int64
 	err = b.place.Row(ctx, tx, []any{&m.ID, &m.Key, &data, &m.Tries, &received, &now},
 		`SELECT id, message_key, COALESCE(data, ''), tries, received_at, {now}
-		FROM {table:messages} WHERE id = (SELECT MIN(id) FROM {table:messages} WHERE lane = ? AND state = 0) AND state = 0
+		FROM {table:messages}
+		WHERE id = (SELECT MIN(id) FROM {table:messages} WHERE lane = ? AND state = 0) AND state = 0
 		AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused') {skip}`, name)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, "", 0, b.nothing(ctx, tx, name, owner)

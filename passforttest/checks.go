@@ -286,7 +286,8 @@ func (w *world) wantedCheck(p *profile, body object) (*check, error) {
 	for k, v := range body {
 		switch k {
 		case "id", "check_type", "state", "variant", "task_ids", "result", "decision", "errors", "input_data",
-			"output_data", "providers", "instructed_externally", "performed_on", "instructed_on", "started_on", "completed_on":
+			"output_data", "providers", "instructed_externally", "performed_on", "instructed_on", "started_on",
+			"completed_on":
 		default:
 			ch.Extra[k] = v
 		}
@@ -456,7 +457,8 @@ func (w *world) judge(c *call, result string) (*reply, error) {
 		return nil, err
 	}
 	again := *old
-	again.State, again.Completed, again.RunsAt, again.DueAt, again.Instructed = "PENDING", time.Time{}, time.Time{}, time.Time{}, w.tick
+	again.State, again.Instructed = "PENDING", w.tick
+	again.Completed, again.RunsAt, again.DueAt = time.Time{}, time.Time{}, time.Time{}
 	again.Tasks, again.Findings = slices.Clone(old.Tasks), []string{}
 	if result == "Pass" && again.Type == "IDENTITY_CHECK" {
 		result = "2+2"

@@ -95,7 +95,7 @@ func acceptable(method, path, match string) bool {
 }
 
 func serveOnce(srv *passforttest.Server, method, path, body, key string, header ...string) *httptest.ResponseRecorder {
-	r, err := http.NewRequest(method, "http://127.0.0.1/4.0"+path, strings.NewReader(body)) //nolint:noctx // it is not sent
+	r, err := http.NewRequest(method, "http://127.0.0.1/4.0"+path, strings.NewReader(body)) //nolint:noctx // not sent
 	if err != nil {
 		panic(err)
 	}

@@ -145,13 +145,13 @@ func (w *world) step() {
 func (w *world) data(entity string) string {
 	link := ""
 	if entity == "COMPANY" {
-		link = `,"officers":{"` + w.pick("directors",
-			"secretaries") + `":[{"linked_profile":{"id":"` + w.any("profile") + `"}}]}`
+		role := w.pick("directors", "secretaries")
+		link = `,"officers":{"` + role + `":[{"linked_profile":{"id":"` + w.any("profile") + `"}}]}`
 	}
-	return `{"entity_type":"` + entity + `","x":` + w.odd() + link + `,"personal_details":{"name":{"given_names":["Kim ` +
-		w.pick("Pep", "Fail",
-			"Lee") + `"],"family_name":"Doe"}},"address_history":[{"address":{"type":"FREEFORM","country":"GBR",` +
-		`"text":"1 A St, B","y":` + w.odd() + `}}]}`
+	given := "Kim " + w.pick("Pep", "Fail", "Lee")
+	return `{"entity_type":"` + entity + `","x":` + w.odd() + link +
+		`,"personal_details":{"name":{"given_names":["` + given + `"],"family_name":"Doe"}},` +
+		`"address_history":[{"address":{"type":"FREEFORM","country":"GBR","text":"1 A St, B","y":` + w.odd() + `}}]}`
 }
 
 // look is every resource of a server, by path.

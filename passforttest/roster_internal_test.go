@@ -125,7 +125,9 @@ func TestIndexesFollowEveryChange(t *testing.T) {
 		`{"role":"INDIVIDUAL_CUSTOMER","collected_data":{"entity_type":"INDIVIDUAL",`+
 			`"personal_details":{"name":{"family_name":"Ümlaut Pep"}}},"applications":[{"product":{"alias":"gold"}}]}`)
 	associate := w.made("/profiles", `{"role":"INDIVIDUAL_ASSOCIATED","collected_data":{"entity_type":"INDIVIDUAL"}}`)
-	link := `{"entity_type":"COMPANY","metadata":{"name":"Acme"},"officers":{"directors":[{"linked_profile":{"id":"` + associate + `"}}],"other":[{"linked_profile":{"id":"` + associate + `"}}]}}`
+	linked := `[{"linked_profile":{"id":"` + associate + `"}}]`
+	link := `{"entity_type":"COMPANY","metadata":{"name":"Acme"},"officers":{"directors":` + linked + `,"other":` +
+		linked + `}}`
 	company := w.made("/profiles", `{"role":"COMPANY_CUSTOMER","collected_data":`+link+`}`)
 	p := "/profiles/" + person
 	w.made("/profiles/"+company+"/applications", `{"product":{"alias":"auto"}}`)

@@ -131,7 +131,8 @@ func TestRosterAgreesWithALookAtAll(t *testing.T) {
 			entity := s.world.state.Profiles[id].Summary.EntityType
 			name := `"personal_details":{"name":{"family_name":"` + names[i%len(names)] + `"}}`
 			if entity == "COMPANY" {
-				name = `"metadata":{"name":"` + names[i%len(names)] + `"},"officers":{"other":[{"linked_profile":{"id":"` + ids[i] + `"}}]}`
+				name = `"metadata":{"name":"` + names[i%len(names)] + `"},` +
+					`"officers":{"other":[{"linked_profile":{"id":"` + ids[i] + `"}}]}`
 			}
 			ask(t, s, http.MethodPost, "/profiles/"+id+"/collected_data", `{"entity_type":"`+entity+`",`+name+`}`)
 		}

@@ -163,8 +163,9 @@ func TestCollectedDataWebhook(t *testing.T) {
 	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
 	got := in.data("COLLECTED_DATA_UPDATED")
 	require.Len(t, got, 2)
-	require.Equal(t, "Kim",
-		got[0]["old_data"].(map[string]any)["personal_details"].(map[string]any)["name"].(map[string]any)["given_names"].([]any)[0])
+	data := got[0]["old_data"].(map[string]any)
+	name := data["personal_details"].(map[string]any)["name"].(map[string]any)
+	require.Equal(t, "Kim", name["given_names"].([]any)[0])
 	require.Equal(t, "C-9", text(got[0], "new_data", "customer_ref"))
 	require.Equal(t, "C-9", got[0]["customer_ref"])
 	require.Nil(t, got[0]["user"], "an API key did it")

@@ -224,7 +224,8 @@ func TestConfig(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "world.json")
 	require.NoError(t, os.WriteFile(file, []byte(`{
-		"products": [{"alias": "gold", "auto_apply": true, "tasks": [{"type": "INDIVIDUAL_VERIFY_IDENTITY", "checks": ["IDENTITY_CHECK"]}]}],
+		"products": [{"alias": "gold", "auto_apply": true,
+			"tasks": [{"type": "INDIVIDUAL_VERIFY_IDENTITY", "checks": ["IDENTITY_CHECK"]}]}],
 		"switches": {"CreatedStatus": true}}`), 0o600))
 	p := begin(t, nil, "-config", file, "-seed", "7", "-no-rate-limits", "-log-level", "ERROR")
 	var answer passfort.Response
@@ -268,7 +269,8 @@ func TestConfigOutcomes(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "world.json")
 	require.NoError(t, os.WriteFile(file, []byte(`{"$schema": "config.schema.json", "profiles": 10,
-		"products": [{"alias": "gold", "expires_after": "720h", "tasks": [{"type": "INDIVIDUAL_MANUAL_TASK", "expires_after": "1h30m"}]}],
+		"products": [{"alias": "gold", "expires_after": "720h",
+			"tasks": [{"type": "INDIVIDUAL_MANUAL_TASK", "expires_after": "1h30m"}]}],
 		"outcomes": {"IDENTITY_CHECK": [{"decision": "FAIL", "after": "1ms", "output": {"n": 1}}]},
 		"switches": {"list_order": "newest_first", "errors_in_ok": false, "batch_shape": "single"}}`), 0o600))
 	p := begin(t, nil, "-config", file)
@@ -373,7 +375,8 @@ func TestLikeAnAccount(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"read.json": `{"findings": [{"switch": "ErrorsInOK", "verdict": "differs"}, {"switch": "ListOrder", "verdict": "not seen"},
+		"read.json": `{"findings": [{"switch": "ErrorsInOK", "verdict": "differs"},
+			{"switch": "ListOrder", "verdict": "not seen"},
 			{"switch": "BatchShape", "verdict": "not tried"}], "products": [{"alias": "gold", "tasks": []}]}`,
 		"listen.json": `{"findings": [{"switch": "BatchShape", "verdict": "differs", "value": "BatchObject"}]}`,
 		"odd.json":    `[]`,

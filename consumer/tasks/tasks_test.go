@@ -209,14 +209,16 @@ func TestWalk(t *testing.T) {
 func TestAccountNumber(t *testing.T) {
 	t.Parallel()
 	data := new(passfort.EntityData)
-	require.NoError(t, json.Unmarshal([]byte(`{"custom_fields_data":{"long":12345678901234567890,"short":7,"text":"7"}}`),
-		data))
+	require.NoError(t, json.Unmarshal(
+		[]byte(`{"custom_fields_data":{"long":12345678901234567890,"short":7,"text":"7"}}`), data))
 	for name, number := range map[string]func(*passfort.EntityData, string) (string, bool){
 		"now": tasks.AccountNumber, "before": before.AccountNumber,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for field, want := range map[string]string{"long": "12345678901234567890", "short": "7", "text": "", "none": ""} {
+			for field, want := range map[string]string{
+				"long": "12345678901234567890", "short": "7", "text": "", "none": "",
+			} {
 				got, ok := number(data, field)
 				require.Equal(t, want, got, field)
 				require.Equal(t, want != "", ok, field)
@@ -295,7 +297,8 @@ func TestExport(t *testing.T) {
 	t.Parallel()
 	const id = "c0a80000-0000-4000-8000-000000000001"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || r.URL.Path != "/4.0/profiles/"+id+"/export" || r.Header.Get("Apikey") != "k-1" {
+		if r.Method != http.MethodGet || r.URL.Path != "/4.0/profiles/"+id+"/export" ||
+			r.Header.Get("Apikey") != "k-1" {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}

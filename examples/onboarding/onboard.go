@@ -48,7 +48,8 @@ func addProduct(
 // runCheck instructs a check, which is charged on a live account. Even in sync
 // mode the check may come back unfinished: give it to finish.
 func runCheck(
-	ctx context.Context, client *passfort.Client, profileID string, kind passfort.CheckType, mode passfort.CheckMode, variant string,
+	ctx context.Context, client *passfort.Client, profileID string,
+	kind passfort.CheckType, mode passfort.CheckMode, variant string,
 ) (*passfort.Check, error) {
 	request := &passfort.CheckRequest{Type: kind, Mode: mode}
 	if variant != "" {
@@ -60,7 +61,8 @@ func runCheck(
 // finish waits for a check, but no longer than patience. A check that takes
 // longer is returned unfinished: it goes on at Passfort.
 func finish(
-	ctx context.Context, client *passfort.Client, profileID string, check *passfort.Check, patience time.Duration, pace *passfort.WaitOptions,
+	ctx context.Context, client *passfort.Client, profileID string, check *passfort.Check,
+	patience time.Duration, pace *passfort.WaitOptions,
 ) (*passfort.Check, error) {
 	if check.Done() {
 		return check, nil
@@ -93,7 +95,8 @@ func currentTasks(ctx context.Context, client *passfort.Client, profileID string
 // approves it. One that is not ready in time is returned as it stands, for a
 // person to look at.
 func approve(
-	ctx context.Context, client *passfort.Client, profileID, applicationID string, patience time.Duration, pace *passfort.WaitOptions,
+	ctx context.Context, client *passfort.Client, profileID, applicationID string,
+	patience time.Duration, pace *passfort.WaitOptions,
 ) (*passfort.Application, error) {
 	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

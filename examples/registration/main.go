@@ -102,7 +102,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		settings.simulated = startSimulator(*flow, "http://"+listener.Addr().String()+"/webhook",
 			settings.webhookSecret)
 		defer settings.simulated.server.Close()
-		key, *baseURL, settings.collection = settings.simulated.server.APIKey(), settings.simulated.server.URL(), settings.simulated.server.CollectionURL()
+		server := settings.simulated.server
+		key, *baseURL, settings.collection = server.APIKey(), server.URL(), server.CollectionURL()
 	}
 	settings.client, err = passfort.New(key, passfort.WithBaseURL(*baseURL), passfort.WithLogger(settings.log),
 		passfort.WithUserAgent("registration-example"))

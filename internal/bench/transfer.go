@@ -55,13 +55,7 @@ func measureUpload(ctx context.Context, s scale) ([]figure, error) {
 	defer srv.Close()
 	hand := byHand()
 	var client *passfort.Client
-	fresh := func() {
-		hand.CloseIdleConnections()
-		srv.CloseClientConnections()
-		// the images of one are not collected in the time of the next
-		runtime.GC()
-		client, _ = passfort.New(apiKey, passfort.WithBaseURL(srv.URL)) // fails on a bad URL only
-	}
+	fresh := afresh(srv, hand, &client)
 	made, err := generatedClient(srv.URL, hand)
 	if err != nil {
 		return nil, err
@@ -108,6 +102,17 @@ func measureUpload(ctx context.Context, s scale) ([]figure, error) {
 	return figures, err
 }
 
+// afresh returns what each run begins with: no connection, no garbage, a new client.
+func afresh(srv *httptest.Server, hand *http.Client, client **passfort.Client) func() {
+	return func() {
+		hand.CloseIdleConnections()
+		srv.CloseClientConnections()
+		// the images of one are not collected in the time of the next
+		runtime.GC()
+		*client, _ = passfort.New(apiKey, passfort.WithBaseURL(srv.URL)) // fails on a bad URL only
+	}
+}
+
 // measureDownload reads one image.
 func measureDownload(ctx context.Context, s scale) ([]figure, error) {
 	s = s.transfers()
@@ -116,13 +121,7 @@ func measureDownload(ctx context.Context, s scale) ([]figure, error) {
 	defer srv.Close()
 	hand := byHand()
 	var client *passfort.Client
-	fresh := func() {
-		hand.CloseIdleConnections()
-		srv.CloseClientConnections()
-		// the images of one are not collected in the time of the next
-		runtime.GC()
-		client, _ = passfort.New(apiKey, passfort.WithBaseURL(srv.URL)) // fails on a bad URL only
-	}
+	fresh := afresh(srv, hand, &client)
 	made, err := generatedClient(srv.URL, hand)
 	if err != nil {
 		return nil, err

@@ -21,9 +21,12 @@ import (
 // document has everything that typed fields cannot hold: unmodelled members, nulls, empty values,
 // long numbers, a list with an odd element, a text with half an emoji.
 const document = `{
-	"entity_type": "INDIVIDUAL", "customer_ref": "", "documents": null, "new_member": {"a": [1.50, null, 12345678901234567890.5]},
-	"personal_details": {"name": {"given_names": ["Ada", null], "family_name": "Example", "shape": 1E+40}, "nationality": null},
-	"address_history": [{"address": {"type": "STRUCTURED", "country": "GBR", "plus_code": "9C3W+X"}, "start_date": null}, "odd"],
+	"entity_type": "INDIVIDUAL", "customer_ref": "", "documents": null,
+	"new_member": {"a": [1.50, null, 12345678901234567890.5]},
+	"personal_details": {"name": {"given_names": ["Ada", null], "family_name": "Example", "shape": 1E+40},
+		"nationality": null},
+	"address_history": [{"address": {"type": "STRUCTURED", "country": "GBR", "plus_code": "9C3W+X"},
+		"start_date": null}, "odd"],
 	"custom_fields_data": {"account": 123456789012345678901234567890, "price": 1.50, "many": ["a", "b"], "none": null},
 	"contact_details": {}, "credit_ref": {"ccj_exact": {"count": "seven", "more": [{}]}},
 	"ownership_structure": {"shareholders": [{"shareholdings": [{"amount": 4200000000}]}]}

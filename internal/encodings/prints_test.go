@@ -123,7 +123,8 @@ func echoing(status int) http.HandlerFunc {
 		w.Header().Set("Etag", `"`+canaryPerson+`"`)
 		w.WriteHeader(status)
 		_, _ = fmt.Fprintf(w, `{"id":%[1]q,"entity_type":"INDIVIDUAL","customer_ref":%[1]q,"state":%[1]q,"%[1]s":%[2]q,
-			"errors":[{"code":201,"message":%[2]q,"source":{"key":%[2]q},"info":%[2]q,"type":%[1]q,"sub_type":%[1]q,"data":{"a":%[2]q},"%[1]s":1}]}`,
+			"errors":[{"code":201,"message":%[2]q,"source":{"key":%[2]q},"info":%[2]q,
+				"type":%[1]q,"sub_type":%[1]q,"data":{"a":%[2]q},"%[1]s":1}]}`,
 			canaryPerson, canaryPerson+" "+r.Header.Get("Apikey")+string(body[:min(len(body), 200)]))
 	}
 }

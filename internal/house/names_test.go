@@ -330,7 +330,8 @@ func TestNewNamesAreShown(t *testing.T) {
 	examples := everything(t, "example*_test.go", "*/example*_test.go", "ratelimit/*_test.go")
 	pages := everything(t, "README.md", "docs/*.md", "docs/api/*.md")
 	shown := 0
-	for _, name := range regexp.MustCompile("`([A-Z][A-Za-z]*(?:\\.[A-Z][A-Za-z]*)?)`").FindAllStringSubmatch(added, -1) {
+	quoted := regexp.MustCompile("`([A-Z][A-Za-z]*(?:\\.[A-Z][A-Za-z]*)?)`")
+	for _, name := range quoted.FindAllStringSubmatch(added, -1) {
 		service, method, _ := strings.Cut(name[1], ".")
 		if !known[name[1]] && !known[service+"Service."+method] {
 			continue // a name of the API, or of a module of its own

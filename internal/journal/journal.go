@@ -201,7 +201,7 @@ func (j *File) Append(record []byte) {
 
 func appendFrame(to, record []byte) []byte {
 	start := len(to)
-	to = binary.LittleEndian.AppendUint32(to, uint32(len(record))) //nolint:gosec // memory for more would be needed first
+	to = binary.LittleEndian.AppendUint32(to, uint32(len(record))) //nolint:gosec // more needs more memory
 	to = binary.LittleEndian.AppendUint32(to, checksum(to[start:]))
 	to = binary.LittleEndian.AppendUint32(to, checksum(record))
 	return append(to, record...)

@@ -75,7 +75,8 @@ func named(err error) error {
 
 // streamCodes name the error codes of HTTP/2 (RFC 9113, 7).
 var streamCodes = map[uint32]string{
-	1: ": PROTOCOL_ERROR", 2: ": INTERNAL_ERROR", 3: ": FLOW_CONTROL_ERROR", 5: ": STREAM_CLOSED", 7: ": REFUSED_STREAM", 8: ": CANCEL",
+	1: ": PROTOCOL_ERROR", 2: ": INTERNAL_ERROR", 3: ": FLOW_CONTROL_ERROR", 5: ": STREAM_CLOSED",
+	7: ": REFUSED_STREAM", 8: ": CANCEL",
 	11: ": ENHANCE_YOUR_CALM", 12: ": INADEQUATE_SECURITY", 13: ": HTTP_1_1_REQUIRED",
 }
 

@@ -47,7 +47,9 @@ func (v *visitor) static(w *world) {
 	r := w.request(v.t)
 	link := w.front.url + "/request?" + url.Values{"request_id": {r.ID}, "apikey": {r.APIKey}}.Encode()
 	eval[any](v, `(() => {
-		const link = Object.assign(document.createElement("a"), {href: "`+link+`", rel: "noreferrer", id: "email", textContent: "Update information"});
+		const link = Object.assign(document.createElement("a"), {
+			href: "`+link+`", rel: "noreferrer", id: "email", textContent: "Update information",
+		});
 		document.querySelector("main").prepend(link);
 	})()`)
 	v.click("#email")

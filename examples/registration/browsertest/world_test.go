@@ -231,7 +231,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(stored.status)
 		_, _ = w.Write(stored.body)
-		this.status, this.responseHeader, this.body, this.fromCache = stored.status, stored.responseHeader, stored.body, true
+		this.status, this.responseHeader, this.body = stored.status, stored.responseHeader, stored.body
+		this.fromCache = true
 		f.keep(this)
 		return
 	}
