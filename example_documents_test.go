@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -321,49 +320,6 @@ func ExampleEntityData_CustomField() {
 	// false
 }
 
-// An answer that is no JSON goes into a writer.
-func ExampleDoTo() {
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	client := srv.Client()
-	ctx := context.Background()
-	profile := newCustomer(ctx, client)
-
-	var report bytes.Buffer
-	got, err := passfort.DoTo(ctx, client, passfort.Request{
-		Method: http.MethodGet,
-		Path:   passfort.Path("profiles", profile.ID, "audit", "pdf_report"),
-		Route:  "/profiles/{profile_id}/audit/pdf_report", // what errors and logs may show
-	}, &report)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(got.StatusCode, got.Header.Get("Content-Type"), report.Len() > 0)
-	// Output: 200 application/pdf true
-}
-
-// A walk over all profiles, four at a time, that goes on after a kill.
-func ExampleEach() {
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	client, ctx := srv.Client(), context.Background()
-	exampleProfile(ctx, client)
-	exampleProfile(ctx, client)
-
-	place := new(passfort.Checkpoint) // or unmarshalled from what was stored
-	profiles := client.Profiles.All(ctx, &passfort.ProfileListOptions{Checkpoint: place})
-	err := passfort.Each(ctx, profiles, 4, func(_ context.Context, profile *passfort.Profile) error {
-		// What is to be done with the profile.
-		place.Add(profile)
-		stored, err := json.Marshal(place) // keep it in the same transaction
-		_ = stored
-		return err
-	})
-	fmt.Println(place.Done(), "of", place.Total(), err)
-	// Output: 2 of 2 <nil>
-}
-
 // Pages have the count of all profiles.
 func ExampleProfilesService_Pages() {
 	srv := passforttest.NewServer()
@@ -398,70 +354,6 @@ func ExampleProfilesService_FindByCustomerRef() {
 	}
 	fmt.Println(err, profile.Role)
 	// Output: <nil> INDIVIDUAL_CUSTOMER
-}
-
-// An account lives in one region.
-func ExampleWithBaseURL() {
-	for _, region := range []string{passfort.BaseURLEU, passfort.BaseURLUS, passfort.BaseURLAE} {
-		client, err := passfort.New("the-key-of-the-account", passfort.WithBaseURL(region))
-		fmt.Println(client != nil, err)
-	}
-	// Output:
-	// true <nil>
-	// true <nil>
-	// true <nil>
-}
-
-// Transports of your own begin with a copy of the SDK's, so that the pool and the
-// pings of HTTP/2 stay.
-func ExampleDefaultTransport() {
-	transport := passfort.DefaultTransport()
-	transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.sampleton.example:3128"})
-	client, err := passfort.New("key", passfort.WithHTTPClient(&http.Client{Transport: transport}))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer client.CloseIdleConnections() // a client of one job; others keep theirs
-}
-
-func ExampleWithMaxAnswer() {
-	srv := passforttest.New()
-	defer srv.Close()
-	client := srv.Client(passfort.WithMaxAnswer(20)) // bytes: far too few
-	_, err := client.WhoAmI(context.Background())
-	fmt.Println(errors.Is(err, passfort.ErrAnswerTooLarge))
-	// Output: true
-}
-
-// A support case gets the shape of what was sent, without a value.
-func ExampleWithWireDump() {
-	srv := passforttest.New()
-	defer srv.Close()
-	var dump bytes.Buffer
-	id := exampleProfile(context.Background(), srv.Client(passfort.WithWireDump(&dump)))
-	fmt.Println(strings.Contains(dump.String(), "--> POST "), strings.Contains(dump.String(), id))
-	// Output: true false
-}
-
-// Codes that need a person, and one that passes.
-func ExampleErrorCode() {
-	next := func(err error) string {
-		switch {
-		case errors.Is(err, passfort.CodeTooManyMatches):
-			return "add to the data: too many people match it"
-		case errors.Is(err, passfort.CodeProviderMisconfigured):
-			return "mend the provider's settings in the portal"
-		case errors.Is(err, passfort.CodeProviderTimeout):
-			return "read the check again later"
-		}
-		return "as for any other error"
-	}
-	fmt.Println(next(passfort.CodeProviderTimeout))
-	fmt.Println(next(io.ErrUnexpectedEOF))
-	// Output:
-	// read the check again later
-	// as for any other error
 }
 
 func ExampleCheck_CompletedAt() {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/passforttest"
@@ -455,26 +454,6 @@ func ExampleEnsure() {
 	passfort.Ensure(&data.ContactDetails).Email = "robin@sampleton.example"
 	fmt.Println(passfort.Deref(data.ContactDetails).Email, passfort.Deref(data.PersonalDetails).DOB == "")
 	// Output: robin@sampleton.example true
-}
-
-func ExampleClient_WithKey() {
-	srv := passforttest.New()
-	defer srv.Close()
-	live := srv.Client()
-	// Another account: the same connections, limiter and settings.
-	other, err := live.WithKey(srv.APIKey())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	who, err := other.WhoAmI(context.Background(),
-		passfort.Header("X-Correlation-Id", "c-1"), passfort.MaxAttempts(2), passfort.AttemptTimeout(10*time.Second))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(who.Institution.Name)
-	// Output: Simulated Institution
 }
 
 func ExampleSecret() {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/passfort-go/passfort"
@@ -439,75 +437,4 @@ func ExampleAuditService_Items() {
 		}
 	}
 	// Output: created-profile by onboarding service
-}
-
-func ExampleDo() {
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	client := srv.Client()
-	ctx := context.Background()
-	newCustomer(ctx, client)
-
-	type page struct {
-		Count int `json:"count"`
-	}
-	got, err := passfort.Do[page](ctx, client, passfort.Request{
-		Method: http.MethodGet,
-		Path:   passfort.Path("profiles"),
-		Query:  url.Values{"limit": {"1"}},
-		Route:  "/profiles", // what errors and logs may show
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(got.Count)
-	// Output: 1
-}
-
-func ExampleError() {
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	client := srv.Client()
-	ctx := context.Background()
-	profile := newCustomer(ctx, client)
-	application := profile.Applications[0]
-
-	_, err := client.Applications.SetStatus(ctx, profile.ID, application.ID, passfort.ApplicationStatusApproved)
-	var failed *passfort.Error
-	if errors.As(err, &failed) {
-		fmt.Println(failed.Operation, failed.StatusCode, failed.Outcome)
-	}
-	if errors.Is(err, passfort.CodeConstraintsNotSatisfied) {
-		fmt.Println("not ready: see its approval blockers")
-	}
-	// Output:
-	// Applications.SetStatus 400 rejected
-	// not ready: see its approval blockers
-}
-
-func ExampleOutcome() {
-	srv := passforttest.NewServer()
-	defer srv.Close()
-	client := srv.Client()
-	ctx := context.Background()
-
-	srv.Inject(passforttest.Fault{Operation: "Profiles.Create", DropAfterWrite: true})
-	_, err := client.Profiles.Create(ctx, &passfort.ProfileRequest{
-		Role: passfort.RoleIndividualCustomer, CollectedData: passfort.NewIndividual(),
-	})
-	fmt.Println(errors.Is(err, passfort.ErrOutcomeUnknown))
-	fmt.Println("requests sent:", srv.Count("Profiles.Create"))
-	// Output:
-	// true
-	// requests sent: 1
-}
-
-// A simulator in another container is reached without https. Never give a real key
-// to such a client.
-func ExampleWithPlainHTTP() {
-	_, err := passfort.New("made-up-key", passfort.WithBaseURL("http://passfort-sim:4010/4.0"),
-		passfort.WithPlainHTTP())
-	fmt.Println(err)
-	// Output: <nil>
 }
