@@ -184,7 +184,10 @@ type callSettings struct {
 func (s *callSettings) refuse(problem string) { s.problem = cmp.Or(s.problem, problem) }
 
 func settingsOf(opts []CallOption) callSettings {
-	var s callSettings
+	if len(opts) == 0 {
+		return callSettings{}
+	}
+	var s callSettings // what opts may keep, so it is on the heap
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&s)

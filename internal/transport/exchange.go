@@ -30,10 +30,12 @@ type exchange struct {
 	policy Policy
 	call   *Call
 	began  time.Time
-	wait   time.Duration // before the next attempt
 	free   freeRepeat
 	before error // how the attempt before the last one ended
 	result Result
+
+	http     http.Client
+	retrying retryablehttp.Client // its RetryWaitMin is the wait before the next attempt
 }
 
 // freeRepeat is the one repeat that a call has beyond the policy, at once: of an
@@ -66,11 +68,14 @@ func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) 
 	return req, nil
 }
 
-// checkRedirect lets a read follow to the same host and scheme, and returns
-// every other redirect as the answer that it is.
-func (x *exchange) checkRedirect(req *http.Request, via []*http.Request) error {
+// noRedirect returns a redirect as the answer that it is.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// sameHost lets a read follow to the same host and scheme, and returns every other
+// redirect as the answer that it is.
+func sameHost(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
-	if x.call.Class == Safe && len(via) <= 3 && req.URL.Scheme == first.Scheme && req.URL.Host == first.Host {
+	if len(via) <= 3 && req.URL.Scheme == first.Scheme && req.URL.Host == first.Host {
 		return nil
 	}
 	return http.ErrUseLastResponse
@@ -107,26 +112,24 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	ctx, stopHere := context.WithCancelCause(req.Context())
-	defer stopHere(nil)
-	if x.call.Limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, x.call.Limit, ErrAttemptTimeout)
-		defer cancel()
+	ctx, stop := context.WithCancelCause(req.Context())
+	defer stop(nil)
+	if x.call.Limit > 0 { // a context with a deadline of its own costs more
+		limit := time.AfterFunc(x.call.Limit, func() { stop(ErrAttemptTimeout) })
+		defer limit.Stop()
 	}
 	// net/http waits for a body that is being read, which may wait for anything.
 	if req.Body != nil && req.Body != http.NoBody {
-		stop := context.AfterFunc(ctx, func() { closeBody(req) })
-		defer stop()
+		defer context.AfterFunc(ctx, func() { closeBody(req) })()
 	}
 	base := x.pool.current()
 	_, plain := base.(*http.Transport)
-	way := &way{plain: plain, stop: func() { stopHere(errAgain) }}
+	way := &way{plain: plain, stop: stop}
 	sender := base
 	if x.over != nil {
 		sender = x.over(base)
 	}
-	traced := req.WithContext(httptrace.WithClientTrace(ctx, way.trace()))
+	traced := req.WithContext(httptrace.WithClientTrace(ctx, way.trace(x.pool.h1.Load())))
 	withoutRedirects(traced, base)
 	body := metered(traced)
 	traced.GetBody = x.reopen(body)
@@ -280,7 +283,8 @@ func readAll(resp *http.Response, limit int64, cut bool) ([]byte, error) {
 	if total > limit && !cut {
 		return nil, ErrBodyTooLarge
 	}
-	if chunks = append(chunks, whole); len(chunks) > 1 {
+	if len(chunks) > 0 {
+		chunks = append(chunks, whole)
 		whole = make([]byte, 0, total)
 		for i, part := range chunks {
 			whole, chunks[i] = append(whole, part...), nil
@@ -313,7 +317,7 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 	if x.result.Asked > 0 && !free { // spread those with the same answer
 		wait += rand.N(min(wait/10, time.Second, left-wait) + 1)
 	}
-	x.wait = wait
+	x.retrying.RetryWaitMin = wait
 	if x.before = x.result.Err; x.before == nil {
 		x.before = &Reason{
 			text: "the answer was " + strings.TrimSpace(strconv.Itoa(x.result.Status)+" "+
@@ -325,9 +329,8 @@ func (x *exchange) checkRetry(ctx context.Context, _ *http.Response, _ error) (b
 	return true, nil
 }
 
-func (x *exchange) backoff(time.Duration, time.Duration, int, *http.Response) time.Duration {
-	return x.wait
-}
+// backoff returns the wait that checkRetry chose.
+func backoff(wait, _ time.Duration, _ int, _ *http.Response) time.Duration { return wait }
 
 // mayRepeat applies the replay class to what the attempt found.
 func (x *exchange) mayRepeat() bool {

@@ -185,16 +185,16 @@ func (c *Client) Do(ctx context.Context, call *Call) *Result {
 	if err != nil {
 		return &Result{Err: WithoutAddress(err)}
 	}
-	hc := c.http
-	hc.Transport, hc.CheckRedirect = x, x.checkRedirect
-	retrying := retryablehttp.Client{
-		HTTPClient:   &hc,
-		RetryMax:     math.MaxInt, // checkRetry counts
-		CheckRetry:   x.checkRetry,
-		Backoff:      x.backoff,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	x.http = c.http
+	x.http.Transport, x.http.CheckRedirect = x, noRedirect
+	if call.Class == Safe {
+		x.http.CheckRedirect = sameHost
 	}
-	resp, err := retrying.Do(req)
+	x.retrying.HTTPClient = &x.http
+	x.retrying.RetryMax = math.MaxInt // checkRetry counts
+	x.retrying.CheckRetry, x.retrying.Backoff = x.checkRetry, backoff
+	x.retrying.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	resp, err := x.retrying.Do(req)
 	if resp != nil {
 		_ = resp.Body.Close() // the exchange has read it
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -18,13 +19,15 @@ import (
 // a request that the server sees, so the way stops them, and the exchange makes
 // the next attempt itself.
 type way struct {
-	stop  func() // ends the attempt
-	plain bool   // net/http alone is below
+	stop   context.CancelCauseFunc // ends the attempt
+	plain  bool                    // net/http alone is below
+	unseen bool                    // no hook reports the header fields
 
 	mu      sync.Mutex
 	traced  bool // the transport calls the hooks
 	stopped bool // the request was about to be sent again
-	tries   []*try
+	tries   []try
+	room    [1]try // of tries: more are rare
 }
 
 // try is one connection that the request got.
@@ -34,6 +37,7 @@ type try struct {
 	counted  *countingConn // nil: the connection does not count
 	before   int64         // what had been written when the request got it
 	h2       bool          // the request went out as a stream
+	unseen   bool          // no hook reports when its header is written
 	fields   bool          // its header was written, at least to a buffer
 	whole    bool          // all of it was written
 	broken   bool          // writing it failed
@@ -44,7 +48,7 @@ type try struct {
 func (t *try) left() bool {
 	switch {
 	case t.h2: // others write to the connection too
-		return t.fields
+		return t.fields || t.unseen
 	case t.counted != nil:
 		return t.counted.written.Load() != t.before
 	default:
@@ -57,19 +61,25 @@ func (t *try) sent() bool {
 	return t.left() && (t.h2 || t.answered || t.counted != nil || !t.broken && (t.whole || t.fields))
 }
 
-func (w *way) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GetConn: func(string) { w.another(nil) },
-		GotConn: func(info httptrace.GotConnInfo) { w.another(&info) },
-		WroteHeaderField: func(name string, _ []string) {
-			w.note(func(t *try) { t.fields, t.h2 = true, t.h2 || strings.HasPrefix(name, ":") })
-		},
+// trace returns the hooks. The one of each header field costs most: where net/http
+// alone is below and the server is known to speak HTTP/1, it is left out, and a
+// stream counts as sent once it has a connection.
+func (w *way) trace(h1 bool) *httptrace.ClientTrace {
+	hooks := &httptrace.ClientTrace{
+		GetConn:      func(string) { w.another(nil) },
+		GotConn:      func(info httptrace.GotConnInfo) { w.another(&info) },
 		WroteHeaders: func() { w.note(func(t *try) { t.fields = true }) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			w.note(func(t *try) { t.broken, t.whole = info.Err != nil, info.Err == nil })
 		},
 		GotFirstResponseByte: func() { w.note(func(t *try) { t.answered = true }) },
 	}
+	if w.unseen = w.plain && h1; !w.unseen {
+		hooks.WroteHeaderField = func(name string, _ []string) {
+			w.note(func(t *try) { t.fields, t.h2 = true, t.h2 || strings.HasPrefix(name, ":") })
+		}
+	}
+	return hooks
 }
 
 // another notes that the request is about to get a connection, or has got one,
@@ -78,12 +88,9 @@ func (w *way) another(got *httptrace.GotConnInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.traced = true
-	for _, t := range w.tries {
-		if t.sent() {
-			w.stopped = true
-			w.stop()
-			break
-		}
+	if w.sentBefore() != nil {
+		w.stopped = true
+		w.stop(errAgain)
 	}
 	if got == nil {
 		return
@@ -91,9 +98,14 @@ func (w *way) another(got *httptrace.GotConnInfo) {
 	if w.stopped && !speaksH2(got.Conn) && got.Conn != nil {
 		_ = got.Conn.Close() // net/http may write before it looks at the context
 	}
-	t := &try{conn: got.Conn, reused: got.Reused, counted: counting(got.Conn), h2: speaksH2(got.Conn)}
+	t := try{
+		conn: got.Conn, reused: got.Reused, counted: counting(got.Conn), h2: speaksH2(got.Conn), unseen: w.unseen,
+	}
 	if t.counted != nil {
 		t.before = t.counted.written.Load()
+	}
+	if w.tries == nil {
+		w.tries = w.room[:0]
 	}
 	w.tries = append(w.tries, t)
 }
@@ -103,15 +115,15 @@ func (w *way) note(change func(*try)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n := len(w.tries); n > 0 && !w.stopped {
-		change(w.tries[n-1])
+		change(&w.tries[n-1])
 	}
 }
 
 // sentBefore returns the connection on which the request may have been sent.
 func (w *way) sentBefore() *try {
-	for _, t := range w.tries {
-		if t.sent() {
-			return t
+	for i := range w.tries {
+		if w.tries[i].sent() {
+			return &w.tries[i]
 		}
 	}
 	return nil
@@ -137,8 +149,8 @@ func (w *way) neverLeft(err error) bool {
 	if err != nil && plainToTLS(err.Error()) || last != nil && !last.reused && !last.answered && refusedHandshake(err) {
 		return true
 	}
-	for _, t := range w.tries {
-		if t.left() {
+	for i := range w.tries {
+		if w.tries[i].left() {
 			return notProcessed(err)
 		}
 	}
@@ -147,7 +159,7 @@ func (w *way) neverLeft(err error) bool {
 
 func (w *way) last() *try {
 	if n := len(w.tries); n > 0 {
-		return w.tries[n-1]
+		return &w.tries[n-1]
 	}
 	return nil
 }

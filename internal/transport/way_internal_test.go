@@ -79,11 +79,41 @@ func TestNeverLeft(t *testing.T) {
 			go func() { _, _ = io.Copy(io.Discard, far) }()
 			defer near.Close()
 			defer far.Close()
-			w := &way{stop: func() {}}
-			row.walk(w.trace(), &countingConn{Conn: near})
+			w := &way{stop: func(error) {}}
+			row.walk(w.trace(false), &countingConn{Conn: near})
 			require.Equal(t, row.want, w.neverLeft(row.err))
 		})
 	}
+}
+
+// A server that spoke HTTP/1 so far may speak HTTP/2 on the next connection: its
+// streams are not watched then, so one that has a connection may have been sent.
+func TestStreamThatIsNotWatched(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ plain, h1, want bool }{
+		"HTTP/1 so far":             {true, true, false},
+		"nothing known":             {true, false, true},
+		"another transport between": {false, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &way{plain: row.plain, stop: func(error) {}}
+			trace := w.trace(row.h1)
+			require.Equal(t, !row.want, trace.WroteHeaderField == nil)
+			trace.GetConn("host")
+			trace.GotConn(httptrace.GotConnInfo{Conn: stream{}})
+			require.Equal(t, row.want, w.neverLeft(errors.New("broken")))
+			trace.WroteHeaders()
+			require.False(t, w.neverLeft(errors.New("broken")))
+		})
+	}
+}
+
+// stream is a connection on which HTTP/2 was agreed.
+type stream struct{ net.Conn }
+
+func (stream) ConnectionState() tls.ConnectionState {
+	return tls.ConnectionState{NegotiatedProtocol: "h2"}
 }
 
 // The SDK's own transport counts, over TLS too, and goes on trusting what the
