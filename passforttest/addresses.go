@@ -99,13 +99,13 @@ func parseAddress(s, country string) object {
 }
 
 func (w *world) searchAddresses(c *call) (*reply, error) {
-	query := c.query("address")
+	query := c.query.Get("address")
 	switch {
 	case query == "":
 		return nil, missing("address")
 	case len([]rune(query)) > 200:
 		return nil, invalid("address is too long")
-	case c.query("country_code") == "":
+	case c.query.Get("country_code") == "":
 		return nil, missing("country_code")
 	}
 	limit, err := intQuery(c, "limit", 7, 1, 100)
@@ -124,14 +124,14 @@ func (w *world) searchAddresses(c *call) (*reply, error) {
 }
 
 func (w *world) formatAddress(c *call) (*reply, error) {
-	country := c.query("country_code")
+	country := c.query.Get("country_code")
 	switch {
-	case c.query("id") == "":
+	case c.query.Get("id") == "":
 		return nil, missing("id")
 	case country == "":
 		return nil, missing("country_code")
 	}
-	t, known := addressText(c.query("id"))
+	t, known := addressText(c.query.Get("id"))
 	if !known {
 		return nil, notFound("address")
 	}
@@ -152,7 +152,7 @@ type Company struct {
 // searchCompanies finds the configured companies by name or number. Without a
 // hit it makes one up from the query, unless the query holds the word "none".
 func (w *world) searchCompanies(c *call) (*reply, error) {
-	country, query, state := c.query("country"), c.query("query"), c.query("state")
+	country, query, state := c.query.Get("country"), c.query.Get("query"), c.query.Get("state")
 	switch {
 	case country == "":
 		return nil, missing("country")

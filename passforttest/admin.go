@@ -179,22 +179,6 @@ func (a *admin) style(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(css)
 }
 
-type homeView struct {
-	Query             string
-	Count, From, To   int
-	Newer, Older      string
-	Profiles          []profileRow
-	Pending, Sent     int
-	Products, Charges []string
-}
-
-type profileRow struct {
-	ID, Name, Role, Category string
-	Applications             []string
-	Checks                   string
-	Created                  string
-}
-
 // home lists profiles, the newest first.
 func (a *admin) home(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
@@ -211,58 +195,6 @@ func (a *admin) home(w http.ResponseWriter, r *http.Request) {
 		v.Older = page(offset + adminPage)
 	}
 	a.show(w, r, "home", "Profiles", v)
-}
-
-// home is a page of the profiles that a query finds. It takes the lock.
-func (w *world) home(query string, offset int) homeView {
-	w.enter()
-	defer w.leave()
-	v := homeView{Query: query}
-	v.Pending, v.Sent = w.out.counts()
-	for _, p := range w.state.Products {
-		v.Products = append(v.Products, p.Alias)
-	}
-	for kind, n := range w.state.Charges {
-		v.Charges = append(v.Charges, fmt.Sprintf("%s %d", kind, n))
-	}
-	var found []*profile
-	if wanted := strings.ToLower(query); wanted == "" {
-		v.Count = w.roster.count
-		last := v.Count - max(0, offset)
-		found = w.roster.page(max(0, last-adminPage), min(adminPage, max(0, last)))
-	} else {
-		found = w.roster.search(wanted)
-		if p := w.state.Profiles[wanted]; p != nil {
-			found = append(found, p)
-		}
-		v.Count = len(found)
-		last := max(0, v.Count-max(0, offset))
-		found = found[max(0, last-adminPage):last]
-	}
-	for _, p := range slices.Backward(found) {
-		v.Profiles = append(v.Profiles, w.row(p))
-	}
-	return v
-}
-
-func (w *world) row(p *profile) profileRow {
-	row := profileRow{
-		ID: p.ID, Name: p.Summary.Name, Role: p.Role, Category: p.category(),
-		Created: dateTime(p.Created),
-	}
-	for _, app := range p.Applications {
-		if !app.Hidden {
-			row.Applications = append(row.Applications, w.product(app).Alias+": "+app.Status+", "+app.Flag)
-		}
-	}
-	open := 0
-	for _, ch := range p.Checks {
-		if ch.State != "COMPLETE" {
-			open++
-		}
-	}
-	row.Checks = fmt.Sprintf("%d, %d open", len(p.Checks), open)
-	return row
 }
 
 // farthest is how far the pages move the clock in all: dates have four digits of a
@@ -338,4 +270,77 @@ func (n *notes) of(id, page string) pageNote {
 		return say
 	}
 	return pageNote{}
+}
+
+// profile shows one profile with everything below it.
+func (a *admin) profile(w http.ResponseWriter, r *http.Request) {
+	v, name, err := a.s.world.page(r.PathValue("profile_id"))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	if edit := a.notes.of(r.URL.Query().Get("note"), pageOf(r)).Edit; edit != "" {
+		v.Data = edit
+	}
+	v.Calls = a.s.calls.newest(func(c *shownCall) bool { return c.ProfileID == v.ID })
+	v.Calls = v.Calls[:min(len(v.Calls), adminPage)]
+	a.show(w, r, "profile", name, v)
+}
+
+func profilePage(r *http.Request) string {
+	return "profiles/" + url.PathEscape(r.PathValue("profile_id"))
+}
+
+func (a *admin) endCheck(w http.ResponseWriter, r *http.Request) {
+	decision := r.PostFormValue("decision")
+	var err error = invalid("unknown decision")
+	if slices.Contains(checkDecisions(), decision) {
+		err = a.s.CompleteCheck(r.PathValue("profile_id"), r.PathValue("id"), Outcome{Decision: decision})
+	}
+	a.done(w, r, profilePage(r), err, "The check is complete: "+decision)
+}
+
+func (a *admin) setTask(w http.ResponseWriter, r *http.Request) {
+	state := r.PostFormValue("state")
+	err := a.s.SetTaskState(r.PathValue("profile_id"), r.PathValue("id"), state)
+	a.done(w, r, profilePage(r), err, "The task is "+state)
+}
+
+func (a *admin) decide(w http.ResponseWriter, r *http.Request) {
+	status := r.PostFormValue("status")
+	err := a.s.SetApplicationStatus(r.PathValue("profile_id"), r.PathValue("id"), status)
+	a.done(w, r, profilePage(r), err, "The application is "+status)
+}
+
+func (a *admin) endForm(w http.ResponseWriter, r *http.Request) {
+	state := r.PostFormValue("state")
+	err := a.s.EndForm(r.PathValue("profile_id"), r.PathValue("id"), state)
+	a.done(w, r, profilePage(r), err, "The form is "+state)
+}
+
+// changeData replaces collected data as the portal would, unless it has
+// changed since the page was shown.
+func (a *admin) changeData(w http.ResponseWriter, r *http.Request) {
+	a.back(w, r, profilePage(r), a.replaceData(r), "The collected data was changed", r.PostFormValue("data"))
+}
+
+func (a *admin) replaceData(r *http.Request) error {
+	w := a.s.world.enter()
+	defer w.leave()
+	p, err := w.profileByID(r.PathValue("profile_id"))
+	if err != nil {
+		return err
+	}
+	if r.PostFormValue("etag") != w.etag(p) {
+		return errors.New("the data has changed since this page was shown")
+	}
+	raw, sum, err := w.storable([]byte(r.PostFormValue("data")))
+	switch {
+	case err != nil:
+		return err
+	case sum.EntityType != p.Summary.EntityType:
+		return invalid("the entity_type of a profile cannot change")
+	}
+	w.storeData(p, raw, sum, portal())
+	return nil
 }

@@ -2,9 +2,7 @@ package passforttest
 
 import (
 	"bytes"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -225,44 +223,19 @@ func (w *world) applicationsWire(p *profile) []object {
 	return out
 }
 
-func (w *world) application(c *call) (*profile, *application, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	id := strings.ToLower(c.params["application_id"])
-	a := find(p.Applications, func(a *application) bool { return a.ID == id })
-	if a == nil {
-		return nil, nil, notFound("application")
-	}
-	return p, a, nil
+func (p *profile) application(id string) *application {
+	return find(p.Applications, func(a *application) bool { return a.ID == id })
 }
 
-func (w *world) listApplications(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) listApplications(_ *call, p *profile) (*reply, error) {
 	return ok(ordered(w, w.applicationsWire(p))), nil
 }
 
-func (w *world) getApplication(c *call) (*reply, error) {
-	p, a, err := w.application(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getApplication(_ *call, p *profile, a *application) (*reply, error) {
 	return ok(w.applicationWire(p, a)), nil
 }
 
-func (w *world) createApplication(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) createApplication(c *call, p *profile, body object) (*reply, error) {
 	want, err := w.wantedProduct(body, p.Summary.EntityType)
 	if err != nil {
 		return nil, err
@@ -272,18 +245,10 @@ func (w *world) createApplication(c *call) (*reply, error) {
 	return ok(w.applicationWire(p, a)), nil
 }
 
-func (w *world) setApplicationStatus(c *call) (*reply, error) {
-	p, a, err := w.application(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) setApplicationStatus(c *call, p *profile, a *application, body object) (*reply, error) {
 	status := text(body, "status")
 	if status == "REJECTED" && a.Status == "APPLIED" && w.product(a).ReasonToReject {
-		return nil, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "a rejection needs a reason")
+		return nil, refuse(wrong, CodeConstraintsNotSatisfied, "a rejection needs a reason")
 	}
 	if err := w.changeStatus(p, a, status, byKey(c)); err != nil {
 		return nil, err
@@ -298,16 +263,16 @@ func (w *world) changeStatus(p *profile, a *application, status string, by actor
 	case !slices.Contains([]string{"APPLIED", "APPROVED", "IN_REVIEW", "REJECTED", "CANCELLED"}, status):
 		return invalid("unknown application status")
 	case a.Status == status && w.sw.RepeatedDecisionRefused && status == "APPROVED":
-		return refuse(http.StatusBadRequest, CodeEntityAlreadyApproved, "the application is already approved")
+		return refuse(wrong, CodeEntityAlreadyApproved, "the application is already approved")
 	case a.Status == status && w.sw.RepeatedDecisionRefused && status == "REJECTED":
-		return refuse(http.StatusBadRequest, CodeEntityAlreadyRejected, "the application is already rejected")
+		return refuse(wrong, CodeEntityAlreadyRejected, "the application is already rejected")
 	case a.Status == status:
 		return nil
 	case a.Hidden || !mayBecome(a.Status, status):
-		return refuse(http.StatusBadRequest, CodeTransitionError,
+		return refuse(wrong, CodeTransitionError,
 			"an application that is "+a.Status+" cannot become "+status)
 	case status == "APPROVED" && len(w.blockers(p, a)) > 0:
-		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the application still has approval blockers")
+		return refuse(wrong, CodeConstraintsNotSatisfied, "the application still has approval blockers")
 	}
 	w.audit(p, by, "manual-decision", object{"status": status})
 	w.decide(p, a, status, "", by)
@@ -326,11 +291,7 @@ func (w *world) decide(p *profile, a *application, status, comment string, by ac
 	})
 }
 
-func (w *world) revertDecision(c *call) (*reply, error) {
-	p, a, err := w.application(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) revertDecision(c *call, p *profile, a *application) (*reply, error) {
 	comment := ""
 	if body := bytes.TrimSpace(c.body); len(body) > 0 && string(body) != "null" {
 		body, err := c.object()
@@ -340,7 +301,7 @@ func (w *world) revertDecision(c *call) (*reply, error) {
 		comment = text(body, "comment")
 	}
 	if a.Hidden || a.Status != "REJECTED" && a.Status != "CANCELLED" {
-		return nil, refuse(http.StatusBadRequest, CodeTransitionError,
+		return nil, refuse(wrong, CodeTransitionError,
 			"only a rejected or cancelled application can be reverted")
 	}
 	by := byKey(c)
@@ -386,7 +347,7 @@ func (s *Server) SetApplicationStatus(profileID, applicationID, status string) e
 	if err != nil {
 		return err
 	}
-	a := find(p.Applications, func(a *application) bool { return a.ID == applicationID })
+	a := p.application(applicationID)
 	if a == nil {
 		return notFound("application")
 	}

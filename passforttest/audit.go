@@ -21,11 +21,7 @@ func (w *world) audit(p *profile, by actor, action string, ref object) {
 	})
 }
 
-func (w *world) auditItems(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) auditItems(_ *call, p *profile) (*reply, error) {
 	out := []object{}
 	for _, a := range p.Audit {
 		o := object{
@@ -47,17 +43,13 @@ func (w *world) auditItems(c *call) (*reply, error) {
 }
 
 // auditReport answers with a small PDF that lists the actions.
-func (w *world) auditReport(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) auditReport(c *call, p *profile) (*reply, error) {
 	lines := []string{"Audit report " + p.ID}
 	for _, a := range p.Audit {
 		lines = append(lines, a.Action)
 	}
 	w.audit(p, byKey(c), "download-audit-report", nil)
-	return &reply{contentType: "application/pdf", body: pdf(lines)}, nil
+	return &reply{media: "application/pdf", body: pdf(lines)}, nil
 }
 
 // pdf writes lines of plain text as a PDF of one page.

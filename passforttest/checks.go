@@ -2,7 +2,6 @@ package passforttest
 
 import (
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -133,78 +132,43 @@ func (w *world) checksWire(p *profile) []object {
 	return out
 }
 
-func (w *world) checkOf(c *call) (*profile, *check, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	ch := p.check(strings.ToLower(c.params["check_id"]))
-	if ch == nil {
-		return nil, nil, notFound("check")
-	}
-	return p, ch, nil
-}
-
-func (w *world) listChecks(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) listChecks(_ *call, p *profile) (*reply, error) {
 	return ok(ordered(w, w.checksWire(p))), nil
 }
 
-func (w *world) getCheck(c *call) (*reply, error) {
-	_, ch, err := w.checkOf(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getCheck(_ *call, _ *profile, ch *check) (*reply, error) {
 	return ok(ch.wire()), nil
 }
 
 // runCheck runs a check. In sync mode it holds the answer until the provider is
-// done or the limit has passed, and does so without the lock.
-func (w *world) runCheck(c *call) (*reply, error) {
-	ch, until, err := w.startCheck(c)
+// done or the limit has passed.
+func (w *world) runCheck(c *call, p *profile, body object) (*reply, error) {
+	ch, until, err := w.startCheck(c, p, body)
 	if err != nil {
 		return nil, err
 	}
-	for !until.IsZero() {
-		w.wait(c.ctx, until)
-		until = w.nextWait(ch, until)
-	}
-	w.enter()
-	defer w.leave()
-	return ok(ch.wire()), nil
+	return w.held(ch, until), nil
 }
 
-// nextWait returns how long a caller in sync mode waits on: while a waterfall
-// goes on within the limit.
-func (w *world) nextWait(ch *check, until time.Time) time.Time {
-	w.enter()
-	defer w.leave()
-	if ch.State == "COMPLETE" || !ch.DueAt.After(until) || ch.DueAt.After(ch.Instructed.Add(w.cfg.syncLimit)) {
-		return time.Time{}
-	}
-	return ch.DueAt
+// held answers with a check at a time, or later while a waterfall goes on within the
+// limit.
+func (w *world) held(ch *check, until time.Time) *reply {
+	return &reply{until: until, then: func(w *world) *reply {
+		if until.IsZero() || ch.State == "COMPLETE" || !ch.DueAt.After(until) ||
+			ch.DueAt.After(ch.Instructed.Add(w.cfg.syncLimit)) {
+			return ok(ch.wire())
+		}
+		return w.held(ch, ch.DueAt)
+	}}
 }
 
-func (w *world) startCheck(c *call) (*check, time.Time, error) {
+func (w *world) startCheck(c *call, p *profile, body object) (*check, time.Time, error) {
 	var never time.Time
-	w.enter()
-	defer w.leave()
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, never, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, never, err
-	}
 	ch, err := w.wantedCheck(p, body)
 	if err != nil {
 		return nil, never, err
 	}
-	mode := c.query("mode")
+	mode := c.query.Get("mode")
 	switch mode {
 	case "sync", "async":
 	case "":
@@ -221,7 +185,7 @@ func (w *world) startCheck(c *call) (*check, time.Time, error) {
 		return ch, never, nil
 	}
 	if w.cfg.chargeable > 0 && w.charged() >= w.cfg.chargeable {
-		return nil, never, refuse(http.StatusBadRequest, CodeChargeableLimitReached, "chargeable limit reached")
+		return nil, never, refuse(wrong, CodeChargeableLimitReached, "chargeable limit reached")
 	}
 	w.addCheck(p, ch, byKey(c))
 	w.instruct(p, ch, mode == "sync")
@@ -418,15 +382,7 @@ func (w *world) complete(p *profile, ch *check, o outcome) {
 	w.review(p)
 }
 
-func (w *world) setCheckTasks(c *call) (*reply, error) {
-	p, ch, err := w.checkOf(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) setCheckTasks(c *call, p *profile, ch *check, body object) (*reply, error) {
 	if body["task_ids"] == nil {
 		return nil, missing("task_ids")
 	}
@@ -447,15 +403,16 @@ func (w *world) setCheckTasks(c *call) (*reply, error) {
 	return ok(ch.wire()), nil
 }
 
-func (w *world) approveCheck(c *call) (*reply, error) { return w.judge(c, "Pass") }
-func (w *world) rejectCheck(c *call) (*reply, error)  { return w.judge(c, "Fail") }
+func (w *world) approveCheck(c *call, p *profile, ch *check) (*reply, error) {
+	return w.judge(c, p, ch, "Pass")
+}
 
-// judge makes a new check like the one named, with the result a person gives.
-func (w *world) judge(c *call, result string) (*reply, error) {
-	p, old, err := w.checkOf(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) rejectCheck(c *call, p *profile, ch *check) (*reply, error) {
+	return w.judge(c, p, ch, "Fail")
+}
+
+// judge makes a new check like an old one, with the result a person gives.
+func (w *world) judge(c *call, p *profile, old *check, result string) (*reply, error) {
 	again := *old
 	again.State, again.Instructed = "PENDING", w.tick
 	again.Completed, again.RunsAt, again.DueAt = time.Time{}, time.Time{}, time.Time{}

@@ -5,21 +5,13 @@ import (
 	"strings"
 )
 
-func (w *world) getSteps(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getSteps(_ *call, p *profile) (*reply, error) {
 	return ok(orEmpty(p.Steps)), nil
 }
 
 // setSteps replaces the collection steps. Steps whose data is there already
 // vanish at once.
-func (w *world) setSteps(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) setSteps(c *call, p *profile) (*reply, error) {
 	v, err := decode(c.body)
 	items, is := v.([]any)
 	if err != nil || !is {

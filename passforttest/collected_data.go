@@ -3,7 +3,6 @@ package passforttest
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,28 +138,19 @@ func (w *world) etag(p *profile) string {
 }
 
 func (w *world) dataReply(p *profile) *reply {
-	return &reply{body: w.shownData(p), header: http.Header{"Etag": {w.etag(p)}}}
+	return &reply{body: w.shownData(p), etag: w.etag(p)}
 }
 
-func (w *world) getCollectedData(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getCollectedData(_ *call, p *profile) (*reply, error) {
 	return w.dataReply(p), nil
 }
 
-func (w *world) replaceCollectedData(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	if c.fault.StaleETag {
+func (w *world) replaceCollectedData(c *call, p *profile) (*reply, error) {
+	if c.overtaken {
 		p.Version = w.nextVersion()
 	}
-	match := c.req.Header.Values("If-Match")
-	if len(match) > 0 && match[0] != w.etag(p) {
-		return w.stale(p), nil
+	if len(c.ifMatch) > 0 && c.ifMatch[0] != w.etag(p) {
+		return w.overtaken(p), nil
 	}
 	if len(bytes.TrimSpace(c.body)) == 0 {
 		return nil, invalid("the body is empty")
@@ -179,13 +169,13 @@ func (w *world) replaceCollectedData(c *call) (*reply, error) {
 	return w.dataReply(p), nil
 }
 
-// stale answers a write that lost: the latest data, without its changes, and the latest ETag
+// overtaken answers a write that lost: the latest data, without its changes, and the latest ETag
 // (docs/api/profiles.md#etags).
-func (w *world) stale(p *profile) *reply {
+func (w *world) overtaken(p *profile) *reply {
 	rep := w.dataReply(p)
-	rep.status = http.StatusPreconditionFailed
+	rep.kind = stale
 	if w.sw.PreconditionWithoutETag {
-		rep.header = nil
+		rep.etag = ""
 	}
 	if w.sw.PreconditionEnvelope {
 		rep.body = envelope(w.sw, ErrorObject{

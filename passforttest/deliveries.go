@@ -219,16 +219,13 @@ func (d *deliveries) run(w *world) {
 			status = d.post(ctx, to, messages, shape)
 		}
 		w.noteDelivery(messages, status, time.Since(began))
-		wait := time.Duration(0)
-		switch {
-		case status == http.StatusOK:
-			backoff = d.shortest
+		wait := backoff
+		backoff = min(2*backoff, d.longest)
+		if status == http.StatusOK {
+			wait, backoff = 0, d.shortest
 			if to.batching {
 				wait = d.pace
 			}
-		default:
-			wait = backoff
-			backoff = min(2*backoff, d.longest)
 		}
 		pause(ctx, d.closed, wait)
 		select {

@@ -1,7 +1,5 @@
 package passforttest
 
-import "net/http"
-
 // The codes Passfort puts into an error object. They have nothing to do with HTTP statuses
 // (docs/api/basics.md#errors).
 const (
@@ -29,30 +27,49 @@ type ErrorObject struct {
 	Info any `json:"info,omitempty"`
 }
 
+// kind says how a call ended. HTTP makes a status of it.
+type kind int
+
+const (
+	done kind = iota
+	wrong
+	unauthorized
+	forbidden
+	absent
+	notAllowed // the method
+	late
+	conflicting
+	stale // the ETag
+	tooLarge
+	misdirected
+	tooMany
+	broken
+)
+
 // refusal is an answer that is not the one the caller hoped for.
 type refusal struct {
-	status int
-	err    ErrorObject
-	more   []ErrorObject
-	header http.Header
+	kind  kind
+	err   ErrorObject
+	more  []ErrorObject
+	allow string // methods, if the method is not allowed
 }
 
 func (r *refusal) Error() string { return r.err.Message }
 
-func refuse(status, code int, message string) *refusal {
-	return &refusal{status: status, err: ErrorObject{Code: code, Message: message, Source: "API"}}
+func refuse(k kind, code int, message string) *refusal {
+	return &refusal{kind: k, err: ErrorObject{Code: code, Message: message, Source: "API"}}
 }
 
 func invalid(message string) *refusal {
-	return refuse(http.StatusBadRequest, CodeInvalidInputData, message)
+	return refuse(wrong, CodeInvalidInputData, message)
 }
 
 func missing(field string) *refusal {
-	return refuse(http.StatusBadRequest, CodeMissingRequiredFields, "missing required field: "+field)
+	return refuse(wrong, CodeMissingRequiredFields, "missing required field: "+field)
 }
 
 func notFound(what string) *refusal {
-	return refuse(http.StatusNotFound, CodeInvalidInputData, what+" not found")
+	return refuse(absent, CodeInvalidInputData, what+" not found")
 }
 
 // envelope is the body of a refused call: an array of error objects, or the

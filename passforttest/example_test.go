@@ -257,13 +257,15 @@ func ExampleWithWaterfall() {
 		Applications: []passfort.ApplicationRequest{{Product: passfort.ProductRef{Alias: "loan"}}},
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	check, err := client.Checks.RunAndWait(ctx, profile.ID, &passfort.CheckRequest{
 		Type: passfort.CheckTypeIdentityCheck,
 	}, nil)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(check.Variant.Alias, check.Decision)
 	fmt.Println("its tasks can expire early:", srv.ExpireCheck(profile.ID, check.ID))

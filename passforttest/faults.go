@@ -150,9 +150,9 @@ func (f *Fault) matches(operation string, r *http.Request) bool {
 
 func (f *Fault) answersBefore() bool { return f.Status != 0 && !f.AfterWrite && !f.DropAfterWrite }
 
-// reply is what the fault answers in the server's place.
-func (f *Fault) reply(sw Switches) *reply {
-	rep := &reply{status: f.Status, body: f.Body}
+// answer is what the fault answers in the server's place.
+func (f *Fault) answer(sw Switches) *answer {
+	rep := &answer{status: f.Status, body: f.Body}
 	if rep.status == 0 {
 		rep.status = http.StatusOK
 	}
@@ -161,7 +161,7 @@ func (f *Fault) reply(sw Switches) *reply {
 	}
 	switch {
 	case rep.status == http.StatusBadGateway, rep.status == http.StatusGatewayTimeout:
-		rep.contentType = "text/html"
+		rep.media = "text/html"
 		rep.body = []byte("<html><body><h1>" + http.StatusText(rep.status) + "</h1></body></html>\n")
 	case rep.status == http.StatusTooManyRequests:
 		rep.body = envelope(sw, ErrorObject{Message: "rate limit exceeded", Source: "API"})
@@ -203,44 +203,44 @@ func drop(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-func (r *reply) bytes() []byte {
-	if r.stream == nil {
-		return r.body
+func (a *answer) bytes() []byte {
+	if a.stream == nil {
+		return a.body
 	}
 	var b bytes.Buffer
-	_ = r.stream(&b)
+	_ = a.stream(&b)
 	return b.Bytes()
 }
 
-// gzipped compresses the body of a reply.
-func (r *reply) gzipped() {
+// gzipped compresses the body of an answer.
+func (a *answer) gzipped() {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	_, _ = w.Write(r.bytes())
+	_, _ = w.Write(a.bytes())
 	_ = w.Close()
-	r.body, r.stream = b.Bytes(), nil
-	h := r.header.Clone()
+	a.body, a.stream = b.Bytes(), nil
+	h := a.header.Clone()
 	if h == nil {
 		h = http.Header{}
 	}
 	h.Del("Content-Length")
 	h.Set("Content-Encoding", "gzip")
-	r.header = h
+	a.header = h
 }
 
-func truncated(w http.ResponseWriter, rep *reply) {
-	body := rep.bytes()
+func truncated(w http.ResponseWriter, a *answer) {
+	body := a.bytes()
 	w.Header().Set("Content-Length", itoa(len(body)))
-	w.WriteHeader(rep.status)
+	w.WriteHeader(a.status)
 	_, _ = w.Write(body[:len(body)/2])
 	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
-func trickled(ctx context.Context, w http.ResponseWriter, closed <-chan struct{}, rep *reply, gap time.Duration) {
+func trickled(ctx context.Context, w http.ResponseWriter, closed <-chan struct{}, a *answer, gap time.Duration) {
 	const pieces = 16
-	body := rep.bytes()
-	w.WriteHeader(rep.status)
+	body := a.bytes()
+	w.WriteHeader(a.status)
 	rc := http.NewResponseController(w)
 	size := max(1, (len(body)+pieces-1)/pieces)
 	for len(body) > 0 {

@@ -3,9 +3,7 @@ package passforttest
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -40,60 +38,42 @@ type StoredImage struct {
 	DocumentID string // of the document a document image is part of
 }
 
+func (p *profile) file(id string) *image {
+	return find(p.Files, func(f *image) bool { return f.ID == id })
+}
+
+func (p *profile) image(id string) *image {
+	return find(p.Images, func(i *image) bool { return i.ID == id })
+}
+
 func (i *image) stored() StoredImage {
 	return StoredImage{i.ID, i.Name, i.ImageType, i.Media, i.Size, i.SHA256, i.Document}
 }
 
-// receive streams an upload and checks it. The caller does not hold the lock.
-func (w *world) receive(c *call, readable func(Switches) bool) (*uploadscan.Upload, *image, error) {
-	w.enter()
-	_, err := w.profile(c)
-	keep := readable(w.sw)
-	w.leave()
-	if err != nil {
-		drain(c)
-		return nil, nil, err
-	}
-	u, err := uploadscan.Scan(c.req.Body, w.cfg.imageLimit, keep)
-	if err != nil {
-		drain(c)
-		if errors.Is(err, uploadscan.ErrSize) {
-			return nil, nil, refuse(http.StatusRequestEntityTooLarge, CodeInvalidInputData, err.Error())
-		}
-		return nil, nil, invalid(err.Error())
-	}
+// imageOf returns the image of an upload.
+func imageOf(u *uploadscan.Upload) (*image, error) {
 	switch {
 	case !u.HasData && !u.Has("data"), u.HasData && u.Size == 0:
-		return nil, nil, missing("data")
+		return nil, missing("data")
 	case !u.HasData:
-		return nil, nil, invalid("data is not a string")
+		return nil, invalid("data is not a string")
 	case u.Media == "":
-		return nil, nil, invalid("the image is not a GIF, JPG, PNG, PDF or TIFF")
+		return nil, invalid("the image is not a GIF, JPG, PNG, PDF or TIFF")
 	}
-	return u, &image{Media: u.Media, Size: u.Size, SHA256: u.SHA256, Content: u.Content}, nil
+	return &image{Media: u.Media, Size: u.Size, SHA256: u.SHA256, Content: u.Content}, nil
 }
 
-// drain reads what is left of a refused upload, so that the caller gets to read
-// the refusal.
-func drain(c *call) { _, _ = io.Copy(io.Discard, io.LimitReader(c.req.Body, 128<<20)) }
-
-func (w *world) uploadFile(c *call) (*reply, error) {
-	u, f, err := w.receive(c, func(sw Switches) bool { return sw.ReadableFiles })
+func (w *world) uploadFile(c *call, p *profile) (*reply, error) {
+	f, err := imageOf(c.upload)
 	if err != nil {
 		return nil, err
 	}
-	name, is := u.Text("name")
+	name, is := c.upload.Text("name")
 	if !is {
 		return nil, invalid("name is not a string")
 	}
 	if name == "" {
 		name = "Untitled"
-	}
-	w.enter()
-	defer w.leave()
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
 	}
 	f.ID, f.Name, f.Uploaded = w.newID(), name, w.tick
 	p.Files = append(p.Files, f)
@@ -104,21 +84,7 @@ func (w *world) uploadFile(c *call) (*reply, error) {
 // fileWire is a file as it is shown: encrypted, so without its content.
 func fileWire(f *image) object { return object{"id": f.ID, "name": f.Name, "decrypted_data": ""} }
 
-func (w *world) getFile(c *call) (*reply, error) {
-	if c.req.Method == http.MethodPost && !w.sw.FileReadByPOST {
-		no := refuse(http.StatusMethodNotAllowed, CodeInvalidInputData, "method not allowed")
-		no.header = http.Header{"Allow": {http.MethodGet}}
-		return nil, no
-	}
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	id := strings.ToLower(c.params["file_id"])
-	f := find(p.Files, func(f *image) bool { return f.ID == id })
-	if f == nil {
-		return nil, notFound("file")
-	}
+func (w *world) getFile(_ *call, _ *profile, f *image) (*reply, error) {
 	if !w.sw.ReadableFiles || f.Content == nil {
 		return ok(fileWire(f)), nil
 	}
@@ -132,7 +98,7 @@ func withContent(o object, prefix string, content []byte) *reply {
 	head = append(head[:len(head)-1], `,"decrypted_data":"`+prefix...)
 	size := len(head) + base64.StdEncoding.EncodedLen(len(content)) + 2
 	return &reply{
-		header: http.Header{"Content-Length": {itoa(size)}},
+		size: size,
 		stream: func(w io.Writer) error {
 			if _, err := w.Write(head); err != nil {
 				return err
@@ -190,23 +156,17 @@ func (s *Server) storedImages(profileID string, which func(*profile) []*image) [
 // value was lost; this is a guess.
 const defaultImageType = "FRONT"
 
-func (w *world) uploadImage(c *call) (*reply, error) {
-	u, i, err := w.receive(c, func(sw Switches) bool { return sw.ReadableImages })
+func (w *world) uploadImage(c *call, p *profile) (*reply, error) {
+	i, err := imageOf(c.upload)
 	if err != nil {
 		return nil, err
 	}
-	kind, is := u.Text("image_type")
+	kind, is := c.upload.Text("image_type")
 	if kind == "" {
 		kind = defaultImageType
 	}
 	if !is || !slices.Contains([]string{"FRONT", "BACK", "FACE"}, kind) {
 		return nil, invalid("unknown image_type")
-	}
-	w.enter()
-	defer w.leave()
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
 	}
 	i.ID, i.ImageType, i.Uploaded = w.newID(), kind, w.tick
 	p.Images = append(p.Images, i)
@@ -226,26 +186,13 @@ func imagesWire(images []*image) []object {
 	return out
 }
 
-func (w *world) listImages(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) listImages(_ *call, p *profile) (*reply, error) {
 	return ok(ordered(w, imagesWire(p.Images))), nil
 }
 
-func (w *world) getImage(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	id := strings.ToLower(c.params["document_image_id"])
-	i := find(p.Images, func(i *image) bool { return i.ID == id })
-	if i == nil {
-		return nil, notFound("document image")
-	}
+func (w *world) getImage(c *call, _ *profile, i *image) (*reply, error) {
 	o := i.wire()
-	switch c.query("full") {
+	switch c.query.Get("full") {
 	case "false":
 		return ok(o), nil
 	case "", "true":
@@ -264,15 +211,7 @@ func (w *world) getImage(c *call) (*reply, error) {
 
 // createDocument adds one document to the collected data. It takes no ETag but moves it
 // (docs/api/profiles.md#etags).
-func (w *world) createDocument(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	d, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) createDocument(c *call, p *profile, d object) (*reply, error) {
 	for _, need := range []string{"category", "document_type"} {
 		if text(d, need) == "" {
 			return nil, missing(need)
@@ -285,8 +224,7 @@ func (w *world) createDocument(c *call) (*reply, error) {
 	var images []*image
 	for _, e := range refs {
 		ref, _ := e.(object)
-		id := strings.ToLower(text(ref, "id"))
-		i := find(p.Images, func(i *image) bool { return i.ID == id })
+		i := p.image(strings.ToLower(text(ref, "id")))
 		if i == nil {
 			return nil, invalid("images names an image the profile does not have")
 		}

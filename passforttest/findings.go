@@ -33,19 +33,11 @@ func validResolution(r string) bool {
 	return slices.Contains([]string{"UNRESOLVED", "MISMATCH", "MATCH", "IGNORE", "CREATED_TASK"}, r)
 }
 
-func (w *world) listEvents(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) listEvents(_ *call, p *profile) (*reply, error) {
 	return ok(ordered(w, p.Events)), nil
 }
 
-func (w *world) getEvent(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getEvent(c *call, p *profile) (*reply, error) {
 	e := p.event(c.params["event_id"])
 	if e == nil {
 		return nil, notFound("event")
@@ -53,15 +45,7 @@ func (w *world) getEvent(c *call) (*reply, error) {
 	return ok(e), nil
 }
 
-func (w *world) createEvent(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) createEvent(c *call, p *profile, body object) (*reply, error) {
 	e, err := w.newEvent(body)
 	if err != nil {
 		return nil, err
@@ -150,15 +134,7 @@ func (w *world) addFindings(p *profile, findings []string) {
 	}
 }
 
-func (w *world) updateEvent(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) updateEvent(c *call, p *profile, body object) (*reply, error) {
 	e := p.event(c.params["event_id"])
 	if e == nil {
 		return nil, notFound("event")
@@ -171,11 +147,7 @@ func (w *world) updateEvent(c *call) (*reply, error) {
 	return ok(e), nil
 }
 
-func (w *world) bulkUpdateEvents(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) bulkUpdateEvents(c *call, p *profile) (*reply, error) {
 	v, err := decode(c.body)
 	items, is := v.([]any)
 	if err != nil || !is {

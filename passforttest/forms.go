@@ -2,7 +2,6 @@ package passforttest
 
 import (
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -158,15 +157,7 @@ func (p *profile) activeRequest() *formRequest {
 	return find(p.Requests, func(r *formRequest) bool { return r.State == StateSent })
 }
 
-func (w *world) createCustomerRequest(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) createCustomerRequest(c *call, p *profile, body object) (*reply, error) {
 	alias, theme := text(child(body, "flow_template"), "alias"), text(child(body, "theme"), "alias")
 	switch {
 	case text(body, "type") == "":
@@ -176,7 +167,7 @@ func (w *world) createCustomerRequest(c *call) (*reply, error) {
 	case alias == "":
 		return nil, missing("flow_template.alias")
 	case p.activeRequest() != nil:
-		return nil, refuse(http.StatusConflict, CodeDataPresent, "the profile has an active customer request")
+		return nil, refuse(conflicting, CodeDataPresent, "the profile has an active customer request")
 	}
 	flow := find(w.state.Flows, func(f *Flow) bool { return f.Alias == alias })
 	if flow == nil {
@@ -219,11 +210,7 @@ func (r *formRequest) wire() object {
 	}
 }
 
-func (w *world) latestCustomerRequest(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) latestCustomerRequest(_ *call, p *profile) (*reply, error) {
 	if len(p.Requests) == 0 {
 		return nil, notFound("customer request")
 	}
@@ -341,7 +328,7 @@ func (w *world) visit(requestID, key string, do func(*world, *profile, *formRequ
 	defer w.leave()
 	p, r := w.requestOf(requestID, key)
 	if r == nil {
-		return nil, refuse(http.StatusForbidden, CodeInvalidAPIKey, "no such customer request")
+		return nil, refuse(forbidden, CodeInvalidAPIKey, "no such customer request")
 	}
 	if err := do(w, p, r); err != nil {
 		return nil, err
@@ -388,7 +375,7 @@ func (w *world) submit(p *profile, r *formRequest, formID string, values map[str
 	case f == nil:
 		return notFound("form")
 	case f.State != StateSent:
-		return refuse(http.StatusConflict, CodeDataPresent, "the form is closed")
+		return refuse(conflicting, CodeDataPresent, "the form is closed")
 	}
 	data, err := decodeObject(p.Data)
 	if err != nil {

@@ -86,9 +86,7 @@ func (s *Server) limit(operation string) (http.Header, error) {
 	if sw.RetryAfter {
 		h["Retry-After"] = []string{itoa(int(math.Ceil(next)))}
 	}
-	no := refuse(http.StatusTooManyRequests, 0, "rate limit exceeded")
-	no.header = h
-	return nil, no
+	return h, refuse(tooMany, 0, "rate limit exceeded")
 }
 
 // headerLimit bounds the headers of one request in bytes.
@@ -137,8 +135,8 @@ func isOwnName(host string) bool {
 
 // refuseMisdirected answers a request for another machine.
 func refuseMisdirected(w http.ResponseWriter) {
-	no := refuse(http.StatusMisdirectedRequest, CodeInvalidInputData, "this address answers to its own names only")
-	writeJSON(w, no.status, envelope(Switches{}, no.err))
+	no := refuse(misdirected, CodeInvalidInputData, "this address answers to its own names only")
+	writeJSON(w, no.kind.status(), envelope(Switches{}, no.err))
 }
 
 // punctual ends a request whose body does not arrive.
@@ -180,5 +178,5 @@ func (b *punctual) Read(p []byte) (int, error) {
 
 // errLate answers a call whose body did not arrive.
 func errLate() *refusal {
-	return refuse(http.StatusRequestTimeout, CodeInvalidInputData, "the body did not arrive in time")
+	return refuse(late, CodeInvalidInputData, "the body did not arrive in time")
 }

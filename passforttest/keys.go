@@ -1,7 +1,6 @@
 package passforttest
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -41,18 +40,18 @@ func (s *Server) AddAPIKey(name string) string {
 // for; the route may be nil. It takes the lock.
 func (w *world) authenticate(sent string, rt *route, profileID string) (*keyInfo, error) {
 	if sent == "" {
-		return nil, refuse(http.StatusUnauthorized, CodeMissingAPIKey, "missing API key")
+		return nil, refuse(unauthorized, CodeMissingAPIKey, "missing API key")
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := w.state.Keys[sent]
 	if key == nil || !key.Expiry.IsZero() && w.clockNow().After(key.Expiry) {
-		return nil, refuse(http.StatusUnauthorized, CodeInvalidAPIKey, "invalid API key")
+		return nil, refuse(unauthorized, CodeInvalidAPIKey, "invalid API key")
 	}
 	if rt == nil || key.permits(rt, strings.ToLower(profileID)) {
 		return key, nil
 	}
-	return key, refuse(http.StatusForbidden, CodeInvalidAPIKey, "this API key is not permitted to do that")
+	return key, refuse(forbidden, CodeInvalidAPIKey, "this API key is not permitted to do that")
 }
 
 // permits reports whether a key opens a route.
@@ -78,11 +77,7 @@ func (w *world) whoAmI(c *call) (*reply, error) {
 	}), nil
 }
 
-func (w *world) createCollectKey(c *call) (*reply, error) {
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) createCollectKey(_ *call, body object) (*reply, error) {
 	ids, is := stringList(body, "profile_ids")
 	if !is || len(ids) == 0 {
 		return nil, missing("profile_ids")

@@ -178,7 +178,7 @@ func (s *Server) answerVisitor(
 	case !errors.As(err, &no):
 		no = invalid("the answers cannot be stored")
 	}
-	writeJSON(w, no.status, envelope(Switches{}, no.err))
+	writeJSON(w, no.kind.status(), envelope(Switches{}, no.err))
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

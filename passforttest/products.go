@@ -1,7 +1,6 @@
 package passforttest
 
 import (
-	"net/http"
 	"time"
 )
 
@@ -138,7 +137,7 @@ func (w *world) wantedProduct(o object, entity string) (wanted, error) {
 		return wanted{}, missing("product.alias")
 	}
 	if p.Deleted || !p.fits(entity) {
-		return wanted{}, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied,
+		return wanted{}, refuse(wrong, CodeConstraintsNotSatisfied,
 			"the product is not open to this profile")
 	}
 	return wanted{p, text(o, "associated_role")}, nil

@@ -2,7 +2,6 @@ package passforttest
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"sort"
 	"strconv"
@@ -21,11 +20,7 @@ func entityOf(role string) string {
 	return ""
 }
 
-func (w *world) createProfile(c *call) (*reply, error) {
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) createProfile(c *call, body object) (*reply, error) {
 	role := text(body, "role")
 	if role == "" {
 		return nil, missing("role")
@@ -96,11 +91,7 @@ func (w *world) wantedProducts(body object, entity string) ([]wanted, error) {
 	return out, nil
 }
 
-func (w *world) getProfile(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getProfile(c *call, p *profile) (*reply, error) {
 	if seen := w.tick.Format("2006-01-02") + " " + c.key.Name; p.Viewed != seen {
 		p.Viewed = seen
 		w.audit(p, byKey(c), "viewed-profile", nil)
@@ -189,10 +180,10 @@ func (w *world) listProfiles(c *call) (*reply, error) {
 		return nil, err
 	}
 	var categories []string
-	if q := c.query("categories"); q != "" {
+	if q := c.query.Get("categories"); q != "" {
 		categories = strings.Split(q, ",")
 	}
-	found, count := w.wantedProfiles(strings.ToLower(c.query("q")), categories, offset, limit)
+	found, count := w.wantedProfiles(strings.ToLower(c.query.Get("q")), categories, offset, limit)
 	results := []object{}
 	for _, p := range found {
 		results = append(results, w.profileWire(p, true))
@@ -229,7 +220,7 @@ func (w *world) wantedProfiles(q string, categories []string, offset, limit int)
 }
 
 func intQuery(c *call, name string, absent, least, most int) (int, error) {
-	v := c.query(name)
+	v := c.query.Get(name)
 	if v == "" {
 		return absent, nil
 	}
@@ -240,19 +231,11 @@ func intQuery(c *call, name string, absent, least, most int) (int, error) {
 	return n, nil
 }
 
-func (w *world) getStatus(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getStatus(_ *call, p *profile) (*reply, error) {
 	return ok(p.Status), nil
 }
 
-func (w *world) setStatus(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) setStatus(c *call, p *profile) (*reply, error) {
 	v, err := decode(c.body)
 	status, is := v.(string)
 	if err != nil || !is || !slices.Contains([]string{"NORMAL", "SUSPENDED", "BANNED"}, status) {
@@ -274,20 +257,12 @@ func (w *world) setProfileStatus(p *profile, status string, by actor) {
 	w.review(p)
 }
 
-func (w *world) deleteProfile(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) deleteProfile(_ *call, p *profile, body object) (*reply, error) {
 	switch confirm := text(body, "confirm_id"); {
 	case confirm == "":
 		return nil, missing("confirm_id")
 	case !strings.EqualFold(confirm, p.ID):
-		return nil, refuse(http.StatusBadRequest, CodeInvalidInputData, "confirm_id is not the id of the profile")
+		return nil, refuse(wrong, CodeInvalidInputData, "confirm_id is not the id of the profile")
 	}
 	delete(w.state.Profiles, p.ID)
 	w.roster.remove(p)
@@ -369,7 +344,8 @@ func (w *world) createAs(role string, data object, product string) (string, erro
 	if product != "" {
 		body["applications"] = []object{{"product": object{"alias": product}}}
 	}
-	if _, err := w.createProfile(&call{body: encode(body), key: w.state.Keys[w.cfg.apiKey]}); err != nil {
+	c := &call{body: encode(body), key: w.state.Keys[w.cfg.apiKey]}
+	if _, err := withObject((*world).createProfile)(w, c); err != nil {
 		return "", err
 	}
 	return w.roster.page(w.roster.count-1, 1)[0].ID, nil
@@ -387,15 +363,7 @@ func (w *world) tagsWire(p *profile) []object {
 	return out
 }
 
-func (w *world) addTag(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) addTag(c *call, p *profile, body object) (*reply, error) {
 	name := text(body, "name")
 	switch {
 	case name == "":
@@ -413,11 +381,7 @@ func (w *world) addTag(c *call) (*reply, error) {
 	return ok(w.tagWire(name)), nil
 }
 
-func (w *world) removeTag(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) removeTag(c *call, p *profile) (*reply, error) {
 	id := strings.ToLower(c.params["tag_id"])
 	i := slices.IndexFunc(p.TagNames, func(name string) bool { return w.state.Tags[name] == id })
 	if i < 0 {

@@ -374,31 +374,31 @@ func (l *callLog) isOn() bool {
 
 // noteCall puts a call that has ended into the log. Of a caller without a key
 // nothing but the line is kept, and answers that hold a key are not.
-func (s *Server) noteCall(c *call, began time.Time) {
+func (s *Server) noteCall(x *exchange, began time.Time) {
 	s.recorder.mu.Lock()
-	status := c.record.Status
+	status := x.record.Status
 	s.recorder.mu.Unlock()
 	n := shownCall{
-		Time: c.record.Time, Method: knownMethod(c.req.Method), Operation: c.route.operation(), Status: status,
-		Codes: c.codes,
-		Took:  time.Since(began), Fault: c.record.Faulty, Unauthorized: c.key == nil,
+		Time: x.record.Time, Method: knownMethod(x.req.Method), Operation: x.route.operation(), Status: status,
+		Codes: x.codes,
+		Took:  time.Since(began), Fault: x.record.Faulty, Unauthorized: x.key == nil,
 	}
-	if path := c.req.URL.EscapedPath(); c.route != nil || c.key != nil {
+	if path := x.req.URL.EscapedPath(); x.route != nil || x.key != nil {
 		n.Path = strings.Clone(path[:min(len(path), callPath)])
 	} else {
 		n.Path = "(a path that is none)"
 	}
-	if c.key != nil {
-		n.ProfileID = strings.ToLower(c.params["profile_id"])
-		n.SentBytes, n.AnswerBytes = len(c.body), len(c.answer)
-		n.Sent, n.SentIsCut = cut(c.body)
-		n.Answer, n.AnswerIsCut = cut(c.answer)
+	if x.key != nil {
+		n.ProfileID = strings.ToLower(x.params["profile_id"])
+		n.SentBytes, n.AnswerBytes = len(x.body), len(x.answer)
+		n.Sent, n.SentIsCut = cut(x.body)
+		n.Answer, n.AnswerIsCut = cut(x.answer)
 		switch n.Operation {
 		case "Forms.CreateCustomerRequest", "Collect.CreateKey", "Collect.CreateProfileKey":
 			n.Answer, n.Hides = "", true
 		case "Profiles.Create":
 			var made struct{ ID string }
-			if status/100 == 2 && json.Unmarshal(c.answer, &made) == nil {
+			if status/100 == 2 && json.Unmarshal(x.answer, &made) == nil {
 				n.ProfileID = made.ID
 			}
 		}

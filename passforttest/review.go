@@ -71,7 +71,7 @@ func (w *world) automate(profileID, applicationID string) {
 	if p == nil {
 		return
 	}
-	a := find(p.Applications, func(a *application) bool { return a.ID == applicationID })
+	a := p.application(applicationID)
 	if a == nil {
 		return
 	}
@@ -242,7 +242,7 @@ func (s *Server) DecideEscalation(profileID, applicationID, team string, approve
 	if err != nil {
 		return err
 	}
-	a := find(p.Applications, func(a *application) bool { return a.ID == applicationID })
+	a := p.application(applicationID)
 	switch {
 	case a == nil:
 		return notFound("application")

@@ -18,13 +18,14 @@ type route struct {
 	Operation string
 	Method    string
 	Path      string
-	handle    func(*world, *call) (*reply, error)
+	handle    handler
 
 	creates bool // answers 201 when the switch says so
-	streams bool // reads its own body
-	locks   bool // takes the lock itself
 	collect bool // open to the narrow key of a collect session
 	master  bool // needs the master key
+
+	image  func(Switches) bool // the body is an upload, whose content the switch keeps
+	unless func(Switches) bool // the method is not allowed unless the switch says so
 
 	segments []string
 }
@@ -39,78 +40,78 @@ func operations() []*route {
 	)
 	return []*route{
 		{Operation: "Profiles.List", Method: get, Path: "/profiles", handle: (*world).listProfiles},
-		{Operation: "Profiles.Create", Method: post, Path: "/profiles", handle: (*world).createProfile, creates: true},
-		{Operation: "Profiles.Get", Method: get, Path: p, handle: (*world).getProfile},
-		{Operation: "Profiles.Status", Method: get, Path: p + "/status", handle: (*world).getStatus},
-		{Operation: "Profiles.SetStatus", Method: post, Path: p + "/status", handle: (*world).setStatus},
-		{Operation: "Profiles.Delete", Method: post, Path: p + "/delete", handle: (*world).deleteProfile},
+		{Operation: "Profiles.Create", Method: post, Path: "/profiles", handle: withObject((*world).createProfile), creates: true},
+		{Operation: "Profiles.Get", Method: get, Path: p, handle: withProfile((*world).getProfile)},
+		{Operation: "Profiles.Status", Method: get, Path: p + "/status", handle: withProfile((*world).getStatus)},
+		{Operation: "Profiles.SetStatus", Method: post, Path: p + "/status", handle: withProfile((*world).setStatus)},
+		{Operation: "Profiles.Delete", Method: post, Path: p + "/delete", handle: withBoth((*world).deleteProfile)},
 
-		{Operation: "CollectedData.Get", Method: get, Path: p + "/collected_data", handle: (*world).getCollectedData,
+		{Operation: "CollectedData.Get", Method: get, Path: p + "/collected_data", handle: withProfile((*world).getCollectedData),
 			collect: true},
-		{Operation: opReplace, Method: post, Path: p + "/collected_data", handle: (*world).replaceCollectedData,
+		{Operation: opReplace, Method: post, Path: p + "/collected_data", handle: withProfile((*world).replaceCollectedData),
 			collect: true},
 		{Operation: "Documents.Create", Method: post, Path: p + "/collected_data/documents",
-			handle: (*world).createDocument, creates: true, collect: true},
+			handle: withBoth((*world).createDocument), creates: true, collect: true},
 
-		{Operation: "Applications.List", Method: get, Path: p + "/applications", handle: (*world).listApplications},
-		{Operation: "Applications.Create", Method: post, Path: p + "/applications", handle: (*world).createApplication,
+		{Operation: "Applications.List", Method: get, Path: p + "/applications", handle: withProfile((*world).listApplications)},
+		{Operation: "Applications.Create", Method: post, Path: p + "/applications", handle: withBoth((*world).createApplication),
 			creates: true},
 		{Operation: "Applications.Get", Method: get, Path: p + "/applications/{application_id}",
-			handle: (*world).getApplication},
+			handle: below("application", (*profile).application, (*world).getApplication)},
 		{Operation: "Applications.SetStatus", Method: post, Path: p + "/applications/{application_id}",
-			handle: (*world).setApplicationStatus},
+			handle: belowWithObject("application", (*profile).application, (*world).setApplicationStatus)},
 		{Operation: "Applications.RevertDecision", Method: post,
-			Path: p + "/applications/{application_id}/revert_decision", handle: (*world).revertDecision},
+			Path: p + "/applications/{application_id}/revert_decision", handle: below("application", (*profile).application, (*world).revertDecision)},
 
-		{Operation: "Checks.List", Method: get, Path: p + "/checks", handle: (*world).listChecks},
-		{Operation: "Checks.Run", Method: post, Path: p + "/checks", handle: (*world).runCheck, creates: true,
-			locks: true},
-		{Operation: "Checks.Get", Method: get, Path: p + "/checks/{check_id}", handle: (*world).getCheck},
-		{Operation: "Checks.SetTasks", Method: post, Path: p + "/checks/{check_id}", handle: (*world).setCheckTasks},
+		{Operation: "Checks.List", Method: get, Path: p + "/checks", handle: withProfile((*world).listChecks)},
+		{Operation: "Checks.Run", Method: post, Path: p + "/checks", handle: withBoth((*world).runCheck), creates: true},
+		{Operation: "Checks.Get", Method: get, Path: p + "/checks/{check_id}", handle: below("check", (*profile).check, (*world).getCheck)},
+		{Operation: "Checks.SetTasks", Method: post, Path: p + "/checks/{check_id}", handle: belowWithObject("check", (*profile).check, (*world).setCheckTasks)},
 		{Operation: "Checks.Approve", Method: post, Path: p + "/checks/{check_id}/approve",
-			handle: (*world).approveCheck},
+			handle: below("check", (*profile).check, (*world).approveCheck)},
 		{Operation: "Checks.Reject", Method: post, Path: p + "/checks/{check_id}/reject",
-			handle: (*world).rejectCheck},
+			handle: below("check", (*profile).check, (*world).rejectCheck)},
 
-		{Operation: "Tasks.List", Method: get, Path: p + "/tasks", handle: (*world).listTasks},
-		{Operation: "Tasks.Create", Method: post, Path: p + "/tasks", handle: (*world).createTask, creates: true},
-		{Operation: "Tasks.Get", Method: get, Path: p + "/tasks/{task_id}", handle: (*world).getTask},
-		{Operation: "Tasks.Update", Method: post, Path: p + "/tasks/{task_id}", handle: (*world).updateTask},
-		{Operation: "Tasks.Notes", Method: get, Path: p + "/tasks/{task_id}/notes", handle: (*world).listNotes},
-		{Operation: "Tasks.AddNote", Method: post, Path: p + "/tasks/{task_id}/notes", handle: (*world).addNote,
+		{Operation: "Tasks.List", Method: get, Path: p + "/tasks", handle: withProfile((*world).listTasks)},
+		{Operation: "Tasks.Create", Method: post, Path: p + "/tasks", handle: withBoth((*world).createTask), creates: true},
+		{Operation: "Tasks.Get", Method: get, Path: p + "/tasks/{task_id}", handle: below("task", (*profile).task, (*world).getTask)},
+		{Operation: "Tasks.Update", Method: post, Path: p + "/tasks/{task_id}", handle: belowWithObject("task", (*profile).task, (*world).updateTask)},
+		{Operation: "Tasks.Notes", Method: get, Path: p + "/tasks/{task_id}/notes", handle: below("task", (*profile).task, (*world).listNotes)},
+		{Operation: "Tasks.AddNote", Method: post, Path: p + "/tasks/{task_id}/notes", handle: belowWithObject("task", (*profile).task, (*world).addNote),
 			creates: true},
 		{Operation: "Tasks.DeleteNote", Method: del, Path: p + "/tasks/{task_id}/notes/{note_id}",
-			handle: (*world).deleteNote},
+			handle: below("task", (*profile).task, (*world).deleteNote)},
 
-		{Operation: "Events.List", Method: get, Path: p + "/events", handle: (*world).listEvents},
-		{Operation: "Events.Create", Method: post, Path: p + "/events", handle: (*world).createEvent, creates: true},
-		{Operation: "Events.Get", Method: get, Path: p + "/events/{event_id}", handle: (*world).getEvent},
-		{Operation: "Events.Update", Method: post, Path: p + "/events/{event_id}", handle: (*world).updateEvent},
+		{Operation: "Events.List", Method: get, Path: p + "/events", handle: withProfile((*world).listEvents)},
+		{Operation: "Events.Create", Method: post, Path: p + "/events", handle: withBoth((*world).createEvent), creates: true},
+		{Operation: "Events.Get", Method: get, Path: p + "/events/{event_id}", handle: withProfile((*world).getEvent)},
+		{Operation: "Events.Update", Method: post, Path: p + "/events/{event_id}", handle: withBoth((*world).updateEvent)},
 		{Operation: "Events.BulkUpdate", Method: post, Path: p + "/events/bulk_update",
-			handle: (*world).bulkUpdateEvents},
+			handle: withProfile((*world).bulkUpdateEvents)},
 
-		{Operation: "Files.Upload", Method: post, Path: p + "/files", handle: (*world).uploadFile, creates: true,
-			streams: true, locks: true},
-		{Operation: "Files.Get", Method: get, Path: p + "/files/{file_id}", handle: (*world).getFile},
-		{Operation: "Files.Get", Method: post, Path: p + "/files/{file_id}", handle: (*world).getFile},
-		{Operation: "Documents.ListImages", Method: get, Path: p + "/document_images", handle: (*world).listImages,
+		{Operation: "Files.Upload", Method: post, Path: p + "/files", handle: withProfile((*world).uploadFile), creates: true,
+			image: func(sw Switches) bool { return sw.ReadableFiles }},
+		{Operation: "Files.Get", Method: get, Path: p + "/files/{file_id}", handle: below("file", (*profile).file, (*world).getFile)},
+		{Operation: "Files.Get", Method: post, Path: p + "/files/{file_id}", handle: below("file", (*profile).file, (*world).getFile),
+			unless: func(sw Switches) bool { return sw.FileReadByPOST }},
+		{Operation: "Documents.ListImages", Method: get, Path: p + "/document_images", handle: withProfile((*world).listImages),
 			collect: true},
-		{Operation: "Documents.UploadImage", Method: post, Path: p + "/document_images", handle: (*world).uploadImage,
-			creates: true, streams: true, locks: true, collect: true},
+		{Operation: "Documents.UploadImage", Method: post, Path: p + "/document_images", handle: withProfile((*world).uploadImage),
+			creates: true, collect: true, image: func(sw Switches) bool { return sw.ReadableImages }},
 		{Operation: "Documents.GetImage", Method: get, Path: p + "/document_images/{document_image_id}",
-			handle: (*world).getImage},
+			handle: below("document_image", (*profile).image, (*world).getImage)},
 
-		{Operation: "Tags.Add", Method: post, Path: p + "/tags", handle: (*world).addTag, creates: true},
-		{Operation: "Tags.Remove", Method: del, Path: p + "/tags/{tag_id}", handle: (*world).removeTag},
+		{Operation: "Tags.Add", Method: post, Path: p + "/tags", handle: withBoth((*world).addTag), creates: true},
+		{Operation: "Tags.Remove", Method: del, Path: p + "/tags/{tag_id}", handle: withProfile((*world).removeTag)},
 		{Operation: "Tags.Search", Method: get, Path: "/tags/search/{term}", handle: (*world).searchTags},
 
-		{Operation: "Audit.Items", Method: get, Path: p + "/audit-items", handle: (*world).auditItems},
-		{Operation: "Audit.PDFReport", Method: get, Path: p + "/audit/pdf_report", handle: (*world).auditReport},
+		{Operation: "Audit.Items", Method: get, Path: p + "/audit-items", handle: withProfile((*world).auditItems)},
+		{Operation: "Audit.PDFReport", Method: get, Path: p + "/audit/pdf_report", handle: withProfile((*world).auditReport)},
 
-		{Operation: "Collect.Steps", Method: get, Path: p + "/collection_steps", handle: (*world).getSteps,
+		{Operation: "Collect.Steps", Method: get, Path: p + "/collection_steps", handle: withProfile((*world).getSteps),
 			collect: true},
-		{Operation: "Collect.SetSteps", Method: post, Path: p + "/collection_steps", handle: (*world).setSteps},
-		{Operation: "Collect.CreateKey", Method: post, Path: "/api_keys/collect", handle: (*world).createCollectKey,
+		{Operation: "Collect.SetSteps", Method: post, Path: p + "/collection_steps", handle: withProfile((*world).setSteps)},
+		{Operation: "Collect.CreateKey", Method: post, Path: "/api_keys/collect", handle: withObject((*world).createCollectKey),
 			creates: true},
 		{Operation: "Collect.CreateProfileKey", Method: post, Path: "/api_keys/collect/{profile_id}",
 			handle: (*world).createProfileKey, creates: true},
@@ -122,9 +123,9 @@ func operations() []*route {
 		{Operation: "WhoAmI", Method: get, Path: "/whoami", handle: (*world).whoAmI},
 
 		{Operation: "Forms.CreateCustomerRequest", Method: post, Path: "/forms/profile/{profile_id}/customer_request",
-			handle: (*world).createCustomerRequest, creates: true, master: true},
+			handle: withBoth((*world).createCustomerRequest), creates: true, master: true},
 		{Operation: "Forms.CustomerRequest", Method: get, Path: "/forms/profile/{profile_id}/customer_request",
-			handle: (*world).latestCustomerRequest},
+			handle: withProfile((*world).latestCustomerRequest)},
 	}
 }
 

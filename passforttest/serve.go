@@ -9,16 +9,17 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/passfort-go/passfort/internal/uploadscan"
 )
 
-// call is one request on its way through the server.
-type call struct {
-	ctx    context.Context //nolint:containedctx // a call is one request on its way
+// exchange is one request on its way through the server.
+type exchange struct {
+	call
+
+	ctx    context.Context //nolint:containedctx // one request on its way
 	req    *http.Request
 	route  *route
-	params map[string]string
-	body   []byte
-	key    *keyInfo
 	fault  Fault
 	record *RecordedRequest
 
@@ -27,34 +28,45 @@ type call struct {
 	codes    []int  // of a refusal
 }
 
-func (c *call) query(name string) string { return c.req.URL.Query().Get(name) }
-
-// object decodes the body as a JSON object.
-func (c *call) object() (object, error) {
-	o, err := decodeObject(c.body)
-	if err != nil {
-		return nil, invalid("the body is not a JSON object")
-	}
-	return o, nil
+// answer is what is sent.
+type answer struct {
+	status int // 200 if 0
+	header http.Header
+	media  string // JSON if empty
+	body   []byte
+	stream func(io.Writer) error
 }
 
-// reply is what a handler wants to answer.
-type reply struct {
-	status      int
-	header      http.Header
-	contentType string
-	body        []byte
-	stream      func(io.Writer) error
-}
-
-func ok(v any) *reply { return &reply{body: encode(v)} }
-
-// nothing answers a call that has nothing to say.
-func (w *world) nothing() *reply {
-	if w.sw.EmptyBodies {
-		return &reply{}
+// status is the HTTP status of what a rule says.
+func (k kind) status() int {
+	switch k {
+	case done:
+		return http.StatusOK
+	case wrong:
+		return http.StatusBadRequest
+	case unauthorized:
+		return http.StatusUnauthorized
+	case forbidden:
+		return http.StatusForbidden
+	case absent:
+		return http.StatusNotFound
+	case notAllowed:
+		return http.StatusMethodNotAllowed
+	case late:
+		return http.StatusRequestTimeout
+	case conflicting:
+		return http.StatusConflict
+	case stale:
+		return http.StatusPreconditionFailed
+	case tooLarge:
+		return http.StatusRequestEntityTooLarge
+	case misdirected:
+		return http.StatusMisdirectedRequest
+	case tooMany:
+		return http.StatusTooManyRequests
+	case broken:
 	}
-	return ok(nil)
+	return http.StatusInternalServerError
 }
 
 // ServeHTTP answers one API request.
@@ -72,12 +84,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arriving := hurry(w, r)
 	rt, params, allow := s.routes.find(r.Method, r.URL.EscapedPath())
 	keep := s.cfg.recordBytes
-	if rt != nil && rt.streams {
+	if rt != nil && rt.image != nil {
 		keep = min(keep, uploadBytesKept)
 	}
 	fault, hit := s.faults.take(rt.operation(), r, s.world.chance)
-	c := &call{ctx: r.Context(), req: r, route: rt, params: params, fault: fault, arriving: arriving}
-	c.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
+	x := &exchange{
+		call: call{
+			reads: r.Method == http.MethodGet, params: params, query: r.URL.Query(), ifMatch: r.Header.Values("If-Match"),
+			overtaken: fault.StaleETag,
+		},
+		ctx: r.Context(), req: r, route: rt, fault: fault, arriving: arriving,
+	}
+	x.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
 	lost := false
 	defer func() { // after what notes the call: the caller may look at once
 		if lost {
@@ -85,44 +103,44 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if s.calls.isOn() {
-		defer s.noteCall(c, time.Now())
+		defer s.noteCall(x, time.Now())
 	}
 	if s.cfg.logger != nil {
-		defer s.log(w, c, time.Now())
+		defer s.log(w, x, time.Now())
 	}
-	f := &c.fault
+	f := &x.fault
 	switch {
-	case !pause(c.ctx, s.closed, f.Delay), f.DropBeforeWrite:
+	case !pause(x.ctx, s.closed, f.Delay), f.DropBeforeWrite:
 		lost = true
 		return
 	case f.answersBefore():
-		s.send(w, c, f.reply(s.world.switches()))
+		s.send(w, x, f.answer(s.world.switches()))
 		return
 	}
-	rep := s.answer(c, allow)
+	a := s.answer(x, allow)
 	switch {
 	case f.DropAfterWrite:
 		lost = true
 		return
 	case f.AfterWrite:
-		rep = f.reply(s.world.switches())
+		a = f.answer(s.world.switches())
 	}
-	s.send(w, c, rep)
+	s.send(w, x, a)
 }
 
 // log writes one line about a call that has ended, even in a panic that cuts
 // the connection. Status 0 is a connection that was dropped.
-func (s *Server) log(w http.ResponseWriter, c *call, began time.Time) {
+func (s *Server) log(w http.ResponseWriter, x *exchange, began time.Time) {
 	s.recorder.mu.Lock()
-	status := c.record.Status
+	status := x.record.Status
 	s.recorder.mu.Unlock()
-	s.cfg.logger.LogAttrs(c.ctx, slog.LevelInfo, "call",
-		slog.String("operation", c.route.operation()),
-		slog.String("method", knownMethod(c.req.Method)),
+	s.cfg.logger.LogAttrs(x.ctx, slog.LevelInfo, "call",
+		slog.String("operation", x.route.operation()),
+		slog.String("method", knownMethod(x.req.Method)),
 		slog.Int("status", status),
 		slog.Duration("duration", time.Since(began)),
 		slog.String("request_id", w.Header().Get("X-Request-Id")),
-		slog.Bool("fault", c.record.Faulty))
+		slog.Bool("fault", x.record.Faulty))
 }
 
 // knownMethod keeps what a caller made up out of the log.
@@ -136,85 +154,152 @@ func knownMethod(method string) string {
 }
 
 // answer authenticates, limits and handles the call.
-func (s *Server) answer(c *call, allow string) *reply {
-	rep, err := s.handle(c, allow)
+func (s *Server) answer(x *exchange, allow string) *answer {
+	a, err := s.handle(x, allow)
 	if s.world.kept() != nil {
 		err = errNotKept()
 	}
 	if err == nil {
-		if rep.status/100 <= 2 {
-			s.recorder.applied(c.record)
+		if a.status/100 <= 2 {
+			s.recorder.applied(x.record)
 		}
-		return rep
+		return a
 	}
 	sw := s.world.switches()
 	var no *refusal
 	switch {
-	case c.arriving.late != nil:
+	case x.arriving.late != nil:
 		no = errLate()
 	case !errors.As(err, &no):
-		no = refuse(http.StatusInternalServerError, CodeUnknownInternalError, "internal error")
+		no = refuse(broken, CodeUnknownInternalError, "internal error")
 	}
-	for _, e := range append([]ErrorObject{no.err}, no.more...) {
-		c.codes = append(c.codes, e.Code)
+	all := append([]ErrorObject{no.err}, no.more...)
+	for _, e := range all {
+		x.codes = append(x.codes, e.Code)
 	}
-	rep = &reply{status: no.status, header: no.header, body: envelope(sw, append([]ErrorObject{no.err}, no.more...)...)}
-	if sw.ErrorsInOK && no.status != http.StatusTooManyRequests {
-		rep.status = http.StatusOK
+	refused := &answer{status: no.kind.status(), body: envelope(sw, all...)}
+	switch no.kind {
+	case tooMany:
+		refused.header = a.header
+		return refused
+	case notAllowed:
+		refused.header = http.Header{"Allow": {no.allow}}
 	}
-	return rep
+	if sw.ErrorsInOK {
+		refused.status = http.StatusOK
+	}
+	return refused
 }
 
-func (s *Server) handle(c *call, allow string) (*reply, error) {
+// handle returns the answer to a call, or a refusal. That of a call too many comes with
+// an answer that has the headers of the limit.
+func (s *Server) handle(x *exchange, allow string) (*answer, error) {
 	var err error
 	// A key in the query does not count.
-	if c.key, err = s.world.authenticate(c.req.Header.Get("apikey"), c.route, c.params["profile_id"]); err != nil {
+	if x.key, err = s.world.authenticate(x.req.Header.Get("apikey"), x.route, x.params["profile_id"]); err != nil {
 		return nil, err
 	}
-	if c.route == nil {
+	if x.route == nil {
 		if allow != "" {
-			no := refuse(http.StatusMethodNotAllowed, CodeInvalidInputData, "method not allowed")
-			no.header = http.Header{"Allow": {allow}}
-			return nil, no
+			return nil, methodNotAllowed(allow)
 		}
 		return nil, notFound("path")
 	}
-	limits, err := s.limit(c.route.Operation)
+	limits, err := s.limit(x.route.Operation)
+	if err != nil {
+		return &answer{header: limits}, err
+	}
+	if err := s.receive(x); err != nil {
+		return nil, err
+	}
+	rep, err := s.apply(x)
 	if err != nil {
 		return nil, err
 	}
-	if !c.route.streams {
-		if c.body, err = readBody(c.req, s.cfg.bodyLimit); err != nil {
-			return nil, err
-		}
-		if err := s.judgeBody(c); err != nil {
-			return nil, err
-		}
+	a := &answer{header: limits, media: rep.media, body: rep.body, stream: rep.stream}
+	if a.header == nil {
+		a.header = http.Header{}
 	}
-	var rep *reply
-	if c.route.locks {
-		rep, err = c.route.handle(s.world, c)
-	} else {
-		rep, err = s.locked(c)
+	if rep.etag != "" {
+		a.header["Etag"] = []string{rep.etag}
 	}
-	if rep != nil {
-		if rep.header == nil {
-			rep.header = http.Header{}
-		}
-		for k, v := range limits {
-			rep.header[k] = v
-		}
-		if c.route.creates && rep.status == 0 && s.world.switches().CreatedStatus {
-			rep.status = http.StatusCreated
-		}
+	if rep.stream != nil {
+		a.header["Content-Length"] = []string{itoa(rep.size)}
 	}
-	return rep, err
+	switch {
+	case rep.kind != done:
+		a.status = rep.kind.status()
+	case x.route.creates && s.world.switches().CreatedStatus:
+		a.status = http.StatusCreated
+	}
+	return a, nil
 }
 
-func (s *Server) locked(c *call) (*reply, error) {
-	w := s.world.enter()
-	defer w.leave()
-	return c.route.handle(s.world, c)
+func methodNotAllowed(allow string) *refusal {
+	no := refuse(notAllowed, CodeInvalidInputData, "method not allowed")
+	no.allow = allow
+	return no
+}
+
+// receive reads the body of a call and holds it to its form.
+func (s *Server) receive(x *exchange) (err error) {
+	if x.route.image != nil {
+		return s.receiveImage(x)
+	}
+	if x.body, err = readBody(x.req, s.cfg.bodyLimit); err != nil {
+		return err
+	}
+	sw := s.world.switches()
+	if !sw.Lenient {
+		if err := s.world.forms.judgeBody(x.route.Operation, x.body); err != nil {
+			return err
+		}
+	}
+	if x.route.unless != nil && !x.route.unless(sw) {
+		return methodNotAllowed(http.MethodGet)
+	}
+	return nil
+}
+
+// receiveImage reads an upload while it arrives. What is left of a refused one is read
+// too, so that the caller gets to read the refusal.
+func (s *Server) receiveImage(x *exchange) error {
+	keep := false
+	err := s.world.change(func(w *world) error {
+		keep = x.route.image(w.sw)
+		_, err := w.profileOf(&x.call)
+		return err
+	})
+	if err == nil {
+		x.upload, err = uploadscan.Scan(x.req.Body, s.cfg.imageLimit, keep)
+		switch {
+		case errors.Is(err, uploadscan.ErrSize):
+			err = refuse(tooLarge, CodeInvalidInputData, err.Error())
+		case err != nil:
+			err = invalid(err.Error())
+		}
+	}
+	if err != nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(x.req.Body, 128<<20))
+	}
+	return err
+}
+
+// apply carries a call out, and waits if the rule holds its answer.
+func (s *Server) apply(x *exchange) (*reply, error) {
+	var rep *reply
+	err := s.world.change(func(w *world) (err error) {
+		rep, err = x.route.handle(w, &x.call)
+		return err
+	})
+	for err == nil && rep.then != nil {
+		s.world.wait(x.ctx, rep.until)
+		_ = s.world.change(func(w *world) error {
+			rep = rep.then(w)
+			return nil
+		})
+	}
+	return rep, err
 }
 
 func readBody(r *http.Request, limit int64) ([]byte, error) {
@@ -227,50 +312,50 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 		return nil, invalid("the body could not be read")
 	}
 	if n > limit {
-		return nil, refuse(http.StatusRequestEntityTooLarge, CodeInvalidInputData, "the body is too large")
+		return nil, refuse(tooLarge, CodeInvalidInputData, "the body is too large")
 	}
 	return b.Bytes(), nil
 }
 
 // send writes the answer.
-func (s *Server) send(w http.ResponseWriter, c *call, rep *reply) {
-	c.answer = rep.body
-	if c.fault.Gzip {
-		rep.gzipped()
+func (s *Server) send(w http.ResponseWriter, x *exchange, a *answer) {
+	x.answer = a.body
+	if x.fault.Gzip {
+		a.gzipped()
 	}
 	h := w.Header()
-	for k, v := range rep.header {
+	for k, v := range a.header {
 		h[k] = v
 	}
-	if rep.contentType == "" {
-		rep.contentType = "application/json"
+	if a.media == "" {
+		a.media = "application/json"
 	}
-	if h.Get("Content-Type") == "" && (len(rep.body) > 0 || rep.stream != nil) {
-		h.Set("Content-Type", rep.contentType)
+	if h.Get("Content-Type") == "" && (len(a.body) > 0 || a.stream != nil) {
+		h.Set("Content-Type", a.media)
 	}
 	h.Set("X-Request-Id", fmt.Sprintf("sim-%08d", s.requests.Add(1)))
 	h.Set("Date", s.Now().Format(http.TimeFormat))
-	if rep.status == 0 {
-		rep.status = http.StatusOK
+	if a.status == 0 {
+		a.status = http.StatusOK
 	}
-	for k, v := range c.fault.Header {
+	for k, v := range x.fault.Header {
 		h[http.CanonicalHeaderKey(k)] = v
 	}
-	s.recorder.answered(c.record, rep.status)
-	f := &c.fault
+	s.recorder.answered(x.record, a.status)
+	f := &x.fault
 	switch {
 	case f.Truncate:
-		truncated(w, rep)
+		truncated(w, a)
 	case f.Trickle > 0:
-		trickled(c.ctx, w, s.closed, rep, f.Trickle)
+		trickled(x.ctx, w, s.closed, a, f.Trickle)
 	default:
-		w.WriteHeader(rep.status)
-		if rep.stream != nil {
-			if err := rep.stream(w); err != nil {
+		w.WriteHeader(a.status)
+		if a.stream != nil {
+			if err := a.stream(w); err != nil {
 				panic(http.ErrAbortHandler)
 			}
 		} else {
-			_, _ = w.Write(rep.body)
+			_, _ = w.Write(a.body)
 		}
 	}
 }

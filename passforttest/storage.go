@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/http"
 	"runtime"
 	"slices"
 	"sync"
@@ -449,7 +448,7 @@ func (w *world) kept() error {
 
 // errNotKept answers a call while the journal fails.
 func errNotKept() *refusal {
-	return refuse(http.StatusInternalServerError, CodeUnknownInternalError, "the state cannot be kept")
+	return refuse(broken, CodeUnknownInternalError, "the state cannot be kept")
 }
 
 // adopt replaces the state.

@@ -382,25 +382,24 @@ func escaped(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-// judgeBody holds the body of a call to what the pages of docs/api say about it,
-// unless the switch is lenient. A body that is no JSON of the right kind is left
-// to the operation.
-func (s *Server) judgeBody(c *call) error {
-	f := s.world.forms.of(c.route.Operation)
-	if f == nil || s.world.switches().Lenient {
+// judgeBody holds the body of a call to what the pages of docs/api say about it. A
+// body that is no JSON of the right kind is left to the operation.
+func (f *forms) judgeBody(operation string, body []byte) error {
+	form := f.of(operation)
+	if form == nil {
 		return nil
 	}
-	v, unread := decode(c.body)
+	v, unread := decode(body)
 	if unread != nil {
 		return nil //nolint:nilerr // the operation refuses what cannot be read, in its own words
 	}
-	if _, isList := v.([]any); isList != (f.kind == reflect.Slice) {
+	if _, isList := v.([]any); isList != (form.kind == reflect.Slice) {
 		return nil
 	}
-	if _, isObject := v.(object); !isObject && f.kind == reflect.Struct {
+	if _, isObject := v.(object); !isObject && form.kind == reflect.Struct {
 		return nil
 	}
-	return refuseProblems(f.judge(v, "", nil))
+	return refuseProblems(form.judge(v, "", nil))
 }
 
 // judgeData does the same for collected data that replaces what is stored. What

@@ -1,7 +1,6 @@
 package passforttest
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -127,45 +126,17 @@ func (w *world) tasksWire(p *profile) []object {
 	return out
 }
 
-func (w *world) taskOf(c *call) (*profile, *task, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	t := p.task(strings.ToLower(c.params["task_id"]))
-	if t == nil {
-		return nil, nil, notFound("task")
-	}
-	return p, t, nil
-}
-
-func (w *world) listTasks(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) listTasks(_ *call, p *profile) (*reply, error) {
 	return ok(ordered(w, w.tasksWire(p))), nil
 }
 
-func (w *world) getTask(c *call) (*reply, error) {
-	_, t, err := w.taskOf(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) getTask(_ *call, _ *profile, t *task) (*reply, error) {
 	return ok(w.taskWire(t)), nil
 }
 
 // createTask adds a task. With the variant of an existing task it makes a
 // new version: the old one expires and the applications require the new one.
-func (w *world) createTask(c *call) (*reply, error) {
-	p, err := w.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) createTask(c *call, p *profile, body object) (*reply, error) {
 	want, old, err := w.wantedTask(p, body)
 	if err != nil {
 		return nil, err
@@ -255,15 +226,7 @@ func (p *profile) checkIDs(body object) ([]string, error) {
 	return ids, nil
 }
 
-func (w *world) updateTask(c *call) (*reply, error) {
-	p, t, err := w.taskOf(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) updateTask(c *call, p *profile, t *task, body object) (*reply, error) {
 	state := t.State
 	switch done, is := body["is_complete"].(bool); {
 	case body["state"] != nil:
@@ -283,7 +246,7 @@ func (w *world) updateTask(c *call) (*reply, error) {
 		return nil, err
 	}
 	if t.superseded() && (checks != nil || state != t.State) {
-		return nil, refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the task has a newer version")
+		return nil, refuse(wrong, CodeConstraintsNotSatisfied, "the task has a newer version")
 	}
 	if checks != nil {
 		t.Checks = checks
@@ -336,30 +299,18 @@ func (s *Server) SetTaskState(profileID, taskID, state string) error {
 	case !validTaskState(state):
 		return invalid("unknown task state")
 	case t.superseded() && t.State != state:
-		return refuse(http.StatusBadRequest, CodeConstraintsNotSatisfied, "the task has a newer version")
+		return refuse(wrong, CodeConstraintsNotSatisfied, "the task has a newer version")
 	}
 	w.setTaskState(p, t, state, portal())
 	w.review(p)
 	return nil
 }
 
-func (w *world) listNotes(c *call) (*reply, error) {
-	_, t, err := w.taskOf(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) listNotes(_ *call, _ *profile, t *task) (*reply, error) {
 	return ok(ordered(w, t.Notes)), nil
 }
 
-func (w *world) addNote(c *call) (*reply, error) {
-	p, t, err := w.taskOf(c)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.object()
-	if err != nil {
-		return nil, err
-	}
+func (w *world) addNote(c *call, p *profile, t *task, body object) (*reply, error) {
 	n := &note{
 		ID: w.newID(), Text: text(body, "text"), Attachments: []object{}, Created: dateTime(w.tick),
 		AuthorName: c.key.Name,
@@ -369,7 +320,7 @@ func (w *world) addNote(c *call) (*reply, error) {
 	}
 	for _, e := range list(body, "attachments") {
 		a, _ := e.(object)
-		f := find(p.Files, func(f *image) bool { return f.ID == text(a, "id") })
+		f := p.file(text(a, "id"))
 		if f == nil {
 			return nil, invalid("attachments names a file the profile does not have")
 		}
@@ -387,11 +338,7 @@ func (w *world) addNote(c *call) (*reply, error) {
 	return ok(n), nil
 }
 
-func (w *world) deleteNote(c *call) (*reply, error) {
-	p, t, err := w.taskOf(c)
-	if err != nil {
-		return nil, err
-	}
+func (w *world) deleteNote(c *call, p *profile, t *task) (*reply, error) {
 	id := strings.ToLower(c.params["note_id"])
 	i := slices.IndexFunc(t.Notes, func(n *note) bool { return n.ID == id })
 	if i < 0 {

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	mathrand "math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -210,8 +209,6 @@ func portal() actor {
 	return actor{user: &u}
 }
 
-func byKey(c *call) actor { return actor{key: c.key.Name} }
-
 func (a actor) userValue() any {
 	if a.user == nil {
 		return nil
@@ -269,9 +266,9 @@ func nameID(kind, name string) string {
 	return uuid([16]byte(sum[:16]))
 }
 
-// profile returns the profile of a call. A call that is not a GET may change it.
-func (w *world) profile(c *call) (*profile, error) {
-	if c.req.Method == http.MethodGet {
+// profileOf returns the profile of a call.
+func (w *world) profileOf(c *call) (*profile, error) {
+	if c.reads {
 		return w.look(c.params["profile_id"])
 	}
 	return w.profileByID(c.params["profile_id"])

@@ -1,11 +1,10 @@
 package passforttest
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -46,21 +45,6 @@ type checkRow struct {
 type findingRow struct{ ID, Type, Resolution, Created, Data string }
 
 type formRow struct{ ID, Name, Flow, State string }
-
-// profile shows one profile with everything below it.
-func (a *admin) profile(w http.ResponseWriter, r *http.Request) {
-	v, name, err := a.s.world.page(r.PathValue("profile_id"))
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	if edit := a.notes.of(r.URL.Query().Get("note"), pageOf(r)).Edit; edit != "" {
-		v.Data = edit
-	}
-	v.Calls = a.s.calls.newest(func(c *shownCall) bool { return c.ProfileID == v.ID })
-	v.Calls = v.Calls[:min(len(v.Calls), adminPage)]
-	a.show(w, r, "profile", name, v)
-}
 
 // page is the page of a profile, and its title. It takes the lock.
 func (w *world) page(id string) (profileView, string, error) {
@@ -191,60 +175,122 @@ func checkRowOf(ch *check) checkRow {
 	return row
 }
 
-func profilePage(r *http.Request) string {
-	return "profiles/" + url.PathEscape(r.PathValue("profile_id"))
+type homeView struct {
+	Query             string
+	Count, From, To   int
+	Newer, Older      string
+	Profiles          []profileRow
+	Pending, Sent     int
+	Products, Charges []string
 }
 
-func (a *admin) endCheck(w http.ResponseWriter, r *http.Request) {
-	decision := r.PostFormValue("decision")
-	var err error = invalid("unknown decision")
-	if slices.Contains(checkDecisions(), decision) {
-		err = a.s.CompleteCheck(r.PathValue("profile_id"), r.PathValue("id"), Outcome{Decision: decision})
-	}
-	a.done(w, r, profilePage(r), err, "The check is complete: "+decision)
+type profileRow struct {
+	ID, Name, Role, Category string
+	Applications             []string
+	Checks                   string
+	Created                  string
 }
 
-func (a *admin) setTask(w http.ResponseWriter, r *http.Request) {
-	state := r.PostFormValue("state")
-	err := a.s.SetTaskState(r.PathValue("profile_id"), r.PathValue("id"), state)
-	a.done(w, r, profilePage(r), err, "The task is "+state)
-}
-
-func (a *admin) decide(w http.ResponseWriter, r *http.Request) {
-	status := r.PostFormValue("status")
-	err := a.s.SetApplicationStatus(r.PathValue("profile_id"), r.PathValue("id"), status)
-	a.done(w, r, profilePage(r), err, "The application is "+status)
-}
-
-func (a *admin) endForm(w http.ResponseWriter, r *http.Request) {
-	state := r.PostFormValue("state")
-	err := a.s.EndForm(r.PathValue("profile_id"), r.PathValue("id"), state)
-	a.done(w, r, profilePage(r), err, "The form is "+state)
-}
-
-// changeData replaces collected data as the portal would, unless it has
-// changed since the page was shown.
-func (a *admin) changeData(w http.ResponseWriter, r *http.Request) {
-	a.back(w, r, profilePage(r), a.replaceData(r), "The collected data was changed", r.PostFormValue("data"))
-}
-
-func (a *admin) replaceData(r *http.Request) error {
-	w := a.s.world.enter()
+// home is a page of the profiles that a query finds. It takes the lock.
+func (w *world) home(query string, offset int) homeView {
+	w.enter()
 	defer w.leave()
-	p, err := w.profileByID(r.PathValue("profile_id"))
+	v := homeView{Query: query}
+	v.Pending, v.Sent = w.out.counts()
+	for _, p := range w.state.Products {
+		v.Products = append(v.Products, p.Alias)
+	}
+	for kind, n := range w.state.Charges {
+		v.Charges = append(v.Charges, fmt.Sprintf("%s %d", kind, n))
+	}
+	var found []*profile
+	if wanted := strings.ToLower(query); wanted == "" {
+		v.Count = w.roster.count
+		last := v.Count - max(0, offset)
+		found = w.roster.page(max(0, last-adminPage), min(adminPage, max(0, last)))
+	} else {
+		found = w.roster.search(wanted)
+		if p := w.state.Profiles[wanted]; p != nil {
+			found = append(found, p)
+		}
+		v.Count = len(found)
+		last := max(0, v.Count-max(0, offset))
+		found = found[max(0, last-adminPage):last]
+	}
+	for _, p := range slices.Backward(found) {
+		v.Profiles = append(v.Profiles, w.row(p))
+	}
+	return v
+}
+
+func (w *world) row(p *profile) profileRow {
+	row := profileRow{
+		ID: p.ID, Name: p.Summary.Name, Role: p.Role, Category: p.category(),
+		Created: dateTime(p.Created),
+	}
+	for _, app := range p.Applications {
+		if !app.Hidden {
+			row.Applications = append(row.Applications, w.product(app).Alias+": "+app.Status+", "+app.Flag)
+		}
+	}
+	open := 0
+	for _, ch := range p.Checks {
+		if ch.State != "COMPLETE" {
+			open++
+		}
+	}
+	row.Checks = fmt.Sprintf("%d, %d open", len(p.Checks), open)
+	return row
+}
+
+// newest returns the newest profiles to choose from. It takes the lock.
+func (w *world) newest(n int) []option {
+	w.enter()
+	defer w.leave()
+	var out []option
+	for _, p := range slices.Backward(w.roster.page(max(0, w.roster.count-n), n)) {
+		out = append(out, option{Value: p.ID, Label: nameOf(p)})
+	}
+	return out
+}
+
+func nameOf(p *profile) string {
+	if p.Summary.Name != "" {
+		return p.Summary.Name
+	}
+	return "Profile " + short(p.ID)
+}
+
+type settingsView struct {
+	Rows     []settingRow
+	Switches []switchRow
+	Limits   []string
+	Products string
+	Flows    string
+	Outcomes []string
+}
+
+type settingRow struct{ Name, Value string }
+
+// settings adds what is set in the world. It takes the lock.
+func (w *world) settings(v *settingsView) {
+	w.enter()
+	defer w.leave()
+	v.Rows = append(v.Rows, settingRow{"Kept in a file", yesNo(w.journal != nil)})
+	v.Switches = switchRows(w.sw)
+	v.Products, v.Flows = indented(encode(orEmpty(w.state.Products))), indented(encode(orEmpty(w.state.Flows)))
+	for _, name := range slices.Sorted(maps.Keys(w.outcome.queued)) {
+		v.Outcomes = append(v.Outcomes, fmt.Sprintf("%s: %d", name, len(w.outcome.queued[name])))
+	}
+}
+
+// called returns the id and the name of a profile, if it exists. It takes the lock.
+func (w *world) called(id string) (string, string) {
+	w.enter()
+	defer w.leave()
+	p, err := w.look(id)
 	if err != nil {
-		return err
+		return "", ""
 	}
-	if r.PostFormValue("etag") != w.etag(p) {
-		return errors.New("the data has changed since this page was shown")
-	}
-	raw, sum, err := w.storable([]byte(r.PostFormValue("data")))
-	switch {
-	case err != nil:
-		return err
-	case sum.EntityType != p.Summary.EntityType:
-		return invalid("the entity_type of a profile cannot change")
-	}
-	w.storeData(p, raw, sum, portal())
-	return nil
+	return p.ID, p.Summary.Name
 }
