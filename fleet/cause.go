@@ -111,12 +111,14 @@ func (d *denied) Unwrap() error { return ErrDenied }
 // engineError names the cause of a failure: what is not permitted has no answer, and
 // the engine says so beside.
 func (f *Fleet) engineError(what string, before, err error) error {
-	switch last := f.conn.LastError(); {
+	last := f.conn.LastError()
+	fresh := last != before //nolint:errorlint // whether it is this very one
+	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
 		return fmt.Errorf("fleet: %s: %w: %w", what, ErrNoFleet, err)
-	case last != before && errors.Is(last, nats.ErrPermissionViolation) && silent(err):
+	case fresh && errors.Is(last, nats.ErrPermissionViolation) && silent(err):
 		return fmt.Errorf("fleet: %s: %w", what, &denied{deniedSubject(last)})
 	case errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse):
 		return fmt.Errorf("fleet: %s: there is no JetStream here, or none of the domain: %w", what,

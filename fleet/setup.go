@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Forever, as a time for which something is kept, removes nothing.
+// Forever is a time for which something is kept: nothing is removed.
 const Forever time.Duration = -1
 
 // MaxPartitions bounds [Layout].Partitions: each is a consumer of its own.
@@ -148,11 +148,15 @@ type Plan struct {
 // nothing was changed: see [Layout].Force.
 var ErrLessSafe = errors.New("it loses safety: nothing was changed")
 
+// ErrPartitions means that a layout has another number of partitions than the fleet, and
+// that nothing was changed: [Fleet.Repartition] changes it.
+var ErrPartitions = errors.New("only Repartition changes that: nothing was changed")
+
 // Plan compares a layout with what the engine has. It changes nothing, and may be
 // repeated, as may [Plan.Apply].
 //
-// The error names what cannot be; an existing fleet keeps its partitions here, see
-// [Fleet.Repartition].
+// The error names what cannot be. It is [ErrPartitions] if a fleet that exists has another
+// number of them.
 func (f *Fleet) Plan(ctx context.Context, l Layout) (*Plan, error) {
 	if err := errors.Join(l.check(), f.supported()); err != nil {
 		return nil, err
@@ -164,8 +168,7 @@ func (f *Fleet) Plan(ctx context.Context, l Layout) (*Plan, error) {
 	case err != nil:
 		return nil, err
 	case l.Partitions != 0 && l.Partitions != old:
-		return nil, fmt.Errorf("fleet: there are %d partitions: nothing was changed; Repartition makes them %d", old,
-			l.Partitions)
+		return nil, fmt.Errorf("fleet: there are %d partitions and not %d: %w", old, l.Partitions, ErrPartitions)
 	}
 	p := &Plan{fleet: f, layout: l}
 	fresh := l.orDefaults()

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/passfort-go/passfort/fleet"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -69,7 +70,7 @@ func TestEngineDown(t *testing.T) {
 	down := pick(3*time.Second, 20*time.Second)
 	dir, port := t.TempDir(), freePort(t)
 	engine := startEngineProcess(t, dir, port, alwaysSync)
-	require.NoError(t, prepare(t.Context(), engine.said, testLayout(), io.Discard, quietLog()))
+	require.NoError(t, prepare(t.Context(), engine.said, testPrefix, testLayout(), io.Discard, quietLog()))
 	f := newFleet(t, engine.said, nowhere, 3)
 	lanes := newLanes(f.url(), 4, pick(1_500, 10_000), 100)
 	var mu sync.Mutex
@@ -187,15 +188,15 @@ func TestBulkWithKills(t *testing.T) {
 	var mu sync.Mutex
 	var memory []int64
 	again := int64(0)
-	sub, err := f.conn.Subscribe(statsSubject+"*", func(msg *nats.Msg) {
+	sub, err := f.conn.Subscribe(f.fleet.Subject("stats", "*"), func(msg *nats.Msg) {
 		var s stats
 		if json.Unmarshal(msg.Data, &s) != nil {
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		again = max(again, s.BulkAgain)
-		if s.Worker == "w3" && s.BulkDone > 0 {
+		again = max(again, s.JobAgain)
+		if s.Worker == "w3" && s.JobDone > 0 {
 			memory = append(memory, s.Memory)
 		}
 	})
@@ -204,10 +205,10 @@ func TestBulkWithKills(t *testing.T) {
 
 	stop := f.killing(killEvery, "w1", "w2")
 	began := time.Now()
-	require.NoError(t, begin(t.Context(), f.js, "job", kindResync))
-	now := func() (p progress) {
+	require.NoError(t, f.fleet.StartJob(t.Context(), "job", kindResync))
+	now := func() (p fleet.JobStatus) {
 		for range 5 { // the machine may be too busy to answer
-			if p, err = progressOf(t.Context(), f.js, "job"); err == nil {
+			if p, err = f.fleet.Job(t.Context(), "job"); err == nil {
 				return p
 			}
 		}
@@ -215,15 +216,15 @@ func TestBulkWithKills(t *testing.T) {
 		return p
 	}
 	eventually(t, 3*time.Minute, "a part is done", func() bool { return now().Recorded > profiles/10 })
-	require.NoError(t, hold(t.Context(), f.js))
+	require.NoError(t, f.fleet.PauseJobs(t.Context()))
 	require.True(t, now().Paused)
 	<-time.After(1500 * time.Millisecond) // what was in hand is finished, or given to another worker
 	held := now()
 	<-time.After(time.Second)
 	require.Equal(t, held.Recorded, now().Recorded, "work was done while the job was paused")
 	require.Less(t, held.Recorded, profiles)
-	require.NoError(t, letGo(t.Context(), f.js))
-	eventually(t, pick(time.Minute, 20*time.Minute), "the job is finished", func() bool { return now().Finished() })
+	require.NoError(t, f.fleet.ResumeJobs(t.Context()))
+	eventually(t, pick(time.Minute, 20*time.Minute), "the job is finished", func() bool { return now().Finished })
 	took := time.Since(began)
 	kills := stop()
 
@@ -254,7 +255,7 @@ func TestScaling(t *testing.T) {
 	for _, sync := range pick([]string{alwaysSync}, []string{alwaysSync, lazySync}) {
 		for _, workers := range []int{1, 2, 3} {
 			engine := startEngineProcess(t, t.TempDir(), freePort(t), sync)
-			require.NoError(t, prepare(t.Context(), engine.said, defaultLayout(), io.Discard, quietLog()))
+			require.NoError(t, prepare(t.Context(), engine.said, testPrefix, fleet.Layout{}, io.Discard, quietLog()))
 			f := newFleet(t, engine.said, nowhere, workers)
 			used := func() (d time.Duration) {
 				for i := range workers {

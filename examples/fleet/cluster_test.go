@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/fleet"
 )
 
 // cluster is three NATS servers on this machine that keep each message three
@@ -99,14 +101,14 @@ func (c *cluster) leader(ctx context.Context, js jetstream.JetStream, name strin
 }
 
 // laidOut waits until the cluster has agreed, and makes the streams on it.
-func (c *cluster) laidOut(l layout) {
+func (c *cluster) laidOut(l fleet.Layout) {
 	c.t.Helper()
 	var err error
 	defer func() { require.NoError(c.t, err) }()
 	eventually(c.t, time.Minute, "the cluster has its streams", func() bool {
 		ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
 		defer cancel()
-		err = prepare(ctx, c.url(), l, new(strings.Builder), quietLog())
+		err = prepare(ctx, c.url(), testPrefix, l, new(strings.Builder), quietLog())
 		return err == nil
 	})
 }
@@ -157,7 +159,7 @@ func TestClusterOfThree(t *testing.T) {
 	go func() {
 		random, killed := rand.New(rand.NewPCG(3, 5)), 0
 		for n := range faults {
-			pause(t.Context(), lasts/time.Duration(faults+1))
+			rest(t.Context(), lasts/time.Duration(faults+1))
 			victim := c.leader(t.Context(), js, webhookStream)
 			if n > 0 && random.IntN(2) == 0 || victim < 0 {
 				victim = random.IntN(clusterSize)
@@ -165,7 +167,7 @@ func TestClusterOfThree(t *testing.T) {
 				killed++
 			}
 			c.kill(victim)
-			pause(t.Context(), time.Duration(1+random.IntN(2))*time.Second)
+			rest(t.Context(), time.Duration(1+random.IntN(2))*time.Second)
 			c.start(victim)
 		}
 		disturbed <- killed
@@ -217,5 +219,32 @@ func TestBatchOnACluster(t *testing.T) {
 	if full() {
 		require.LessOrEqual(t, hundred, 40*time.Millisecond)
 		require.LessOrEqual(t, one, 5*time.Millisecond)
+	}
+}
+
+// TestReadsOnACluster: an effect that was recorded through one server is found at once
+// through each other one.
+func TestReadsOnACluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes 10 s")
+	}
+	c := newCluster(t)
+	c.laidOut(fleet.Layout{Replicas: clusterSize})
+	var streams []jetstream.Stream
+	for _, o := range c.options {
+		_, js := dialEngine(t, fmt.Sprintf("nats://127.0.0.1:%d", o.Port))
+		stream, err := js.Stream(t.Context(), effectStream)
+		require.NoError(t, err)
+		streams = append(streams, stream)
+	}
+	_, js := dialEngine(t, c.url())
+	for n := range pick(100, 500) {
+		subject := fmt.Sprintf("%s.effects.webhook.p.%d", testPrefix, n)
+		_, err := js.Publish(t.Context(), subject, nil)
+		require.NoError(t, err)
+		for _, stream := range streams {
+			_, err := stream.GetLastMsgForSubject(t.Context(), subject)
+			require.NoError(t, err)
+		}
 	}
 }

@@ -13,33 +13,29 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/fleet"
 )
 
-// dial connects a command to the engine of a fleet that is up.
-func (p *program) dial(ctx context.Context, name string) (*nats.Conn, jetstream.JetStream, error) {
-	conn, err := connect(p.engineURL(), name, p.log)
+// dial connects a command to a fleet that is up.
+func (p *program) dial(ctx context.Context, name string) (*nats.Conn, *fleet.Fleet, error) {
+	conn, f, err := join(p.engineURL(), p.prefix(), name, p.log)
 	if err != nil {
 		return nil, nil, err
 	}
-	js, err := jetstream.New(conn)
-	if err == nil {
-		_, err = js.Stream(ctx, webhookStream)
-	}
-	if err != nil {
+	if err := f.Ready(ctx); err != nil {
 		conn.Close()
-		return nil, nil, fmt.Errorf("the engine has no fleet: %w", err)
+		return nil, nil, fmt.Errorf("%w; %s is %s", err, envPrefix, p.prefix())
 	}
-	return conn, js, nil
+	return conn, f, nil
 }
 
 // runBulk starts a bulk job, or holds, resumes or watches what is running.
 func runBulk(ctx context.Context, p *program, args []string) error {
 	flags := flag.NewFlagSet("bulk", flag.ContinueOnError)
 	profiles := flags.Int("profiles", 0, "let the simulator have so many `profiles` first")
-	what := flags.String("kind", string(kindResync), "`what` to do with each profile: resync or recheck")
+	what := flags.String("kind", kindResync, "`what` to do with each profile: resync or recheck")
 	job := flags.String("job", "", "`name` of the job; the same name goes on with the same job")
 	yes := flags.Bool("yes", false, "write to every profile of a real account")
 	detach := flags.Bool("detach", false, "do not wait for the end")
@@ -51,7 +47,7 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if !slices.Contains([]string{"", "pause", "resume", "watch"}, word) ||
-		!slices.Contains([]kind{kindResync, kindRecheck}, kind(*what)) {
+		!slices.Contains([]string{kindResync, kindRecheck}, *what) {
 		_, _ = fmt.Fprintln(p.stderr, "fleet bulk: say pause, resume, watch or nothing; -kind is resync or recheck")
 		return errUsage
 	}
@@ -67,22 +63,22 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 			"fleet bulk: this changes every profile of a real account, or runs a check on it; give -yes to do that")
 		return errUsage
 	}
-	conn, js, err := p.dial(ctx, "fleet-bulk")
+	conn, f, err := p.dial(ctx, "fleet-bulk")
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	switch word {
 	case "pause":
-		return hold(ctx, js)
+		return f.PauseJobs(ctx)
 	case "resume":
-		return letGo(ctx, js)
+		return f.ResumeJobs(ctx)
 	case "watch":
 		if *job == "" {
 			_, _ = fmt.Fprintln(p.stderr, "fleet bulk watch: which -job?")
 			return errUsage
 		}
-		return p.watch(ctx, js, *job)
+		return p.watch(ctx, f, *job)
 	}
 	if *profiles > 0 {
 		client, err := passfort.New(simulatorKey, passfort.WithBaseURL(p.baseURL()))
@@ -96,14 +92,14 @@ func runBulk(ctx context.Context, p *program, args []string) error {
 	if *job == "" {
 		*job = *what + "-" + time.Now().UTC().Format("20060102-150405")
 	}
-	if err := begin(ctx, js, *job, kind(*what)); err != nil {
+	if err := f.StartJob(ctx, *job, *what); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(p.stdout, "job %s\n", token(*job))
+	_, _ = fmt.Fprintf(p.stdout, "job %s\n", *job)
 	if *detach {
 		return nil
 	}
-	return p.watch(ctx, js, *job)
+	return p.watch(ctx, f, *job)
 }
 
 // seed creates profiles until there are n.
@@ -148,7 +144,7 @@ func seed(ctx context.Context, client *passfort.Client, n int) error {
 
 // watch prints the progress of a job until it is finished or ctx ends, which
 // does not end the job.
-func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string) error {
+func (p *program) watch(ctx context.Context, f *fleet.Fleet, job string) error {
 	terminal := isTerminal(p.stdout)
 	start, end := "", "\n"
 	if terminal {
@@ -156,10 +152,10 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 	}
 	failures := 0
 	for ; ctx.Err() == nil; rest(ctx, time.Second) {
-		now, err := progressOf(ctx, js, job)
+		now, err := f.Job(ctx, job)
 		if err != nil {
 			// The engine may be away for a moment.
-			if failures++; failures == 10 || errors.Is(err, jetstream.ErrKeyNotFound) {
+			if failures++; failures == 10 || errors.Is(err, fleet.ErrNoJob) {
 				return err
 			}
 			continue
@@ -171,7 +167,7 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 		}
 		_, _ = fmt.Fprintf(p.stdout, "%slisted %d of %d   done %d   waiting %d%s%s", start, now.Listed, now.Total,
 			now.Recorded, now.Waiting, paused, end)
-		if now.Finished() {
+		if now.Finished {
 			if terminal {
 				_, _ = fmt.Fprintln(p.stdout)
 			}
@@ -179,7 +175,7 @@ func (p *program) watch(ctx context.Context, js jetstream.JetStream, job string)
 			return nil
 		}
 	}
-	_, _ = fmt.Fprintf(p.stdout, "%sthe job goes on: %s bulk watch -job %s\n", start, called(os.Args), token(job))
+	_, _ = fmt.Fprintf(p.stdout, "%sthe job goes on: %s bulk watch -job %s\n", start, called(os.Args), job)
 	return nil
 }
 
@@ -196,7 +192,7 @@ func runChecks(ctx context.Context, p *program, args []string) error {
 	if p.live() {
 		return errors.New("this makes up profiles and runs checks, so it is for the simulator alone")
 	}
-	conn, _, err := p.dial(ctx, "fleet-check")
+	conn, f, err := p.dial(ctx, "fleet-check")
 	if err != nil {
 		return err
 	}
@@ -204,7 +200,7 @@ func runChecks(ctx context.Context, p *program, args []string) error {
 	var woken []time.Duration
 	for range *n {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		msg, err := conn.RequestWithContext(ctx, checkSubject, []byte("{}"))
+		msg, err := conn.RequestWithContext(ctx, f.Subject("check"), []byte("{}"))
 		cancel()
 		if err != nil {
 			return err

@@ -25,6 +25,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/fleet"
 )
 
 // asChild makes the test binary the program itself, so that tests can start
@@ -80,19 +82,26 @@ func pick[T any](short, long T) T {
 
 const testSecret = "made-up-secret"
 
+// The fleet of the tests, and its streams.
+const (
+	testPrefix    = "sim"
+	webhookStream = "sim_WEBHOOKS"
+	effectStream  = "sim_EFFECTS"
+	parkedStream  = "sim_PARKED"
+)
+
 // testLayout is one in which tests do not wait long for what a killed worker
 // had in hand, and in which the engine forgets messages soon, so that the
 // table of effects has duplicates to find.
-func testLayout() layout {
-	l := defaultLayout()
-	l.AckWait, l.Duplicates = time.Second, 2*time.Second
-	return l
+func testLayout() fleet.Layout {
+	return fleet.Layout{AckWait: time.Second, Duplicates: 2 * time.Second}
 }
 
-// fleet is an engine, and workers as processes.
-type fleet struct {
+// processes is an engine, and workers as processes.
+type processes struct {
 	*supervisor
 	js     jetstream.JetStream
+	fleet  *fleet.Fleet
 	conn   *nats.Conn
 	engine string
 	end    func() // ends the workers before the test does
@@ -101,7 +110,7 @@ type fleet struct {
 func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // newEngine returns the URL of an engine inside the test, laid out.
-func newEngine(t *testing.T, l layout) string {
+func newEngine(t *testing.T, l fleet.Layout) string {
 	t.Helper()
 	s, err := startEngine(engineOptions{Host: "127.0.0.1", Port: -1, Dir: t.TempDir()})
 	require.NoError(t, err)
@@ -109,13 +118,13 @@ func newEngine(t *testing.T, l layout) string {
 		s.Shutdown()
 		s.WaitForShutdown()
 	})
-	require.NoError(t, prepare(t.Context(), s.ClientURL(), l, io.Discard, quietLog()))
+	require.NoError(t, prepare(t.Context(), s.ClientURL(), testPrefix, l, io.Discard, quietLog()))
 	return s.ClientURL()
 }
 
 func dialEngine(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	conn, err := connect(url, "test", quietLog())
+	conn, _, err := join(url, testPrefix, "test", quietLog())
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
@@ -124,14 +133,16 @@ func dialEngine(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
 }
 
 // newFleet starts workers on an engine. They use the API at baseURL.
-func newFleet(t *testing.T, engineURL, baseURL string, workers int) *fleet {
+func newFleet(t *testing.T, engineURL, baseURL string, workers int) *processes {
 	t.Helper()
-	f := &fleet{engine: engineURL}
+	f := &processes{engine: engineURL}
 	f.conn, f.js = dialEngine(t, engineURL)
 	var err error
-	f.supervisor, err = newSupervisor(&program{stderr: io.Discard, log: quietLog()}, "127.0.0.1:0", []string{
+	f.fleet, err = fleet.New(f.conn, fleet.Options{Prefix: testPrefix, Log: quietLog()})
+	require.NoError(t, err)
+	f.supervisor, err = newSupervisor(&program{stderr: io.Discard, log: quietLog()}, "127.0.0.1:0", defaultReadTimeout, []string{
 		asChild + "=1", envEngine + "=" + engineURL, envSecret + "=" + testSecret,
-		envKey + "=" + simulatorKey, envBase + "=" + baseURL,
+		envPrefix + "=" + testPrefix, envKey + "=" + simulatorKey, envBase + "=" + baseURL,
 	})
 	require.NoError(t, err)
 	f.end = sync.OnceFunc(f.stop)
@@ -143,7 +154,7 @@ func newFleet(t *testing.T, engineURL, baseURL string, workers int) *fleet {
 }
 
 // worker returns the process of a worker, nil while it is being started again.
-func (f *fleet) worker(name string) *child {
+func (f *processes) worker(name string) *child {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.children {
@@ -156,7 +167,7 @@ func (f *fleet) worker(name string) *child {
 
 // killing kills a random one of the named workers with SIGKILL at every tick,
 // until it is stopped. It returns how many it killed.
-func (f *fleet) killing(every time.Duration, names ...string) (stop func() int) {
+func (f *processes) killing(every time.Duration, names ...string) (stop func() int) {
 	done, killed := make(chan struct{}), make(chan int)
 	go func() {
 		n := 0
@@ -323,7 +334,7 @@ func (l *lane) deliver(ctx context.Context, batch []message) {
 			l.deliveries += len(batch)
 			return
 		}
-		pause(ctx, 50*time.Millisecond)
+		rest(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -383,12 +394,15 @@ func requireEffects(t *testing.T, js jetstream.JetStream, lanes []*lane) (tried,
 	for range n {
 		msg, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
 		require.NoError(t, err)
-		var e effect
+		var e struct {
+			Message string
+			Tries   uint64
+		}
 		require.NoError(t, json.Unmarshal(msg.Data(), &e))
 		id := e.Message[strings.LastIndexByte(e.Message, '/')+1:] // a key is profile/id
 		profile := want[id]
 		require.NotEmpty(t, profile, "an effect of nothing that was sent: %s", e.Message)
-		require.Equal(t, "effects.webhook."+profile+"."+token(e.Message), msg.Subject())
+		require.True(t, strings.HasPrefix(msg.Subject(), testPrefix+".effects.webhook."+profile+"."), msg.Subject())
 		found[id]++
 		require.Equal(t, 1, found[id], "committed more than once: %s", e.Message)
 		position, err := strconv.Atoi(e.Message[strings.LastIndexByte(e.Message, '-')+1:])

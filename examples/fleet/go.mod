@@ -6,6 +6,7 @@ require (
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/passfort-go/passfort v0.1.0
+	github.com/passfort-go/passfort/fleet v0.0.0
 	github.com/passfort-go/passfort/ratelimit v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
@@ -32,3 +33,5 @@ require (
 replace github.com/passfort-go/passfort => ../..
 
 replace github.com/passfort-go/passfort/ratelimit => ../../ratelimit
+
+replace github.com/passfort-go/passfort/fleet => ../../fleet

@@ -9,11 +9,8 @@
 // Everything talks to a simulated Passfort unless PASSFORT_API_KEY is set, and
 // to a NATS server inside `fleet up` unless NATS_URL is.
 //
-// engine.go lays out the streams, receive.go takes webhooks in, large.go
-// those that are too large for NATS, handle.go does what they ask for, bulk.go is
-// the jobs; ratelimit.Adaptive paces them by the quota of the account. worker.go puts
-// these together: the part to copy. up.go, sim.go, command.go and top.go are the
-// demonstration.
+// The engine is package fleet; worker.go puts a worker together with it: the part to
+// copy. The rest is the demonstration.
 package main
 
 import (
@@ -29,6 +26,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/passfort-go/passfort"
 )
@@ -62,6 +60,8 @@ const (
 	envOldSecret = "PASSFORT_WEBHOOK_SECRET_OLD"
 	// envToken is the password of the embedded NATS server.
 	envToken = "FLEET_NATS_TOKEN"
+	// envPrefix sets fleets on one engine apart.
+	envPrefix = "FLEET_PREFIX"
 )
 
 func main() {
@@ -92,11 +92,12 @@ const usage = `usage: fleet <command> [flags]
   setup    make the streams of a fleet on the engine at NATS_URL
   partitions  change the number of partitions while the fleet runs
   parked      list, show, replay or purge the messages that were put aside
+  permissions what the engine must permit to a process
   sim      the simulated Passfort alone
 
 fleet <command> -help lists the flags. Environment: NATS_URL, PASSFORT_API_KEY,
 PASSFORT_BASE_URL, PASSFORT_WEBHOOK_SECRET, PASSFORT_WEBHOOK_SECRET_OLD,
-FLEET_NATS_TOKEN, FLEET_STORE_KEY.
+FLEET_NATS_TOKEN, FLEET_STORE_KEY, FLEET_PREFIX.
 `
 
 // errUsage: the command line was not understood, and that was said.
@@ -109,7 +110,7 @@ func run(
 	commands := map[string]command{
 		"up": up, "bulk": runBulk, "check": runChecks, "top": top, "worker": runWorker, "setup": setup,
 		"sim":        runSimulator,
-		"partitions": runPartitions, "parked": runParked,
+		"partitions": runPartitions, "parked": runParked, "permissions": runPermissions,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		_, _ = io.WriteString(stderr, usage)
@@ -156,6 +157,15 @@ func (p *program) atLeast(command string, least, value int, flagName string) err
 	return errUsage
 }
 
+// longEnough refuses a read timeout that is none.
+func (p *program) longEnough(command string, readTimeout time.Duration) error {
+	if readTimeout > 0 {
+		return nil
+	}
+	_, _ = fmt.Fprintf(p.stderr, "fleet %s: -read-timeout must be positive\n", command)
+	return errUsage
+}
+
 // parse reads the flags of a command, which takes no other arguments.
 func (p *program) parse(flags *flag.FlagSet, args []string) error {
 	flags.SetOutput(p.stderr)
@@ -183,6 +193,15 @@ func (p *program) env(name, absent string) string {
 // live reports whether a real account is used.
 func (p *program) live() bool { return p.getenv(envKey) != "" }
 
+// prefix returns the prefix of the fleet: that of a real account is another one than
+// that of the simulator.
+func (p *program) prefix() string {
+	if key := p.getenv(envKey); key != "" && key != simulatorKey {
+		return p.env(envPrefix, "live")
+	}
+	return p.env(envPrefix, "sim")
+}
+
 func (p *program) baseURL() string {
 	if p.live() {
 		return p.env(envBase, passfort.DefaultBaseURL)
@@ -202,4 +221,14 @@ func (p *program) engineURL() string {
 func withToken(engine, token string) string {
 	scheme, host, _ := strings.Cut(engine, "://")
 	return (&url.URL{Scheme: scheme, User: url.User(token), Host: host}).String()
+}
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }

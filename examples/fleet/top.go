@@ -16,7 +16,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/passfort-go/passfort/fleet"
 )
 
 // top shows the workers until ctx ends. On a terminal the table stays in place.
@@ -34,13 +35,13 @@ func top(ctx context.Context, p *program, args []string) error {
 		_, _ = fmt.Fprintln(p.stderr, "fleet top: -every must be positive")
 		return errUsage
 	}
-	conn, js, err := p.dial(ctx, "fleet-top")
+	conn, f, err := p.dial(ctx, "fleet-top")
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	board := &board{workers: map[string]*row{}}
-	sub, err := conn.Subscribe(statsSubject+"*", func(msg *nats.Msg) {
+	sub, err := conn.Subscribe(f.Subject("stats", "*"), func(msg *nats.Msg) {
 		var s stats
 		if json.Unmarshal(msg.Data, &s) == nil {
 			board.note(s, time.Now())
@@ -63,7 +64,7 @@ func top(ctx context.Context, p *program, args []string) error {
 		case <-ctx.Done():
 			return nil
 		}
-		text := board.render(time.Now(), queues(ctx, js))
+		text := board.render(time.Now(), queues(ctx, f))
 		if terminal {
 			text = "\x1b[H" + string(bytes.ReplaceAll([]byte(text), []byte("\n"), []byte("\x1b[K\n"))) + "\x1b[J"
 		}
@@ -74,28 +75,15 @@ func top(ctx context.Context, p *program, args []string) error {
 	}
 }
 
-// queued is what waits in the engine.
-type queued struct {
-	away                             bool // the engine did not answer
-	webhooks, bulk, effects, parkedN uint64
-	paused                           bool
-}
-
-func queues(ctx context.Context, js jetstream.JetStream) (q queued) {
+// queues asks what waits, nil if the engine does not answer.
+func queues(ctx context.Context, f *fleet.Fleet) *fleet.Queues {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	for name, n := range map[string]*uint64{webhookStream: &q.webhooks, bulkStream: &q.bulk, effectStream: &q.effects,
-		parkedStream: &q.parkedN} {
-		stream, err := js.Stream(ctx, name)
-		if err != nil {
-			return queued{away: true}
-		}
-		*n = stream.CachedInfo().State.Msgs
+	q, err := f.Queues(ctx)
+	if err != nil {
+		return nil
 	}
-	if items, err := js.Consumer(ctx, bulkStream, itemsConsumer); err == nil {
-		q.paused = items.CachedInfo().Paused
-	}
-	return q
+	return &q
 }
 
 // board is what is known of the workers.
@@ -139,20 +127,19 @@ const (
 )
 
 // render returns the table.
-func (b *board) render(now time.Time, q queued) string {
+func (b *board) render(now time.Time, q *fleet.Queues) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out bytes.Buffer
-	switch {
-	case q.away:
+	if q == nil {
 		out.WriteString("the engine does not answer\n")
-	default:
+	} else {
 		jobs := ""
-		if q.paused {
+		if q.JobsPaused {
 			jobs = " (paused)"
 		}
 		_, _ = fmt.Fprintf(&out, "waiting: %d webhooks, %d of bulk jobs%s   committed: %d effects   parked: %d\n",
-			q.webhooks, q.bulk, jobs, q.effects, q.parkedN)
+			q.Webhooks, q.Jobs, jobs, q.Effects, q.Parked)
 	}
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(table, "worker\tin/s\tdup\tdone/s\tagain\tlag\tbulk/s\tretries\t429\tbudget\tMB\t")
@@ -174,8 +161,8 @@ func (b *board) render(now time.Time, q queued) string {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%d\t%d\t%s\t%d\t\n", name,
 			r.rate(func(s *stats) int64 { return s.Received }), r.last.Duplicates,
 			r.rate(func(s *stats) int64 { return s.Handled }), r.last.Redone,
-			(time.Duration(r.last.LagMicros) * time.Microsecond).Round(100*time.Microsecond),
-			r.rate(func(s *stats) int64 { return s.BulkDone }), r.last.Retries, r.last.Limited, budget,
+			r.last.Lag.Round(100*time.Microsecond),
+			r.rate(func(s *stats) int64 { return s.JobDone }), r.last.Retries, r.last.Limited, budget,
 			r.last.Memory>>20)
 	}
 	_ = table.Flush()

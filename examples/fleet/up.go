@@ -16,19 +16,20 @@ import (
 	"net/http/httputil"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/passfort-go/passfort/fleet"
 )
 
 // up starts a fleet on this machine and keeps it up until ctx ends: what a
 // cluster's scheduler does, small enough to read.
 func up(ctx context.Context, p *program, args []string) (err error) {
-	l := defaultLayout()
+	var l fleet.Layout
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	workers := flags.Int("workers", 3, "`number` of workers")
 	dir := flags.String("dir", "", "`directory` of the embedded NATS server; empty: a new one, removed at the end")
@@ -40,13 +41,13 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	simulator := flags.String("sim", defaultSimulator, "`address` of the simulator")
 	hourly := flags.Int("hourly", 3_600_000,
 		"the simulator's `requests` an hour that may replace collected data; 0: no limit")
-	l.flags(flags)
+	readTimeout := flags.Duration("read-timeout", defaultReadTimeout, "`time` that a delivery may take to arrive")
+	layoutFlags(flags, &l)
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
-	l.choose(flags)
 	if err := cmp.Or(p.atLeast("up", 1, *workers, "workers"), p.atLeast("up", 0, *hourly, "hourly"),
-		p.atLeast("up", 1, *port, "nats-port")); err != nil {
+		p.atLeast("up", 1, *port, "nats-port"), p.longEnough("up", *readTimeout)); err != nil {
 		return err
 	}
 	secret := p.getenv(envSecret)
@@ -101,11 +102,13 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 			engineURL = withToken(engineURL, token)
 		}
 	}
-	if err := prepare(ctx, engineURL, l, io.Discard, p.log); err != nil {
+	if err := prepare(ctx, engineURL, p.prefix(), l, io.Discard, p.log); err != nil {
 		return err
 	}
 
-	s, err := newSupervisor(p, *front, []string{envEngine + "=" + engineURL, envSecret + "=" + secret})
+	s, err := newSupervisor(p, *front, *readTimeout, []string{
+		envEngine + "=" + engineURL, envSecret + "=" + secret, envPrefix + "=" + p.prefix(),
+	})
 	if err != nil {
 		return err
 	}
@@ -139,20 +142,6 @@ func up(ctx context.Context, p *program, args []string) (err error) {
 	return nil
 }
 
-// prepare makes the streams.
-func prepare(ctx context.Context, engineURL string, l layout, w io.Writer, log *slog.Logger) error {
-	conn, err := connect(engineURL, "fleet-up", log)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return err
-	}
-	return l.prepare(ctx, js, w)
-}
-
 // supervisor starts processes of this program and spreads webhooks over the
 // workers among them.
 type supervisor struct {
@@ -165,27 +154,26 @@ type supervisor struct {
 	srv      *http.Server
 	stopping chan struct{}
 	running  sync.WaitGroup
+	// readTimeout is that of the front and of the workers.
+	readTimeout time.Duration
 
 	mu       sync.Mutex
 	children []*child
 }
 
-func newSupervisor(p *program, addr string, env []string) (*supervisor, error) {
+func newSupervisor(p *program, addr string, readTimeout time.Duration, env []string) (*supervisor, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	s := &supervisor{
 		program: self, env: append(os.Environ(), env...), log: p.log, stderr: p.stderr,
-		front: &front{workers: map[string]string{}}, stopping: make(chan struct{}),
+		front: &front{workers: map[string]string{}}, stopping: make(chan struct{}), readTimeout: readTimeout,
 	}
 	if s.listener, err = takeAddress(context.Background(), addr, "listen"); err != nil {
 		return nil, err
 	}
-	s.srv = &http.Server{
-		Handler: s.front.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout,
-		IdleTimeout: 2 * time.Minute,
-	}
+	s.srv = serve(s.front.handler(), s.readTimeout)
 	s.running.Go(func() { _ = s.srv.Serve(s.listener) })
 	return s, nil
 }
@@ -244,7 +232,8 @@ func (s *supervisor) start(name string, args ...string) (*child, error) {
 // keep starts a worker, and starts it again whenever it ends, until stop.
 func (s *supervisor) keep(ctx context.Context, name string) error {
 	start := func() (*child, error) {
-		c, err := s.start(name, "worker", "-child", "-name", name, "-listen", "127.0.0.1:0")
+		c, err := s.start(name, "worker", "-child", "-name", name, "-listen", "127.0.0.1:0",
+			"-read-timeout", s.readTimeout.String())
 		if err == nil {
 			s.front.set(name, c.said)
 		}
@@ -265,7 +254,7 @@ func (s *supervisor) keep(ctx context.Context, name string) error {
 				return
 			}
 			s.log.Warn("a worker ended and is started again", "worker", name)
-			pause(ctx, 200*time.Millisecond)
+			rest(ctx, 200*time.Millisecond)
 			if c, err = start(); err != nil {
 				s.log.Error("a worker could not be started", "worker", name)
 			}
@@ -367,10 +356,12 @@ func (f *front) handler() http.Handler {
 	})
 }
 
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
 // runWorker is one worker, until ctx ends. It prints its address first.
 func runWorker(ctx context.Context, p *program, args []string) error {
 	cfg := workerConfig{
-		EngineURL: p.engineURL(), APIKey: p.env(envKey, simulatorKey), Secret: p.getenv(envSecret),
+		EngineURL: p.engineURL(), Prefix: p.prefix(), APIKey: p.env(envKey, simulatorKey), Secret: p.getenv(envSecret),
 		OldSecret: p.getenv(envOldSecret), Log: p.log,
 		BaseURL: p.baseURL(),
 	}
@@ -380,16 +371,21 @@ func runWorker(ctx context.Context, p *program, args []string) error {
 	flags.StringVar(&cfg.Ops, "ops", "", "`address` of /healthz, /readyz and /metrics; empty: none")
 	flags.IntVar(&cfg.Items, "items", 4, "`number` of profiles of bulk jobs to work on at once")
 	flags.IntVar(&cfg.Reserve, "reserve", 500, "`requests` of the hourly quota that bulk jobs leave to others")
+	flags.Int64Var(&cfg.MaxDelivery, "max-delivery", 16<<20,
+		"`bytes` of the largest delivery; Passfort sends a larger one again for ever")
+	flags.DurationVar(&cfg.ReadTimeout, "read-timeout", defaultReadTimeout, "`time` that a delivery may take to arrive")
 	isChild := flags.Bool("child", false, "stop when standard input ends")
 	if err := p.parse(flags, args); err != nil {
 		return err
 	}
-	if cfg.Name != token(cfg.Name) {
+	if !plainName.MatchString(cfg.Name) {
 		_, _ = fmt.Fprintln(p.stderr, "fleet worker: -name is letters, digits, - and _")
 		return errUsage
 	}
 	if err := cmp.Or(p.atLeast("worker", 0, cfg.Items, "items"),
-		p.atLeast("worker", 0, cfg.Reserve, "reserve")); err != nil {
+		p.atLeast("worker", 0, cfg.Reserve, "reserve"),
+		p.atLeast("worker", 1, int(cfg.MaxDelivery), "max-delivery"),
+		p.longEnough("worker", cfg.ReadTimeout)); err != nil {
 		return err
 	}
 	if *isChild {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,48 +17,52 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/fleet"
 	"github.com/passfort-go/passfort/ratelimit"
 )
 
 // workerConfig is all a worker needs to know.
 type workerConfig struct {
-	Name      string
-	Listen    string // address of the webhook endpoint
-	EngineURL string
-	BaseURL   string
-	APIKey    string
-	Secret    string // of the webhooks
-	OldSecret string // valid as well, while the secret changes; may be empty
-	Ops       string // address of health and metrics; empty: none
-	Items     int    // profiles of bulk jobs at once
-	Reserve   int    // of the hourly quota, left to others
-	Log       *slog.Logger
+	Name        string
+	Listen      string // address of the webhook endpoint
+	EngineURL   string
+	Prefix      string // of the fleet
+	BaseURL     string
+	APIKey      string
+	Secret      string        // of the webhooks
+	OldSecret   string        // valid as well, while the secret changes; may be empty
+	Ops         string        // address of health and metrics; empty: none
+	Items       int           // profiles of bulk jobs at once; 0: none
+	Reserve     int           // of the hourly quota, left to others
+	MaxDelivery int64         // bytes of a delivery; 0: the default of package fleet
+	ReadTimeout time.Duration // of a delivery; 0: defaultReadTimeout
+	Log         *slog.Logger
+	// Handle does what a message asks for: your program.
+	Handle func(context.Context, *passfort.WebhookEvent) error
 }
 
 // worker is one member of the fleet. All of them are alike.
 type worker struct {
-	cfg      workerConfig
-	conn     *nats.Conn
-	js       jetstream.JetStream
-	client   *passfort.Client
-	inbox    *passfort.CheckInbox
-	receiver *receiver
-	handler  *handler
-	bulk     *bulk
-	budget   *ratelimit.Adaptive
+	cfg    workerConfig
+	conn   *nats.Conn
+	fleet  *fleet.Fleet
+	front  *fleet.Front
+	client *passfort.Client
+	inbox  *passfort.CheckInbox
+	budget *ratelimit.Adaptive
 
-	partitions int
-	listener   net.Listener
-	ops        net.Listener // nil: none
-	waits      waits
+	listener net.Listener
+	ops      net.Listener // nil: none
+	waits    waits
 }
 
-// newWorker connects a worker to the engine and lets it listen. It waits until
-// the streams are there. Run does the rest.
+// newWorker connects a worker to the engine and lets it listen. Run does the rest.
 func newWorker(ctx context.Context, cfg workerConfig) (*worker, error) {
+	if cfg.ReadTimeout == 0 {
+		cfg.ReadTimeout = defaultReadTimeout
+	}
 	w := &worker{cfg: cfg, inbox: passfort.NewCheckInbox(), budget: ratelimit.NewAdaptive(cfg.Reserve)}
 	var err error
 	w.client, err = passfort.New(cfg.APIKey, passfort.WithBaseURL(cfg.BaseURL),
@@ -67,53 +72,21 @@ func newWorker(ctx context.Context, cfg workerConfig) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.conn, err = connect(cfg.EngineURL, cfg.Name, cfg.Log); err != nil {
+	if w.conn, w.fleet, err = join(cfg.EngineURL, cfg.Prefix, cfg.Name, cfg.Log); err != nil {
 		return nil, err
 	}
-	if err := w.join(ctx); err != nil {
+	if err := w.open(ctx); err != nil {
 		w.conn.Close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *worker) join(ctx context.Context) (err error) {
-	if w.js, err = jetstream.New(w.conn); err != nil {
+// open takes the addresses.
+func (w *worker) open(ctx context.Context) (err error) {
+	secrets := slices.DeleteFunc([]string{w.cfg.Secret, w.cfg.OldSecret}, func(s string) bool { return s == "" })
+	if w.front, err = w.fleet.Front(fleet.FrontOptions{Secrets: secrets, BodyLimit: w.cfg.MaxDelivery}); err != nil {
 		return err
-	}
-	for {
-		if w.partitions, err = partitionsOf(ctx, w.js); err == nil {
-			break
-		}
-		if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return err
-		}
-		if pause(ctx, time.Second); ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	items, err := w.js.Consumer(ctx, bulkStream, itemsConsumer)
-	if err != nil {
-		return err
-	}
-	stream, err := w.js.Stream(ctx, bulkStream)
-	if err != nil {
-		return err
-	}
-	ackWait, queue := items.CachedInfo().Config.AckWait, stream.CachedInfo().Config.MaxMsgs
-	table, err := openEffects(ctx, w.js)
-	if err != nil {
-		return err
-	}
-	aside, err := openLarge(ctx, w.conn, w.js, table)
-	if err != nil {
-		return err
-	}
-	w.receiver = &receiver{js: w.js, conn: w.conn, effects: table, large: aside, name: w.cfg.Name}
-	w.receiver.partitions.Store(int64(w.partitions))
-	w.handler = &handler{js: w.js, effects: table, large: aside, name: w.cfg.Name, ackWait: ackWait, log: w.cfg.Log}
-	w.bulk = &bulk{
-		js: w.js, effects: table, client: w.client, name: w.cfg.Name, ackWait: ackWait, queue: queue, log: w.cfg.Log,
 	}
 	if w.cfg.Ops != "" {
 		if w.ops, err = takeAddress(ctx, w.cfg.Ops, "ops"); err != nil {
@@ -129,43 +102,20 @@ func (w *worker) join(ctx context.Context) (err error) {
 // Addr returns where the worker listens for webhooks.
 func (w *worker) Addr() string { return w.listener.Addr().String() }
 
-// stopTimeout is how long a worker that is asked to stop may take to finish
-// what it has in hand.
-const stopTimeout = 10 * time.Second
+const (
+	// stopTimeout is how long a worker that is asked to stop may take to finish
+	// what it has in hand.
+	stopTimeout = 10 * time.Second
+	// defaultReadTimeout is how long a delivery may take to arrive: a sender that
+	// dribbles does not hold a connection for longer.
+	defaultReadTimeout = 20 * time.Second
+)
 
-// readTimeout is how long a delivery may take to arrive: a sender that dribbles
-// does not hold a connection for longer.
-const readTimeout = 20 * time.Second
-
-func (w *worker) secrets() []string {
-	if w.cfg.OldSecret == "" {
-		return []string{w.cfg.Secret}
-	}
-	return []string{w.cfg.Secret, w.cfg.OldSecret}
-}
-
-// runPartitions handles messages until ctx ends. When the number of partitions
-// changes it goes on with the new ones.
-func (w *worker) runPartitions(ctx context.Context) {
-	for of := w.partitions; ctx.Err() == nil; {
-		w.receiver.partitions.Store(int64(of))
-		era, cancel := context.WithCancel(ctx)
-		var running sync.WaitGroup
-		for p := range of {
-			running.Go(func() { w.handler.run(era, p, of) })
-		}
-		now := of
-		for now == of && ctx.Err() == nil {
-			if n, err := partitionsOf(ctx, w.js); err == nil {
-				now = n
-			}
-			if now == of {
-				pause(ctx, time.Second)
-			}
-		}
-		cancel()
-		running.Wait()
-		of = now
+// serve returns a server that no sender keeps busy.
+func serve(h http.Handler, readTimeout time.Duration) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: min(readTimeout, 10*time.Second), ReadTimeout: readTimeout,
+		IdleTimeout: 2 * time.Minute,
 	}
 }
 
@@ -175,18 +125,14 @@ func (w *worker) Run(ctx context.Context) error {
 	defer w.conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	endpoint, err := w.receiver.handler(w.cfg.Log, w.secrets()...)
+	stopHints, err := w.fleet.Listen(w.inbox, w.waits.heard)
 	if err != nil {
 		return err
 	}
-	hints, err := listen(w.conn, w.inbox, w.waits.heard)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = hints.Unsubscribe() }()
+	defer func() { _ = stopHints() }()
 	var running sync.WaitGroup
 	if w.cfg.APIKey == simulatorKey { // any client that can publish may ask, and a check costs money
-		checks, err := w.conn.QueueSubscribe(checkSubject, "workers", func(msg *nats.Msg) {
+		checks, err := w.conn.QueueSubscribe(w.fleet.Subject("check"), "workers", func(msg *nats.Msg) {
 			running.Go(func() { w.answerCheck(ctx, msg) })
 		})
 		if err != nil {
@@ -195,26 +141,30 @@ func (w *worker) Run(ctx context.Context) error {
 		defer context.AfterFunc(ctx, func() { _ = checks.Unsubscribe() })()
 	}
 	if w.ops != nil {
-		running.Go(func() { w.serveOps(ctx) })
+		ops := serve(w.opsHandler(), 5*time.Second)
+		defer context.AfterFunc(ctx, func() { _ = ops.Close() })()
+		running.Go(func() { _ = ops.Serve(w.ops) })
 	}
-	running.Go(func() { w.runPartitions(ctx) })
-	running.Go(func() { w.bulk.runPages(ctx) })
-	for range w.cfg.Items {
-		running.Go(func() { w.bulk.runItems(ctx) })
+	work := fleet.WorkOptions{Handle: w.cfg.Handle}
+	if w.cfg.Items > 0 {
+		work.Client, work.Items, work.Jobs = w.client, w.cfg.Items, jobs(w.client)
 	}
+	worked := make(chan error, 1)
+	running.Go(func() {
+		worked <- w.fleet.Work(ctx, work)
+		cancel()
+	})
 	running.Go(func() { w.report(ctx) })
 
 	mux := http.NewServeMux()
-	mux.Handle("/webhooks", endpoint)
-	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, IdleTimeout: 2 * time.Minute,
-	}
+	mux.Handle("/webhooks", w.front)
+	srv := serve(mux, w.cfg.ReadTimeout)
 	stopped := make(chan error, 1)
 	running.Go(func() {
 		<-ctx.Done()
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		stopped <- errors.Join(endpoint.Shutdown(limit), srv.Shutdown(limit))
+		stopped <- errors.Join(w.front.Shutdown(limit), srv.Shutdown(limit))
 	})
 	err = srv.Serve(w.listener)
 	if errors.Is(err, http.ErrServerClosed) {
@@ -222,29 +172,75 @@ func (w *worker) Run(ctx context.Context) error {
 	}
 	cancel()
 	running.Wait()
-	return errors.Join(err, <-stopped)
+	return errors.Join(err, <-worked, <-stopped)
+}
+
+// The kinds of bulk jobs.
+const (
+	// kindResync writes the name of the job into the custom fields of each
+	// profile: the place of your own data.
+	kindResync = "resync"
+	// kindRecheck runs one check on each profile.
+	kindRecheck = "recheck"
+)
+
+// resyncField is the custom field that a resync sets.
+const resyncField = "last_resync"
+
+// recheckType is the check that a recheck runs.
+const recheckType = passfort.CheckTypeIdentityCheck
+
+// jobs are what a worker can do with all profiles.
+func jobs(client *passfort.Client) map[string]fleet.Job {
+	return map[string]fleet.Job{
+		kindRecheck: fleet.RunCheck(client, recheckType),
+		// Update reads before it writes, and writes only if something is to be
+		// changed and the data is unchanged: a repeat finds it done.
+		kindResync: func(ctx context.Context, item *fleet.Item) error {
+			_, err := client.CollectedData.Update(ctx, item.ProfileID, func(data *passfort.EntityData) error {
+				if data.CustomFieldsData == nil {
+					data.CustomFieldsData = map[string]any{}
+				}
+				data.CustomFieldsData[resyncField] = item.Job
+				return nil
+			})
+			return err
+		},
+	}
+}
+
+// opsHandler adds what the API said to the metrics of the fleet.
+func (w *worker) opsHandler() http.Handler {
+	ops, mux := w.fleet.Ops(), http.NewServeMux()
+	mux.Handle("/", ops)
+	mux.HandleFunc("GET /metrics", func(rw http.ResponseWriter, r *http.Request) {
+		ops.ServeHTTP(rw, r)
+		s := w.stats()
+		for _, m := range []struct {
+			name, kind string
+			value      int64
+		}{
+			{"api_retries_total", "counter", s.Retries},
+			{"api_limited_total", "counter", s.Limited},
+			{"api_remaining", "gauge", int64(s.Remaining)},
+			{"memory_bytes", "gauge", s.Memory},
+		} {
+			_, _ = fmt.Fprintf(rw, "# TYPE fleet_%s %s\nfleet_%s %d\n", m.name, m.kind, m.name, m.value)
+		}
+	})
+	return mux
 }
 
 // stats is what a worker reports every second. Counts are since its start.
 type stats struct {
-	Worker     string `json:"worker"`
-	Addr       string `json:"addr"`
-	Pid        int    `json:"pid"`
-	Received   int64  `json:"received"`
-	Duplicates int64  `json:"duplicates"`
-	Refused    int64  `json:"refused"`
-	Handled    int64  `json:"handled"`
-	Redone     int64  `json:"redone"`
-	Failed     int64  `json:"failed"`
-	Parked     int64  `json:"parked"`
-	LagMicros  int64  `json:"lag_us"`
-	BulkDone   int64  `json:"bulk_done"`
-	BulkAgain  int64  `json:"bulk_again"`
-	BulkFailed int64  `json:"bulk_refused"`
-	Retries    int64  `json:"retries"`
-	Limited    int64  `json:"limited"`
-	Remaining  int    `json:"remaining"` // of the hourly quota; -1: not known
-	Memory     int64  `json:"memory"`    // bytes in use by the process
+	fleet.Stats
+	Worker    string `json:"worker"`
+	Addr      string `json:"addr"`
+	Pid       int    `json:"pid"`
+	Retries   int64  `json:"retries"`
+	Limited   int64  `json:"limited"`
+	Remaining int    `json:"remaining"` // of the hourly quota; -1: not known
+	Memory    int64  `json:"memory"`    // bytes in use by the process
 }
 
 func (w *worker) stats() stats {
@@ -253,15 +249,10 @@ func (w *worker) stats() stats {
 	if !known {
 		remaining = -1
 	}
+	s := w.fleet.Stats()
 	return stats{
-		Worker: w.cfg.Name, Addr: w.Addr(), Pid: os.Getpid(),
-		Received: w.receiver.received.Load(), Duplicates: w.receiver.duplicates.Load(),
-		Refused: w.receiver.refused.Load(),
-		Handled: w.handler.handled.Load(), Redone: w.handler.redone.Load(), Failed: w.handler.failed.Load(),
-		Parked: w.handler.parked.Load(), LagMicros: w.handler.lagMicros.Load(),
-		BulkDone: w.bulk.done.Load(), BulkAgain: w.bulk.again.Load(), BulkFailed: w.bulk.refused.Load(),
-		Retries: calls.Repeats + w.bulk.retried.Load(), Limited: calls.Limited, Remaining: remaining,
-		Memory: memory(),
+		Stats: s, Worker: w.cfg.Name, Addr: w.Addr(), Pid: os.Getpid(),
+		Retries: calls.Repeats + s.JobRetries, Limited: calls.Limited, Remaining: remaining, Memory: memory(),
 	}
 }
 
@@ -285,7 +276,7 @@ func (w *worker) report(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		if body, err := json.Marshal(w.stats()); err == nil {
-			_ = w.conn.Publish(statsSubject+w.cfg.Name, body)
+			_ = w.conn.Publish(w.fleet.Subject("stats", w.cfg.Name), body)
 		}
 		select {
 		case <-ticker.C:
@@ -293,110 +284,4 @@ func (w *worker) report(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// waits remembers when a hint came for the checks that are waited for here, by
-// one wait or several.
-type waits struct {
-	mu   sync.Mutex
-	open map[string][]*hint
-}
-
-func (s *waits) begin(checkID string) *hint {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil {
-		s.open = map[string][]*hint{}
-	}
-	h := &hint{}
-	s.open[checkID] = append(s.open[checkID], h)
-	return h
-}
-
-func (s *waits) heard(h hint) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, open := range s.open[h.CheckID] {
-		if open.At.IsZero() {
-			*open = h
-		}
-	}
-}
-
-// end ends a wait that began with h, and returns the hint that came for it.
-func (s *waits) end(checkID string, h *hint) hint {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open[checkID] = slices.DeleteFunc(s.open[checkID], func(open *hint) bool { return open == h })
-	if len(s.open[checkID]) == 0 {
-		delete(s.open, checkID)
-	}
-	return *h
-}
-
-// checkRequest asks a worker for a check. Without a check id it makes up a
-// person and runs one.
-type checkRequest struct {
-	ProfileID string `json:"profile,omitempty"`
-	CheckID   string `json:"check,omitempty"`
-}
-
-// checkAnswer says how a wait ended.
-type checkAnswer struct {
-	WaitedAt   string        `json:"waited_at"`
-	ReceivedAt string        `json:"received_at"` // empty: no webhook was heard of
-	Woken      time.Duration `json:"woken"`       // from there to the end of the wait
-	Polls      int           `json:"polls"`
-	Problem    string        `json:"problem,omitempty"`
-}
-
-func (w *worker) answerCheck(ctx context.Context, msg *nats.Msg) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	answer := checkAnswer{WaitedAt: w.cfg.Name}
-	if err := w.waitForCheck(ctx, msg.Data, &answer); err != nil {
-		answer.Problem = err.Error()
-	}
-	if body, err := json.Marshal(answer); err == nil {
-		_ = msg.Respond(body)
-	}
-}
-
-// waitForCheck is what an onboarding does: it runs a check and waits, on this
-// worker, whichever one gets the webhook.
-func (w *worker) waitForCheck(ctx context.Context, body []byte, answer *checkAnswer) error {
-	var req checkRequest
-	if err := json.Unmarshal(body, &req); err != nil {
-		return errors.New("not a request for a check")
-	}
-	if req.CheckID == "" {
-		data := passfort.NewIndividual()
-		data.PersonalDetails = &passfort.PersonalDetails{
-			Name: &passfort.FullName{GivenNames: []string{"Made"}, FamilyName: "Up"},
-		}
-		profile, err := w.client.Profiles.Create(ctx, &passfort.ProfileRequest{
-			Role: passfort.RoleIndividualCustomer, CollectedData: data,
-		})
-		if err != nil {
-			return err
-		}
-		check, err := w.client.Checks.Run(ctx, profile.ID, &passfort.CheckRequest{
-			Type: recheckType, Mode: passfort.CheckModeAsync,
-		})
-		if err != nil {
-			return err
-		}
-		req.ProfileID, req.CheckID = profile.ID, check.ID
-	}
-	open := w.waits.begin(req.CheckID)
-	_, err := w.client.Checks.Wait(ctx, req.ProfileID, req.CheckID, &passfort.WaitOptions{
-		MinInterval: 20 * time.Second, // the webhook is what ends the wait
-		Inbox:       w.inbox,
-		OnPoll:      func(int) { answer.Polls++ },
-	})
-	ended := time.Now()
-	if h := w.waits.end(req.CheckID, open); !h.At.IsZero() {
-		answer.ReceivedAt, answer.Woken = h.From, ended.Sub(h.At)
-	}
-	return err
 }
