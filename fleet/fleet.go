@@ -187,8 +187,8 @@ func (f *Fleet) Ready(ctx context.Context) error {
 const readyTimeout = 2 * time.Second
 
 var (
-	// ErrNoFleet means that the engine has no streams of this prefix: nobody has applied
-	// a [Plan], or the connection belongs to another account of NATS.
+	// ErrNoFleet means that the engine has no streams of this prefix: no
+	// [Plan] was applied, or the connection belongs to another account of NATS.
 	ErrNoFleet = errors.New("the engine has no fleet of this prefix")
 	// ErrDenied means that the engine did not permit something: compare its
 	// configuration with [PermissionsFor]. The text names the subject.

@@ -33,8 +33,8 @@ type FrontOptions struct {
 	// it changes. They are required.
 	Secrets []string
 	// BodyLimit is the size of the largest delivery that is taken, in bytes. Passfort
-	// sends a larger one again for ever, with all that is behind it. The default is
-	// 16 MiB.
+	// sends a larger one again without an end, with all that is behind it. The default
+	// is 16 MiB.
 	BodyLimit int64
 	// Options are further options of the [passfort.WebhookHandler], such as an observer.
 	Options []passfort.WebhookOption

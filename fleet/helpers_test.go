@@ -115,7 +115,7 @@ func newFront(t *testing.T, f *Fleet) *Front {
 	return front
 }
 
-// newWorker returns a worker that does nothing by itself.
+// newWorker returns a worker that only does what a test calls.
 func newWorker(t *testing.T, f *Fleet, o WorkOptions) *worker {
 	t.Helper()
 	w := &worker{Fleet: f, WorkOptions: o}

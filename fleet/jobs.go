@@ -120,7 +120,7 @@ type outcome struct {
 var errUnknownKind = errors.New("this process has no such kind of job")
 
 // StartJob puts a job over all profiles of the account into the queue, and returns.
-// The processes that work do the rest: each profile that is there when its page is
+// The processes that work do the rest: each profile that exists when its page is
 // listed has a record in the end. The same name again goes on with the same job, and
 // fails if it is of another kind. A name is kept for as long as [Layout].Keep.
 func (f *Fleet) StartJob(ctx context.Context, name, kind string) error {
@@ -143,7 +143,8 @@ func (f *Fleet) enqueuePage(ctx context.Context, l listing) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.publish(ctx, "store a page of a job", &nats.Msg{Subject: f.names.subject("jobs", "page", l.Job), Data: body},
+	msg := &nats.Msg{Subject: f.names.subject("jobs", "page", l.Job), Data: body}
+	_, err = f.publish(ctx, "store a page of a job", msg,
 		jetstream.WithMsgID(fmt.Sprintf("%s/page/%d", l.Job, l.Offset)))
 	return err
 }

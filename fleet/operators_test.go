@@ -80,7 +80,9 @@ func TestSetupAgain(t *testing.T) {
 			require.Equal(t, time.Minute, info.Config.AckWait)
 		})
 	}
-	plan, err := f.Plan(t.Context(), Layout{Keep: time.Hour, AckWait: 2 * time.Minute, ParkedKeep: Forever, Force: true})
+	plan, err := f.Plan(t.Context(), Layout{
+		Keep: time.Hour, AckWait: 2 * time.Minute, ParkedKeep: Forever, Force: true,
+	})
 	require.NoError(t, err)
 	require.Equal(t, before, configured(t, f), "a plan changes nothing")
 	require.NoError(t, plan.Apply(t.Context()))
@@ -130,7 +132,7 @@ func TestMoreReplicasThanServers(t *testing.T) {
 }
 
 // TestStaleReads: a direct read may be answered by a server that is behind, so a fleet
-// of an earlier version, or one that somebody edited, is set back.
+// of an earlier version, or one that an operator edited, is set back.
 func TestStaleReads(t *testing.T) {
 	t.Parallel()
 	f := madeFleet(t)

@@ -54,7 +54,8 @@ func (f *Fleet) Stats() Stats {
 func (f *Fleet) WriteMetrics(ctx context.Context, w io.Writer) error {
 	var out bytes.Buffer
 	write := func(name, kind string, value any) {
-		_, _ = fmt.Fprintf(&out, "# TYPE fleet_%s %s\nfleet_%s{prefix=%q} %v\n", name, kind, name, string(f.names), value)
+		_, _ = fmt.Fprintf(&out, "# TYPE fleet_%s %s\n", name, kind)
+		_, _ = fmt.Fprintf(&out, "fleet_%s{prefix=%q} %v\n", name, string(f.names), value)
 	}
 	s := f.Stats()
 	for _, m := range []struct {

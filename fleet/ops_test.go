@@ -55,7 +55,8 @@ func users(o Options, roles map[string][]Role) func(*server.Options) {
 			p := PermissionsFor(o, of...)
 			options.Users = append(options.Users, &server.User{
 				Username: name, Password: "p", Permissions: &server.Permissions{
-					Publish: &server.SubjectPermission{Allow: p.Publish}, Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
+					Publish:   &server.SubjectPermission{Allow: p.Publish},
+					Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
 				},
 			})
 		}
@@ -167,7 +168,8 @@ func TestDeniedNamesItsCause(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, dial(t, s.ClientURL(), quietLog(), nats.UserInfo(row.user, "p")), Options{Prefix: row.prefix})
+			conn := dial(t, s.ClientURL(), quietLog(), nats.UserInfo(row.user, "p"))
+			f := newFleet(t, conn, Options{Prefix: row.prefix})
 			err := row.do(t, f)
 			require.ErrorIs(t, err, ErrDenied)
 			require.Equal(t, row.want, Cause(err))
@@ -179,7 +181,8 @@ func TestDeniedNamesItsCause(t *testing.T) {
 func TestPermissionsText(t *testing.T) {
 	t.Parallel()
 	text := PermissionsFor(Options{Prefix: "live", Domain: "hub"}, RoleFront).String()
-	require.True(t, strings.HasPrefix(text, "permissions: {\n  publish: {\n    allow: [\n      \"$JS.hub.API.STREAM.INFO."))
+	require.True(t, strings.HasPrefix(text,
+		"permissions: {\n  publish: {\n    allow: [\n      \"$JS.hub.API.STREAM.INFO."))
 	var parsed server.Options
 	require.NoError(t, parsed.ProcessConfigString("authorization { users = [ { user: u, password: p, "+text+" } ] }"))
 	require.Equal(t, PermissionsFor(Options{Prefix: "live", Domain: "hub"}, RoleFront).Publish,

@@ -140,7 +140,8 @@ func newFleet(t *testing.T, engineURL, baseURL string, workers int) *processes {
 	var err error
 	f.fleet, err = fleet.New(f.conn, fleet.Options{Prefix: testPrefix, Log: quietLog()})
 	require.NoError(t, err)
-	f.supervisor, err = newSupervisor(&program{stderr: io.Discard, log: quietLog()}, "127.0.0.1:0", defaultReadTimeout, []string{
+	p := &program{stderr: io.Discard, log: quietLog()}
+	f.supervisor, err = newSupervisor(p, "127.0.0.1:0", defaultReadTimeout, []string{
 		asChild + "=1", envEngine + "=" + engineURL, envSecret + "=" + testSecret,
 		envPrefix + "=" + testPrefix, envKey + "=" + simulatorKey, envBase + "=" + baseURL,
 	})

@@ -18,7 +18,8 @@ import (
 // layoutFlags lets the user choose a layout. What is not given stays as it is.
 func layoutFlags(flags *flag.FlagSet, l *fleet.Layout) {
 	flags.IntVar(&l.Partitions, "partitions", 0, "`number` of partitions of profile ids; of a new fleet 16")
-	flags.IntVar(&l.Replicas, "replicas", 0, "`number` of servers of a cluster that keep each message; of a new fleet 1")
+	flags.IntVar(&l.Replicas, "replicas", 0,
+		"`number` of servers of a cluster that keep each message; of a new fleet 1")
 	flags.DurationVar(&l.AckWait, "ack-wait", 0,
 		"`time` after which the message of a silent worker goes to another; of a new fleet 10s")
 	flags.DurationVar(&l.Duplicates, "duplicates", 0,
@@ -135,7 +136,8 @@ func runPermissions(_ context.Context, p *program, args []string) error {
 		if !slices.Contains([]fleet.Role{
 			fleet.RoleSetup, fleet.RoleFront, fleet.RoleWorker, fleet.RoleOperator,
 		}, fleet.Role(word)) {
-			_, _ = fmt.Fprintln(p.stderr, "fleet permissions: -role is setup, front, worker or operator, with commas between")
+			_, _ = fmt.Fprintln(p.stderr,
+				"fleet permissions: -role is setup, front, worker or operator, with commas between")
 			return errUsage
 		}
 		roles = append(roles, fleet.Role(word))
