@@ -58,9 +58,7 @@ func (s *Syncer) Conflicts(ctx context.Context, all bool, after int64) (list []C
 		err := scan(&c.ID, &c.Entity, &c.Key, &c.ProfileID, &c.Field, &c.Base, &c.Ours, &c.Theirs, &found, &resolved,
 			&c.ResolvedBy, &c.Kept)
 		c.FoundAt = time.UnixMilli(found).UTC()
-		if resolved.Valid {
-			c.ResolvedAt = time.UnixMilli(resolved.Int64).UTC()
-		}
+		c.ResolvedAt = instant(resolved)
 		list = append(list, c)
 		return err
 	}, `SELECT id, entity, customer_key, profile_id, field, base, ours, theirs, found_at, resolved_at, resolved_by, kept
@@ -110,23 +108,4 @@ func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) er
 		}
 		return err
 	})
-}
-
-// Health is how a syncer is, for a page or for metrics. It holds no id.
-type Health struct {
-	// Customers have a profile; Gone are those whose profile Passfort does not have.
-	Customers, Gone int64
-	// Working may not be in step; Failing of them failed at least once.
-	Working, Failing int64
-	// Conflicts are open.
-	Conflicts int64
-}
-
-// Health reads how the syncer is.
-func (s *Syncer) Health(ctx context.Context) (h Health, err error) {
-	err = s.place.Row(ctx, s.db, []any{&h.Customers, &h.Gone, &h.Working, &h.Failing, &h.Conflicts}, `SELECT
-		(SELECT COUNT(*) FROM {table:customers} WHERE profile_id IS NOT NULL), (SELECT COUNT(*) FROM {table:customers} WHERE gone_at IS NOT NULL),
-		(SELECT COUNT(*) FROM {table:work}), (SELECT COUNT(*) FROM {table:work} WHERE tries > 0),
-		(SELECT COUNT(*) FROM {table:conflicts} WHERE resolved_at IS NULL)`)
-	return h, err
 }

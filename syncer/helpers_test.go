@@ -45,6 +45,12 @@ func full() bool { return os.Getenv("PASSFORT_LONG") == "1" }
 
 const keyName = "sync"
 
+// How long, and how often, tests look for what has to happen.
+const (
+	timeout = time.Minute
+	tick    = 10 * time.Millisecond
+)
+
 // Two tables of foreign shape: a uuid for a key, a date, numbers, NULLs, and names that
 // are not Passfort's.
 const (

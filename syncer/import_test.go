@@ -39,6 +39,9 @@ func exampleTables(w *world) {
 func TestExampleIsImported(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
+		none, err := syncer.HasExample(t.Context(), w.db)
+		require.NoError(t, err)
+		require.False(t, none)
 		exampleTables(w)
 		profile := func(family string) string {
 			data := passfort.NewIndividual()
@@ -89,6 +92,9 @@ func TestExampleIsImported(t *testing.T) {
 			},
 		}
 		_, w.sync = services(t, w.db, w.dialect, w.sim.Client(), mapping)
+		there, err := syncer.HasExample(t.Context(), w.db)
+		require.NoError(t, err)
+		require.True(t, there)
 		for range 2 { // it may be repeated
 			n, err := w.sync.ImportExample(t.Context(), w.box)
 			require.NoError(t, err)
@@ -109,5 +115,16 @@ func TestExampleIsImported(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, open, 1)
 		require.Equal(t, "b", open[0].Ours)
+
+		// A later start takes over nothing again: an intent that is settled would pass for a
+		// write of ours.
+		require.NoError(t, w.sync.Resolve(t.Context(), open[0].ID, "a reviewer", syncer.KeptTheirs))
+		w.sim.ForgetRequests()
+		_, err = w.sync.ImportExample(t.Context(), w.box)
+		require.NoError(t, err)
+		w.quiet()
+		require.Zero(t, w.sim.Count(""))
+		require.Equal(t, "0", w.one(`SELECT COUNT(*) FROM passfort_sync_intents`))
+		require.Equal(t, "1", w.one(`SELECT COUNT(*) FROM passfort_sync_conflicts`))
 	}, passforttest.WithSeed(1))
 }

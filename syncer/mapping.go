@@ -1,7 +1,9 @@
 package syncer
 
 import (
+	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -29,6 +31,12 @@ type Mapping struct {
 	// listed before, and those without a customer are read: one whose customer_ref is
 	// the key is linked instead.
 	Create bool
+	// Add adds a customer for a profile without one, in tx, and returns its key: without
+	// it such profiles are only reported by Reconcile. It is called if no customer has the
+	// customer_ref of the profile for its key, by a Reconcile that repairs and for a message
+	// about the profile. The row may be empty: it is brought in step. An error rolls tx back,
+	// and it is tried again.
+	Add func(ctx context.Context, tx *sql.Tx, profileID string) (key string, err error)
 	// Role is that of profiles that are created. The default is that of a customer of
 	// the entity.
 	Role passfort.Role

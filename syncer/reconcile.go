@@ -25,7 +25,7 @@ const (
 	// FindingGone is a customer whose profile Passfort does not have.
 	FindingGone FindingKind = "gone"
 	// FindingNoCustomer is a profile without a customer. Repaired if its customer_ref is
-	// the key of one.
+	// the key of one, or by adding one, if its mapping has Add.
 	FindingNoCustomer FindingKind = "no customer"
 	// FindingNoProfile is a customer without a profile. Repaired by making one, if its
 	// mapping says Create.
@@ -397,12 +397,10 @@ func (w *sweeping) profile(ctx context.Context, p *passfort.Profile) error {
 	}
 	finding := Finding{Kind: FindingNoCustomer, Entity: entity, ProfileID: p.ID}
 	if w.sweep.Repair {
-		if finding.Repaired, err = w.adoptRef(ctx, p.ID, ref, entity); err != nil {
+		if finding.Key, err = w.adoptRef(ctx, p.ID, ref, entity); err != nil {
 			return err
 		}
-		if finding.Repaired {
-			finding.Key = ref
-		}
+		finding.Repaired = finding.Key != ""
 	}
 	w.found(finding)
 	return nil

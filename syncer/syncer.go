@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -148,6 +149,9 @@ func New(
 	}, nil
 }
 
+// Mappings returns the mappings that New got.
+func (s *Syncer) Mappings() []Mapping { return slices.Clone(s.mappings) }
+
 func (s *Syncer) mapping(entity passfort.EntityType) *Mapping {
 	for i := range s.mappings {
 		if s.mappings[i].Entity == entity {
@@ -216,6 +220,18 @@ func (s *Syncer) migrations() sqldb.Migrations {
 			`CREATE INDEX {prefix}conflicts_open ON {table:conflicts} (id) WHERE resolved_at IS NULL`,
 			`CREATE TABLE {table:sweeps} (name TEXT PRIMARY KEY, entity TEXT NOT NULL, after TEXT NOT NULL)`,
 		}},
+		{Number: 2, Name: "whose turn a sweep is, and profiles without a customer", SQL: []string{
+			// No process may begin a sweep before ready_at.
+			`CREATE TABLE {table:turns} (name TEXT PRIMARY KEY, owner TEXT NOT NULL, ready_at BIGINT NOT NULL)`,
+			// strangers are profiles without a customer, as they were read: a search for a
+			// customer_ref reads each once.
+			`CREATE TABLE {table:strangers} (
+				profile_id TEXT PRIMARY KEY,
+				entity TEXT NOT NULL,
+				customer_ref TEXT NOT NULL,
+				read_at BIGINT NOT NULL)`,
+			`CREATE INDEX {prefix}strangers_ref ON {table:strangers} (customer_ref)`,
+		}},
 	}}
 }
 
@@ -235,7 +251,7 @@ func (s *Syncer) Migrate(ctx context.Context) ([]sqldb.Migration, error) {
 // is not of its field's kind. It reads every customer once, but for fields of text, and
 // changes nothing.
 func (s *Syncer) Check(ctx context.Context) error {
-	if err := s.migrations().Check(ctx, s.db); err != nil {
+	if err := s.Ready(ctx); err != nil {
 		return err
 	}
 	for _, m := range s.mappings {
@@ -245,6 +261,11 @@ func (s *Syncer) Check(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Ready returns nil if the database answers and its tables are those of this version, and
+// ErrSchema if they are not. It is what Check is without your tables, for where a process
+// is asked whether it is ready.
+func (s *Syncer) Ready(ctx context.Context) error { return s.migrations().Check(ctx, s.db) }
 
 // Wake makes Run look for work now.
 func (s *Syncer) Wake() {

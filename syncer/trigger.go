@@ -1,6 +1,8 @@
 package syncer
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/passfort-go/passfort"
@@ -29,7 +31,8 @@ func (s *Syncer) Trigger(entity passfort.EntityType) ([]string, error) {
 	}
 	function := s.place.Table(name)
 	name = s.place.Prefix + name
-	mark := s.place.SQL(fmt.Sprintf(`INSERT INTO {table:work} (entity, customer_key, ready_at) VALUES ('%s', CAST(NEW.%s AS TEXT), {now})
+	mark := s.place.SQL(fmt.Sprintf(
+		`INSERT INTO {table:work} (entity, customer_key, ready_at) VALUES ('%s', CAST(NEW.%s AS TEXT), {now})
 		ON CONFLICT (entity, customer_key) DO UPDATE SET changes = {table:work}.changes + 1;`, entity, table.Key))
 	if s.place.Dialect == sqldb.PostgreSQL {
 		return []string{
@@ -47,4 +50,27 @@ func (s *Syncer) Trigger(entity passfort.EntityType) ([]string, error) {
 		`CREATE TRIGGER ` + name + `_update AFTER UPDATE OF ` + names(m.Fields) + ` ON ` + table.Name + ` BEGIN ` +
 			mark + ` END`,
 	}, nil
+}
+
+// InstallTriggers executes what Trigger returns for each mapping, in one transaction, at
+// each start of a service or once: processes may call it at once. It waits for
+// transactions that use the tables. It returns what Check says before.
+func (s *Syncer) InstallTriggers(ctx context.Context) error {
+	if err := s.Check(ctx); err != nil {
+		return err
+	}
+	return s.migrations().Alone(ctx, s.db, func(tx *sql.Tx) error {
+		for _, m := range s.mappings {
+			statements, err := s.Trigger(m.Entity)
+			if err != nil {
+				return err
+			}
+			for _, statement := range statements {
+				if _, err := tx.ExecContext(ctx, statement); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }

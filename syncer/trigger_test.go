@@ -15,13 +15,7 @@ func TestTrigger(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		_, profile := w.add(0)
 		for range 2 { // twice is once
-			for _, entity := range []passfort.EntityType{passfort.EntityTypeIndividual, passfort.EntityTypeCompany} {
-				statements, err := w.sync.Trigger(entity)
-				require.NoError(t, err)
-				for _, statement := range statements {
-					w.exec(statement)
-				}
-			}
+			require.NoError(t, w.sync.InstallTriggers(t.Context()))
 		}
 		w.start()
 		w.quiet()

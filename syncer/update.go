@@ -223,26 +223,43 @@ func (s *Syncer) adoptProfile(ctx context.Context, p *passfort.Profile) error {
 }
 
 // adoptRef links a profile to the customer whose key is its customer_ref, if there is one
-// without a profile, and reports whether it did.
+// without a profile, or else to one that Mapping.Add adds. It returns the key, or "".
 func (s *Syncer) adoptRef(
 	ctx context.Context, profileID, ref string, entity passfort.EntityType,
-) (adopted bool, err error) {
+) (key string, err error) {
 	m := s.mapping(entity)
-	if ref == "" || m == nil {
-		return false, nil
+	if m == nil {
+		return "", nil
 	}
-	err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		if _, err := m.Table.Load(ctx, tx, ref, m.Fields); err != nil {
+	err = sql.ErrNoRows
+	if ref != "" {
+		err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
+			if _, err := m.Table.Load(ctx, tx, ref, m.Fields); err != nil {
+				return err
+			}
+			return s.Link(ctx, tx, entity, ref, profileID)
+		})
+	}
+	switch {
+	case err == nil:
+		return ref, nil
+	case errors.Is(err, ErrLinked):
+		return "", nil
+	case !errors.Is(err, sql.ErrNoRows) && !notAKey(err):
+		return "", err
+	case m.Add == nil:
+		return "", nil
+	}
+	err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) (err error) {
+		if key, err = m.Add(ctx, tx, profileID); err != nil {
 			return err
 		}
-		adopted = true
-		return s.Link(ctx, tx, entity, ref, profileID)
+		return s.Link(ctx, tx, entity, key, profileID)
 	})
-	if err != nil && !sqldb.Transient(err) &&
-		(errors.Is(err, sql.ErrNoRows) || errors.Is(err, ErrLinked) || notAKey(err)) {
-		return false, nil
+	if err != nil {
+		return "", err
 	}
-	return adopted && err == nil, err
+	return key, nil
 }
 
 // notAKey reports whether a customer_ref cannot be a key of the table, such as a text

@@ -127,7 +127,7 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 		err = s.bring(ctx, i, &result)
 	}
 	if err != nil {
-		result.Outcome, result.Problem = "failed", word(err)
+		result.Outcome, result.Problem = "failed", Word(err)
 		s.fail(ctx, i, result.Problem)
 		s.settings.log.Warn("syncer: a customer is not in step and will be tried again", "problem", result.Problem,
 			"failures", i.tries+1)
@@ -139,6 +139,17 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 }
 
 func (s *Syncer) renew(ctx context.Context, over <-chan struct{}, lost func(), i item) {
+	s.renewal(ctx, over, lost,
+		`UPDATE {table:work} SET ready_at = {now} + ? WHERE entity = ? AND customer_key = ? AND owner = ?`,
+		i.entity, i.key, i.owner)
+}
+
+// renewal executes a statement that makes a lease last, whose first parameter is how long,
+// until over, and calls lost when there is no lease any more.
+func (s *Syncer) renewal(
+	ctx context.Context, over <-chan struct{}, lost func(), statement string, args ...any,
+) {
+	args = append([]any{s.settings.lease.Milliseconds()}, args...)
 	tick := time.NewTicker(s.settings.lease / 3)
 	defer tick.Stop()
 	for {
@@ -149,9 +160,7 @@ func (s *Syncer) renew(ctx context.Context, over <-chan struct{}, lost func(), i
 			return
 		case <-tick.C:
 		}
-		n, err := s.place.Exec(ctx, s.db,
-			`UPDATE {table:work} SET ready_at = {now} + ? WHERE entity = ? AND customer_key = ? AND owner = ?`,
-			s.settings.lease.Milliseconds(), i.entity, i.key, i.owner)
+		n, err := s.place.Exec(ctx, s.db, statement, args...)
 		if err == nil && n == 0 {
 			lost()
 			return
@@ -177,11 +186,18 @@ func (s *Syncer) fail(ctx context.Context, i item, problem string) {
 	}
 }
 
-// word is what may be logged of an error.
-func word(err error) string {
+// Word returns what may be logged of an error of this package: the text of an error of
+// package passfort, of ErrSchema, ErrMapping and ErrValue, and otherwise what sqldb.Word
+// says. It holds no value and no row.
+func Word(err error) string {
 	var failed *passfort.Error
-	if errors.As(err, &failed) || errors.Is(err, ErrValue) || errors.Is(err, ErrMapping) || errors.Is(err, errKind) {
+	if errors.As(err, &failed) {
 		return err.Error()
+	}
+	for _, known := range []error{ErrSchema, ErrMapping, ErrValue, ErrLinked, errKind} {
+		if errors.Is(err, known) {
+			return err.Error()
+		}
 	}
 	return sqldb.Word(err)
 }

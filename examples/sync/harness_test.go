@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,11 +23,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/inbox/sqldb"
+	"github.com/passfort-go/passfort/internal/postgrestest"
 	"github.com/passfort-go/passfort/passforttest"
+	"github.com/passfort-go/passfort/syncer"
 )
 
-// full reports whether the figures are to be measured in full, as CI does.
-func full() bool { return os.Getenv("CI") == "true" || os.Getenv("PASSFORT_LONG") == "1" }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	postgres.Stop()
+	os.Exit(code)
+}
+
+// postgres is the server of all tests.
+var postgres postgrestest.Shared
+
+// full reports whether figures are to be measured in full.
+func full() bool { return os.Getenv("PASSFORT_LONG") == "1" }
 
 // report prints a figure, and in CI writes it where it can be looked at.
 func report(t *testing.T, format string, args ...any) {
@@ -57,163 +71,233 @@ func seedOf(t *testing.T) uint64 {
 }
 
 const (
-	canary        = "Zqcanary" // in every value, so that a log can be searched for it
-	webhookSecret = "Zqcanary-secret"
-	apiKey        = "Zqcanary-key"
+	canary = "Zqcanary" // in every value, so that a log can be searched for it
+	secret = "Zqcanary-secret"
+	apiKey = "Zqcanary-key"
 )
 
-// world is a simulated Passfort, a database, and people who edit on both sides
-// and remember what they did.
+// world is a simulated Passfort, a database with the processes of the service, and people
+// who edit on both sides and remember what they did.
 type world struct {
-	t         *testing.T
-	sim       *passforttest.Server
-	store     *store
-	env       map[string]string
-	profiles  []string
-	customers map[string]string // by profile
+	t    *testing.T
+	sim  *passforttest.Server
+	own  *service // the test's, which does not run
+	url  string   // of PostgreSQL
+	file string   // of SQLite
 
-	mu     sync.Mutex
-	number int
-	edits  map[place][]edit
-	notes  map[string]string // by profile: what only the portal knows
-	log    bytes.Buffer
+	endpoint *httptest.Server
+	random   *rand.Rand
+
+	mu        sync.Mutex
+	hooks     []string // of processes that run
+	customers map[string]syncer.State
+	profiles  []string
+	number    int
+	edits     map[place][]edit
+	notes     map[string]string // by profile: what only the portal knows
+	log       bytes.Buffer
 }
 
-type place struct{ profile, field string }
+type place struct{ profile, column string }
 
 // edit is what one person did: they saw from and made it to.
 type edit struct{ from, to string }
 
-// flaky loses deliveries of webhooks and answers to them.
-type flaky struct {
-	mu     sync.Mutex
-	random *rand.Rand
-	base   http.RoundTripper
-}
-
-func (f *flaky) chance() float64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.random.Float64()
-}
-
-var errFlaky = errors.New("connection reset")
-
-func (f *flaky) RoundTrip(r *http.Request) (*http.Response, error) {
-	p := f.chance()
-	if p < 0.05 {
-		return nil, errFlaky
-	}
-	resp, err := f.base.RoundTrip(r)
-	if err == nil && p < 0.10 {
-		_ = resp.Body.Close()
-		return nil, errFlaky
-	}
-	return resp, err
-}
-
-func freeAddress(t *testing.T) string {
+// newWorld makes so many profiles at Passfort, each third of a company, and the tables.
+func newWorld(t *testing.T, seed uint64, profiles int, databaseURL string) *world {
 	t.Helper()
-	var listen net.ListenConfig
-	l, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// newWorld makes people at Passfort with a customer each. databaseURL may be
-// empty for SQLite.
-func newWorld(t *testing.T, seed uint64, people int, databaseURL string) *world {
-	t.Helper()
-	listen := freeAddress(t)
-	w := &world{
-		t: t, customers: map[string]string{}, edits: map[place][]edit{}, notes: map[string]string{},
-		sim: passforttest.NewServer(
-			passforttest.WithSeed(seed), passforttest.WithAPIKey(apiKey), passforttest.WithAPIKeyName("sync"),
-			passforttest.WithoutRateLimits(),
-			// Each edit has a value of its own, of which no nationality has enough.
-			passforttest.WithSwitches(passforttest.Switches{OriginalStructuredAddress: true, Lenient: true}),
-			passforttest.WithWebhookShuffle(), passforttest.WithWebhookDuplicates(0.2),
-			passforttest.WithWebhookPace(20*time.Millisecond),
-			passforttest.WithWebhookBackoff(10*time.Millisecond, 100*time.Millisecond),
-			passforttest.WithWebhookClient(&http.Client{
-				Transport: &flaky{random: rand.New(rand.NewPCG(seed, 1)), base: &http.Transport{}},
-				Timeout:   30 * time.Second,
-			}),
-		),
-	}
+	w := &world{t: t, url: databaseURL, file: filepath.Join(t.TempDir(), "sync.db"),
+		random: rand.New(rand.NewPCG(seed, 1)), customers: map[string]syncer.State{}, edits: map[place][]edit{},
+		notes: map[string]string{}}
+	w.sim = passforttest.NewServer(
+		passforttest.WithSeed(seed), passforttest.WithAPIKey(apiKey), passforttest.WithAPIKeyName("sync"),
+		passforttest.WithoutRateLimits(), passforttest.WithWebhookShuffle(), passforttest.WithWebhookDuplicates(0.2),
+		passforttest.WithWebhookPace(20*time.Millisecond),
+		passforttest.WithWebhookBackoff(10*time.Millisecond, 100*time.Millisecond))
 	t.Cleanup(w.sim.Close)
-	file := filepath.Join(t.TempDir(), "sync.db")
-	w.env = map[string]string{
-		"PASSFORT_API_KEY": apiKey, "PASSFORT_BASE_URL": w.sim.URL(), "PASSFORT_API_KEY_NAME": "sync",
-		"WEBHOOK_SECRET": webhookSecret, "DATABASE_URL": databaseURL, "LISTEN": listen, "STATUS_LISTEN": "127.0.0.1:0",
-		"FILE": file,
-	}
-	var err error
-	w.store, err = openStore(t.Context(), databaseURL, file, "sync")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = w.store.close() })
-	w.countEffects()
-	client := w.sim.Client()
-	for range people {
-		p, err := client.Profiles.Create(t.Context(), &passfort.ProfileRequest{
-			Role: passfort.RoleIndividualCustomer,
-			CollectedData: &passfort.EntityData{
-				EntityType: passfort.EntityTypeIndividual,
-				PersonalDetails: &passfort.PersonalDetails{
-					Name: &passfort.FullName{GivenNames: []string{canary}, FamilyName: canary},
-				},
-				AddressHistory: []passfort.DatedAddress{{Address: &passfort.Address{
-					Type: passfort.AddressTypeStructured, Country: "GBR", Route: canary, Locality: "Sampletown",
-				}}},
-			},
-		})
+	w.endpoint = httptest.NewServer(http.HandlerFunc(w.forward))
+	t.Cleanup(w.endpoint.Close)
+	w.sim.SetWebhook(w.endpoint.URL, secret, true)
+	w.own = w.service(w.sim.Client())
+	for i := range profiles {
+		role, data := passfort.RoleIndividualCustomer, passfort.NewIndividual()
+		if i%3 == 2 {
+			role, data = passfort.RoleCompanyCustomer, passfort.NewCompany()
+			company(data).Name = canary
+		} else {
+			name(data).FamilyName = canary
+		}
+		p, err := w.sim.Client().Profiles.Create(t.Context(), &passfort.ProfileRequest{Role: role, CollectedData: data})
 		require.NoError(t, err)
-		require.NoError(t, w.store.link(t.Context(), p.ID))
 		w.profiles = append(w.profiles, p.ID)
 	}
-	for _, id := range w.profiles {
-		w.customers[id] = w.one(`SELECT id FROM customers WHERE profile_id = ?`, id)
-	}
-	w.sim.SetWebhook("http://"+listen+"/webhooks", webhookSecret, true)
 	return w
 }
 
-// countEffects makes the database itself count how often a message is applied.
-func (w *world) countEffects() {
+// service opens the database as a process does.
+func (w *world) service(client *passfort.Client) *service {
 	w.t.Helper()
-	stmts := []string{`CREATE TABLE effects (message_id TEXT NOT NULL)`}
-	if w.store.numbers {
-		stmts = append(stmts,
-			`CREATE FUNCTION count_effect() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO effects VALUES `+
-				`(NEW.message_id); RETURN NEW; END'`,
-			`CREATE TRIGGER count_effect AFTER UPDATE OF applied_at ON inbox FOR EACH ROW EXECUTE FUNCTION `+
-				`count_effect()`)
-	} else {
-		stmts = append(stmts,
-			`CREATE TRIGGER count_effect AFTER UPDATE OF applied_at ON inbox BEGIN INSERT INTO effects VALUES `+
-				`(NEW.message_id); END`)
-	}
-	for _, stmt := range stmts {
-		_, err := w.store.db.ExecContext(w.t.Context(), stmt)
-		require.NoError(w.t, err)
-	}
+	db, dialect, err := sqldb.Open(w.url, w.file)
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { _ = db.Close() })
+	s := &service{db: db, log: slog.New(slog.DiscardHandler)}
+	c := &config{keyName: "sync", add: true, poll: time.Second}
+	require.NoError(w.t, s.prepare(w.t.Context(), c, dialect, client))
+	return s
 }
 
-// one returns the single value of a query as text.
-func (w *world) one(query string, args ...any) string {
-	w.t.Helper()
-	var v string
-	require.NoError(w.t, w.store.db.QueryRowContext(context.WithoutCancel(w.t.Context()), w.store.placeholders(query),
-		args...).Scan(&v))
-	return v
+// forward is a load balancer that loses deliveries and answers to them.
+func (w *world) forward(out http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	chance, to := w.random.Float64(), ""
+	if len(w.hooks) > 0 {
+		to = w.hooks[w.random.IntN(len(w.hooks))]
+	}
+	w.mu.Unlock()
+	if chance >= 0.05 && to != "" {
+		request, err := http.NewRequestWithContext(r.Context(), r.Method, to, r.Body)
+		if err != nil {
+			panic(err)
+		}
+		request.Header = r.Header
+		if resp, err := http.DefaultClient.Do(request); err == nil {
+			defer resp.Body.Close()
+			if chance >= 0.1 {
+				out.WriteHeader(resp.StatusCode)
+				_, _ = io.Copy(out, resp.Body)
+				return
+			}
+		}
+	}
+	panic(http.ErrAbortHandler)
 }
 
-// Write collects the log of the service.
-func (w *world) Write(p []byte) (int, error) {
+// args are those of a process.
+func (w *world) args() []string {
+	return append(anywhere(), "-poll", "50ms", "-database", w.file, "-import")
+}
+
+func (w *world) getenv(variable string) string {
+	return map[string]string{"PASSFORT_API_KEY": apiKey, "PASSFORT_BASE_URL": w.sim.URL(),
+		"PASSFORT_API_KEY_NAME": "sync", "WEBHOOK_SECRET": secret, "DATABASE_URL": w.url}[variable]
+}
+
+// output is what a process prints, and its addresses once it is ready.
+type output struct {
+	w     *world
+	ready chan map[string]string
+}
+
+var readyLine = regexp.MustCompile(`msg=ready webhooks=(\S+) status=(\S+) ops=(\S+)`)
+
+func (o *output) Write(p []byte) (int, error) {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	if m := readyLine.FindStringSubmatch(string(p)); m != nil {
+		o.ready <- map[string]string{"webhooks": m[1], "status": m[2], "ops": m[3]}
+	}
+	return o.w.log.Write(p)
+}
+
+func (w *world) output() *output { return &output{w, make(chan map[string]string, 1)} }
+
+func (w *world) listens(webhooks string, on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.log.Write(p)
+	if on {
+		w.hooks = append(w.hooks, webhooks)
+		return
+	}
+	var left []string
+	for _, h := range w.hooks {
+		if h != webhooks {
+			left = append(left, h)
+		}
+	}
+	w.hooks = left
+}
+
+// start runs the service inside the test.
+func (w *world) start() (addresses map[string]string, stop func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	out := w.output()
+	go func() { done <- run(ctx, w.args(), w.getenv, out) }()
+	select {
+	case addresses = <-out.ready:
+	case err := <-done:
+		require.NoError(w.t, err)
+	}
+	w.listens(addresses["webhooks"], true)
+	return addresses, func() {
+		w.listens(addresses["webhooks"], false)
+		cancel()
+		require.NoError(w.t, <-done)
+	}
+}
+
+// process starts the program.
+func (w *world) process(program string) (cmd *exec.Cmd, webhooks string) {
+	w.t.Helper()
+	out := w.output()
+	cmd = exec.CommandContext(context.WithoutCancel(w.t.Context()), program, w.args()...)
+	for _, variable := range []string{"PASSFORT_API_KEY", "PASSFORT_BASE_URL", "PASSFORT_API_KEY_NAME",
+		"WEBHOOK_SECRET", "DATABASE_URL"} {
+		cmd.Env = append(cmd.Env, variable+"="+w.getenv(variable))
+	}
+	cmd.Stderr = out
+	require.NoError(w.t, cmd.Start())
+	w.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	webhooks = (<-out.ready)["webhooks"]
+	w.listens(webhooks, true)
+	return cmd, webhooks
+}
+
+// settle waits until nothing is pending anywhere.
+func (w *world) settle() {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		ctx := w.t.Context()
+		if w.sim.WaitWebhooks(ctx) != nil || len(w.sim.PendingWebhooks()) > 0 {
+			return false
+		}
+		in, err := w.own.box.Health(ctx)
+		if err != nil || in.Pending > 0 {
+			return false
+		}
+		out, err := w.own.sync.Health(ctx)
+		return err == nil && out.Working == 0 && out.Customers == int64(len(w.profiles))
+	}, 3*time.Minute, 20*time.Millisecond)
+}
+
+// meet learns which customer each profile got.
+func (w *world) meet() {
+	w.t.Helper()
+	w.settle()
+	for _, m := range w.own.sync.Mappings() {
+		states, err := w.own.sync.States(w.t.Context(), m.Entity, "")
+		require.NoError(w.t, err)
+		for _, state := range states {
+			w.customers[state.ProfileID] = state
+		}
+	}
+	require.Len(w.t, w.customers, len(w.profiles))
+}
+
+func (w *world) at(profile string) *passfort.EntityData {
+	w.t.Helper()
+	raw, _ := w.sim.CollectedData(profile)
+	return decoded(w.t, json.RawMessage(raw))
+}
+
+func decoded(t *testing.T, data any) *passfort.EntityData {
+	t.Helper()
+	raw, err := json.Marshal(data)
+	require.NoError(t, err)
+	d := &passfort.EntityData{}
+	require.NoError(t, json.Unmarshal(raw, d))
+	return d
 }
 
 func (w *world) logged() string {
@@ -222,213 +306,16 @@ func (w *world) logged() string {
 	return w.log.String()
 }
 
-// value returns one that is not used yet.
-func (w *world) value(field string) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.number++
-	switch field {
-	case "date_of_birth":
-		return time.Date(1900, 1, 1+w.number, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
-	case "given_names":
-		return fmt.Sprintf("%s %d", canary, w.number)
-	default:
-		return fmt.Sprintf("%s%d", canary, w.number)
-	}
-}
-
-func (w *world) did(profile, field, from, to string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.edits[place{profile, field}] = append(w.edits[place{profile, field}], edit{from, to})
-}
-
-// editHere is a person in the team's own software.
-func (w *world) editHere(profile, field string) {
-	to := w.value(field)
-	before, err := w.store.edit(w.t.Context(), w.customers[profile], values{field: to})
+// program is the service, built once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "passfort-sync-test-")
 	if err != nil {
-		w.t.Errorf("an edit in our own table: %v", err)
-		return
+		return "", err
 	}
-	w.did(profile, field, before[field], to)
-}
-
-// editThere is a person in the portal, who also writes something that our table
-// has no column for.
-func (w *world) editThere(profile, field string) {
-	to := w.value(field)
-	_, err := w.sim.EditCollectedData(profile, func(data map[string]any) {
-		w.did(profile, field, decoded(data)[field], to)
-		portalEdit(values{field: to})(data)
-		data["portal_note"] = map[string]any{"text": to}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.notes[profile] = to
-	})
+	path := filepath.Join(dir, "sync")
+	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput()
 	if err != nil {
-		w.t.Errorf("an edit in the portal: %v", err)
+		return "", fmt.Errorf("%w\n%s", err, strings.TrimSpace(string(out)))
 	}
-}
-
-func decoded(data any) values {
-	raw, _ := json.Marshal(data)
-	var d passfort.EntityData
-	_ = json.Unmarshal(raw, &d)
-	return valuesOf(&d)
-}
-
-// edit makes n edits on each side, with random pauses of up to pause; one in
-// five hits the same field of the same person on both sides.
-func (w *world) edit(random *rand.Rand, n int, pause time.Duration) {
-	type step struct {
-		profile, field string
-		pause          time.Duration
-	}
-	steps := func() []step {
-		var out []step
-		for range n {
-			out = append(out, step{w.profiles[random.IntN(len(w.profiles))],
-				fieldNames()[random.IntN(len(fieldNames()))], time.Duration(random.Int64N(int64(pause) + 1))})
-		}
-		return out
-	}
-	here, there := steps(), steps()
-	for i := range n {
-		if random.IntN(5) == 0 {
-			there[i].profile, there[i].field = here[i].profile, here[i].field
-		}
-	}
-	var both sync.WaitGroup
-	for _, side := range []struct {
-		steps []step
-		edit  func(profile, field string)
-	}{{here, w.editHere}, {there, w.editThere}} {
-		both.Go(func() {
-			for _, s := range side.steps {
-				<-time.After(s.pause)
-				side.edit(s.profile, s.field)
-			}
-		})
-	}
-	both.Wait()
-}
-
-// faults makes Passfort unreliable.
-func (w *world) faults() {
-	w.sim.Inject(passforttest.Fault{Status: 503, Probability: 0.03, Times: -1})
-	w.sim.Inject(passforttest.Fault{Status: 502, AfterWrite: true, Probability: 0.01, Times: -1})
-	w.sim.Inject(passforttest.Fault{DropBeforeWrite: true, Probability: 0.02, Times: -1})
-	w.sim.Inject(passforttest.Fault{DropAfterWrite: true, Probability: 0.02, Times: -1})
-}
-
-// settle waits until nothing is pending anywhere.
-func (w *world) settle() {
-	w.t.Helper()
-	require.Eventually(w.t, func() bool {
-		if w.sim.WaitWebhooks(w.t.Context()) != nil {
-			return false
-		}
-		profiles, err := w.store.pending(w.t.Context())
-		return err == nil && len(profiles) == 0 && len(w.sim.PendingWebhooks()) == 0
-	}, 2*time.Minute, 20*time.Millisecond)
-}
-
-// check holds the outcome against what each writer did.
-func (w *world) check() {
-	t := w.t
-	t.Helper()
-	lost := map[place][]string{}
-	require.NoError(t, each(t.Context(), w.store.db, func(scan func(...any) error) error {
-		var p place
-		var ours string
-		err := scan(&p.profile, &p.field, &ours)
-		lost[p] = append(lost[p], ours)
-		return err
-	}, `SELECT c.profile_id, l.field, l.ours FROM conflicts l JOIN customers c ON c.id = l.customer_id`))
-	conflicts := 0
-	for _, profile := range w.profiles {
-		raw, _ := w.sim.CollectedData(profile)
-		there := decoded(json.RawMessage(raw))
-		var here *customer
-		require.NoError(t, w.store.tx(t.Context(), func(tx *tx) (err error) {
-			here, err = tx.customer("profile_id", profile)
-			return err
-		}))
-		require.Empty(t, here.ours.changes(there), "both sides are equal")
-		require.Empty(t, here.base.changes(there), "and known to be")
-		var portal struct {
-			Note struct {
-				Text string `json:"text"`
-			} `json:"portal_note"`
-		}
-		require.NoError(t, json.Unmarshal(raw, &portal))
-		require.Equal(t, w.notes[profile], portal.Note.Text, "what we have no column for")
-		for _, field := range fieldNames() {
-			at := place{profile, field}
-			edits := w.edits[at]
-			replaced := map[string]bool{}
-			for _, e := range edits {
-				replaced[e.from] = true
-			}
-			var last []string // values not replaced knowingly
-			for _, e := range edits {
-				if !replaced[e.to] {
-					last = append(last, e.to)
-				}
-			}
-			if len(edits) == 0 {
-				continue
-			}
-			require.Contains(t, last, there[field], "nothing that was replaced came back")
-			for _, v := range last {
-				if v != there[field] {
-					conflicts++
-					require.True(t, slices.Contains(lost[at], v), "an edit was lost without a record")
-				}
-			}
-		}
-	}
-	report(t, "%d edits lost to a conflict, each recorded (%s records)", conflicts,
-		w.one(`SELECT COUNT(*) FROM conflicts`))
-
-	delivered := map[string]bool{}
-	for _, m := range w.sim.DeliveredWebhooks() {
-		if m.Event == string(passfort.EventCollectedDataUpdated) {
-			delivered[m.ProfileID+"/"+m.ID] = true
-		}
-	}
-	applied := 0
-	require.NoError(t, each(t.Context(), w.store.db, func(scan func(...any) error) error {
-		var id string
-		var n int
-		if err := scan(&id, &n); err != nil {
-			return err
-		}
-		applied++
-		require.Equal(t, 1, n, "applied once")
-		require.True(t, delivered[id] || strings.HasPrefix(id, "link:"))
-		return nil
-	}, `SELECT i.message_id, COUNT(e.message_id) FROM inbox i LEFT JOIN effects e ON e.message_id = i.message_id `+
-		`GROUP BY i.message_id`))
-	require.Equal(t, len(delivered)+len(w.profiles), applied)
-	report(t, "%d messages, %d deliveries of them acknowledged, each applied once", len(delivered),
-		len(w.sim.DeliveredWebhooks()))
-	for _, outcome := range []string{"our own write", "nothing new", "read"} {
-		report(t, "of them %q: %s", outcome, w.one(`SELECT COUNT(*) FROM inbox WHERE outcome = ?`, outcome))
-	}
-	require.NotContains(t, w.logged(), canary, "no name, key or secret in the log")
-	require.NotEmpty(t, w.logged())
-}
-
-// quiet watches that no request comes any more.
-func (w *world) quiet(edits int) {
-	w.t.Helper()
-	requests := w.sim.Count("")
-	report(w.t, "%d edits, %d requests to Passfort (%.2f each): %d GET, %d POST", edits, requests,
-		float64(requests)/float64(edits),
-		w.sim.Count("CollectedData.Get"), w.sim.Count("CollectedData.Replace"))
-	require.LessOrEqual(w.t, requests, 2*edits)
-	<-time.After(1500 * time.Millisecond)
-	require.Equal(w.t, requests, w.sim.Count(""), "and none after the last edit was synchronised")
-}
+	return path, nil
+})

@@ -65,10 +65,7 @@ func (m Migrations) tooNew(at int) error {
 // others find it done.
 func (m Migrations) Apply(ctx context.Context, db *sql.DB) ([]Migration, error) {
 	var done []Migration
-	err := m.Place.Tx(ctx, db, func(tx *sql.Tx) error {
-		if err := m.alone(ctx, tx); err != nil {
-			return err
-		}
+	err := m.Alone(ctx, db, func(tx *sql.Tx) error {
 		at, err := m.version(ctx, tx)
 		if err != nil {
 			return err
@@ -101,6 +98,16 @@ func (m Migrations) Apply(ctx context.Context, db *sql.DB) ([]Migration, error) 
 		return nil, err
 	}
 	return done, nil
+}
+
+// Alone calls do in a transaction that waits for another one that migrates these tables.
+func (m Migrations) Alone(ctx context.Context, db *sql.DB, do func(*sql.Tx) error) error {
+	return m.Place.Tx(ctx, db, func(tx *sql.Tx) error {
+		if err := m.alone(ctx, tx); err != nil {
+			return err
+		}
+		return do(tx)
+	})
 }
 
 // alone makes the transaction wait for another one that migrates.

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Dialect is a kind of database.
@@ -187,8 +189,8 @@ func sqliteCode(err error) int {
 }
 
 // Word returns what may be logged of an error of a database: its SQLSTATE or
-// SQLite's result code, the name of an error of database/sql or of a context, and
-// otherwise the Go type. The text of such an error may hold a row.
+// SQLite's result code, the name of an error of database/sql or of a context, that there
+// was no connection, and otherwise the Go type. The text of such an error may hold a row.
 func Word(err error) string {
 	state, code := sqlState(err), sqliteCode(err)
 	switch {
@@ -206,6 +208,8 @@ func Word(err error) string {
 		return "the transaction was ended before"
 	case errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn):
 		return "the connection is gone"
+	case errors.As(err, new(*pgconn.ConnectError)):
+		return "cannot connect"
 	case code != 0:
 		return "SQLite result " + strconv.Itoa(code)
 	}
