@@ -97,7 +97,7 @@ func (s *CollectedDataService) Get(ctx context.Context, profileID string, opts .
 	if err != nil {
 		return nil, err
 	}
-	return v.data, nil
+	return v.own()
 }
 
 // Update reads the collected data, calls change with it, and sends the whole
@@ -147,17 +147,19 @@ func (s *CollectedDataService) Update(
 			return nil, err
 		}
 		if bytes.Equal(before, after) {
-			return now.data, nil
+			return now.own()
 		}
-		if now.data.ETag == "" {
+		if now.etag == "" {
 			return nil, s.road.refuse("CollectedData.Replace",
 				"the server sent no ETag, so a write could undo another writer's")
 		}
 		began := time.Now()
-		stored, err := s.write(ctx, profileID, after, now.data.ETag, false, opts)
+		stored, err := s.write(ctx, profileID, after, now.etag, false, opts)
 		if err == nil {
-			left = stored
-			return stored.data, nil
+			if stored.etag != "" && stored.data.EntityType != "" {
+				left = stored
+			}
+			return stored.own()
 		}
 		took := time.Since(began)
 		latest, latestErr := s.latest(ctx, profileID, now, err, opts)
@@ -170,22 +172,22 @@ func (s *CollectedDataService) Update(
 		if unmoved++; !wire.Equal(now.raw, latest.raw) {
 			unmoved = 0
 		}
-		if unmoved == 2 || unmoved == 1 && latest.data.ETag == now.data.ETag {
-			return nil, &ConflictError{Latest: latest.data, Stuck: true, failed: err}
+		if unmoved == 2 || unmoved == 1 && latest.etag == now.etag {
+			return nil, conflict(latest, true, err)
 		}
 		if race == maxWrites {
-			return nil, conflict(latest, err)
+			return nil, conflict(latest, false, err)
 		}
 		now = latest
 		if _, stopped := poll.Pause(ctx, racePause(race, took), nil); stopped != nil {
-			return nil, errors.Join(conflict(latest, err), stopped)
+			return nil, errors.Join(conflict(latest, false, err), stopped)
 		}
 		if race < crowd {
 			continue
 		}
 		// Many write: what the refusal brought is old after the pause.
 		if now, err = s.read(ctx, profileID, opts); err != nil {
-			return nil, errors.Join(conflict(latest, err), err)
+			return nil, errors.Join(conflict(latest, false, err), err)
 		}
 	}
 }
@@ -222,17 +224,16 @@ func (s *CollectedDataService) Replace(
 	}
 	stored, err := s.write(ctx, profileID, after, data.ETag, settings.overwrite, opts)
 	if err == nil {
-		return stored.data, nil
+		return stored.own()
 	}
 	latest, latestErr := s.latest(ctx, profileID, nil, err, opts)
 	switch {
 	case latestErr != nil:
 		return nil, err
 	case errors.Is(err, ErrOutcomeUnknown) && wire.Equal(after, latest.raw):
-		return latest.data, nil
+		return latest.own()
 	default:
-		stuck := latest.data.ETag == data.ETag && !errors.Is(err, ErrOutcomeUnknown)
-		return nil, &ConflictError{Latest: latest.data, Stuck: stuck, failed: err}
+		return nil, conflict(latest, latest.etag == data.ETag && !errors.Is(err, ErrOutcomeUnknown), err)
 	}
 }
 
@@ -264,18 +265,20 @@ func racePause(race int, took time.Duration) time.Duration {
 
 // version is collected data as it was at one moment.
 type version struct {
-	data  *CollectedData
+	etag  string
 	raw   []byte
-	asked time.Time // when the write was begun that stored it
+	data  *CollectedData // raw, decoded; nil once it has an owner
+	asked time.Time      // when the write was begun that stored it
 }
 
-// again returns the version with data of its own.
-func (v *version) again() (*version, error) {
-	data := &CollectedData{ETag: v.data.ETag}
-	if err := wire.Unmarshal(v.raw, &data.EntityData); err != nil {
-		return nil, err
+// own returns the data to an owner who may change it.
+func (v *version) own() (*CollectedData, error) {
+	if data := v.data; data != nil {
+		v.data = nil
+		return data, nil
 	}
-	return &version{data: data, raw: v.raw}, nil
+	data := &CollectedData{ETag: v.etag}
+	return data, wire.Unmarshal(v.raw, &data.EntityData)
 }
 
 // uncompressed asks for an answer that no gateway compresses: some change the
@@ -291,7 +294,7 @@ func (s *CollectedDataService) read(ctx context.Context, profileID string, opts 
 		return nil, err
 	}
 	data.ETag = got.header.Get("Etag")
-	return &version{data: data, raw: got.body}, nil
+	return &version{etag: data.ETag, raw: got.body, data: data}, nil
 }
 
 func (s *CollectedDataService) write(
@@ -311,7 +314,7 @@ func (s *CollectedDataService) write(
 		return nil, err
 	}
 	data.ETag = got.header.Get("Etag")
-	return &version{data: data, raw: got.body, asked: asked}, nil
+	return &version{etag: data.ETag, raw: got.body, data: data, asked: asked}, nil
 }
 
 // latest returns the data after a write that failed: from a 412 answer, which
@@ -330,8 +333,8 @@ func (s *CollectedDataService) latest(
 		data := &CollectedData{ETag: refusal.header.Get("Etag")}
 		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(refusal.body, &data.EntityData) == nil &&
 			data.EntityType != "" {
-			got := &version{data: data, raw: refusal.body}
-			if before == nil || data.ETag != before.data.ETag || !wire.Equal(got.raw, before.raw) {
+			got := &version{etag: data.ETag, raw: refusal.body, data: data}
+			if before == nil || data.ETag != before.etag || !wire.Equal(got.raw, before.raw) {
 				return got, nil
 			}
 		}
@@ -343,25 +346,26 @@ func (s *CollectedDataService) latest(
 
 // changed runs change on a copy of the data and returns it before and after.
 func (v *version) changed(r *road, change func(*EntityData) error) (before, after []byte, err error) {
-	var scratch EntityData
-	if err := wire.Unmarshal(v.raw, &scratch); err != nil {
+	owned, err := v.own()
+	if err != nil {
 		return nil, nil, r.refuse("CollectedData.Replace", describe(err))
 	}
-	if before, err = wire.Marshal(&scratch); err != nil {
+	scratch := &owned.EntityData
+	if before, err = wire.Marshal(scratch); err != nil {
 		return nil, nil, r.refuse("CollectedData.Replace", "the collected data cannot be encoded: "+err.Error())
 	}
 	if scratch.EntityType == "" {
 		return nil, nil, r.refuse("CollectedData.Replace",
 			"the server answered with data that has no entity type, so it is not all of it")
 	}
-	if err := change(&scratch); err != nil {
+	if err := change(scratch); err != nil {
 		return nil, nil, err
 	}
 	if scratch.EntityType == "" {
 		return nil, nil, r.refuse("CollectedData.Replace",
 			"the change left no entity type: it was given the data to change, not to make anew")
 	}
-	if after, err = wire.Marshal(&scratch); err != nil {
+	if after, err = wire.Marshal(scratch); err != nil {
 		return nil, nil, r.refuse("CollectedData.Replace", "the changed data cannot be encoded: "+err.Error())
 	}
 	return before, after, nil
@@ -374,13 +378,13 @@ func (v *version) afterUnknown(
 	r *road, before, after []byte, change func(*EntityData) error, lost error,
 ) (*CollectedData, error) {
 	if wire.Covers(before, after, v.raw) {
-		return v.data, nil
+		return v.own()
 	}
 	base, again, err := v.changed(r, change)
 	if err == nil && bytes.Equal(base, again) {
-		return v.data, nil
+		return v.own()
 	}
-	return nil, conflict(v, lost)
+	return nil, conflict(v, false, lost)
 }
 
 // ConflictError says that collected data is not what a write expected. Nothing
@@ -396,8 +400,12 @@ type ConflictError struct {
 	failed error
 }
 
-func conflict(latest *version, failed error) error {
-	return &ConflictError{Latest: latest.data, failed: failed}
+func conflict(latest *version, stuck bool, failed error) error {
+	data, err := latest.own()
+	if err != nil {
+		return failed
+	}
+	return &ConflictError{Latest: data, Stuck: stuck, failed: failed}
 }
 
 // Error returns the text of the failed write, and whether it is stuck.
@@ -472,9 +480,7 @@ func (t *turns) take(ctx context.Context, profileID string) (stored *version, en
 	t.mu.Unlock()
 
 	stored, has := l.wait(ctx)
-	if stored != nil && !stored.asked.Before(came) && stored.data.ETag != "" && stored.data.EntityType != "" {
-		stored, _ = stored.again()
-	} else {
+	if stored != nil && stored.asked.Before(came) {
 		stored = nil
 	}
 	return stored, func(left *version) {

@@ -8,9 +8,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
@@ -475,4 +478,60 @@ func TestReplaceAfterALostAnswer(t *testing.T) {
 	stored, err := c.CollectedData.Replace(t.Context(), id, read)
 	require.NoError(t, err, "the latest data is what was sent")
 	require.Equal(t, "mine", stored.CustomerRef)
+}
+
+// What Update returns belongs to the caller, who may change it while the next update
+// of the profile in line goes on from the same version.
+func TestUpdateReturnsDataOfItsOwn(t *testing.T) {
+	t.Parallel()
+	sim := passforttest.NewServer()
+	t.Cleanup(sim.Close)
+	c := sim.Client(quick)
+	id := newPerson(t, sim, c)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			data, err := c.CollectedData.Update(t.Context(), id, func(data *passfort.EntityData) error {
+				data.AddressHistory = append(data.AddressHistory, passfort.DatedAddress{
+					Address: passfort.NewFreeformAddress("GBR", strconv.Itoa(i)+" Sample Street"),
+				})
+				return nil
+			})
+			if !assert.NoError(t, err) {
+				return
+			}
+			data.ETag, data.EntityType, data.AddressHistory = "", "", nil
+		})
+	}
+	all.Wait()
+	data, err := c.CollectedData.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Len(t, data.AddressHistory, 8)
+}
+
+// An update decodes what it read once and what it wrote once: it does not run beside
+// others.
+func TestUpdateDecodesTwice(t *testing.T) {
+	large := `{"entity_type":"INDIVIDUAL","address_history":[` +
+		strings.Repeat(`{"address":{"type":"FREEFORM","text":"1 Sample Street","country":"GBR"}},`, 500) + `{}]}`
+	c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
+		return answered(200, large, "ETag", `"1"`), nil
+	}))
+	var data *passfort.CollectedData
+	get := testing.AllocsPerRun(5, func() {
+		var err error
+		data, err = c.CollectedData.Get(t.Context(), pid)
+		require.NoError(t, err)
+	})
+	replace := testing.AllocsPerRun(5, func() {
+		require.NoError(t, failed(c.CollectedData.Replace(t.Context(), pid, data)))
+	})
+	encode := testing.AllocsPerRun(5, func() { require.NoError(t, failed(json.Marshal(data))) })
+	update := testing.AllocsPerRun(5, func() {
+		require.NoError(t, failed(c.CollectedData.Update(t.Context(), pid, func(data *passfort.EntityData) error {
+			data.CustomerRef = "changed"
+			return nil
+		})))
+	})
+	require.LessOrEqual(t, update, get+replace+encode+100, "get %v, replace %v, encode %v", get, replace, encode)
 }
