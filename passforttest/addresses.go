@@ -8,8 +8,8 @@ import (
 )
 
 // rewriteAddresses does to collected data what the server does: a FREEFORM address becomes
-// STRUCTURED and keeps its text (docs/api/profiles.md#collected-data). It says whether anything
-// changed.
+// STRUCTURED and keeps its text (docs/api/profiles.md#collected-data). It reports whether
+// anything changed.
 func (w *world) rewriteAddresses(v any) bool {
 	changed := false
 	switch v := v.(type) {
@@ -63,7 +63,7 @@ var (
 	postalCode   = regexp.MustCompile(`(?i)\b([A-Z]{1,2}\d[A-Z\d]?\s*\d[A-Z]{2}|\d{4,6}(?:-\d{4})?)\b`)
 )
 
-// parseAddress takes a free text apart, commas first. The real service uses a
+// parseAddress splits a free text, at commas first. The real service uses a
 // geocoder; this is only plausible.
 func parseAddress(s, country string) object {
 	out := object{}
@@ -189,7 +189,8 @@ func (w *world) searchCompanies(c *call) (*reply, error) {
 	return ok(object{"companies": found, "errors": []any{}}), nil
 }
 
-// An address id carries its text, so that nothing has to be remembered.
+// addressID returns an id that holds the text of an address, so that nothing has to be
+// stored.
 func addressID(text string) string {
 	return "sim-" + base64.RawURLEncoding.EncodeToString([]byte(text))
 }

@@ -75,9 +75,9 @@ func (s *Server) AdminHandler(hosts ...string) http.Handler {
 	})
 }
 
-// mayAdminister says whether a request is from this machine and to it, or to
-// one of the hosts that were opened. A Host that a foreign name was rebound
-// from stays foreign.
+// mayAdminister reports whether a request is from this machine and to it, or to
+// one of the hosts that were opened. A foreign name stays foreign if it is rebound to
+// this machine.
 func mayAdminister(r *http.Request, hosts []string) bool {
 	host := hostOf(r)
 	if slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, host) }) {
@@ -106,10 +106,10 @@ func isLoopback(address string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// short is the part of an id that a person compares.
+// short returns the part of an id that a person compares.
 func short(id string) string { return id[:min(8, len(id))] }
 
-// serve answers with what never changes.
+// serve returns a handler of a fixed content.
 func serve(mediaType string, content []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", mediaType)
@@ -123,7 +123,7 @@ type admin struct {
 	notes notes
 }
 
-// view is what every page is made from.
+// view is the data of every page.
 type view struct {
 	Title, Path string
 	Now         string
@@ -147,12 +147,12 @@ func (a *admin) show(w http.ResponseWriter, r *http.Request, page, title string,
 	_, _ = w.Write([]byte(b.String()))
 }
 
-// done goes back to a page and says there how it went.
+// done redirects to a page, which shows how it went.
 func (a *admin) done(w http.ResponseWriter, r *http.Request, page string, err error, what string) {
 	a.back(w, r, page, err, what, "")
 }
 
-// back is done with an edit that the page shows again if it was not stored.
+// back is done for an edit, which the page shows again if it was not stored.
 func (a *admin) back(w http.ResponseWriter, r *http.Request, page string, err error, what, edit string) {
 	say := pageNote{Page: page, Done: what}
 	if err == nil {
@@ -166,7 +166,7 @@ func (a *admin) back(w http.ResponseWriter, r *http.Request, page string, err er
 	http.Redirect(w, r, AdminPath+page+"?note="+id, http.StatusSeeOther)
 }
 
-// pageOf is the page a request asks for, below AdminPath.
+// pageOf returns the page a request asks for, below AdminPath.
 func pageOf(r *http.Request) string { return strings.TrimPrefix(r.URL.EscapedPath(), AdminPath) }
 
 func (a *admin) style(w http.ResponseWriter, _ *http.Request) {
@@ -197,8 +197,8 @@ func (a *admin) home(w http.ResponseWriter, r *http.Request) {
 	a.show(w, r, "home", "Profiles", v)
 }
 
-// farthest is how far the pages move the clock in all: dates have four digits of a
-// year, and a time.Duration ends after 292 years.
+// farthest is how far the pages move the clock in all. Dates have years of four digits,
+// and a time.Duration ends after 292 years.
 const farthest = 200 * 365 * 24 * time.Hour
 
 func (a *admin) moveClock(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +214,7 @@ func (a *admin) moveClock(w http.ResponseWriter, r *http.Request) {
 	a.done(w, r, "", err, "The clock moved by "+d.String())
 }
 
-// withoutUser is an address without what may be a password in it.
+// withoutUser returns an address without the parts that may hold a password.
 func withoutUser(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -224,15 +224,15 @@ func withoutUser(address string) string {
 	return u.String()
 }
 
-// notes are what a page says once after a form was sent. They stay here, and only
-// their id travels in the address, so that no link can make a page say anything.
+// notes are shown once, after a form was sent. Only the id of a note is in the address,
+// so that no link can put words on a page.
 type notes struct {
 	mu    sync.Mutex
 	notes map[string]pageNote
 	order []string
 }
 
-// pageNote is one of them, for one page.
+// pageNote is a note for one page.
 type pageNote struct {
 	Page        string
 	Done, Error string

@@ -106,7 +106,7 @@ func (l *faults) rows() []armedRow {
 	return rows
 }
 
-// describe says what a fault does.
+// describe returns what a fault does, in words.
 func (f *Fault) describe() string {
 	var parts []string
 	add := func(is bool, what string) {
@@ -168,7 +168,7 @@ func (a *admin) disarm(w http.ResponseWriter, r *http.Request) {
 type switchRow struct {
 	Name    string
 	On      bool
-	Choices []option // of a switch that is no yes or no
+	Choices []option // of a switch that is neither on nor off
 	Text    string
 	IsText  bool
 }
@@ -270,7 +270,7 @@ func (a *admin) setSwitches(w http.ResponseWriter, r *http.Request) {
 	a.done(w, r, "settings", err, "The switches are set")
 }
 
-// create makes a profile of a name, as a call would.
+// create creates a profile with a name, as a call would.
 func (a *admin) create(w http.ResponseWriter, r *http.Request) {
 	role, name, product := r.PostFormValue("role"), strings.TrimSpace(r.PostFormValue("name")), strings.TrimSpace(
 		r.PostFormValue("product"),
@@ -346,7 +346,7 @@ func (a *admin) webhooks(w http.ResponseWriter, r *http.Request) {
 	a.show(w, r, "webhooks", "Webhooks", v)
 }
 
-// view is what the page shows of the queue.
+// view returns what the page shows of the queue.
 func (d *deliveries) view() webhooksView {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -377,8 +377,8 @@ func (d *deliveries) view() webhooksView {
 	return v
 }
 
-// about is what the page of a profile shows of the queue: the messages about it among
-// those that wait in front, and the newest that were acknowledged.
+// about returns the messages about a profile: some of those that wait, and the newest
+// acknowledged ones.
 func (d *deliveries) about(profileID string) (pending, sent []webhookRow) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

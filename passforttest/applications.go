@@ -37,7 +37,7 @@ type flagStep struct {
 	Date   string `json:"date"`
 }
 
-// mayBecome says whether an application may go from one status to another
+// mayBecome reports whether an application may go from one status to another
 // (docs/api/applications.md#apply).
 func mayBecome(from, to string) bool {
 	switch from {
@@ -72,7 +72,7 @@ func (w *world) setStatusOf(a *application, status, comment string, by actor) {
 	a.History = append(a.History, statusStep{status, dateTime(w.tick), by.user, comment})
 }
 
-// rejectByPolicy is the smart policy turning an application down. It does so only from APPLIED
+// rejectByPolicy lets the smart policy reject an application, which it does only from APPLIED
 // (docs/api/applications.md#apply).
 func (w *world) rejectByPolicy(p *profile, a *application) {
 	product := w.product(a)
@@ -148,7 +148,7 @@ func (w *world) flagFor(p *profile, a *application) string {
 	return "READY_FOR_DECISION"
 }
 
-// blockers says what keeps an application from being approved.
+// blockers returns what keeps an application from being approved.
 func (w *world) blockers(p *profile, a *application) []object {
 	out := []object{}
 	if a.Status != "APPLIED" && a.Status != "IN_REVIEW" {
@@ -413,7 +413,7 @@ func (w *world) scheduleApplication(profileID string, a *application, product *P
 	})
 }
 
-// begins starts the time an approval is good for, or ends it.
+// begins starts the time for which an approval is valid, or clears it.
 func (w *world) begins(p *profile, a *application) {
 	product := w.product(a)
 	if a.Status != "APPROVED" || product.ExpiresAfter <= 0 {
@@ -434,8 +434,8 @@ func (w *world) nearingExpiry(p *profile, a *application) bool {
 	return p.hasNotice(a) || before > 0 && !a.WillExpire.IsZero() && !w.tick.Before(a.WillExpire.Add(-before))
 }
 
-// approvalEnds returns when an approval ends, zero for never or if there is
-// none: of its own and of its tasks the nearest date.
+// approvalEnds returns when an approval ends: the nearest of its own date and those of
+// its tasks. It is zero for never, and if there is no approval.
 func (w *world) approvalEnds(p *profile, a *application) time.Time {
 	if a.Status != "APPROVED" {
 		return time.Time{}

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// roleOf says which role an associate has that stands in a list of that name,
-// or "".
+// roleOf returns the role of the associates in a list of that name, or "".
 func roleOf(list string) string {
 	switch list {
 	case "authorized_persons", "unauthorized_persons", "shareholders", "beneficial_owners", "directors", "partners",
@@ -24,8 +23,8 @@ func roleOf(list string) string {
 	return ""
 }
 
-// eachLink calls visit for every linked_profile object under v with the name
-// of the list it stands in.
+// eachLink calls visit for every linked_profile object under v, with the name
+// of the list that it is in.
 func eachLink(v any, in string, visit func(link object, list string)) {
 	switch v := v.(type) {
 	case []any:
@@ -59,7 +58,7 @@ func linksIn(o object) []link {
 	return slices.Compact(links)
 }
 
-// shownData is collected data as the API shows it: links to other profiles are expanded
+// shownData returns collected data as the API shows it: links to other profiles are expanded
 // (docs/api/companies.md#associates).
 func (w *world) shownData(p *profile) json.RawMessage {
 	if !p.Summary.HasLinks {
@@ -145,7 +144,7 @@ func (w *world) linkedTo(p *profile) []object {
 	return out
 }
 
-// verifiedData is what checks have confirmed: the data of the last one that
+// verifiedData returns what checks have confirmed: the data of the last one that
 // passed.
 func (w *world) verifiedData(p *profile) any {
 	for _, ch := range slices.Backward(p.Checks) {

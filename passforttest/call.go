@@ -18,7 +18,7 @@ type call struct {
 	body      []byte
 	upload    *uploadscan.Upload // the body, of an operation with an image
 	key       *keyInfo
-	overtaken bool // by another writer, just before
+	overtaken bool // another writer was there just before
 }
 
 func byKey(c *call) actor { return actor{key: c.key.Name} }
@@ -49,7 +49,7 @@ type reply struct {
 
 func ok(v any) *reply { return &reply{body: encode(v)} }
 
-// nothing answers a call that has nothing to say.
+// nothing answers a call that has no result.
 func (w *world) nothing() *reply {
 	if w.sw.EmptyBodies {
 		return &reply{}

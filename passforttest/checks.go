@@ -33,7 +33,7 @@ type check struct {
 	Tried        []string        `json:"tried,omitempty"` // names of the variants before this one
 }
 
-// checkKind says what a check type is for.
+// checkKind is what a check type is for.
 type checkKind struct {
 	entity string   // "" for both
 	tasks  []string // parts of the names of task types it serves
@@ -91,7 +91,7 @@ func (c *check) variantWire() object {
 	return object{"id": c.VariantID, "name": c.VariantName, "alias": c.VariantAlias}
 }
 
-// completion is what the webhook of a complete check says.
+// completion returns the payload of the webhook of a complete check.
 func (c *check) completion() object {
 	return object{"check": object{
 		"id": c.ID, "check_type": c.Type, "result": c.Result, "decision": c.Decision, "variant": c.variantWire(),
@@ -150,8 +150,8 @@ func (w *world) runCheck(c *call, p *profile, body object) (*reply, error) {
 	return w.held(ch, until), nil
 }
 
-// held answers with a check at a time, or later while a waterfall goes on within the
-// limit.
+// held answers with a check at the given time, or later as long as a waterfall goes on
+// within the limit.
 func (w *world) held(ch *check, until time.Time) *reply {
 	return &reply{until: until, then: func(w *world) *reply {
 		if until.IsZero() || ch.State == "COMPLETE" || !ch.DueAt.After(until) ||
@@ -362,7 +362,7 @@ func (w *world) nextVariant(p *profile, ch *check) bool {
 	return true
 }
 
-// complete ends a check and draws the conclusions.
+// complete ends a check and applies what follows from it.
 func (w *world) complete(p *profile, ch *check, o outcome) {
 	if o.findings == nil {
 		o.findings = ch.Findings
@@ -411,7 +411,7 @@ func (w *world) rejectCheck(c *call, p *profile, ch *check) (*reply, error) {
 	return w.judge(c, p, ch, "Fail")
 }
 
-// judge makes a new check like an old one, with the result a person gives.
+// judge adds a check like an old one, with the result that a person gives.
 func (w *world) judge(c *call, p *profile, old *check, result string) (*reply, error) {
 	again := *old
 	again.State, again.Instructed = "PENDING", w.tick

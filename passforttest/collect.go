@@ -9,8 +9,7 @@ func (w *world) getSteps(_ *call, p *profile) (*reply, error) {
 	return ok(orEmpty(p.Steps)), nil
 }
 
-// setSteps replaces the collection steps. Steps whose data is there already
-// vanish at once.
+// setSteps replaces the collection steps. Steps whose data exists vanish at once.
 func (w *world) setSteps(c *call, p *profile) (*reply, error) {
 	v, err := decode(c.body)
 	items, is := v.([]any)

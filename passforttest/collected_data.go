@@ -19,8 +19,8 @@ func member(body []byte, name string) json.RawMessage {
 	return o[name]
 }
 
-// storable checks collected data and returns it as it is stored: as it was
-// sent, but for addresses and names the server rewrites.
+// storable checks collected data and returns what is stored: what was sent,
+// but for the addresses and names that the server rewrites.
 func (w *world) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
 	var sum summary
 	if !utf8.Valid(raw) || !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
@@ -48,8 +48,8 @@ func (w *world) storable(raw json.RawMessage) (json.RawMessage, summary, error) 
 	return nil, sum, invalid("unknown entity_type")
 }
 
-// splitNames splits given names at white space, wherever they stand
-// (docs/api/people.md#individual-data), and says whether anything changed.
+// splitNames splits given names at white space, wherever they are
+// (docs/api/people.md#individual-data). It reports whether anything changed.
 func splitNames(v any) bool {
 	changed := false
 	switch v := v.(type) {
@@ -83,7 +83,7 @@ func splitNames(v any) bool {
 	return changed
 }
 
-// summarise reads what the server needs to know. A member of an unexpected
+// summarise returns what the server needs of collected data. A member of an unexpected
 // type counts as absent.
 func summarise(o object) summary {
 	sum := summary{EntityType: text(o, "entity_type"), CustomerRef: text(o, "customer_ref")}

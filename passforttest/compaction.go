@@ -28,7 +28,7 @@ type Compaction interface {
 	Abort()
 }
 
-// awaitCompaction gives the lock up until no compaction is under way.
+// awaitCompaction releases the lock until no compaction is under way.
 func (w *world) awaitCompaction() {
 	for w.compacting {
 		moved := w.moved
@@ -38,12 +38,13 @@ func (w *world) awaitCompaction() {
 	}
 }
 
-// compactionStep is how long the server is locked at a time while its state is
+// compactionStep is how long the world is locked at a time while its state is
 // written anew.
 const compactionStep = 2 * time.Millisecond
 
 // compact writes the state anew, a few profiles at a time. What changes meanwhile
-// is appended behind, as whole profiles, so the last word on each is right.
+// is appended after it as whole profiles, so the last record of each is right. It takes
+// the lock.
 func (w *world) compact(c Compaction) {
 	committed := false
 	defer func() {
@@ -85,7 +86,7 @@ func (w *world) compact(c Compaction) {
 }
 
 // beginCompaction returns the record of everything that is not a profile, and the
-// webhooks that wait.
+// webhooks that wait. It takes the lock.
 func (w *world) beginCompaction() ([]byte, []Webhook) {
 	w.mu.Lock()
 	r := w.globals()
@@ -104,7 +105,7 @@ func (w *world) beginCompaction() ([]byte, []Webhook) {
 }
 
 // profileRecords returns records of profiles from one on, as many as can be made
-// in a step, and where to go on.
+// in a step, and the next one. It takes the lock.
 func (w *world) profileRecords(seq uint32) (records [][]byte, next uint32, more bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -51,7 +51,7 @@ type deliveries struct {
 	paused    bool
 }
 
-// endpoint is where messages go. Without an url there is none.
+// endpoint is where messages go. The zero value is none.
 type endpoint struct {
 	url, secret string
 	batching    bool
@@ -95,7 +95,7 @@ func (d *deliveries) start(w *world) {
 	})
 }
 
-// closeIdle drops the connections that are left when everything has ended.
+// closeIdle closes the idle connections.
 func (d *deliveries) closeIdle() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -104,8 +104,8 @@ func (d *deliveries) closeIdle() {
 	}
 }
 
-// configure sets the endpoint and returns the ids of the messages that were waiting
-// if there is none any more.
+// configure sets the endpoint. The zero endpoint forgets the queue: configure returns
+// the ids of its messages.
 func (d *deliveries) configure(to endpoint) (forgotten []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -236,7 +236,7 @@ func (d *deliveries) run(w *world) {
 	}
 }
 
-// next returns the messages to send next, which stay queued, and where to.
+// next returns the messages to send next, which stay queued, and the endpoint.
 func (d *deliveries) next(shape BatchShape) ([]*Webhook, endpoint) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -261,8 +261,8 @@ func (d *deliveries) next(shape BatchShape) ([]*Webhook, endpoint) {
 	return batch, d.endpoint
 }
 
-// settle notes what became of a batch. It returns the ids of the messages that are
-// done.
+// settle records the answer to a batch. It returns the ids of the messages that leave
+// the queue.
 func (d *deliveries) settle(batch []*Webhook, status int, at time.Time, took time.Duration) (done []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -285,8 +285,8 @@ func (d *deliveries) settle(batch []*Webhook, status int, at time.Time, took tim
 	return done
 }
 
-// drop takes a batch out of the queue, whose head it was and still is unless webhooks
-// were turned off. What is delivered twice by chance stays in front.
+// drop removes a batch from the head of the queue. It is there unless webhooks were
+// turned off meanwhile. What is delivered twice by chance stays in front.
 func (d *deliveries) drop(batch []*Webhook) (done []string) {
 	if len(d.queue) < len(batch) || d.queue[0] != batch[0] {
 		return nil
@@ -312,7 +312,8 @@ func (d *deliveries) post(ctx context.Context, to endpoint, batch []*Webhook, sh
 	var messages []object
 	for _, m := range batch {
 		messages = append(messages, object{
-			"id": m.ID, "event": m.Event, "secret": to.secret, "timestamp": m.Timestamp, "data": json.RawMessage(m.Data),
+			"id": m.ID, "event": m.Event, "secret": to.secret, "timestamp": m.Timestamp,
+			"data": json.RawMessage(m.Data),
 		})
 	}
 	var body any = messages

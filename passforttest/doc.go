@@ -14,7 +14,7 @@
 // # Time
 //
 // Everything that takes time follows one clock ([WithClock]): checks become
-// PENDING, RUNNING and COMPLETE by themselves, customer requests expire, rate
+// PENDING, RUNNING and COMPLETE on their own, customer requests expire, rate
 // limits refill. State that is due is worked out when it is read, so a
 // server without a webhook runs no background work. [Server.AdvanceClock]
 // moves time forward. With the default clock the server also works inside a
@@ -46,6 +46,6 @@
 // does comes from published guides and descriptions; where those say nothing
 // (most statuses of refused calls, several webhook payloads, the shape of a
 // batch) it does something plain, and the documentation of the switch or
-// option says so. docs/simulator.md lists all of it: where it is known from, how
-// sure that is, and which switch turns it.
+// option says so. docs/simulator.md lists all of it, with sources, certainty and
+// switches.
 package passforttest

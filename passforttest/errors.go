@@ -1,6 +1,6 @@
 package passforttest
 
-// The codes Passfort puts into an error object. They have nothing to do with HTTP statuses
+// The codes Passfort puts into an error object. They are independent of HTTP statuses
 // (docs/api/basics.md#errors).
 const (
 	CodeMissingRequiredFields   = 101
@@ -27,11 +27,11 @@ type ErrorObject struct {
 	Info any `json:"info,omitempty"`
 }
 
-// kind says how a call ended. HTTP makes a status of it.
+// kind is how a call ended. HTTP makes a status of it.
 type kind int
 
 const (
-	done kind = iota
+	carriedOut kind = iota
 	wrong
 	unauthorized
 	forbidden
@@ -46,7 +46,7 @@ const (
 	broken
 )
 
-// refusal is an answer that is not the one the caller hoped for.
+// refusal is the answer to a call that fails.
 type refusal struct {
 	kind  kind
 	err   ErrorObject

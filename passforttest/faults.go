@@ -67,7 +67,7 @@ type armedFault struct {
 	left, skip int
 }
 
-// faults are the armed ones. Their lock may not be taken with that of the world held.
+// faults are the armed ones, in order. Their lock is taken before that of the world.
 type faults struct {
 	mu    sync.Mutex
 	armed []*armedFault
@@ -107,8 +107,8 @@ func (s *Server) ClearFaults() int {
 	return n
 }
 
-// take returns the fault that hits a call, if one does. The chance function reports
-// true with a probability.
+// take returns the fault that hits a call, if any. The chance function reports true with
+// the given probability.
 func (l *faults) take(operation string, r *http.Request, chance func(float64) bool) (Fault, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,7 +150,7 @@ func (f *Fault) matches(operation string, r *http.Request) bool {
 
 func (f *Fault) answersBefore() bool { return f.Status != 0 && !f.AfterWrite && !f.DropAfterWrite }
 
-// answer is what the fault answers in the server's place.
+// answer returns what the fault answers in place of the server.
 func (f *Fault) answer(sw Switches) *answer {
 	rep := &answer{status: f.Status, body: f.Body}
 	if rep.status == 0 {
@@ -175,7 +175,7 @@ func (f *Fault) answer(sw Switches) *answer {
 	return rep
 }
 
-// pause waits and says whether the caller is still there.
+// pause waits and reports whether the caller is still there.
 func pause(ctx context.Context, closed <-chan struct{}, d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -81,7 +81,7 @@ func (w *world) uploadFile(c *call, p *profile) (*reply, error) {
 	return ok(fileWire(f)), nil
 }
 
-// fileWire is a file as it is shown: encrypted, so without its content.
+// fileWire returns a file as the API shows it: without its content, which is encrypted.
 func fileWire(f *image) object { return object{"id": f.ID, "name": f.Name, "decrypted_data": ""} }
 
 func (w *world) getFile(_ *call, _ *profile, f *image) (*reply, error) {
@@ -91,8 +91,8 @@ func (w *world) getFile(_ *call, _ *profile, f *image) (*reply, error) {
 	return withContent(object{"id": f.ID, "name": f.Name}, "", f.Content), nil
 }
 
-// withContent answers o with one more member, decrypted_data, that is encoded
-// while it is written.
+// withContent answers with o and one more member, decrypted_data, which is encoded
+// while it is sent.
 func withContent(o object, prefix string, content []byte) *reply {
 	head := encode(o)
 	head = append(head[:len(head)-1], `,"decrypted_data":"`+prefix...)

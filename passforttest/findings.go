@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Findings are what the API calls events: a PEP, a sanction, bad press.
+// Findings are what the API calls events: a PEP, a sanction, adverse media.
 
 func (p *profile) event(id string) object {
 	id = strings.ToLower(id)
@@ -95,8 +95,8 @@ func eventsForWebhook(events []object) []object {
 }
 
 // AddEvent adds a finding to a profile, as monitoring would, and returns its
-// id. The data must name its event_type; it is given the rest of an event. A PEP,
-// a sanction, bad press or a referral opens the screening tasks of the profile,
+// id. The data must name its event_type; the rest of the event is added. A PEP,
+// a sanction, adverse media or a referral opens the screening tasks of the profile,
 // which puts approved applications in review.
 func (s *Server) AddEvent(profileID string, data map[string]any) (string, error) {
 	w := s.world.enter()
@@ -189,7 +189,7 @@ func (w *world) checkEvent(e, body object) error {
 	return nil
 }
 
-// changeEvent takes over what was sent; what the server sets stays.
+// changeEvent stores what was sent. What the server sets stays.
 func (w *world) changeEvent(e, body object) {
 	was := text(e, "resolution")
 	for k, v := range body {

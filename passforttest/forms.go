@@ -45,7 +45,7 @@ type Field struct {
 const oldest = 130
 
 // bounds returns the first and the last date that a field takes, empty for any:
-// a date of birth is a day that was.
+// a date of birth is in the past.
 func (f Field) bounds(now time.Time) (first, last string) {
 	if f.Type != "date" || !strings.HasSuffix(f.Path, ".dob") {
 		return "", ""
@@ -258,7 +258,8 @@ func (w *world) endForm(p *profile, r *formRequest, f *formState, state string, 
 	w.audit(p, by, "submitted-data", object{"customer_request_id": r.ID, "state": now})
 	w.requestChanged(p, r, by)
 	if now == StateCompleted && r.Product != "" {
-		if want, err := w.wantedProduct(object{"product": object{"alias": r.Product}}, p.Summary.EntityType); err == nil {
+		asked := object{"product": object{"alias": r.Product}}
+		if want, err := w.wantedProduct(asked, p.Summary.EntityType); err == nil {
 			w.apply(p, want.product, "", by)
 		}
 	}
@@ -320,9 +321,8 @@ func (s *Server) CustomerRequests(profileID string) []CustomerRequest {
 	return out
 }
 
-// visit does something to the customer request that a visitor names, whose key is with
-// it, and returns what the form's script gets: the request as it stands then. It takes
-// the lock.
+// visit calls do with the customer request of an id and its key. It returns what the
+// form's script gets: the request after that. It takes the lock.
 func (w *world) visit(requestID, key string, do func(*world, *profile, *formRequest) error) ([]byte, error) {
 	w.enter()
 	defer w.leave()

@@ -22,8 +22,8 @@ type bucket struct {
 	at    time.Time
 }
 
-// limiter has a bucket for each operation that is limited. Its lock may not be taken
-// with that of the world held.
+// limiter has a bucket for each operation that is limited. Its lock is taken before
+// that of the world.
 type limiter struct {
 	limits map[string]RateLimit
 
@@ -99,9 +99,9 @@ const (
 )
 
 // WithHosts adds names under which the server may be called on an address of
-// this machine. Without them only localhost, what ends in .localhost and loopback
-// addresses are answered there: a web page can have a name of its own resolve to
-// this machine, and would then be free to call it.
+// this machine. Without them only localhost, names that end in .localhost and loopback
+// addresses are answered there: a web page can let a name of its own resolve to this
+// machine, and could then call it.
 func WithHosts(names ...string) Option {
 	return func(c *config) { c.hosts = append(c.hosts, names...) }
 }
@@ -119,7 +119,7 @@ func (s *Server) misdirected(r *http.Request) bool {
 	})
 }
 
-// hostOf is the host that a request asks for, without its port.
+// hostOf returns the host that a request asks for, without its port.
 func hostOf(r *http.Request) string {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -139,7 +139,7 @@ func refuseMisdirected(w http.ResponseWriter) {
 	writeJSON(w, no.kind.status(), envelope(Switches{}, no.err))
 }
 
-// punctual ends a request whose body does not arrive.
+// punctual is a body that fails if it does not arrive in time.
 type punctual struct {
 	io.ReadCloser
 	control *http.ResponseController
@@ -147,7 +147,7 @@ type punctual struct {
 	late    error // the deadline that passed
 }
 
-// hurry makes the body of a request arrive in time.
+// hurry sets deadlines for the body of a request.
 func hurry(w http.ResponseWriter, r *http.Request) *punctual {
 	b := &punctual{r.Body, http.NewResponseController(w), time.Now().Add(bodyTime), nil}
 	if r.Body != nil && r.Body != http.NoBody {
@@ -156,7 +156,7 @@ func hurry(w http.ResponseWriter, r *http.Request) *punctual {
 	return b
 }
 
-// Read reads from the body and gives the next read its time.
+// Read reads from the body and sets the deadline of the read.
 func (b *punctual) Read(p []byte) (int, error) {
 	if b.late != nil {
 		return 0, b.late
@@ -165,7 +165,7 @@ func (b *punctual) Read(p []byte) (int, error) {
 	if next.After(b.until) {
 		next = b.until
 	}
-	_ = b.control.SetReadDeadline(next) // what cannot do that has no connection
+	_ = b.control.SetReadDeadline(next) // fails where there is no connection
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -176,7 +176,7 @@ func (b *punctual) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errLate answers a call whose body did not arrive.
+// errLate refuses a call whose body did not arrive in time.
 func errLate() *refusal {
 	return refuse(late, CodeInvalidInputData, "the body did not arrive in time")
 }

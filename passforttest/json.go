@@ -153,7 +153,7 @@ func nullable(s string) any {
 	return s
 }
 
-// indented is JSON for a person to read, numbers as they are written.
+// indented returns JSON for a person to read, numbers as they are written.
 func indented(raw []byte) string {
 	var b bytes.Buffer
 	if json.Indent(&b, raw, "", "  ") != nil {

@@ -36,8 +36,8 @@ func (s *Server) AddAPIKey(name string) string {
 	return key
 }
 
-// authenticate finds the key that was sent and holds it against what a route asks
-// for; the route may be nil. It takes the lock.
+// authenticate returns the key that was sent if it is valid and opens the route, which
+// may be nil. It takes the lock.
 func (w *world) authenticate(sent string, rt *route, profileID string) (*keyInfo, error) {
 	if sent == "" {
 		return nil, refuse(unauthorized, CodeMissingAPIKey, "missing API key")

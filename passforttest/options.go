@@ -71,14 +71,14 @@ func WithSeed(seed uint64) Option { return func(c *config) { c.seed = &seed } }
 // WithSwitches sets the server's switches.
 func WithSwitches(sw Switches) Option { return func(c *config) { c.switches = sw } }
 
-// WithProducts configures products. A product that is asked for by an alias
-// is not configured is made on the fly, with the default tasks.
+// WithProducts configures products. A product with another alias is made
+// when it is asked for, with the default tasks.
 func WithProducts(products ...Product) Option {
 	return func(c *config) { c.products = append(c.products, products...) }
 }
 
-// WithFlows configures the flow templates of customer requests. A template
-// is not configured is made on the fly.
+// WithFlows configures the flow templates of customer requests. One
+// with another alias is made when it is asked for, with the default forms.
 func WithFlows(flows ...Flow) Option {
 	return func(c *config) { c.flows = append(c.flows, flows...) }
 }
@@ -182,8 +182,8 @@ func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l }
 
 // Like makes the server answer as an account did when verify.Run or a
 // verify.Listener made the report: it sets the switches and the size of a page
-// that were seen, and the products with the tasks that they require. A product whose alias is not in the
-// report is called "product-1", "product-2" and so on.
+// that were seen, and the products with the tasks that they require. A product whose
+// alias is not in the report is called "product-1", "product-2" and so on.
 //
 // What was not seen stays as it is; verify.Report.Unseen has its switches. Several
 // reports may be given, each as an option of its own. A nil report and switches that
@@ -212,7 +212,7 @@ func Like(report *verify.Report) Option {
 	}
 }
 
-// set turns a switch to what was found.
+// set sets a switch to what was found.
 func (sw *Switches) set(f verify.Finding) {
 	differs := f.Verdict == verify.Differs
 	if f.Switch == "" || !differs && f.Verdict != verify.Confirmed {
@@ -238,7 +238,7 @@ func (sw *Switches) set(f verify.Finding) {
 	}
 }
 
-// isEventName keeps what is no name of an event out of webhooks.
+// isEventName reports whether a text could be the name of an event.
 func isEventName(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == ""
 }

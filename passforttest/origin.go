@@ -46,7 +46,7 @@ type originServer struct {
 
 // CollectionURL returns the base URL of a stand-in for the origin that serves
 // embed.js and the hosted forms. The first call makes it listen on a loopback
-// port of its own; it panics if there is none.
+// port of its own. It panics if no port is available.
 func (s *Server) CollectionURL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *Server) CollectionHandler() http.Handler {
 	})
 }
 
-// add remembers a visit, unless a recorder of that limit remembers nothing.
+// add records a visit, unless the limit of the recorder is zero.
 func (l *visitLog) add(recorded int, v Visit) {
 	if recorded <= 0 {
 		return
@@ -161,8 +161,8 @@ func (s *Server) submitForm(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// answerVisitor does something to the customer request of a visitor and answers once
-// the state in the answer is kept.
+// answerVisitor calls do with the customer request of a visitor. It answers once the
+// state in the answer is kept.
 func (s *Server) answerVisitor(
 	w http.ResponseWriter, r *http.Request, do func(*world, *profile, *formRequest) error,
 ) {

@@ -104,7 +104,7 @@ func (s *Server) SetCheckOutcome(checkType any, results ...Outcome) {
 }
 
 // DecideChecks lets a function choose the outcome of every check that
-// SetCheckOutcome says nothing about. It must not call the server. Returning
+// SetCheckOutcome has not set. It must not call the server. Returning
 // false leaves the choice to the words in the name.
 func (s *Server) DecideChecks(decide func(CheckRun) (Outcome, bool)) {
 	s.world.mu.Lock()
@@ -128,7 +128,7 @@ func (w *world) chooseOutcome(p *profile, ch *check) outcome {
 	return w.finished(ch.Type, fromWords(ch.Type, p.Summary.Name))
 }
 
-// finished fills in what an outcome leaves open.
+// finished returns an outcome with everything that it left open.
 func (w *world) finished(checkType string, o outcome) outcome {
 	if o.Result == "" {
 		o.Result = defaultResult(checkType, o.Decision)
@@ -263,7 +263,7 @@ func fromWords(checkType, name string) outcome {
 	return outcome{}
 }
 
-// outputFor makes up a plain output for a check type.
+// outputFor returns a plain output for a check type.
 func (w *world) outputFor(p *profile, ch *check, o outcome) any {
 	out := object{"entity_type": p.Summary.EntityType}
 	switch {
@@ -309,7 +309,7 @@ func (w *world) outputFor(p *profile, ch *check, o outcome) any {
 	return out
 }
 
-// ownershipOf returns the ownership structure a register has: what the company itself
+// ownershipOf returns the ownership structure a register has: what the company
 // named, and empty lists for the rest.
 func ownershipOf(data []byte) object {
 	o, _ := decodeObject(data)

@@ -41,7 +41,7 @@ type ProductTask struct {
 	Variant     string   `json:"variant,omitempty"` // alias of the task variant; "default" if empty
 	Name        string   `json:"name,omitempty"`
 	Description string   `json:"description,omitempty"`
-	Checks      []string `json:"checks,omitempty"` // check types run without anyone asking
+	Checks      []string `json:"checks,omitempty"` // check types that run automatically
 	// Accept lists the check types whose decision counts for the task. Nil is
 	// all. Of several checks the latest counts.
 	Accept []string `json:"accept,omitzero"`
@@ -241,7 +241,7 @@ func (w *world) riskChanged(p *profile, a *application, old, now *float64) {
 	}
 }
 
-// riskWire is the risk of an application.
+// riskWire returns the risk of an application.
 func (w *world) riskWire(a *application) object {
 	m := w.product(a).Risk
 	lowMedium, mediumHigh := m.thresholds()
@@ -256,7 +256,7 @@ func (w *world) riskWire(a *application) object {
 	return o
 }
 
-// overallRisk is the older risk of a whole profile: {} while there is none.
+// overallRisk returns the older risk of a whole profile, {} while there is none.
 func (p *profile) overallRisk() object {
 	if p.Risk == nil {
 		return object{}

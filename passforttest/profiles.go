@@ -63,8 +63,8 @@ type wanted struct {
 	role    string
 }
 
-// wantedProducts reads the applications a new profile asks for; without any it
-// applies for every product that is applied for automatically.
+// wantedProducts returns the applications a new profile asks for. Without any it
+// returns every product that is applied for automatically.
 func (w *world) wantedProducts(body object, entity string) ([]wanted, error) {
 	var out []wanted
 	asked, present := body["applications"]
@@ -99,8 +99,7 @@ func (w *world) getProfile(c *call, p *profile) (*reply, error) {
 	return ok(w.profileWire(p, false)), nil
 }
 
-// profileWire is a profile as the API shows it; a minimal one is what search
-// results hold.
+// profileWire returns a profile as the API shows it; search results hold minimal ones.
 func (w *world) profileWire(p *profile, minimal bool) object {
 	o := object{
 		"id": p.ID, "role": p.Role, "status": p.Status, "creation_date": dateTime(p.Created),
@@ -327,7 +326,7 @@ func madeUpPerson(i int) object {
 	}
 }
 
-// makeUp creates one of them, which nothing can refuse.
+// makeUp creates a made-up profile, which is never refused.
 func (s *Server) makeUp(role string, data object, product string) string {
 	w := s.world.enter()
 	defer w.leave()

@@ -28,7 +28,8 @@ type RecordedRequest struct {
 	Applied   bool // it was carried out, whatever answer was sent or lost
 
 	// Body is what the server read of the body, at most the number of bytes
-	// WithRecorder allows, and of an upload at most 4 KiB. Size and SHA256 (hexadecimal) are of everything read.
+	// WithRecorder allows, and of an upload at most 4 KiB. Size and SHA256 (hexadecimal) are
+	// of everything read.
 	Body   []byte
 	Size   int64
 	SHA256 string
@@ -167,7 +168,7 @@ func (rec *recorder) begin(
 	return e
 }
 
-// head is how many bytes a request is without its body.
+// head returns how many bytes a request has without its body.
 func (r *RecordedRequest) head() int64 {
 	return int64(len(r.Path) + len(r.RawQuery) + len(r.Host) + headerSize(r.Header))
 }
@@ -183,15 +184,15 @@ func headerSize(h http.Header) int {
 	return n
 }
 
-// applied notes that a call was carried out.
+// applied records that a call was carried out.
 func (rec *recorder) applied(e *RecordedRequest) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	e.Applied = true
 }
 
-// answered notes the status of an answer about to be sent, so that whoever gets
-// it finds it recorded.
+// answered records the status of an answer before it is sent, so that its receiver
+// finds it recorded.
 func (rec *recorder) answered(e *RecordedRequest, status int) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -214,7 +215,7 @@ type recordedBody struct {
 	hash  hash.Hash
 }
 
-// Read reads from the request's body and remembers what came.
+// Read reads from the request's body and records what it read.
 func (b *recordedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
@@ -372,8 +373,8 @@ func (l *callLog) isOn() bool {
 	return l.on
 }
 
-// noteCall puts a call that has ended into the log. Of a caller without a key
-// nothing but the line is kept, and answers that hold a key are not.
+// noteCall adds a call that has ended to the log. Without a key, only its line is
+// kept. Answers that hold a key are not kept.
 func (s *Server) noteCall(x *exchange, began time.Time) {
 	s.recorder.mu.Lock()
 	status := x.record.Status
@@ -426,7 +427,7 @@ func (l *callLog) add(n shownCall) {
 	l.next = (l.next + 1) % callsKept
 }
 
-// newest returns the calls that wanted wants, the newest first.
+// newest returns the calls for which wanted reports true, the newest first.
 func (l *callLog) newest(wanted func(*shownCall) bool) []shownCall {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -18,7 +18,7 @@ func (w *world) review(p *profile) {
 		}
 		w.setFlag(p, a)
 		w.rejectByPolicy(p, a)
-		if w.approvesByItself(p, a) {
+		if w.approvesAutomatically(p, a) {
 			w.audit(p, actor{}, "auto-decision", nil)
 			w.decide(p, a, "APPROVED", "", actor{})
 		}
@@ -48,24 +48,24 @@ func (w *world) reopen(p *profile, a *application) {
 	w.automateSoon(p, a)
 }
 
-// approvesByItself reports whether the smart policy approves an application
+// approvesAutomatically reports whether the smart policy approves an application
 // now: a new one, or one that it put in review itself. One that a person put in
 // review, or that teams decided on, is a person's to approve.
-func (w *world) approvesByItself(p *profile, a *application) bool {
+func (w *world) approvesAutomatically(p *profile, a *application) bool {
 	product := w.product(a)
 	return product.AutoApprove && len(product.EscalateTo) == 0 && a.Flag == "READY_FOR_DECISION" &&
 		(a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened && !w.sw.ReviewByHand) &&
 		len(w.blockers(p, a)) == 0
 }
 
-// automateSoon schedules the smart policy's look at an application.
+// automateSoon schedules automate.
 func (w *world) automateSoon(p *profile, a *application) {
 	pid, aid := p.ID, a.ID
 	w.at(w.tick.Add(w.cfg.automationTime), func() { w.automate(pid, aid) })
 }
 
-// automate is the smart policy looking at an application that is new or that it
-// put in review: it runs the checks that the product's tasks ask for.
+// automate lets the smart policy run the checks that a product's tasks ask for, on an
+// application that is new or that it put in review.
 func (w *world) automate(profileID, applicationID string) {
 	p := w.waiting(profileID)
 	if p == nil {
@@ -191,7 +191,7 @@ func (w *world) concludes(p *profile, ch *check) {
 	}
 }
 
-// escalation is what the teams that an application was escalated to said:
+// escalation has the decisions of the teams that an application was escalated to:
 // whether each approved, by name.
 type escalation map[string]bool
 
@@ -219,7 +219,7 @@ func (w *world) escalated(p *profile, a *application) bool {
 		!a.Automating && !p.hasOpenTask(a)
 }
 
-// escalationBlocker is what an escalation puts in the way of an approval.
+// escalationBlocker returns what an escalation blocks an approval with.
 func (w *world) escalationBlocker(p *profile, a *application) []object {
 	switch {
 	case !w.escalated(p, a):

@@ -8,7 +8,7 @@ import (
 
 // roster has every profile in the order of creation and finds them by what a
 // list, a search or a link asks for, without a look at the others. The lock of
-// the server guards it.
+// the world guards it.
 type roster struct {
 	blocks [][]*profile // by seq, none empty
 	count  int

@@ -37,10 +37,10 @@ type answer struct {
 	stream func(io.Writer) error
 }
 
-// status is the HTTP status of what a rule says.
+// status returns the HTTP status of a kind.
 func (k kind) status() int {
 	switch k {
-	case done:
+	case carriedOut:
 		return http.StatusOK
 	case wrong:
 		return http.StatusBadRequest
@@ -90,14 +90,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, hit := s.faults.take(rt.operation(), r, s.world.chance)
 	x := &exchange{
 		call: call{
-			reads: r.Method == http.MethodGet, params: params, query: r.URL.Query(), ifMatch: r.Header.Values("If-Match"),
-			overtaken: fault.StaleETag,
+			reads: r.Method == http.MethodGet, params: params, query: r.URL.Query(),
+			ifMatch: r.Header.Values("If-Match"), overtaken: fault.StaleETag,
 		},
 		ctx: r.Context(), req: r, route: rt, fault: fault, arriving: arriving,
 	}
 	x.record = s.recorder.begin(r, rt.operation(), s.Now(), keep, hit)
 	lost := false
-	defer func() { // after what notes the call: the caller may look at once
+	defer func() { // runs last: the caller may look at the records at once
 		if lost {
 			drop(w)
 		}
@@ -143,7 +143,7 @@ func (s *Server) log(w http.ResponseWriter, x *exchange, began time.Time) {
 		slog.Bool("fault", x.record.Faulty))
 }
 
-// knownMethod keeps what a caller made up out of the log.
+// knownMethod returns a method that may be logged: not one that a caller made up.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead, http.MethodPut, http.MethodPatch,
@@ -191,8 +191,8 @@ func (s *Server) answer(x *exchange, allow string) *answer {
 	return refused
 }
 
-// handle returns the answer to a call, or a refusal. That of a call too many comes with
-// an answer that has the headers of the limit.
+// handle returns the answer to a call, or a refusal. If the rate limit refuses it, the
+// answer has its headers.
 func (s *Server) handle(x *exchange, allow string) (*answer, error) {
 	var err error
 	// A key in the query does not count.
@@ -227,7 +227,7 @@ func (s *Server) handle(x *exchange, allow string) (*answer, error) {
 		a.header["Content-Length"] = []string{itoa(rep.size)}
 	}
 	switch {
-	case rep.kind != done:
+	case rep.kind != carriedOut:
 		a.status = rep.kind.status()
 	case x.route.creates && s.world.switches().CreatedStatus:
 		a.status = http.StatusCreated
@@ -241,7 +241,7 @@ func methodNotAllowed(allow string) *refusal {
 	return no
 }
 
-// receive reads the body of a call and holds it to its form.
+// receive reads the body of a call and checks its form.
 func (s *Server) receive(x *exchange) (err error) {
 	if x.route.image != nil {
 		return s.receiveImage(x)
@@ -261,8 +261,8 @@ func (s *Server) receive(x *exchange) (err error) {
 	return nil
 }
 
-// receiveImage reads an upload while it arrives. What is left of a refused one is read
-// too, so that the caller gets to read the refusal.
+// receiveImage decodes an upload while it arrives. It also reads the rest of a refused
+// one, so that the caller gets to read the refusal.
 func (s *Server) receiveImage(x *exchange) error {
 	keep := false
 	err := s.world.change(func(w *world) error {

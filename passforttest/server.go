@@ -45,7 +45,7 @@ type Server struct {
 	addr    string
 }
 
-// lifetime ends everything that a server started.
+// lifetime is shared by all that a server starts.
 type lifetime struct {
 	closing sync.Once
 	closed  chan struct{}
@@ -53,7 +53,7 @@ type lifetime struct {
 }
 
 // New returns a Server that does not listen: use it as a handler, or through
-// Transport or Client, which reach it without a socket. Close it all the same.
+// Transport or Client, which reach it without a socket. It has to be closed too.
 func New(opts ...Option) *Server {
 	cfg := defaults()
 	for _, o := range opts {
@@ -73,7 +73,7 @@ func New(opts ...Option) *Server {
 }
 
 // NewServer returns a Server that listens on a loopback port. It panics if
-// there is none to be had.
+// no port is available.
 func NewServer(opts ...Option) *Server {
 	s := New(opts...)
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -172,7 +172,7 @@ func (s *Server) isRefusing() bool {
 }
 
 // Refuse makes the server refuse new connections and drops the open ones;
-// Refuse(false) lets them in again, at the same address. It panics if the
+// Refuse(false) accepts them again, at the same address. It panics if the
 // address was taken meanwhile.
 func (s *Server) Refuse(on bool) {
 	s.mu.Lock()
@@ -261,7 +261,7 @@ func (l *pipeListener) Close() error {
 	return nil
 }
 
-// Addr returns an address that says where nothing listens.
+// Addr returns a placeholder: there is no address.
 func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
 
 type pipeAddr struct{}

@@ -67,7 +67,7 @@ func (s *Server) Restore(saved []byte) error {
 	return w.journal.Rewrite(w.records())
 }
 
-// Reset makes the server as it was made: no profiles, keys, tags, charges, faults,
+// Reset makes the server like a new one: no profiles, keys, tags, charges, faults,
 // programmed outcomes or waiting webhooks, with the products and flows it was
 // configured with. Switches, the endpoint of webhooks, a function of DecideChecks and
 // the clock stay. It may be repeated. The error is that of the journal of KeepIn.
@@ -92,9 +92,9 @@ func (s *Server) Reset() error {
 	return w.journal.Rewrite(w.records())
 }
 
-// refresh brings a profile that was saved to the form it has in memory: the data a
-// check ran on is that of the profile as long as it is unchanged, and what an
-// earlier version did not keep is read out of the data.
+// refresh brings a saved profile to its form in memory: a check shares the data of the
+// profile if they are equal, and what an earlier version did not save is read out of the
+// data.
 func (p *profile) refresh() {
 	for _, ch := range p.Checks {
 		if bytes.Equal(ch.Input, p.Data) {
@@ -137,14 +137,14 @@ func (w *world) resume(p *profile) {
 
 // Journal keeps the state of a Server beyond the life of its process: see
 // KeepIn. The server appends one record for everything that changed at once,
-// and the records in order give the state again.
+// and the records in order restore the state.
 type Journal interface {
 	// Records returns everything that was kept, in order.
 	Records() iter.Seq2[[]byte, error]
 	// Append adds a record. It is called while the server is locked and must
 	// not wait for a disk.
 	Append(record []byte)
-	// Sync returns once every record appended before is kept for good. No answer
+	// Sync returns once every record appended before is kept permanently. No answer
 	// leaves the server before that. It is called by many goroutines at once.
 	Sync() error
 	// Full reports whether the records should be replaced by fewer.
@@ -153,8 +153,8 @@ type Journal interface {
 	Rewrite(records iter.Seq[[]byte]) error
 }
 
-// record is what changed between two looks at the server: whole profiles, and
-// the rest of the state as far as it is small.
+// record is what changed at once: whole profiles, and the parts of the rest of the
+// state.
 type record struct {
 	Time     time.Time           `json:"time"`
 	Random   []byte              `json:"random,omitempty"`
@@ -170,7 +170,7 @@ type record struct {
 	Sent     []string            `json:"sent,omitempty"` // ids of webhooks that were acknowledged
 }
 
-// changes notes what the next record has to hold.
+// changes is what the next record has to hold.
 type changes struct {
 	profiles map[string]bool
 	keys     map[string]*keyInfo
@@ -298,7 +298,7 @@ func decodedRecords(records iter.Seq2[[]byte, error]) iter.Seq2[*sizedRecord, er
 	}
 }
 
-// apply takes over what a record holds.
+// apply adds what a record holds.
 func (st *state) apply(r *record) {
 	st.Version = max(st.Version, r.Version)
 	maps.Copy(st.Charges, r.Charges)
@@ -330,7 +330,7 @@ func put[T any](l []*T, v *T, same func(*T) bool) []*T {
 	return append(l, v)
 }
 
-// touch notes that a profile changes.
+// touch records that a profile changes.
 func (w *world) touch(p *profile) {
 	if w.changes.profiles == nil {
 		w.changes.profiles = map[string]bool{}
@@ -347,7 +347,7 @@ func (w *world) addKey(key string, info *keyInfo) {
 	w.changes.keys[key] = info
 }
 
-// charge counts what costs money.
+// charge counts something that is charged.
 func (w *world) charge(what string) {
 	w.state.Charges[what]++
 	w.changes.charged = true
@@ -389,8 +389,8 @@ func (w *world) commit() {
 	w.shrink()
 }
 
-// shrink has the journal written anew if it is full, beside the calls if it can
-// do that. A journal that fails says so in Sync.
+// shrink writes the journal anew if it is full, beside the calls if it can do that.
+// Sync returns the error of a journal that fails.
 func (w *world) shrink() {
 	if w.compacting || !w.journal.Full() {
 		return
@@ -411,19 +411,19 @@ func (w *world) shrink() {
 	}
 }
 
-// globals is a record with what is in every record.
+// globals returns a record with what is in every record.
 func (w *world) globals() record {
 	return record{Time: w.tick, Random: w.randomState(), Version: w.state.Version, Charges: w.state.Charges}
 }
 
-// records is the whole state, a record for each profile.
+// records yields the whole state, a record for each profile.
 func (w *world) records() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		r := w.globals()
 		st := w.state
 		r.Products, r.Flows, r.Tags, r.Queued = st.Products, st.Flows, st.Tags, w.out.waiting()
 		r.Keys = maps.Clone(st.Keys)
-		delete(r.Keys, w.cfg.apiKey) // every start brings its own
+		delete(r.Keys, w.cfg.apiKey) // every server has its own
 		if !yield(encode(r)) {
 			return
 		}
@@ -446,7 +446,7 @@ func (w *world) kept() error {
 	return j.Sync()
 }
 
-// errNotKept answers a call while the journal fails.
+// errNotKept refuses a call while the journal fails.
 func errNotKept() *refusal {
 	return refuse(broken, CodeUnknownInternalError, "the state cannot be kept")
 }

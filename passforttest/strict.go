@@ -21,7 +21,7 @@ type problem struct{ pointer, text string }
 // problemsShown is how many problems one refusal names.
 const problemsShown = 20
 
-// refuseProblems is the refusal that names what is wrong with a body, or nil.
+// refuseProblems returns a refusal that names what is wrong with a body, or nil.
 func refuseProblems(found []problem) error {
 	if len(found) == 0 {
 		return nil
@@ -54,7 +54,7 @@ type form struct {
 	keys    string
 	members map[string]*form
 	folded  map[string]string // names of members by their lower case
-	needs   []string          // members that must be there
+	needs   []string          // members that must be present
 	also    func(o object, at string, found []problem) []problem
 }
 
@@ -213,7 +213,7 @@ func (f *forms) structure(made *form, t reflect.Type) {
 	}
 }
 
-// freeformAddress holds a free text to what it must have.
+// freeformAddress checks the members that a free text must have.
 func freeformAddress(o object, at string, found []problem) []problem {
 	if text(o, "type") != string(passfort.AddressTypeFreeform) {
 		return found
@@ -226,8 +226,7 @@ func freeformAddress(o object, at string, found []problem) []problem {
 	return found
 }
 
-// specialForm returns the form of a member that its Go type says too little
-// about, or nil.
+// specialForm returns the form of a member whose Go type is too general, or nil.
 func specialForm(member string, plain *form) *form {
 	switch member {
 	case "PersonalDetails.dob", "DatedAddress.start_date", "DatedAddress.end_date":
@@ -351,7 +350,7 @@ func (f *form) judgeObject(o object, at string, found []problem) []problem {
 	return found
 }
 
-// expects says what would have been right.
+// expects returns what is wrong with a value of another type.
 func (f *form) expects() string {
 	switch f.kind {
 	case reflect.String:
@@ -377,13 +376,13 @@ func sortedKeys(o object) []string {
 	return names
 }
 
-// escaped is a name as a JSON pointer (RFC 6901) has it.
+// escaped returns a name in the form of a JSON pointer (RFC 6901).
 func escaped(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-// judgeBody holds the body of a call to what the pages of docs/api say about it. A
-// body that is no JSON of the right kind is left to the operation.
+// judgeBody checks the body of a call against the pages of docs/api. A body that is no
+// JSON of the right kind is left to the operation.
 func (f *forms) judgeBody(operation string, body []byte) error {
 	form := f.of(operation)
 	if form == nil {

@@ -58,12 +58,12 @@ type Switches struct {
 	// VersionsAtExpiry makes the next version of a task appear when the old one
 	// expires, and not some time before.
 	VersionsAtExpiry bool
-	// ExpiredInWindow says is_expired of the old version of a task as soon as there
-	// is a new one. Otherwise it says so when its time is over.
+	// ExpiredInWindow sets is_expired of the old version of a task as soon as there
+	// is a new one. Otherwise it is set when its time is over.
 	ExpiredInWindow bool
 
 	// EmptyBodies sends no body at all, instead of null, where a call has
-	// nothing to say.
+	// no result.
 	EmptyBodies bool
 
 	// Lenient accepts bodies that the pages of docs/api rule out: values of the
@@ -106,7 +106,7 @@ const (
 	BatchSingle                   // one message in a body of its own, even when batching
 )
 
-// SetSwitches replaces the server's switches.
+// SetSwitches replaces the switches.
 func (s *Server) SetSwitches(sw Switches) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
@@ -123,7 +123,7 @@ const (
 	Shuffled // another order each time
 )
 
-// ordered returns what a list answers with, in the order of the switch.
+// ordered returns a list in the order of the switch.
 func ordered[T any](w *world, l []T) []T {
 	switch w.sw.ListOrder {
 	case NewestFirst:

@@ -74,8 +74,8 @@ func (w *world) newTask(p *profile, want ProductTask, by actor) *task {
 	return t
 }
 
-// requireTask returns the profile's current task of a variant, made if need be:
-// two products that require the same task share it.
+// requireTask returns the profile's current task of a variant, and adds it if there is
+// none: two products that require the same task share it.
 func (w *world) requireTask(p *profile, want ProductTask, by actor) *task {
 	alias := want.Variant
 	if alias == "" {
@@ -349,7 +349,7 @@ func (w *world) deleteNote(c *call, p *profile, t *task) (*reply, error) {
 	return w.nothing(), nil
 }
 
-// title makes a name a person can read from an alias or an enum value.
+// title returns a readable name for an alias or an enum value.
 func title(s string) string {
 	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return r == '_' || r == '-' || r == ' ' })
 	t := strings.Join(words, " ")

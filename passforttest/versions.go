@@ -9,13 +9,12 @@ import (
 const notice = 30 * 24 * time.Hour
 
 // superseded reports whether there is a newer version of the task. One that is
-// superseded may still be the one that counts, until it expires, but only takes
-// notes.
+// superseded counts until it expires, but takes nothing but notes.
 func (t *task) superseded() bool { return t.Next != "" || t.Expired }
 
 func (t *task) passed() bool { return t.State == "COMPLETED_PASS" && !t.Expired }
 
-// wanted is what a task was made from, to make its next version.
+// wanted returns what a task was made from, for its next version.
 func (t *task) wanted() ProductTask {
 	return ProductTask{
 		Type: t.Type, Variant: t.Alias, Name: t.Name, Description: t.Description,
@@ -23,7 +22,7 @@ func (t *task) wanted() ProductTask {
 	}
 }
 
-// successor returns the version after a task, made if need be.
+// successor returns the version after a task, and adds it if there is none.
 func (w *world) successor(p *profile, t *task) *task {
 	next := p.task(t.Next)
 	if next == nil {
@@ -56,7 +55,7 @@ func (w *world) expire(p *profile, old, next *task, reason string) {
 	}
 }
 
-// lasts returns how long a passed task is good for, zero is permanently, and how
+// lasts returns how long a passed task is valid, zero for permanently, and how
 // long before its end the next version appears. Of several applications the
 // shortest time counts.
 func (w *world) lasts(p *profile, t *task) (period, before time.Duration) {
@@ -99,7 +98,7 @@ func (w *world) riskLevel(p *profile, a *application) string {
 	return (*RiskModel)(nil).level(p.Risk)
 }
 
-// startExpiry starts the time that a task which just passed is good for.
+// startExpiry starts the time for which a task that just passed is valid.
 func (w *world) startExpiry(p *profile, t *task) {
 	t.Passed = w.tick
 	if period, before := w.lasts(p, t); period > 0 {

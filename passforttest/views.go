@@ -46,7 +46,7 @@ type findingRow struct{ ID, Type, Resolution, Created, Data string }
 
 type formRow struct{ ID, Name, Flow, State string }
 
-// page is the page of a profile, and its title. It takes the lock.
+// page returns the page of a profile, and its title. It takes the lock.
 func (w *world) page(id string) (profileView, string, error) {
 	w.enter()
 	defer w.leave()
@@ -57,7 +57,7 @@ func (w *world) page(id string) (profileView, string, error) {
 	return w.viewOf(p), nameOf(p), nil
 }
 
-// viewOf is a profile as its page shows it.
+// viewOf returns what the page of a profile shows.
 func (w *world) viewOf(p *profile) profileView {
 	v := profileView{
 		profileRow: w.row(p), Status: p.Status, Data: indented(p.Data), ETag: w.etag(p), Modified: dateTime(p.Modified),
@@ -191,7 +191,7 @@ type profileRow struct {
 	Created                  string
 }
 
-// home is a page of the profiles that a query finds. It takes the lock.
+// home returns a page of the profiles that a query finds. It takes the lock.
 func (w *world) home(query string, offset int) homeView {
 	w.enter()
 	defer w.leave()
@@ -272,7 +272,7 @@ type settingsView struct {
 
 type settingRow struct{ Name, Value string }
 
-// settings adds what is set in the world. It takes the lock.
+// settings adds the settings of the world to a view. It takes the lock.
 func (w *world) settings(v *settingsView) {
 	w.enter()
 	defer w.leave()

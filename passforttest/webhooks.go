@@ -24,7 +24,7 @@ type Webhook struct {
 //
 // The secret is sent in the Authorization header and in every message. A message is sent again
 // until it is answered with 200. Unless batching, one message is sent at a time, in order; a
-// message that is not accepted holds up all behind it (docs/api/webhooks.md#delivery).
+// message that is not accepted holds up all after it (docs/api/webhooks.md#delivery).
 func (s *Server) SetWebhook(url, secret string, batching bool) {
 	w := s.world.enter()
 	defer w.leave()
@@ -36,7 +36,7 @@ func (s *Server) SetWebhook(url, secret string, batching bool) {
 }
 
 // EnableWebhooks limits the events that are sent, as the portal does. Without
-// names all are. One that is no event panics.
+// names all are. An unknown name panics.
 func (s *Server) EnableWebhooks(events ...string) {
 	for _, event := range events {
 		if !passfort.EventName(event).Known() {
@@ -55,15 +55,15 @@ func (s *Server) PendingWebhooks() []Webhook {
 }
 
 // DeliveredWebhooks returns the newest acknowledged messages, oldest first. A
-// message that was delivered twice is there twice.
+// message that was delivered twice is listed twice.
 func (s *Server) DeliveredWebhooks() []Webhook {
 	w := s.world.enter()
 	defer w.leave()
 	return w.out.acknowledged()
 }
 
-// eventNames are the events there are: to suggest in the place of one that does not
-// exist, and to send samples of.
+// eventNames returns the known events: suggestions for an unknown name, and samples to
+// send.
 func eventNames() []string {
 	return []string{
 		string(passfort.EventProductStatusChanged), string(passfort.EventCollectedDataUpdated),
@@ -101,7 +101,7 @@ func (w *world) queue(m Webhook) {
 	w.changed()
 }
 
-// noteDelivery notes what became of a batch. It takes the lock.
+// noteDelivery records the answer to a batch. It takes the lock.
 func (w *world) noteDelivery(batch []*Webhook, status int, took time.Duration) {
 	w.mu.Lock()
 	defer w.leave()
@@ -109,8 +109,8 @@ func (w *world) noteDelivery(batch []*Webhook, status int, took time.Duration) {
 	w.changed()
 }
 
-// keepTime lets things happen when they are due, because with a webhook
-// it is always read. It takes the lock.
+// keepTime lets things happen when they are due, not only at the next call: a webhook
+// is sent at once. It takes the lock.
 func (w *world) keepTime() {
 	var next time.Time
 	var timer <-chan time.Time
@@ -134,7 +134,7 @@ func (w *world) keepTime() {
 	}
 }
 
-// nextDue receives when the next thing is due.
+// nextDue returns a channel that receives when the next thing is due, nil for never.
 func (w *world) nextDue() <-chan time.Time {
 	if w.due.Len() == 0 {
 		return nil
@@ -142,8 +142,8 @@ func (w *world) nextDue() <-chan time.Time {
 	return w.cfg.clock.After(w.due.items[0].at.Sub(w.tick))
 }
 
-// sendSample queues a message of an event that did not happen, about what the
-// profile has, with the members that a real one has.
+// sendSample queues a message of an event that did not happen. It has the members of a
+// real one, filled from the profile.
 func (w *world) sendSample(profileID, event string) error {
 	if !slices.Contains(eventNames(), event) {
 		return errors.New("unknown event")
@@ -169,7 +169,7 @@ func (w *world) sendSample(profileID, event string) error {
 	return nil
 }
 
-// sampleOf is the payload of such a message.
+// sampleOf returns the payload of a sample.
 func (w *world) sampleOf(p *profile, event string) object {
 	application, product := nameID("sample", "application"), (&Product{ID: nameID("product", "sample"),
 		Alias: "sample", Name: "Sample"}).short()

@@ -59,8 +59,8 @@ type rules struct {
 }
 
 // world is what the simulated Passfort holds, and the rules by which it changes. Its
-// methods are called with the lock held, as enter returns it, unless they say that
-// they take the lock. No rule knows that it is called over HTTP.
+// methods need the lock, which enter takes, unless their comment says that they take it.
+// A rule cannot reach HTTP.
 type world struct {
 	*lifetime
 
@@ -113,27 +113,27 @@ func (w *world) enter() *world {
 	return w
 }
 
-// leave notes what changed and gives the lock back.
+// leave records what changed and releases the lock.
 func (w *world) leave() {
 	w.commit()
 	w.mu.Unlock()
 }
 
-// chance reports true with a probability. It takes the lock.
+// chance reports true with the given probability. It takes the lock.
 func (w *world) chance(probability float64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.random.Float64() < probability
 }
 
-// change carries out a change. It takes the lock.
+// change calls do in the world. It takes the lock.
 func (w *world) change(do func(*world) error) error {
 	w.enter()
 	defer w.leave()
 	return do(w)
 }
 
-// switches returns the switches as they are. It takes the lock.
+// switches returns the switches. It takes the lock.
 func (w *world) switches() Switches {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -167,7 +167,7 @@ type profile struct {
 	place place // in the roster
 }
 
-// summary is what the server reads out of collected data.
+// summary is what the rules need of collected data.
 type summary struct {
 	EntityType  string `json:"entity_type"`
 	Name        string `json:"name"`
@@ -197,7 +197,7 @@ type User struct {
 	Email string `json:"email"`
 }
 
-// PortalUser is the person behind everything the control methods do.
+// PortalUser returns the person in whose name the control methods act.
 func (s *Server) PortalUser() User { return portalUser() }
 
 func portalUser() User {
@@ -260,7 +260,7 @@ func (w *world) newKey() string {
 	return fmt.Sprintf("simkey%016x%016x", w.random.Uint64(), w.random.Uint64())
 }
 
-// nameID returns the id of something that is known by a name: always the same.
+// nameID returns an id that follows from a name.
 func nameID(kind, name string) string {
 	sum := sha256.Sum256([]byte("passfort simulator\x00" + kind + "\x00" + name))
 	return uuid([16]byte(sum[:16]))
@@ -292,7 +292,7 @@ func (w *world) look(id string) (*profile, error) {
 	return p, nil
 }
 
-// waiting returns the profile something is due for, or nil.
+// waiting returns the profile that something is due for, or nil. It may be changed.
 func (w *world) waiting(id string) *profile {
 	p := w.state.Profiles[id]
 	if p != nil {
@@ -344,8 +344,8 @@ func (w *world) at(t time.Time, what func()) {
 	w.changed()
 }
 
-// settle lets everything happen that is due, in order, and sets tick to now. A
-// list that is asked for next finds it.
+// settle lets everything happen that is due, in order, sets tick to now and updates the
+// roster.
 func (w *world) settle() {
 	now := w.clockNow()
 	for w.due.Len() > 0 && !w.due.items[0].at.After(now) {
@@ -358,7 +358,7 @@ func (w *world) settle() {
 	w.reindex()
 }
 
-// reindex brings the roster to what the profiles that changed are now.
+// reindex updates the roster with the profiles that changed.
 func (w *world) reindex() {
 	for id := range w.changes.profiles {
 		if p := w.state.Profiles[id]; p != nil {
@@ -502,7 +502,7 @@ func (s *Server) AdvanceClock(d time.Duration) {
 }
 
 // wait blocks until the server's time reaches at, ctx ends or the server is
-// closed. The caller does not hold the lock.
+// closed. It takes the lock.
 func (w *world) wait(ctx context.Context, at time.Time) {
 	for {
 		w.mu.Lock()
