@@ -194,7 +194,7 @@ func repeatedProbe() Probe {
 	return Probe{
 		Name: "repeated-decision", Tier: TierCareful, Switch: "RepeatedDecisionRefused",
 		Asks:   "POST to an application that is APPROVED or REJECTED the status that it has",
-		Belief: "a decision that is there already changes nothing",
+		Belief: "an existing decision changes nothing when repeated",
 		Page:   "docs/api/applications.md#status-machine",
 		Means:  "a decision that is sent twice is refused with code 102 or 103: take that for done",
 		judge: func(s *session) judgement {

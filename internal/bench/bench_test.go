@@ -34,11 +34,8 @@ func TestEveryCase(t *testing.T) {
 
 	root := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(root, "docs"), 0o750))
-	readme := filepath.Join(root, "README.md")
-	require.NoError(t, os.WriteFile(readme, []byte("before\n"+tableBegins+"old\n"+tableEnds+"after\n"), 0o600))
 	require.NoError(t, writeReport(root, r))
 	for name, holds := range map[string]string{
-		"README.md":        "after\n",
 		"docs/figures.md":  "a machine, 2 January 2026.",
 		"docs/figures.svg": "</svg>",
 	} {
@@ -46,9 +43,6 @@ func TestEveryCase(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(data), holds, name)
 	}
-	text, err := os.ReadFile(readme)
-	require.NoError(t, err)
-	require.NotContains(t, string(text), "old")
 }
 
 // The committed figures have every case.
@@ -82,12 +76,6 @@ func TestFigureTellsABrokenPromise(t *testing.T) {
 	broken := figure{what: "a", against: "b", value: spreadOf(1.2), atMost: 1.1}
 	require.NotContains(t, kept.String(), "NOT KEPT")
 	require.Contains(t, broken.String(), "NOT KEPT")
-}
-
-func TestREADMEWithoutAPlace(t *testing.T) {
-	t.Parallel()
-	_, err := between([]byte("no marks"), "table")
-	require.Error(t, err)
 }
 
 // A promise has to be missed in three runs of three.

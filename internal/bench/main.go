@@ -6,7 +6,7 @@
 //	go run -C internal/bench . -write
 //	go run -C internal/bench . -gate -run call
 //
-// -write puts the results into docs/figures.md, docs/figures.svg and the README.
+// -write puts the results into docs/figures.md and docs/figures.svg.
 // -gate fails when a promised ratio is missed in three runs of three.
 // Peers are net/http and encoding/json by hand, a client that oapi-codegen
 // generated from openapi.yaml, four well-known clients of other APIs, and reading an
@@ -39,7 +39,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pattern := flags.String("run", "", "measure only cases whose name matches this `expression`")
-	write := flags.Bool("write", false, "write docs/figures.md, docs/figures.svg and the table of the README")
+	write := flags.Bool("write", false, "write docs/figures.md and docs/figures.svg")
 	gate := flags.Bool("gate", false, "measure up to three times, and fail when a promise is missed each time")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -41,58 +41,20 @@ func machine() string {
 	return fmt.Sprintf("%s, %d cores, %s, %s", processor, runtime.NumCPU(), runtime.GOOS, runtime.Version())
 }
 
-const (
-	tableBegins = "<!-- written by go run -C internal/bench . -write -->\n"
-	tableEnds   = "<!-- end -->\n"
-)
-
 func writeReport(root string, r report) error {
 	chart, err := r.chart()
-	if err != nil {
-		return err
-	}
-	readme := filepath.Join(root, "README.md")
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		return err
-	}
-	text, err = between(text, r.summary())
 	if err != nil {
 		return err
 	}
 	for name, data := range map[string][]byte{
 		filepath.Join(root, "docs", "figures.md"):  r.page(),
 		filepath.Join(root, "docs", "figures.svg"): chart,
-		readme: text,
 	} {
 		if err := os.WriteFile(name, data, 0o644); err != nil { //nolint:gosec // documentation is public
 			return err
 		}
 	}
 	return nil
-}
-
-// between puts the table between its two marks.
-func between(text []byte, table string) ([]byte, error) {
-	head, rest, found := bytes.Cut(text, []byte(tableBegins))
-	_, tail, ended := bytes.Cut(rest, []byte(tableEnds))
-	if !found || !ended {
-		return nil, fmt.Errorf("the README has no place for the figures: %q and %q", tableBegins, tableEnds)
-	}
-	return slices.Concat(head, []byte(tableBegins+table+tableEnds), tail), nil
-}
-
-// summary is the table of the README: the ratios that something is promised of.
-func (r report) summary() string {
-	var b strings.Builder
-	b.WriteString("\n| What | Beside | Ratio | Promised |\n| --- | --- | --- | --- |\n")
-	for _, f := range r.figures {
-		if f.ratio() && f.promise() != "" {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.what, f.against, number(f.value.median), f.promise())
-		}
-	}
-	fmt.Fprintf(&b, "\nMeasured on %s, %s.\n", r.machine, r.when.Format("2 January 2006"))
-	return b.String()
 }
 
 func (r report) page() []byte {
@@ -138,10 +100,9 @@ unknown members, but null, empty and absent look the same.
 what is held at once is less, and has tests of its own: ` + "`TestUploadMemory`" + ` and
 ` + "`TestDownloadMemory`" + `.
 
-Pages of a list are not read ahead. The last ratio shows the most that could be
-gained. It would cost a second page of memory, a goroutine that lives between two
-steps of the loop, and a request without need each time a loop ends
-early.
+Pages of a list are not read ahead by default. The last ratio shows the most that
+reading ahead can gain. It costs a second page of memory, a goroutine that lives
+between two steps of the loop, and a request more when a loop ends early.
 `)
 	for _, f := range r.figures {
 		if !f.holds() {

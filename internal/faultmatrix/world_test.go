@@ -94,7 +94,7 @@ type operation struct {
 
 func failed[T any](_ T, err error) error { return err }
 
-// operations are the 52 of the reference.
+// operations are those of the reference.
 func operations() []operation {
 	type ctx = context.Context
 	type client = *passfort.Client
@@ -268,6 +268,5 @@ func TestEveryOperationIsThere(t *testing.T) {
 	}
 	slices.Sort(names)
 	require.Equal(t, passforttest.Operations(), names)
-	require.Len(t, names, 52)
-	require.Len(t, known, 52)
+	require.Len(t, known, len(names))
 }

@@ -31,7 +31,6 @@ var mayKnow = map[string][]string{
 // none imports one above it.
 func TestRoomsKnowWhatTheyMay(t *testing.T) {
 	t.Parallel()
-	const module = "github.com/passfort-go/passfort"
 	own := map[string]bool{}
 	for _, mod := range filesNamed(t, "go.mod") {
 		own[filepath.Dir(mod)] = true

@@ -27,7 +27,7 @@ func terms(t *testing.T) map[string][]string {
 // inComments matches what a line of Go says in words: a comment, to its end.
 var inComments = regexp.MustCompile(`(?m)(?:^|[\t ])//[ ](.*)$`)
 
-// Comments use the words of the table, and not those beside them.
+// Comments and pages use the words of the table, and not those beside them.
 func TestWords(t *testing.T) {
 	t.Parallel()
 	avoided := map[*regexp.Regexp]string{}
@@ -36,16 +36,34 @@ func TestWords(t *testing.T) {
 			avoided[regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(other)+`\b`)] = word
 		}
 	}
+	check := func(file, text string) {
+		for pattern, word := range avoided {
+			if pattern.MatchString(text) {
+				t.Errorf("%s: write %q: %s", file, word, text)
+			}
+		}
+	}
 	for _, file := range filesNamed(t, "*.go") {
 		if strings.HasPrefix(file, "internal/house/") {
 			continue
 		}
 		for _, comment := range inComments.FindAllStringSubmatch(readFile(t, file), -1) {
-			for pattern, word := range avoided {
-				if pattern.MatchString(comment[1]) {
-					t.Errorf("%s: write %q: %s", file, word, comment[1])
-				}
-			}
+			check(file, comment[1])
+		}
+	}
+	for _, file := range markdownFiles(t) {
+		if strings.Contains(file, "/") && !strings.HasPrefix(file, "docs/") || file == "CHANGELOG.md" {
+			continue
+		}
+		text := readFile(t, file)
+		if file == "CONTRIBUTING.md" {
+			before, after, _ := strings.Cut(text, "### Words\n")
+			_, after, _ = strings.Cut(after, "\n## ")
+			text = before + after
+		}
+		text = codeSpan.ReplaceAllString(codeFence.ReplaceAllString(text, ""), "")
+		for paragraph := range strings.SplitSeq(text, "\n\n") {
+			check(file, strings.ReplaceAll(paragraph, "\n", " "))
 		}
 	}
 }
