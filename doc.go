@@ -28,7 +28,7 @@
 //	}
 //	fmt.Println(check.Decision)
 //
-// The example of the package does this and approves the application. "go run./examples/onboarding"
+// The example of the package does this and approves the application. "go run ./examples/onboarding"
 // in the repository shows a person and a company from the first profile to the decision, without a
 // key. Package passforttest is the Passfort that both run against, and that your own tests can.
 //

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -182,4 +183,93 @@ func ExampleFleet_Listen() {
 		return err
 	}
 	_ = wait
+}
+
+// A job of your own that spends money: a try that follows a crash finds the note of the
+// one before, and asks whether it was done.
+func ExampleItem_Note() {
+	order := func(paid func(order string) bool, pay func(order string) error) fleet.Job {
+		return func(ctx context.Context, item *fleet.Item) error {
+			name, err := item.Note(ctx, []byte(item.Job+"/"+item.ProfileID))
+			if err != nil {
+				return err
+			}
+			if item.Tries > 1 && paid(string(name)) {
+				return nil
+			}
+			return pay(string(name))
+		}
+	}
+	_ = order
+}
+
+// More partitions while processes work, and jobs held meanwhile.
+func ExampleFleet_Repartition() {
+	grow := func(ctx context.Context, f *fleet.Fleet) error {
+		if err := f.PauseJobs(ctx); err != nil {
+			return err
+		}
+		err := f.Repartition(ctx, 64, func(waiting uint64) { fmt.Println(waiting, "messages wait") })
+		if err != nil {
+			return err // webhooks are refused until it is run again
+		}
+		return f.ResumeJobs(ctx)
+	}
+	_ = grow
+}
+
+// Health and metrics on an address of their own, and the same by hand.
+func ExampleFleet_Ops() {
+	serve := func(ctx context.Context, f *fleet.Fleet) error {
+		if err := f.Ready(ctx); err != nil {
+			fmt.Println(f.Name(), "is not ready:", fleet.Cause(err)) // such as: no fleet of this prefix
+		}
+		if q, err := f.Queues(ctx); err == nil && q.Parked > 0 {
+			fmt.Println(q.Parked, "messages wait for a person,", f.Stats().Parked, "of them parked here")
+		}
+		if err := f.WriteMetrics(ctx, os.Stdout); err != nil {
+			return err
+		}
+		ops := &http.Server{Addr: "127.0.0.1:9480", Handler: f.Ops(), ReadTimeout: 5 * time.Second}
+		return ops.ListenAndServe()
+	}
+	_ = serve
+}
+
+// A plan is shown before it is applied. What would lose safety is refused.
+func ExampleFleet_Plan() {
+	set := func(ctx context.Context, f *fleet.Fleet) error {
+		plan, err := f.Plan(ctx, fleet.Layout{Replicas: 3, AckWait: time.Minute, ParkedKeep: fleet.Forever})
+		if errors.Is(err, fleet.ErrPartitions) {
+			return err // Repartition changes their number
+		}
+		if err != nil {
+			return err
+		}
+		for _, change := range plan.Changes {
+			fmt.Println(change) // test_EFFECTS replicas: 1 -> 3
+		}
+		err = plan.Apply(ctx)
+		if errors.Is(err, fleet.ErrLessSafe) {
+			fmt.Println("nothing was changed; Layout.Force does it all the same")
+		}
+		return err
+	}
+	_ = set
+}
+
+// A message that was parked because of what it is: read it, then remove it for good.
+func ExampleFleet_Purge() {
+	look := func(ctx context.Context, f *fleet.Fleet, id uint64) error {
+		e, err := f.ParkedEvent(ctx, id)
+		if errors.Is(err, fleet.ErrNotParked) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Println(e.Event)
+		return f.Purge(ctx, id)
+	}
+	_ = look
 }

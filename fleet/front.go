@@ -22,7 +22,7 @@ const (
 	defaultBodyLimit = 16 << 20
 	// storeAtOnce is how many messages of a delivery, each of another profile, wait
 	// for the engine at the same time: on a cluster one takes a round trip and more.
-	storeAtOnce = 32
+	storeAtOnce = 100
 	// partsTimeout is how long it may take to store one message, in all its parts.
 	partsTimeout = time.Minute
 )
@@ -52,7 +52,7 @@ type Front struct {
 // delivery comes, and answers 500 to that as long as the fleet is not ready.
 //
 // A delivery is answered with 200 when the engine has confirmed that each of its
-// messages is kept. Messages of 32 profiles are stored at a time, those of one profile
+// messages is kept. Messages of 100 profiles are stored at a time, those of one profile
 // in their order. A message that comes again within [Layout].Duplicates is stored once.
 func (f *Fleet) Front(o FrontOptions) (*Front, error) {
 	if o.BodyLimit < 0 {
@@ -210,7 +210,7 @@ func (f *Fleet) wake(e *passfort.WebhookEvent) {
 }
 
 // Listen feeds an inbox with what any front of the fleet receives, so that
-// [passfort.CheckService.Wait] ends wherever the webhook arrived. heard, if not nil,
+// [passfort.ChecksService.Wait] ends wherever the webhook arrived. heard, if not nil,
 // gets each hint first. Hints are promises of nothing: a wait that misses one asks by
 // its clock. The caller stops it.
 func (f *Fleet) Listen(inbox *passfort.CheckInbox, heard func(Hint)) (stop func() error, err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/url"
 	"path/filepath"
@@ -222,7 +223,7 @@ func TestBatchOnACluster(t *testing.T) {
 	}
 }
 
-// TestReadsOnACluster: an effect that was recorded through one server is found at once
+// TestReadsOnACluster: copies stay as many as they were, and an effect that was recorded through one server is found at once
 // through each other one.
 func TestReadsOnACluster(t *testing.T) {
 	if testing.Short() {
@@ -230,11 +231,16 @@ func TestReadsOnACluster(t *testing.T) {
 	}
 	c := newCluster(t)
 	c.laidOut(fleet.Layout{Replicas: clusterSize})
+	// An operator who sets it up again without -replicas, or with fewer.
+	require.NoError(t, prepare(t.Context(), c.url(), testPrefix, fleet.Layout{}, io.Discard, quietLog()))
+	require.ErrorIs(t, prepare(t.Context(), c.url(), testPrefix, fleet.Layout{Replicas: 1}, io.Discard, quietLog()),
+		fleet.ErrLessSafe)
 	var streams []jetstream.Stream
 	for _, o := range c.options {
 		_, js := dialEngine(t, fmt.Sprintf("nats://127.0.0.1:%d", o.Port))
 		stream, err := js.Stream(t.Context(), effectStream)
 		require.NoError(t, err)
+		require.Equal(t, clusterSize, stream.CachedInfo().Config.Replicas, "copies were kept")
 		streams = append(streams, stream)
 	}
 	_, js := dialEngine(t, c.url())

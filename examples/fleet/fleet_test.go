@@ -202,7 +202,8 @@ func startEngineProcess(t *testing.T, dir string, port int, sync string) *proces
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(self, "engine", dir, strconv.Itoa(port), sync) //nolint:noctx // it outlives nothing: it ends with its input
+	//nolint:noctx // it ends with its input
+	cmd := exec.Command(self, "engine", dir, strconv.Itoa(port), sync)
 	cmd.Env = append(os.Environ(), asChild+"=1")
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()

@@ -192,7 +192,8 @@ type child struct {
 
 // start starts a process and returns when it has printed its first line.
 func (s *supervisor) start(name string, args ...string) (*child, error) {
-	cmd := exec.Command(s.program, args...) //nolint:noctx // it ends with its input, so that it can finish what it has in hand
+	//nolint:noctx // it ends with its input, so that it can finish what it has in hand
+	cmd := exec.Command(s.program, args...)
 	cmd.Env, cmd.Stderr = s.env, s.stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {

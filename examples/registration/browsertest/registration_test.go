@@ -184,7 +184,24 @@ func TestTheOtherEnds(t *testing.T) {
 func TestNoDeadEnd(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)
-	for _, d := range []device{desktop, phone.inTheDark()} {
+	for _, d := range []device{desktop, desktop.inTheDark(), phone, phone.inTheDark()} {
+		t.Run("back before the end-"+d.name, func(t *testing.T) {
+			w := newWorld(t, false)
+			v := newVisitor(browser, t, d, "back-early")
+			v.register(w, person)
+			v.form(w.sim.CollectionURL(), "document.querySelectorAll('input').length === 3")
+			eval[any](v, "void history.back()")
+			v.arrive("/")
+			v.see("main a.button")
+			v.readable()
+			v.picture("3-home")
+			v.click("main a.button")
+			v.arrive("/form")
+			v.complete(w, person)
+			v.see(`#status[data-stage="approved"]`)
+			require.Equal(t, 1, w.sim.Count("Profiles.Create"))
+			v.quiet()
+		})
 		t.Run("back-"+d.name, func(t *testing.T) {
 			w := newWorld(t, false)
 			v := newVisitor(browser, t, d, "back")
