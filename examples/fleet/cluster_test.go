@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -188,7 +189,9 @@ func TestClusterOfThree(t *testing.T) {
 }
 
 // TestBatchOnACluster measures a batch of 100 messages of 100 profiles, and one
-// message, on a cluster of three that does nothing else.
+// message, on a cluster of three that does nothing else. Servers, worker and sender
+// share this machine, so the fastest tenth says what they need and the half what the
+// machine had left for them.
 func TestBatchOnACluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes 10 s")
@@ -198,8 +201,8 @@ func TestBatchOnACluster(t *testing.T) {
 	l.Replicas = clusterSize
 	c.laidOut(l)
 	w := startWorker(t, "w", c.url(), nowhere)
-	next := 0
-	median := func(size int) time.Duration {
+	next, refused := 0, 0
+	measure := func(size int) (tenth, half time.Duration) {
 		var took []time.Duration
 		for range pick(10, 100) {
 			var all []string
@@ -207,16 +210,26 @@ func TestBatchOnACluster(t *testing.T) {
 				next++
 				all = append(all, message{next % 1000, next}.json())
 			}
+			body := "[" + strings.Join(all, ",") + "]"
 			began := time.Now()
-			require.Equal(t, 200, post(t, w, "["+strings.Join(all, ",")+"]"))
+			for post(t, w, body) != 200 { // a server of a busy machine may be late
+				refused++
+				require.Less(t, refused, 5)
+			}
 			took = append(took, time.Since(began))
 		}
 		slices.Sort(took)
-		return took[len(took)/2]
+		return took[len(took)/10], took[len(took)/2]
 	}
-	median(100) // connections, and what is made at the first use
-	hundred, one := median(100), median(1)
-	t.Logf("half of the batches of 100 within %s, half of the single messages within %s", hundred, one)
+	measure(100) // connections, and what is made at the first use
+	before, used := next, cpuTime(t, os.Getpid())
+	hundredTenth, hundred := measure(100)
+	eventually(t, time.Minute, "everything is handled", func() bool { return w.fleet.Stats().Handled == int64(next) })
+	each := (cpuTime(t, os.Getpid()) - used) / time.Duration(next-before)
+	oneTenth, one := measure(1)
+	t.Logf("batches of 100: a tenth within %s, half within %s; single messages: %s, %s; %d sent again; processor "+
+		"time of servers, worker and sender for a message stored and handled: %s",
+		hundredTenth, hundred, oneTenth, one, refused, each.Round(time.Microsecond))
 	if full() {
 		require.LessOrEqual(t, hundred, 40*time.Millisecond)
 		require.LessOrEqual(t, one, 5*time.Millisecond)
