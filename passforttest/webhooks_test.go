@@ -253,3 +253,25 @@ func TestWebhooksAreTurnedOff(t *testing.T) {
 	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
 	require.Empty(t, in.bodies)
 }
+
+// The same calls give the same ids with a seed, however messages are delivered.
+func TestDeliveriesTakeNoIDs(t *testing.T) {
+	t.Parallel()
+	ids := func(opts ...passforttest.Option) []string {
+		srv := passforttest.New(append(opts, passforttest.WithSeed(7), passforttest.WithWebhookPace(0))...)
+		defer srv.Close()
+		srv.SetWebhook(receive(t).URL, "secret", true)
+		out := srv.MakeUp(2)
+		for range 20 {
+			_, err := srv.EditCollectedData(out[0], func(data map[string]any) { data["x"] = 1 })
+			require.NoError(t, err)
+		}
+		require.NoError(t, srv.WaitWebhooks(t.Context()))
+		return append(out, srv.AddAPIKey("one more"))
+	}
+	// Nothing is due that would take an id at a time of its own.
+	quiet := passforttest.WithClock(passforttest.NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
+	plain := ids(quiet, passforttest.WithAutomationTime(0))
+	require.Equal(t, plain, ids(quiet, passforttest.WithAutomationTime(0), passforttest.WithWebhookShuffle(),
+		passforttest.WithWebhookDuplicates(0.5)))
+}
