@@ -109,7 +109,7 @@ func TestGoesOnAfterHalf(t *testing.T) {
 	require.NoError(t, err)
 	cfg.profile, err = newProfile(t.Context(), client)
 	require.NoError(t, err)
-	_, err = submit(t.Context(), client, cfg, images, newProgress(&bytes.Buffer{}, images))
+	_, err = submit(t.Context(), client, cfg.profile, submission(cfg, images, newProgress(&bytes.Buffer{}, images)))
 	require.NoError(t, err)
 	require.Equal(t, 3, srv.Count("Documents.UploadImage"))
 }

@@ -12,7 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var partToCopy = regexp.MustCompile(`(?ms)^// Copy from here.*?^// Copy to here\.$`)
+var (
+	partToCopy = regexp.MustCompile(`(?ms)^// Copy from here.*?^// Copy to here\.$`)
+	saidToCopy = regexp.MustCompile(`(\w+\.go) is the part to copy`)
+)
 
 // TestPartsToCopyCompile compiles each part that an example marks as the one to
 // copy, alone, as a program with no more than the imports that it uses.
@@ -50,7 +53,12 @@ func TestPartsToCopyCompile(t *testing.T) {
 			require.NoError(t, err, string(out))
 		})
 	}
-	require.GreaterOrEqual(t, parts, 1)
+	require.GreaterOrEqual(t, parts, 2)
+	for _, file := range filesNamed(t, "main.go") {
+		for _, named := range saidToCopy.FindAllStringSubmatch(readFile(t, file), -1) {
+			require.Regexp(t, partToCopy, readFile(t, filepath.Join(filepath.Dir(file), named[1])), file)
+		}
+	}
 }
 
 // moduleOf returns the directory of the module that a directory belongs to.
