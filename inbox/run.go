@@ -135,6 +135,15 @@ func (b *Inbox) repay(ctx context.Context) error {
 // claimTime bounds a claim, also while the process is being stopped.
 const claimTime = 5 * time.Second
 
+// clockSteps is how far the clock of the database may be set back before profiles that
+// seem to wait for longer than they can are taken at once.
+const clockSteps = 10 * time.Minute
+
+// longest is how long no lane has to wait.
+func (b *Inbox) longest() time.Duration {
+	return 2*max(b.settings.lease, b.settings.backoff[1]) + clockSteps
+}
+
 // claim takes up to n lanes that are free and that need not wait, for the lease.
 func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, err error) {
 	if n == 0 {
@@ -157,10 +166,11 @@ func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, e
 		return err
 	}, `UPDATE {table:lanes} SET deaths = deaths + CASE WHEN owner = '' THEN 0 ELSE 1 END, owner = ?,
 		ready_at = {now} + ?
-		WHERE lane IN (WITH ready AS MATERIALIZED (SELECT lane FROM {table:lanes} WHERE ready_at <= {now}
+		WHERE lane IN (WITH ready AS MATERIALIZED (
+			SELECT lane FROM {table:lanes} WHERE (ready_at <= {now} OR ready_at > {now} + ?)
 			AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused')
 			ORDER BY ready_at LIMIT ? {skip}) SELECT lane FROM ready)
-		RETURNING lane, deaths`, owner, b.settings.lease.Milliseconds(), n)
+		RETURNING lane, deaths`, owner, b.settings.lease.Milliseconds(), b.longest().Milliseconds(), n)
 	if err != nil {
 		b.owe(claimed{owner: owner})
 		return nil, "", err

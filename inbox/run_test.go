@@ -303,7 +303,8 @@ func TestEndThatWasNoneIsTakenBack(t *testing.T) {
 			if strings.Contains(statement, "SET owner = '', deaths = 0") {
 				once.Do(func() {
 					lost = true
-					b.exec(t, `UPDATE passfort_inbox_lanes SET owner = 'another', deaths = 2, ready_at = 9000000000000`)
+					b.exec(t, fmt.Sprintf(`UPDATE passfort_inbox_lanes SET owner = 'another', deaths = 2, ready_at = %d`,
+						time.Now().Add(5*time.Minute).UnixMilli()))
 				})
 			}
 			return lost
@@ -315,6 +316,25 @@ func TestEndThatWasNoneIsTakenBack(t *testing.T) {
 			return b.one(t, `SELECT CAST(deaths AS TEXT) || owner FROM passfort_inbox_lanes`) == "1another"
 		}, time.Minute, 10*time.Millisecond)
 	})
+}
+
+// A handler that was late, with its lane taken by another process, commits nothing, and
+// takes back the end that the other one counted: this process lives.
+func TestLateProcessIsNoEnd(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t)) // on SQLite no lane is taken while a handler runs
+	box := b.inbox(t, inbox.WithLease(time.Hour))
+	receive(t, box, 1, "p1")
+	run(t, box, func(ctx context.Context, tx *sql.Tx, m *inbox.Message) error {
+		b.exec(t, fmt.Sprintf(`UPDATE passfort_inbox_lanes SET owner = 'another', deaths = deaths + 1, ready_at = %d`,
+			time.Now().Add(5*time.Minute).UnixMilli()))
+		return effect(ctx, tx, m)
+	})
+	require.Eventually(t, func() bool {
+		return b.one(t, `SELECT CAST(deaths AS TEXT) || owner FROM passfort_inbox_lanes`) == "0another"
+	}, time.Minute, 10*time.Millisecond)
+	require.Empty(t, b.effects(t))
+	require.Equal(t, "0", b.one(t, `SELECT tries FROM passfort_inbox_messages`), "and no failure of the message")
 }
 
 // start starts this test binary as a process that works on the inbox.

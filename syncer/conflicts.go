@@ -90,7 +90,7 @@ func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) er
 			if m == nil || !slices.ContainsFunc(m.Fields, func(f Field) bool { return f.Name == field }) {
 				return fmt.Errorf("%w: it has no field for the value of this conflict", ErrMapping)
 			}
-			if _, err := m.Table.Load(ctx, tx, key, m.Fields); err != nil {
+			if _, _, err := m.Table.Load(ctx, tx, key, m.Fields); err != nil {
 				return err
 			}
 			if err := m.Table.Save(ctx, tx, key, Values{field: ours}, m.Fields); err != nil {

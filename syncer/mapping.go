@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -27,9 +28,9 @@ type Mapping struct {
 	// Fields are what both sides have. What a profile has beside them is unchanged.
 	Fields []Field
 	// Create makes a profile of the role Role for each customer without one; without
-	// it such customers are only reported by Reconcile. Each time the profiles are
-	// listed before, and those without a customer are read: one whose customer_ref is
-	// the key is linked instead.
+	// it such customers are only reported by Reconcile. Before, the profiles are listed,
+	// and each without a customer is read once: one whose customer_ref is the key is linked
+	// instead.
 	Create bool
 	// Add adds a customer for a profile without one, in tx, and returns its key: without
 	// it such profiles are only reported by Reconcile. It is called if no customer has the
@@ -386,6 +387,22 @@ func (m *Mapping) changes(from, to Values) Values {
 		}
 	}
 	return diff
+}
+
+// carry returns what both sides have now, with what base has of fields that this mapping
+// does not: a process of another version has them.
+func (m *Mapping) carry(base, now Values) Values {
+	all := maps.Clone(base)
+	for _, f := range m.Fields {
+		delete(all, f.Name)
+	}
+	for name, v := range now {
+		if all == nil {
+			all = Values{}
+		}
+		all[name] = v
+	}
+	return all
 }
 
 // holds reports whether v has the value of every field in part.

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/inbox"
@@ -19,6 +21,9 @@ func (s *Syncer) Handle(ctx context.Context, tx *sql.Tx, m *inbox.Message) error
 	if e.ProfileID == "" || e.Event != passfort.EventCollectedDataChanged &&
 		e.Event != passfort.EventCollectedDataUpdated {
 		return nil
+	}
+	if strings.ContainsRune(e.ProfileID, 0) {
+		return fmt.Errorf("%w: no profile has such an id", inbox.ErrPark)
 	}
 	c, err := s.customerWhere(ctx, tx, ` WHERE profile_id = ? {update}`, e.ProfileID)
 	if errors.Is(err, sql.ErrNoRows) {

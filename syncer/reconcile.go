@@ -24,7 +24,8 @@ const (
 	FindingEdited FindingKind = "edited here"
 	// FindingGone is a customer whose profile Passfort does not have.
 	FindingGone FindingKind = "gone"
-	// FindingNoCustomer is a profile without a customer. Repaired if its customer_ref is
+	// FindingNoCustomer is a profile without a customer. If it had one, whose row was
+	// deleted, it has its key, and is not repaired. Otherwise repaired if its customer_ref is
 	// the key of one, or by adding one, if its mapping has Add.
 	FindingNoCustomer FindingKind = "no customer"
 	// FindingNoProfile is a customer without a profile. Repaired by making one, if its
@@ -266,7 +267,12 @@ func (w *sweeping) compareAll(ctx context.Context, page []customerID) (int, erro
 }
 
 // compare compares one customer with its profile.
-func (w *sweeping) compare(ctx context.Context, at customerID) error {
+func (w *sweeping) compare(ctx context.Context, at customerID) (err error) {
+	defer func() {
+		if v := recover(); v != nil { // of a Table or a Field
+			err = &passfort.PanicError{Value: v}
+		}
+	}()
 	m := w.mapping(passfort.EntityType(at.entity))
 	// As it is before the profile is read.
 	c, err := w.customerWhere(ctx, w.db, ` WHERE entity = ? AND customer_key = ?`, at.entity, at.key)
@@ -298,7 +304,7 @@ func (w *sweeping) compare(ctx context.Context, at customerID) error {
 	}
 	err = w.place.Tx(ctx, w.db, func(tx *sql.Tx) error { return w.judge(ctx, tx, m, c, theirs, &finding) })
 	switch {
-	case errors.Is(err, ErrValue), errors.Is(err, sql.ErrNoRows):
+	case errors.Is(err, ErrValue):
 		finding.Kind = FindingUnreadable
 	case err != nil:
 		return err
@@ -314,7 +320,11 @@ func (w *sweeping) compare(ctx context.Context, at customerID) error {
 func (w *sweeping) judge(
 	ctx context.Context, tx *sql.Tx, m *Mapping, c *customer, theirs Values, finding *Finding,
 ) error {
-	ours, err := w.load(ctx, tx, m, c.key)
+	_, ours, err := w.load(ctx, tx, m, c.key)
+	if errors.Is(err, sql.ErrNoRows) {
+		finding.Kind = FindingNoCustomer
+		return w.erase(ctx, tx, c.entity, c.key)
+	}
 	if err != nil {
 		return err
 	}
@@ -401,6 +411,11 @@ func (w *sweeping) profile(ctx context.Context, p *passfort.Profile) error {
 			return err
 		}
 		finding.Repaired = finding.Key != ""
+	}
+	if !finding.Repaired {
+		if err := w.remember(ctx, p.ID, ref, entity); err != nil {
+			return err
+		}
 	}
 	w.found(finding)
 	return nil

@@ -41,6 +41,10 @@ type Syncer struct {
 	walked  int64         // the last that came to its end
 }
 
+// clockSteps is how far the clock of the database may be set back before customers that
+// seem to wait for longer than they can are taken at once.
+const clockSteps = 10 * time.Minute
+
 // Option configures New.
 type Option func(*settings)
 
@@ -51,6 +55,7 @@ type settings struct {
 	lease          time.Duration
 	poll, grace    time.Duration
 	backoff        [2]time.Duration
+	longest        time.Duration // that a customer may wait: see clockSteps
 	log            *slog.Logger
 	observer       func(Result)
 }
@@ -143,6 +148,7 @@ func New(
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.longest = 2*max(s.lease, s.backoff[1]) + clockSteps
 	return &Syncer{
 		db: db, place: place, client: client, mappings: mappings, settings: s, wake: make(chan struct{}, 1),
 		walking: make(chan struct{}, 1),
@@ -248,7 +254,7 @@ func (s *Syncer) Migrate(ctx context.Context) ([]sqldb.Migration, error) {
 
 // Check returns ErrSchema if the tables of the syncer are not those of this version,
 // ErrMapping if a mapping does not fit its table, and ErrValue if a row has a value that
-// is not of its field's kind. It reads every customer once, but for fields of text, and
+// is not of its field's kind. It is cheap, but for the values that SQLTable.Check reads, and
 // changes nothing.
 func (s *Syncer) Check(ctx context.Context) error {
 	if err := s.Ready(ctx); err != nil {
@@ -277,21 +283,39 @@ func (s *Syncer) Wake() {
 
 // Link makes a profile that of a customer, in a transaction of yours, and has both
 // compared. A customer that has another profile, or a profile that has another customer,
-// is ErrLinked, and nothing is changed. It may be repeated.
+// is ErrLinked, and nothing is changed. It is sql.ErrNoRows if there is no such customer. It
+// may be repeated.
 func (s *Syncer) Link(ctx context.Context, tx *sql.Tx, entity passfort.EntityType, key, profileID string) error {
+	m := s.mapping(entity)
+	if m == nil {
+		return fmt.Errorf("%w: there is none for this entity", ErrMapping)
+	}
+	key, _, err := m.Table.Load(ctx, tx, key, m.Fields) // in its one form
+	if err != nil {
+		return err
+	}
 	n, err := s.place.Exec(ctx, tx, `INSERT INTO {table:customers} (entity, customer_key, profile_id) SELECT ?, ?, ?
 		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} WHERE profile_id = ? AND NOT (entity = ? AND customer_key = ?))
 		ON CONFLICT (entity, customer_key) DO UPDATE SET profile_id = excluded.profile_id, gone_at = NULL
 		WHERE {table:customers}.profile_id IS NULL OR {table:customers}.profile_id = excluded.profile_id`,
 		string(entity), key, profileID, profileID, string(entity), key)
+	if err != nil && slices.Contains(takenWords, sqldb.Word(err)) { // by another transaction, at the same time
+		return fmt.Errorf("%w: %w", ErrLinked, err)
+	}
 	if err != nil {
 		return err
 	}
 	if n == 0 {
 		return ErrLinked
 	}
+	if _, err := s.place.Exec(ctx, tx, `DELETE FROM {table:strangers} WHERE profile_id = ?`, profileID); err != nil {
+		return err
+	}
 	return s.Edited(ctx, tx, entity, key)
 }
+
+// takenWords are words of errors that say that a unique value is there already.
+var takenWords = []string{"SQLSTATE 23505", "SQLite result 2067", "SQLite result 1555"}
 
 // ErrLinked means that a customer has another profile, or a profile another customer.
 var ErrLinked = errors.New("syncer: the customer has another profile, or the profile another customer")
@@ -299,7 +323,8 @@ var ErrLinked = errors.New("syncer: the customer has another profile, or the pro
 // Edited says that a customer may have changed, or is new: call it in the transaction
 // that changes the row, and both are committed together. It may be repeated. Change your
 // row first: the syncer locks rows of a table before rows of its own, and a transaction
-// that does it the other way round can deadlock with it.
+// that does it the other way round can deadlock with it. A key in another form of the same,
+// such as a uuid in capitals, is the same customer; one of no customer is ignored.
 func (s *Syncer) Edited(ctx context.Context, tx *sql.Tx, entity passfort.EntityType, key string) error {
 	return s.mark(ctx, tx, string(entity), key)
 }

@@ -1,6 +1,7 @@
 package syncer_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ func TestCheckReadsWhatMayNotFit(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		broken := `json(person || '{')`
 		if w.dialect == sqldb.PostgreSQL {
-			broken = `CAST(person || '{' AS INTEGER)`
+			broken = `CAST(person || '{' AS NUMERIC)`
 		}
 		w.exec(`CREATE VIEW broken AS SELECT person, '1990-02-03' AS born, ` + broken + ` AS label FROM crm_people`)
 		w.exec(`INSERT INTO crm_people (person) VALUES (?)`, key(1))
@@ -27,6 +28,35 @@ func TestCheckReadsWhatMayNotFit(t *testing.T) {
 		require.NoError(t, table.Check(t.Context(), w.db, []syncer.Field{label, born}))
 		require.Error(t, table.Check(t.Context(), w.db, []syncer.Field{born,
 			syncer.Custom("label", syncer.KindNumber, "label")}))
+	})
+}
+
+// A check of a big table is bounded, and reads no value of a column that only holds what
+// fits.
+func TestCheckIsBounded(t *testing.T) {
+	t.Parallel()
+	worlds(t, func(t *testing.T, w *world) {
+		rows := `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001) SELECT i AS id`
+		broken := `abs(-9223372036854775807 - i)` // too big from the second row on
+		if w.dialect == sqldb.PostgreSQL {
+			rows, broken = `SELECT i AS id`, `1 / (1 - i) = 1`
+		}
+		from := map[bool]string{true: ` FROM generate_series(1, 100001) AS i`, false: ` FROM n`}[w.dialect == sqldb.PostgreSQL]
+		field := func(kind syncer.Kind) []syncer.Field { return []syncer.Field{syncer.Custom("v", kind, "v")} }
+		for n, test := range []struct {
+			name, value string
+			kind        syncer.Kind
+			fits        bool
+		}{
+			{"the last of 100,001", `CASE WHEN i = 100001 THEN 'Zqcanary' ELSE '1990-02-03' END`, syncer.KindDate, true},
+			{"the last but one", `CASE WHEN i = 100000 THEN 'Zqcanary' ELSE '1990-02-03' END`, syncer.KindDate, false},
+			{"booleans that cannot be read", broken, syncer.KindBool, w.dialect == sqldb.PostgreSQL},
+		} {
+			view := fmt.Sprintf("big%d", n)
+			w.exec(`CREATE VIEW ` + view + ` AS ` + rows + `, ` + test.value + ` AS v` + from)
+			err := syncer.SQLTable{Dialect: w.dialect, Name: view, Key: "id"}.Check(t.Context(), w.db, field(test.kind))
+			require.Equal(t, test.fits, err == nil, "%s: %v", test.name, err)
+		}
 	})
 }
 

@@ -28,7 +28,7 @@ func (s *Syncer) ReconcileEvery(
 	owner := rand.Text()
 	for {
 		wait := min(every, sweepAgain)
-		turn, err := s.turn(ctx, sweep.Name, owner, &wait)
+		turn, err := s.turn(ctx, sweep.Name, owner, every, &wait)
 		if err != nil && ctx.Err() == nil {
 			s.settings.log.Error("syncer: cannot look whose turn a sweep is", "problem", sqldb.Word(err))
 		}
@@ -52,10 +52,13 @@ func (s *Syncer) ReconcileEvery(
 }
 
 // turn reports whether this process sweeps now, and otherwise sets how long to wait.
-func (s *Syncer) turn(ctx context.Context, name, owner string, wait *time.Duration) (bool, error) {
+func (s *Syncer) turn(
+	ctx context.Context, name, owner string, every time.Duration, wait *time.Duration,
+) (bool, error) {
 	n, err := s.place.Exec(ctx, s.db, `INSERT INTO {table:turns} (name, owner, ready_at) VALUES (?, ?, {now} + ?)
 		ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, ready_at = excluded.ready_at
-		WHERE {table:turns}.ready_at <= {now}`, name, owner, s.settings.lease.Milliseconds())
+		WHERE {table:turns}.ready_at <= {now} OR {table:turns}.ready_at > {now} + ?`, name, owner,
+		s.settings.lease.Milliseconds(), (2*every + s.settings.longest).Milliseconds())
 	if err != nil || n > 0 {
 		return n > 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/inbox/sqldb"
@@ -78,6 +79,9 @@ func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken, resul
 	if err := s.adoptAll(ctx); err != nil {
 		return err
 	}
+	if err := s.adoptStranger(ctx, i); err != nil {
+		return err
+	}
 	var adopted int
 	if err := s.place.Row(ctx, s.db, []any{&adopted},
 		`SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ? AND profile_id IS NOT NULL`,
@@ -100,8 +104,8 @@ func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken, resul
 	return s.created(ctx, i, profile.ID, profile.CollectedData, t)
 }
 
-// adoptAll adopts every profile without a customer, one walk at a time. A walk that began
-// after a call serves it: workers that create at once share one.
+// adoptAll adopts every profile without a customer that was not read before, one walk at
+// a time. A walk that began after a call serves it: workers that create at once share one.
 func (s *Syncer) adoptAll(ctx context.Context) error {
 	asked := s.walks.Load()
 	select {
@@ -118,6 +122,15 @@ func (s *Syncer) adoptAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		var known int
+		if err := s.place.Row(ctx, s.db, []any{&known},
+			`SELECT (SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?)
+			+ (SELECT COUNT(*) FROM {table:strangers} WHERE profile_id = ?)`, p.ID, p.ID); err != nil {
+			return err
+		}
+		if known > 0 {
+			continue
+		}
 		if err := s.adoptProfile(ctx, p); err != nil {
 			return err
 		}
@@ -125,6 +138,42 @@ func (s *Syncer) adoptAll(ctx context.Context) error {
 	s.walked = walk
 	return nil
 }
+
+// adoptStranger adopts a profile that was read before its customer was there.
+func (s *Syncer) adoptStranger(ctx context.Context, i item) error {
+	var profiles []string
+	if err := s.place.Each(ctx, s.db, func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		profiles = append(profiles, id)
+		return err
+	}, `SELECT profile_id FROM {table:strangers} WHERE customer_ref = ? AND entity = ? ORDER BY profile_id`,
+		foldRef(i.key), i.entity); err != nil {
+		return err
+	}
+	for _, id := range profiles {
+		if err := s.adoptProfile(ctx, &passfort.Profile{ID: id}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remember records a profile without a customer as it was read, so that a search for a
+// customer_ref need not read it again. One that is gone is forgotten.
+func (s *Syncer) remember(ctx context.Context, profileID, ref string, entity passfort.EntityType) error {
+	if entity == "" {
+		_, err := s.place.Exec(ctx, s.db, `DELETE FROM {table:strangers} WHERE profile_id = ?`, profileID)
+		return err
+	}
+	_, err := s.place.Exec(ctx, s.db, `INSERT INTO {table:strangers} (profile_id, entity, customer_ref, read_at)
+		VALUES (?, ?, ?, {now}) ON CONFLICT (profile_id) DO UPDATE SET entity = excluded.entity,
+		customer_ref = excluded.customer_ref, read_at = excluded.read_at`, profileID, string(entity), foldRef(ref))
+	return err
+}
+
+// foldRef returns what a customer_ref is searched by: a uuid may be written in capitals.
+func foldRef(ref string) string { return strings.ToLower(strings.ReplaceAll(ref, "\x00", "\uFFFD")) }
 
 func (m *Mapping) role() passfort.Role {
 	switch {
@@ -153,7 +202,7 @@ func (s *Syncer) created(ctx context.Context, i item, profileID string, stored *
 			return s.finishIn(ctx, tx, i, t.changes, now)
 		}
 		// What was sent is what is stored: base is known without reading it.
-		raw, err := encodeValues(values)
+		raw, err := encodeValues(m.carry(t.base, values))
 		if err != nil {
 			return err
 		}
@@ -202,7 +251,8 @@ func (s *Syncer) adopt(ctx context.Context, i item) error {
 	if err != nil {
 		return err
 	}
-	if err := s.adoptProfile(ctx, &passfort.Profile{ID: i.key}); err != nil {
+	err = s.adoptProfile(ctx, &passfort.Profile{ID: i.key})
+	if err != nil && !errors.Is(err, passfort.ErrInvalidInput) { // which no profile has for its id
 		return err
 	}
 	return s.finish(ctx, i, saw)
@@ -218,8 +268,11 @@ func (s *Syncer) adoptProfile(ctx context.Context, p *passfort.Profile) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.adoptRef(ctx, p.ID, ref, entity)
-	return err
+	key, err := s.adoptRef(ctx, p.ID, ref, entity)
+	if err != nil || key != "" {
+		return err
+	}
+	return s.remember(ctx, p.ID, ref, entity)
 }
 
 // adoptRef links a profile to the customer whose key is its customer_ref, if there is one
@@ -233,16 +286,16 @@ func (s *Syncer) adoptRef(
 	}
 	err = sql.ErrNoRows
 	if ref != "" {
-		err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
-			if _, err := m.Table.Load(ctx, tx, ref, m.Fields); err != nil {
+		err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) (err error) {
+			if key, _, err = m.Table.Load(ctx, tx, ref, m.Fields); err != nil {
 				return err
 			}
-			return s.Link(ctx, tx, entity, ref, profileID)
+			return s.Link(ctx, tx, entity, key, profileID)
 		})
 	}
 	switch {
 	case err == nil:
-		return ref, nil
+		return key, nil
 	case errors.Is(err, ErrLinked):
 		return "", nil
 	case !errors.Is(err, sql.ErrNoRows) && !notAKey(err):
@@ -266,7 +319,7 @@ func (s *Syncer) adoptRef(
 // where keys are uuids.
 func notAKey(err error) bool {
 	switch sqldb.Word(err) {
-	case "SQLSTATE 22P02", "SQLSTATE 22003":
+	case "SQLSTATE 22P02", "SQLSTATE 22003", "SQLSTATE 22021": // no uuid or number, too big, a zero byte
 		return true
 	}
 	return false

@@ -95,9 +95,11 @@ func (s *Syncer) claim(ctx context.Context, n int) (items []item, err error) {
 		items = append(items, i)
 		return err
 	}, `UPDATE {table:work} SET owner = ?, ready_at = {now} + ?
-		WHERE (entity, customer_key) IN (WITH ready AS MATERIALIZED (SELECT entity, customer_key FROM {table:work} WHERE ready_at <= {now}
+		WHERE (entity, customer_key) IN (WITH ready AS MATERIALIZED (
+			SELECT entity, customer_key FROM {table:work} WHERE ready_at <= {now} OR ready_at > {now} + ?
 			ORDER BY ready_at LIMIT ? {skip}) SELECT entity, customer_key FROM ready)
-		RETURNING entity, customer_key, tries`, owner, s.settings.lease.Milliseconds(), n)
+		RETURNING entity, customer_key, tries`, owner, s.settings.lease.Milliseconds(),
+		s.settings.longest.Milliseconds(), n)
 	return items, err
 }
 
@@ -116,7 +118,7 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 	defer close(over)
 	start := time.Now()
 	result := Result{Outcome: "in step"}
-	err := s.bring(ctx, i, &result)
+	err := s.tryToBring(ctx, i, &result)
 	for errors.Is(err, errMoved) && ctx.Err() == nil {
 		var still int
 		if s.place.Row(ctx, s.db, []any{&still},
@@ -124,7 +126,7 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 			i.owner) != nil || still == 0 {
 			return
 		}
-		err = s.bring(ctx, i, &result)
+		err = s.tryToBring(ctx, i, &result)
 	}
 	if err != nil {
 		result.Outcome, result.Problem = "failed", Word(err)
@@ -134,8 +136,19 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 	}
 	result.Duration = time.Since(start)
 	if s.settings.observer != nil {
+		defer func() { _ = recover() }() // metrics that panic stop nothing
 		s.settings.observer(result)
 	}
+}
+
+// tryToBring is bring, with a panic of a Table, a Field or Mapping.Add as an error.
+func (s *Syncer) tryToBring(ctx context.Context, i item, result *Result) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &passfort.PanicError{Value: v}
+		}
+	}()
+	return s.bring(ctx, i, result)
 }
 
 func (s *Syncer) renew(ctx context.Context, over <-chan struct{}, lost func(), i item) {
@@ -280,15 +293,20 @@ func (s *Syncer) owned(ctx context.Context, tx *sql.Tx, i item) (changes int64, 
 func (s *Syncer) take(ctx context.Context, i item, m *Mapping) (t *taken, err error) {
 	err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
 		t = &taken{}
-		if t.ours, err = s.load(ctx, tx, m, i.key); errors.Is(err, sql.ErrNoRows) {
+		var same string
+		same, t.ours, err = s.load(ctx, tx, m, i.key)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
 			t = nil
-			_, err := s.place.Exec(ctx, tx,
-				`DELETE FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key,
-				i.owner)
+			return s.removed(ctx, tx, i)
+		case err != nil:
 			return err
-		}
-		if err != nil {
-			return err
+		case same != i.key: // another form of the key
+			t = nil
+			if err := s.mark(ctx, tx, i.entity, same); err != nil {
+				return err
+			}
+			return s.drop(ctx, tx, i)
 		}
 		if _, err := s.place.Exec(ctx, tx, `INSERT INTO {table:customers} (entity, customer_key) VALUES (?, ?)
 			ON CONFLICT (entity, customer_key) DO NOTHING`, i.entity, i.key); err != nil {
@@ -327,23 +345,58 @@ func (s *Syncer) take(ctx context.Context, i item, m *Mapping) (t *taken, err er
 	return t, nil
 }
 
-// load reads a customer of yours, locked, in the form of the kinds.
-func (s *Syncer) load(ctx context.Context, tx *sql.Tx, m *Mapping, key string) (Values, error) {
-	v, err := m.Table.Load(ctx, tx, key, m.Fields)
-	if err != nil {
-		return nil, err
+// drop ends work without a look at whether there is more since.
+func (s *Syncer) drop(ctx context.Context, tx *sql.Tx, i item) error {
+	_, err := s.place.Exec(ctx, tx, `DELETE FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`,
+		i.entity, i.key, i.owner)
+	return err
+}
+
+// removed ends work on a customer whose row is gone.
+func (s *Syncer) removed(ctx context.Context, tx *sql.Tx, i item) error {
+	if err := s.erase(ctx, tx, i.entity, i.key); err != nil {
+		return err
 	}
-	ours := Values{}
+	return s.drop(ctx, tx, i)
+}
+
+// erase forgets the values of a customer whose row is gone. Its profile stays linked: it
+// is no profile of a new customer.
+func (s *Syncer) erase(ctx context.Context, tx *sql.Tx, entity, key string) error {
+	for _, statement := range []string{
+		`UPDATE {table:customers} SET base = '{}', base_version = base_version + 1, fields = '' WHERE entity = ? AND
+			customer_key = ?`,
+		`DELETE FROM {table:intents} WHERE entity = ? AND customer_key = ?`,
+		`DELETE FROM {table:writes} WHERE entity = ? AND customer_key = ?`,
+		`DELETE FROM {table:conflicts} WHERE entity = ? AND customer_key = ?`,
+	} {
+		if _, err := s.place.Exec(ctx, tx, statement, entity, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads a customer of yours, locked, in the form of the kinds, and its key in the one
+// form.
+func (s *Syncer) load(
+	ctx context.Context, tx *sql.Tx, m *Mapping, key string,
+) (same string, ours Values, err error) {
+	same, v, err := m.Table.Load(ctx, tx, key, m.Fields)
+	if err != nil {
+		return "", nil, err
+	}
+	ours = Values{}
 	for _, f := range m.Fields {
 		value, err := f.normal(v[f.Name])
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
 		if value != "" {
 			ours[f.Name] = value
 		}
 	}
-	return ours, nil
+	return same, ours, nil
 }
 
 // finish ends work that changed nothing, unless there is more since.
@@ -431,12 +484,15 @@ const rememberWrites = 24 * time.Hour
 // columns, base, conflicts and work in one transaction. Edits made since take are merged,
 // and stay to be done.
 func (s *Syncer) settle(ctx context.Context, i item, m *Mapping, t *taken, stored Values) (conflicts int, err error) {
-	base, err := json.Marshal(stored)
+	base, err := encodeValues(m.carry(t.base, stored))
 	if err != nil {
 		return 0, err
 	}
 	err = s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		ours, err := s.load(ctx, tx, m, i.key)
+		_, ours, err := s.load(ctx, tx, m, i.key)
+		if errors.Is(err, sql.ErrNoRows) {
+			return s.removed(ctx, tx, i)
+		}
 		if err != nil {
 			return err
 		}
@@ -461,7 +517,7 @@ func (s *Syncer) settle(ctx context.Context, i item, m *Mapping, t *taken, store
 		}
 		if _, err := s.place.Exec(ctx, tx,
 			`UPDATE {table:customers} SET base = ?, base_version = base_version + 1, fields = ?, synced_at = {now}, gone_at = NULL
-			WHERE entity = ? AND customer_key = ?`, string(base), m.version(), i.entity, i.key); err != nil {
+			WHERE entity = ? AND customer_key = ?`, base, m.version(), i.entity, i.key); err != nil {
 			return err
 		}
 		for _, l := range losses {
