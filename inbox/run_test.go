@@ -303,7 +303,8 @@ func TestEndThatWasNoneIsTakenBack(t *testing.T) {
 			if strings.Contains(statement, "SET owner = '', deaths = 0") {
 				once.Do(func() {
 					lost = true
-					b.exec(t, fmt.Sprintf(`UPDATE passfort_inbox_lanes SET owner = 'another', deaths = 2, ready_at = %d`,
+					b.exec(t, fmt.Sprintf(`UPDATE passfort_inbox_lanes SET owner = 'another', deaths = 2,
+						ready_at = %d`,
 						time.Now().Add(5*time.Minute).UnixMilli()))
 				})
 			}

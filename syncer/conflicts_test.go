@@ -23,7 +23,8 @@ func TestConflictsThatCannotBeResolvedForOurs(t *testing.T) {
 			{"a customer that is gone", "INDIVIDUAL", key(9), "surname", sql.ErrNoRows},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				w.exec(`INSERT INTO passfort_sync_conflicts (entity, customer_key, profile_id, field, base, ours, theirs, found_at)
+				w.exec(`INSERT INTO passfort_sync_conflicts (entity, customer_key, profile_id, field, base, ours,
+					theirs, found_at)
 					VALUES (?, ?, 'p', ?, 'b', 'o', 't', 1)`, test.entity, test.key, test.field)
 				open, err := w.sync.Conflicts(t.Context(), false, 0)
 				require.NoError(t, err)

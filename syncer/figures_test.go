@@ -174,7 +174,8 @@ func TestSecondProcessHelps(t *testing.T) {
 			stopOther()
 		}
 		ratio := float64(took[2]) / float64(took[1])
-		t.Logf("two processes: %.2f of the time, %.3f of the requests", ratio, float64(requests[2])/float64(requests[1]))
+		t.Logf("two processes: %.2f of the time, %.3f of the requests", ratio,
+			float64(requests[2])/float64(requests[1]))
 		require.LessOrEqual(t, requests[1], 2*customers)
 		require.LessOrEqual(t, float64(requests[2]), 1.02*float64(requests[1]))
 		if full() {

@@ -83,7 +83,8 @@ func TestProfilesGetCustomers(t *testing.T) {
 		require.EqualValues(t, 1, calls.Load(), "one is a customer by its customer_ref")
 		w.start()
 		w.quiet()
-		require.Equal(t, known, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(500)))
+		require.Equal(t, known, w.one(`SELECT profile_id FROM passfort_sync_customers
+			WHERE customer_key = ?`, key(500)))
 
 		third := create("a stranger")
 		w.portal(third, func(d *passfort.EntityData) { d.PersonalDetails.Nationality = "IRN" })

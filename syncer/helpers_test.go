@@ -54,7 +54,8 @@ const (
 // Two tables of foreign shape: a uuid for a key, a date, numbers, NULLs, and names that
 // are not Passfort's.
 const (
-	peopleTable = `CREATE TABLE crm_people (person %s PRIMARY KEY, first_names TEXT NOT NULL DEFAULT '', surname TEXT, born %s, citizen_of TEXT,
+	peopleTable = `CREATE TABLE crm_people (person %s PRIMARY KEY, first_names TEXT NOT NULL DEFAULT '', surname TEXT,
+		born %s, citizen_of TEXT,
 		mail TEXT, home TEXT, vip %s, score %s, notes TEXT)`
 	companiesTable = `CREATE TABLE crm_firms (firm %s PRIMARY KEY, title TEXT, reg_no TEXT, founded %s, staff %s, ` +
 		`notes TEXT)`

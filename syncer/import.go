@@ -74,18 +74,21 @@ const (
 	importIntents = `INSERT INTO {table:intents} (entity, customer_key, fingerprint, sent, written_at)
 		SELECT p.entity, i.customer_id, i.fingerprint, i.sent, i.written_at
 		FROM intents i CROSS JOIN (SELECT CAST(? AS TEXT) AS entity) p
-		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} k WHERE k.entity = p.entity AND k.customer_key = i.customer_id)
+		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} k WHERE k.entity = p.entity
+		AND k.customer_key = i.customer_id)
 		ORDER BY i.id`
 	importWrites = `INSERT INTO {table:writes} (entity, customer_key, fingerprint, written_at)
 		SELECT p.entity, w.customer_id, w.fingerprint, w.written_at
 		FROM writes w CROSS JOIN (SELECT CAST(? AS TEXT) AS entity) p
-		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} k WHERE k.entity = p.entity AND k.customer_key = w.customer_id)
+		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} k WHERE k.entity = p.entity
+		AND k.customer_key = w.customer_id)
 		ON CONFLICT DO NOTHING`
 	importConflicts = `INSERT INTO {table:conflicts}
 			(entity, customer_key, profile_id, field, base, ours, theirs, found_at)
 		SELECT p.entity, l.customer_id, c.profile_id, l.field, l.base, l.ours, l.theirs, l.at
 		FROM conflicts l JOIN customers c ON c.id = l.customer_id CROSS JOIN (SELECT CAST(? AS TEXT) AS entity) p
-		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} k WHERE k.entity = p.entity AND k.customer_key = l.customer_id)
+		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} k WHERE k.entity = p.entity
+		AND k.customer_key = l.customer_id)
 		ORDER BY l.id`
 	importCustomers = `INSERT INTO {table:customers}
 			(entity, customer_key, profile_id, base, base_version, fields, synced_at, gone_at)

@@ -17,17 +17,24 @@ func exampleTables(w *world) {
 		serial = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 	}
 	for _, statement := range []string{
-		`CREATE TABLE customers (id TEXT PRIMARY KEY, profile_id TEXT NOT NULL UNIQUE, family_name TEXT NOT NULL DEFAULT '', email TEXT NOT NULL DEFAULT '',
-			base TEXT NOT NULL, base_version BIGINT NOT NULL DEFAULT 0, synced_at BIGINT NOT NULL DEFAULT 0, gone_at BIGINT)`,
+		`CREATE TABLE customers (id TEXT PRIMARY KEY, profile_id TEXT NOT NULL UNIQUE,
+			family_name TEXT NOT NULL DEFAULT '', email TEXT NOT NULL DEFAULT '',
+			base TEXT NOT NULL, base_version BIGINT NOT NULL DEFAULT 0, synced_at BIGINT NOT NULL DEFAULT 0,
+			gone_at BIGINT)`,
 		`CREATE TABLE outbox (id ` + serial +
 			`, customer_id TEXT NOT NULL REFERENCES customers (id), created_at BIGINT NOT NULL, done_at BIGINT)`,
-		`CREATE TABLE inbox (message_id TEXT PRIMARY KEY, profile_id TEXT NOT NULL, by_user INTEGER NOT NULL, api_key TEXT NOT NULL, changes TEXT,
-			fingerprint TEXT NOT NULL, received_at BIGINT NOT NULL, applied_at BIGINT, outcome TEXT NOT NULL DEFAULT '')`,
-		`CREATE TABLE intents (id ` + serial + `, customer_id TEXT NOT NULL REFERENCES customers (id), process TEXT NOT NULL, fingerprint TEXT NOT NULL,
+		`CREATE TABLE inbox (message_id TEXT PRIMARY KEY, profile_id TEXT NOT NULL, by_user INTEGER NOT NULL,
+			api_key TEXT NOT NULL, changes TEXT,
+			fingerprint TEXT NOT NULL, received_at BIGINT NOT NULL, applied_at BIGINT,
+			outcome TEXT NOT NULL DEFAULT '')`,
+		`CREATE TABLE intents (id ` + serial + `, customer_id TEXT NOT NULL REFERENCES customers (id),
+			process TEXT NOT NULL, fingerprint TEXT NOT NULL,
 			sent TEXT NOT NULL, written_at BIGINT NOT NULL)`,
-		`CREATE TABLE writes (customer_id TEXT NOT NULL REFERENCES customers (id), fingerprint TEXT NOT NULL, written_at BIGINT NOT NULL,
+		`CREATE TABLE writes (customer_id TEXT NOT NULL REFERENCES customers (id), fingerprint TEXT NOT NULL,
+			written_at BIGINT NOT NULL,
 			PRIMARY KEY (customer_id, fingerprint))`,
-		`CREATE TABLE conflicts (id ` + serial + `, customer_id TEXT NOT NULL REFERENCES customers (id), field TEXT NOT NULL, base TEXT NOT NULL,
+		`CREATE TABLE conflicts (id ` + serial + `, customer_id TEXT NOT NULL REFERENCES customers (id),
+			field TEXT NOT NULL, base TEXT NOT NULL,
 			ours TEXT NOT NULL, theirs TEXT NOT NULL, at BIGINT NOT NULL)`,
 	} {
 		w.exec(statement)

@@ -190,8 +190,8 @@ func TestCustomerIsDeletedUnderWay(t *testing.T) {
 			t.Error("a customer that was deleted comes back")
 			return "", errors.New("not wanted")
 		}
-		w.box, w.sync = services(t, w.db, w.dialect, w.sim.Client(passfort.WithHTTPClient(&http.Client{Transport: hook})),
-			mapping)
+		client := w.sim.Client(passfort.WithHTTPClient(&http.Client{Transport: hook}))
+		w.box, w.sync = services(t, w.db, w.dialect, client, mapping)
 		w.edit(passfort.EntityTypeIndividual, 0, "mail", "robin@sampleton.example")
 		w.start()
 		w.quiet()
@@ -206,7 +206,7 @@ func TestCustomerIsDeletedUnderWay(t *testing.T) {
 	})
 }
 
-// The clock of the database is set back an hour: nobody waits for it to come round.
+// The clock of the database is set back an hour: no work waits until it comes round.
 func TestClockGoesBack(t *testing.T) {
 	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
@@ -289,7 +289,8 @@ func TestOddMessages(t *testing.T) {
 		_, profile := w.add(0)
 		w.start()
 		w.quiet()
-		for n, id := range []string{"../../etc", "a\x00b", `'; DROP TABLE crm_people; --`, strings.Repeat("x", 5000), "\u202e"} {
+		for n, id := range []string{"../../etc", "a\x00b", `'; DROP TABLE crm_people; --`, strings.Repeat("x", 5000),
+			"\u202e"} {
 			require.NoError(t, w.box.Receive(t.Context(), &passfort.WebhookEvent{
 				ID: fmt.Sprint(n), Event: passfort.EventCollectedDataUpdated, ProfileID: id, Data: []byte(`{}`),
 			}))

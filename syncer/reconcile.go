@@ -215,7 +215,8 @@ func (w *sweeping) customers(ctx context.Context) error {
 			err := scan(&c.entity, &c.key)
 			page = append(page, c)
 			return err
-		}, `SELECT entity, customer_key FROM {table:customers} WHERE profile_id IS NOT NULL AND (entity > ? OR entity = ? AND customer_key > ?)
+		}, `SELECT entity, customer_key FROM {table:customers} WHERE profile_id IS NOT NULL AND (entity > ?
+			OR entity = ? AND customer_key > ?)
 			ORDER BY entity, customer_key LIMIT ?`, w.after.entity, w.after.entity, w.after.key, sweepPage)
 		if err != nil || len(page) == 0 {
 			return err
@@ -285,7 +286,8 @@ func (w *sweeping) compare(ctx context.Context, at customerID) (err error) {
 		finding.Kind, err = FindingGone, nil
 		if !c.gone.Valid && w.sweep.Repair {
 			_, err = w.place.Exec(ctx, w.db,
-				`UPDATE {table:customers} SET gone_at = {now} WHERE entity = ? AND customer_key = ? AND gone_at IS NULL`, c.entity, c.key)
+				`UPDATE {table:customers} SET gone_at = {now} WHERE entity = ? AND customer_key = ?
+					AND gone_at IS NULL`, c.entity, c.key)
 			finding.Repaired = err == nil
 		}
 		if err == nil {
@@ -300,7 +302,7 @@ func (w *sweeping) compare(ctx context.Context, at customerID) (err error) {
 	if err != nil || data.EntityType != m.Entity {
 		finding.Kind = FindingUnreadable
 		w.found(finding)
-		return nil //nolint:nilerr // one that cannot be read does not end the sweep
+		return nil // one that cannot be read does not end the sweep
 	}
 	err = w.place.Tx(ctx, w.db, func(tx *sql.Tx) error { return w.judge(ctx, tx, m, c, theirs, &finding) })
 	switch {
@@ -447,7 +449,8 @@ func (w *sweeping) unlinked(ctx context.Context) error {
 func (w *sweeping) unlinkedKey(ctx context.Context, m *Mapping, key string) error {
 	var known int
 	err := w.place.Row(ctx, w.db, []any{&known},
-		`SELECT (SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ? AND profile_id IS NOT NULL)
+		`SELECT (SELECT COUNT(*) FROM {table:customers} WHERE entity = ? AND customer_key = ?
+			AND profile_id IS NOT NULL)
 		+ (SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ?)`, string(
 			m.Entity,
 		), key, string(m.Entity), key)

@@ -295,7 +295,8 @@ func (s *Syncer) Link(ctx context.Context, tx *sql.Tx, entity passfort.EntityTyp
 		return err
 	}
 	n, err := s.place.Exec(ctx, tx, `INSERT INTO {table:customers} (entity, customer_key, profile_id) SELECT ?, ?, ?
-		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} WHERE profile_id = ? AND NOT (entity = ? AND customer_key = ?))
+		WHERE NOT EXISTS (SELECT 1 FROM {table:customers} WHERE profile_id = ? AND NOT (entity = ?
+		AND customer_key = ?))
 		ON CONFLICT (entity, customer_key) DO UPDATE SET profile_id = excluded.profile_id, gone_at = NULL
 		WHERE {table:customers}.profile_id IS NULL OR {table:customers}.profile_id = excluded.profile_id`,
 		string(entity), key, profileID, profileID, string(entity), key)

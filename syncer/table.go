@@ -91,7 +91,8 @@ func (t SQLTable) Check(ctx context.Context, db *sql.DB, fields []Field) error {
 			return fmt.Errorf("%w: the table %q has no column %q", ErrMapping, t.Name, f.Name)
 		case f.Name == t.Key:
 			return fmt.Errorf("%w: the column %q is the key, not a field", ErrMapping, f.Name)
-		case f.Kind != KindText && !(t.Dialect == sqldb.PostgreSQL && slices.Contains(sureTypes[f.Kind], kind)):
+		case f.Kind == KindText, t.Dialect == sqldb.PostgreSQL && slices.Contains(sureTypes[f.Kind], kind):
+		default:
 			doubtful = append(doubtful, f)
 		}
 	}
@@ -122,7 +123,8 @@ func (t SQLTable) checkKey(ctx context.Context, db *sql.DB) error {
 	indexed := `SELECT COUNT(*) FROM pragma_table_info(?1) WHERE name = ?2 AND pk = 1
 		AND (SELECT COUNT(*) FROM pragma_table_info(?1) WHERE pk > 0) = 1`
 	if t.Dialect == sqldb.PostgreSQL {
-		indexed = `SELECT COUNT(*) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+		indexed = `SELECT COUNT(*) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
+			AND a.attnum = i.indkey[0]
 			WHERE i.indrelid = to_regclass(CAST($1 AS TEXT)) AND a.attname = CAST($2 AS TEXT) AND i.indisunique
 			AND i.indisvalid AND i.indnkeyatts = 1 AND i.indpred IS NULL`
 	}

@@ -41,14 +41,16 @@ func TestCheckIsBounded(t *testing.T) {
 		if w.dialect == sqldb.PostgreSQL {
 			rows, broken = `SELECT i AS id`, `1 / (1 - i) = 1`
 		}
-		from := map[bool]string{true: ` FROM generate_series(1, 100001) AS i`, false: ` FROM n`}[w.dialect == sqldb.PostgreSQL]
+		from := map[bool]string{true: ` FROM generate_series(1, 100001) AS i`, false: `
+			FROM n`}[w.dialect == sqldb.PostgreSQL]
 		field := func(kind syncer.Kind) []syncer.Field { return []syncer.Field{syncer.Custom("v", kind, "v")} }
 		for n, test := range []struct {
 			name, value string
 			kind        syncer.Kind
 			fits        bool
 		}{
-			{"the last of 100,001", `CASE WHEN i = 100001 THEN 'Zqcanary' ELSE '1990-02-03' END`, syncer.KindDate, true},
+			{"the last of 100,001", `CASE WHEN i = 100001 THEN 'Zqcanary' ELSE '1990-02-03' END`, syncer.KindDate,
+				true},
 			{"the last but one", `CASE WHEN i = 100000 THEN 'Zqcanary' ELSE '1990-02-03' END`, syncer.KindDate, false},
 			{"booleans that cannot be read", broken, syncer.KindBool, w.dialect == sqldb.PostgreSQL},
 		} {

@@ -79,7 +79,7 @@ func TestReconcileEveryGoesOnElsewhere(t *testing.T) {
 			defer close(ended)
 			_ = w.sync.ReconcileEvery(ctx, time.Hour, sweep, nil)
 		}()
-		require.Eventually(t, func() bool { return w.sim.Count("CollectedData.Get") > 0 }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return w.sim.Count("CollectedData.Get") > 0 }, timeout, time.Millisecond)
 		cancel()
 		<-ended
 		ctx, cancel = context.WithCancel(t.Context())

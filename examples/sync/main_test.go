@@ -54,7 +54,8 @@ func TestWhatIsRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	env := func(databaseURL string) func(string) string {
 		return func(name string) string {
-			return map[string]string{"PASSFORT_API_KEY": "k", "WEBHOOK_SECRET": "secret", "DATABASE_URL": databaseURL}[name]
+			return map[string]string{"PASSFORT_API_KEY": "k", "WEBHOOK_SECRET": "secret",
+				"DATABASE_URL": databaseURL}[name]
 		}
 	}
 	for _, tt := range []struct {

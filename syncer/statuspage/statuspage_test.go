@@ -74,7 +74,8 @@ func TestPage(t *testing.T) {
 			VALUES ('INDIVIDUAL', '`+row.key+`', 'p`+row.key+`', `+row.columns+`)`)
 		require.NoError(t, err)
 	}
-	_, err := db.ExecContext(t.Context(), `INSERT INTO passfort_sync_work (entity, customer_key, ready_at, tries, problem)
+	_, err := db.ExecContext(t.Context(), `INSERT INTO passfort_sync_work (entity, customer_key, ready_at, tries,
+		problem)
 		VALUES ('INDIVIDUAL', 'C-3', 0, 2, 'no rows')`)
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), `INSERT INTO passfort_sync_conflicts
