@@ -176,7 +176,7 @@ func requireCut(t *testing.T, err error, percent int64, status int, whole int32)
 // may have been carried out.
 func TestClientThatRetriesBelow(t *testing.T) {
 	t.Parallel()
-	class := classes(t)
+	class := classes()
 	for name, below := range map[string]func() *http.Client{
 		"retryablehttp": func() *http.Client {
 			c := retryablehttp.NewClient()

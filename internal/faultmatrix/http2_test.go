@@ -109,7 +109,7 @@ func h2faults() []h2fault {
 // the server saw.
 func TestHTTP2(t *testing.T) {
 	t.Parallel()
-	class := classes(t)
+	class := classes()
 	for _, f := range h2faults() {
 		for _, always := range []bool{false, true} {
 			name := f.name
