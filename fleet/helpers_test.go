@@ -91,7 +91,7 @@ func newFleet(t *testing.T, conn *nats.Conn, o Options) *Fleet {
 }
 
 // testLayout is one in which tests do not wait long.
-func testLayout() Layout { return Layout{AckWait: time.Second, Duplicates: 2 * time.Second} }
+func testLayout() Layout { return Layout{AckWait: 2 * time.Second} }
 
 func apply(t *testing.T, f *Fleet, l Layout) {
 	t.Helper()

@@ -78,7 +78,7 @@ func TestPermissionsAreEnough(t *testing.T) {
 	}
 	setup, frontUser, worker, operator := as("setup"), as("front"), as("worker"), as("operator")
 	apply(t, setup, testLayout())
-	apply(t, setup, Layout{AckWait: 2 * time.Second})
+	apply(t, setup, Layout{AckWait: 3 * time.Second})
 	front := newFront(t, frontUser)
 	require.NoError(t, frontUser.Ready(t.Context()))
 	require.NoError(t, worker.Ready(t.Context()))

@@ -21,7 +21,7 @@ import (
 func TestDuplicatesWithinAndAfterTheEnginesMemory(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, dial(t, startServer(t).ClientURL(), quietLog()), Options{})
-	apply(t, f, Layout{AckWait: time.Second, Duplicates: 200 * time.Millisecond})
+	apply(t, f, Layout{AckWait: time.Second, Duplicates: 3 * time.Second})
 	work(t, f, WorkOptions{})
 	front := newFront(t, f)
 	body := message(1, 1)
@@ -31,7 +31,7 @@ func TestDuplicatesWithinAndAfterTheEnginesMemory(t *testing.T) {
 		require.Equal(t, 200, post(t, front, "["+body+","+without+"]"))
 	}
 	require.EqualValues(t, 2, f.Stats().Duplicates, "a message without an id is known again by what it says")
-	<-time.After(time.Second) // the engine forgets
+	<-time.After(4 * time.Second) // the engine forgets
 	require.Equal(t, 200, post(t, front, body))
 	require.EqualValues(t, 2, f.Stats().Duplicates)
 	eventually(t, "everything is handled", func() bool { return held(t, f, webhookStream) == 0 })

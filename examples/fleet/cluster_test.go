@@ -236,8 +236,8 @@ func TestBatchOnACluster(t *testing.T) {
 	}
 }
 
-// TestReadsOnACluster: copies stay as many as they were, and an effect that was recorded through one server is found at once
-// through each other one.
+// TestReadsOnACluster: copies stay as many as they were, and an effect that was
+// recorded through one server is found at once through each other one.
 func TestReadsOnACluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes 10 s")
