@@ -27,7 +27,7 @@ func simulatorFiles(t *testing.T) (*token.FileSet, map[string]*ast.File) {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
-		files[path], err = parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+		files[path], err = parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
 		require.NoError(t, err)
 	}
 	return fset, files
@@ -155,4 +155,64 @@ func TestServerStaysSmall(t *testing.T) {
 	}
 	require.NotEmpty(t, own)
 	require.LessOrEqual(t, len(own), 20, own)
+}
+
+// A method of world that takes the lock says so, and no other one calls it: that would
+// wait for itself.
+func TestLockOfTheWorld(t *testing.T) {
+	t.Parallel()
+	_, files := simulatorFiles(t)
+	methods := map[string]*ast.FuncDecl{}
+	takes := map[string]bool{}
+	for path, file := range files {
+		for _, d := range file.Decls {
+			if receiver(d) != "world" {
+				continue
+			}
+			method, is := d.(*ast.FuncDecl)
+			require.True(t, is)
+			name := method.Name.Name
+			methods[name] = method
+			called := callsOnReceiver(method)
+			takes[name] = strings.Contains(strings.Join(strings.Fields(method.Doc.Text()), " "), "takes the lock")
+			locks := slices.Contains(called, "mu.Lock") || slices.Contains(called, "enter")
+			releases := slices.Index(called, "mu.Unlock") >= 0 &&
+				slices.Index(called, "mu.Unlock") < slices.Index(called, "mu.Lock")
+			if !releases {
+				require.Equal(t, locks, takes[name], "%s: %s", path, name)
+			}
+		}
+	}
+	require.True(t, takes["enter"])
+	for name, method := range methods {
+		if takes[name] {
+			continue
+		}
+		for _, other := range callsOnReceiver(method) {
+			require.False(t, takes[other], "%s calls %s", name, other)
+		}
+	}
+}
+
+// callsOnReceiver returns what a method calls on its receiver, in order, but for what
+// it leaves to another goroutine.
+func callsOnReceiver(method *ast.FuncDecl) []string {
+	if len(method.Recv.List[0].Names) == 0 {
+		return nil
+	}
+	self := method.Recv.List[0].Names[0].Name
+	var called []string
+	ast.Inspect(method.Body, func(n ast.Node) bool {
+		call, is := n.(*ast.CallExpr)
+		if !is {
+			return true
+		}
+		name := types.ExprString(call.Fun)
+		rest, own := strings.CutPrefix(name, self+".")
+		if own {
+			called = append(called, rest)
+		}
+		return !strings.HasSuffix(name, ".Go")
+	})
+	return called
 }
