@@ -73,6 +73,10 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
+	// While the secret changes, both are valid.
+	if err := front.SetSecrets([]string{"new-secret", "made-up-secret"}); err != nil {
+		panic(err)
+	}
 	web := httptest.NewServer(front)
 	defer web.Close()
 

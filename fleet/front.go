@@ -87,6 +87,11 @@ func (f *Fleet) Front(o FrontOptions) (*Front, error) {
 // ServeHTTP receives a delivery.
 func (r *Front) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.handler.ServeHTTP(w, req) }
 
+// SetSecrets changes the secrets while deliveries come, as
+// [passfort.WebhookHandler.SetSecrets] does: the new one and the one before, and later
+// the new one alone.
+func (r *Front) SetSecrets(secrets []string) error { return r.handler.SetSecrets(secrets) }
+
 // Shutdown refuses deliveries and returns when those in hand are answered, or ctx ends.
 func (r *Front) Shutdown(ctx context.Context) error { return r.handler.Shutdown(ctx) }
 

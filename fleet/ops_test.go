@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +177,29 @@ func TestDeniedNamesItsCause(t *testing.T) {
 			require.NotContains(t, err.Error(), "secret")
 		})
 	}
+}
+
+// TestDeniedAcknowledgement: the one thing that the engine denies without an answer to
+// wait for.
+func TestDeniedAcknowledgement(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, users(Options{Prefix: "live"}, nil), func(o *server.Options) {
+		allowed := slices.DeleteFunc(PermissionsFor(Options{Prefix: "live"}, RoleWorker).Publish,
+			func(subject string) bool { return strings.HasPrefix(subject, "$JS.ACK.") })
+		o.Users = append(o.Users, &server.User{Username: "worker", Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: allowed},
+		}})
+	})
+	admin := newFleet(t, dial(t, s.ClientURL(), quietLog(), nats.UserInfo("admin", "p")), Options{Prefix: "live"})
+	apply(t, admin, testLayout())
+	require.Equal(t, 200, post(t, newFront(t, admin), message(1, 1)))
+	log := &notes{}
+	work(t, newFleet(t, dial(t, s.ClientURL(), log.logger(), nats.UserInfo("worker", "p")), Options{Prefix: "live"}),
+		WorkOptions{})
+	eventually(t, "the log names it", func() bool {
+		return strings.Contains(log.String(), "permission missing: publish to $JS.ACK.>")
+	})
+	require.Equal(t, []string{"m-1-1"}, effects(t, admin))
 }
 
 func TestPermissionsText(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,8 @@ func startWorker(t *testing.T, name, engineURL, baseURL string) *worker {
 // startWorkerThat runs a worker as configured.
 func startWorkerThat(t *testing.T, cfg workerConfig) *worker {
 	t.Helper()
-	cfg.Listen, cfg.Prefix, cfg.APIKey, cfg.Secret = "127.0.0.1:0", testPrefix, simulatorKey, testSecret
+	cfg.Listen, cfg.Prefix, cfg.Secret = "127.0.0.1:0", testPrefix, testSecret
+	cfg.APIKey = cmp.Or(cfg.APIKey, simulatorKey)
 	cfg.Items, cfg.Log = 1, quietLog()
 	w, err := newWorker(t.Context(), cfg)
 	require.NoError(t, err)

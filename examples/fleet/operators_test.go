@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -145,6 +146,26 @@ func TestOps(t *testing.T) {
 	out := httptest.NewRecorder()
 	w.opsHandler().ServeHTTP(out, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	require.Contains(t, out.Body.String(), "\nfleet_api_limited_total 0\n")
+}
+
+// TestStrangersSpendNothing: with a real account no worker runs checks that it is asked
+// for on the engine, and the embedded server wants a password.
+func TestStrangersSpendNothing(t *testing.T) {
+	t.Parallel()
+	url := newEngine(t, testLayout())
+	conn, _ := dialEngine(t, url)
+	w := startWorkerThat(t, workerConfig{Name: "w", EngineURL: url, BaseURL: nowhere, APIKey: "made-up"})
+	require.Equal(t, 200, post(t, w, message{1, 1}.json()), "it works")
+	_, err := conn.Request(w.fleet.Subject("check"), []byte("{}"), 10*time.Second)
+	require.ErrorIs(t, err, nats.ErrNoResponders)
+	env := map[string]string{envKey: "made-up", envSecret: testSecret}
+	up := caller(t, env)(exitFailed, "up", "-listen", "127.0.0.1:0", "-nats-port", fmt.Sprint(freePort(t)))
+	require.Contains(t, up, envToken)
+	for _, args := range [][]string{{"check"}, {"bulk", "-profiles", "5"}, {"bulk"}} {
+		var out bytes.Buffer
+		code := run(t.Context(), args, strings.NewReader(""), &out, &out, func(name string) string { return env[name] })
+		require.NotEqual(t, exitOK, code, args)
+	}
 }
 
 // TestSlowBodies: a sender that dribbles holds no connection of a worker or of the front.
