@@ -51,6 +51,13 @@ func (s *Syncer) ReconcileEvery(
 	}
 }
 
+// SweepNow makes ReconcileEvery of a name sweep within a minute, in one of the processes:
+// after webhooks were off or stalled. A sweep that is under way is resumed.
+func (s *Syncer) SweepNow(ctx context.Context, name string) error {
+	_, err := s.place.Exec(ctx, s.db, `UPDATE {table:turns} SET owner = '', ready_at = {now} WHERE name = ?`, name)
+	return err
+}
+
 // turn reports whether this process sweeps now, and otherwise sets how long to wait.
 func (s *Syncer) turn(
 	ctx context.Context, name, owner string, every time.Duration, wait *time.Duration,

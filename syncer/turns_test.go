@@ -58,6 +58,11 @@ func TestReconcileEvery(t *testing.T) {
 		defer cancel()
 		require.NoError(t, w.sync.ReconcileEvery(ctx, time.Hour, nightly, nil))
 		require.Equal(t, gets, w.sim.Count("CollectedData.Get"), "a restart is no reason to sweep")
+		require.NoError(t, w.sync.SweepNow(t.Context(), "nightly"))
+		ctx, cancel = context.WithCancel(t.Context())
+		defer cancel()
+		require.NoError(t, w.sync.ReconcileEvery(ctx, time.Hour, nightly, func(*syncer.Report, error) { cancel() }))
+		require.Equal(t, gets+4, w.sim.Count("CollectedData.Get"))
 	})
 }
 

@@ -43,7 +43,7 @@ type config struct {
 	apiKey, baseURL, keyName, databaseURL, file string
 	secrets                                     []string
 	listen, status, ops                         string
-	add, create                                 bool
+	add, create, sweepNow                       bool
 	poll, sweep                                 time.Duration
 }
 
@@ -69,6 +69,7 @@ func configure(args []string, getenv func(string) string, output io.Writer) (*co
 	f.BoolVar(&c.create, "create", false, "make a profile for each customer that has none")
 	f.DurationVar(&c.poll, "poll", time.Second, "how often to look for edits made by other processes")
 	f.DurationVar(&c.sweep, "sweep", 24*time.Hour, "how often to look for what no message told")
+	f.BoolVar(&c.sweepNow, "sweep-now", false, "do it now too, as after webhooks were off")
 	err := f.Parse(args)
 	switch {
 	case err != nil:

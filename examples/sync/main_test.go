@@ -146,12 +146,10 @@ func TestNothingIsAddedUnasked(t *testing.T) {
 		{"import", []string{"-import"}, 3, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := w.own.db.ExecContext(t.Context(), `DELETE FROM passfort_sync_turns`)
-			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			out := w.output()
 			done := make(chan error, 1)
-			args := append(anywhere(), "-poll", "20ms", "-database", w.file)
+			args := append(anywhere(), "-poll", "20ms", "-database", w.file, "-sweep-now")
 			go func() { done <- run(ctx, append(args, tt.args...), w.getenv, out) }()
 			<-out.ready
 			require.Eventually(t, func() bool {

@@ -47,6 +47,9 @@ func (s *service) prepare(ctx context.Context, c *config, dialect sqldb.Dialect,
 	if err = errors.Join(first, second, third); err == nil && takenOver {
 		_, err = s.sync.ImportExample(ctx, s.box)
 	}
+	if err == nil && c.sweepNow {
+		err = s.sync.SweepNow(ctx, nightly.Name)
+	}
 	if err == nil {
 		err = s.sync.InstallTriggers(ctx) // an edit is noted, whoever makes it
 	}
@@ -86,10 +89,7 @@ func (s *service) serve(ctx context.Context, c *config, live func(context.Contex
 	}
 	running.Go(func() { fail(s.box.Run(ctx, s.sync.Handle)) })
 	running.Go(func() { fail(s.sync.Run(ctx)) })
-	running.Go(func() {
-		nightly := syncer.Sweep{Name: "nightly", Repair: true, PerSecond: 50}
-		fail(s.sync.ReconcileEvery(ctx, c.sweep, nightly, s.swept))
-	})
+	running.Go(func() { fail(s.sync.ReconcileEvery(ctx, c.sweep, nightly, s.swept)) })
 	running.Go(func() { live(ctx, s, urls[0]+"/webhooks") })
 	s.log.Info("ready", "webhooks", urls[0]+"/webhooks", "status", urls[1]+"/", "ops", urls[2])
 	running.Wait()
@@ -98,6 +98,8 @@ func (s *service) serve(ctx context.Context, c *config, live func(context.Contex
 	}
 	return nil
 }
+
+var nightly = syncer.Sweep{Name: "nightly", Repair: true, PerSecond: 50}
 
 // swept logs what a sweep for what no message and no trigger reported found.
 func (s *service) swept(report *syncer.Report, err error) {
