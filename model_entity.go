@@ -2,6 +2,7 @@ package passfort
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -250,8 +251,12 @@ func (p Problem) String() string { return p.Pointer + ": " + p.Text }
 
 // Validate returns what is probably wrong with the data: a country that is no ISO
 // 3166-1 alpha-3 code, a date of another form or not in the calendar, an address
-// without what its form needs, members of the other entity type, and more than one
-// company address that a screening could send. It is empty if there is nothing to say.
+// without what its form needs, a value that is not of a closed set, a member under a
+// name in another case, members of the other entity type, and more than one company
+// address that a screening could send. It is empty if there is nothing to say.
+//
+// The simulator of passforttest refuses the same places, and lets advice pass. Values
+// of the wrong type, which only decoded data can have, are not reported.
 //
 // It is advice for a form or an import: the client never calls it, and the API may
 // accept what it reports or refuse what it does not. A company without a number is
@@ -264,6 +269,7 @@ func (v *EntityData) Validate() []Problem {
 		return p.found
 	}
 	p.entity(v)
+	p.walk(reflect.ValueOf(v))
 	return p.found
 }
 
@@ -293,6 +299,13 @@ type problems struct {
 
 func (p *problems) add(pointer, text string) {
 	p.found = append(p.found, Problem{p.at + pointer, text})
+}
+
+// once adds a problem where there is none.
+func (p *problems) once(pointer, text string) {
+	if !slices.ContainsFunc(p.found, func(other Problem) bool { return other.Pointer == p.at+pointer }) {
+		p.add(pointer, text)
+	}
 }
 
 // in runs what checks a member.
@@ -467,13 +480,13 @@ func (t CheckType) subject() (individual, company bool) {
 
 func (p *problems) required(pointer, value string) {
 	if strings.TrimSpace(value) == "" {
-		p.add(pointer, "is missing")
+		p.once(pointer, "is missing")
 	}
 }
 
 func (p *problems) date(pointer, value string) {
 	if _, err := ParsePartialDate(value); value != "" && (err != nil || len(value) != len(time.DateOnly)) {
-		p.add(pointer, "is not a date of the form YYYY-MM-DD")
+		p.once(pointer, "is not a date of the form YYYY-MM-DD")
 	}
 }
 
@@ -485,6 +498,6 @@ func (p *problems) month(pointer, value string) {
 
 func (p *problems) country(pointer, code string) {
 	if code != "" && !countries.Country(code) {
-		p.add(pointer, notCountry(code))
+		p.once(pointer, notCountry(code))
 	}
 }

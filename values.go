@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -340,6 +341,77 @@ func notCountry(code string) string {
 	}
 	return "is no ISO 3166-1 alpha-3 code"
 }
+
+// walk finds, anywhere below v, what needs no knowledge of what is around it: values that
+// are not of a closed set, members under a name in another case, addresses without what
+// their form needs. A place that has a problem already gets no second one.
+func (p *problems) walk(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		p.walk(v.Elem())
+	case reflect.Slice:
+		for i := range v.Len() {
+			p.in("/"+strconv.Itoa(i), func() { p.walk(v.Index(i)) })
+		}
+	case reflect.Map:
+		for _, key := range slices.SortedFunc(slices.Values(v.MapKeys()), byText) {
+			p.in("/"+escaped(key.String()), func() { p.walk(v.MapIndex(key)) })
+		}
+	case reflect.String:
+		if set, closed := v.Interface().(interface{ Known() bool }); closed && v.Len() > 0 && !set.Known() {
+			p.once("", "is not one of the values that are known")
+		}
+	case reflect.Struct:
+		p.members(v)
+	}
+}
+
+func byText(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) }
+
+func (p *problems) members(v reflect.Value) {
+	names := map[string]string{}
+	for field, value := range v.Fields() {
+		name := field.Tag.Get("json")
+		names[strings.ToLower(name)] = name
+		switch v.Type().Name() + "." + name {
+		case "EntityData.electronic_id_check", "EntityData.credit_ref", "EntityData.db_matches",
+			"EntityData.sanctions_results", "EntityData.bank_account_verifications",
+			"EntityData.bank_account_validations", "EntityData.field_checks", "Document.verification_result",
+			"DocumentData.result", "AssociatedEntity.linked_profile":
+			continue // of checks and providers, and of another profile
+		case "CompanyFiling.date_of_filing", "CharityData.registration_date", "FraudMatch.supply_date",
+			"FraudMatch.application_date", "FraudMatch.claim_date":
+			p.date("/"+name, value.String())
+		}
+		if name != "" && name != "-" {
+			p.in("/"+name, func() { p.walk(value) })
+		}
+	}
+	unknown, _ := v.FieldByName("Unknown").Interface().(Unknown)
+	for name := range unknown.All() {
+		if right := names[strings.ToLower(name)]; right != "" && right != name {
+			p.once("/"+escaped(name), "is called "+right)
+		}
+	}
+	switch a := v.Interface().(type) {
+	case Address:
+		p.country("/country", a.Country)
+		if a.Type == "" {
+			p.once("/type", "is missing")
+		}
+		if a.Type == AddressTypeFreeform {
+			p.required("/country", a.Country)
+			p.required("/text", a.Text)
+		}
+	case DatedAddress:
+		if a.Address == nil {
+			p.once("/address", "is missing")
+		}
+	}
+}
+
+// escaped is a name as a JSON pointer (RFC 6901) has it.
+func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
 func sameSet(a, b []string) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })

@@ -64,7 +64,7 @@ type forms struct {
 	once    sync.Once
 	byName  map[string]*form
 	made    map[reflect.Type]*form
-	results *forms // of what checks and providers say: names and types are known, values are not
+	results *forms // of what checks and providers say, of which the types are known
 }
 
 type (
@@ -200,7 +200,9 @@ func (f *forms) structure(made *form, t reflect.Type) {
 			}
 		}
 		made.members[name] = member
-		made.folded[strings.ToLower(name)] = name
+		if f.results != nil {
+			made.folded[strings.ToLower(name)] = name
+		}
 	}
 	if f.results == nil {
 		return

@@ -108,7 +108,7 @@ var shapes = map[string]shape{
 		page: "documents.md#document-images"},
 
 	"Tags.Add": {
-		body: "Tag", required: []string{"name"}, answer: "Tag", summary: "Tag a profile", page: "profiles.md#tags",
+		body: "tagName", required: []string{"name"}, answer: "Tag", summary: "Tag a profile", page: "profiles.md#tags",
 		id: true,
 	},
 	"Tags.Remove": {answer: "Tag", summary: "Remove a tag from a profile", page: "profiles.md#tags"},
@@ -164,6 +164,7 @@ var inline = map[string][]part{
 	"checkTasks": {{"task_ids", "[]string", "All tasks that the check is for."}},
 	"checkMode":  {{"mode", "CheckMode", ""}},
 	"fullImage":  {{"full", "bool", "False leaves the content out."}},
+	"tagName":    {{"name", "string", ""}},
 	"tagLimit":   {{"limit", "int", "How many at most."}},
 	"addressID": {
 		{"id", "string", "Of a candidate of the search."},
