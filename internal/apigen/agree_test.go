@@ -47,7 +47,7 @@ func TestValidateAgreesWithStrict(t *testing.T) {
 		raw, err := json.Marshal(v)
 		require.NoError(t, err)
 		var data passfort.EntityData
-		if json.Unmarshal(raw, &data) != nil || data.EntityType.Known() == false || bytes.Contains(raw, []byte(`[null`)) {
+		if json.Unmarshal(raw, &data) != nil || !data.EntityType.Known() || bytes.Contains(raw, []byte(`[null`)) {
 			continue
 		}
 		body := `{"role":"` + string(data.EntityType) + `_CUSTOMER","collected_data":` + string(raw) + `}`
