@@ -106,9 +106,7 @@ func operations() []operation {
 			all = append(all, withInput[at])
 			continue
 		}
-		all = append(all, operation{row.name, func(ctx context.Context, c *passfort.Client, w *world) error {
-			return row.call(ctx, c, w)
-		}})
+		all = append(all, operation{row.name, row.call})
 	}
 	return all
 }

@@ -8,10 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/passforttest"
@@ -220,16 +217,6 @@ func (store) Seen(context.Context, string) (bool, error) { return false, nil }
 func (store) Commit(context.Context, string) error       { return nil }
 
 var _ passfort.WebhookStore = store{}
-
-func TestContractOfDates(t *testing.T) {
-	t.Parallel()
-	at, err := passfort.ParseDateTime("2020-03-18 14:33:23")
-	require.NoError(t, err)
-	require.Equal(t, time.Date(2020, 3, 18, 14, 33, 23, 0, time.UTC), at)
-	date, err := passfort.ParsePartialDate("1992-11")
-	require.NoError(t, err)
-	require.Equal(t, passfort.PartialDate{Year: 1992, Month: 11}, date)
-}
 
 // The second part: names since 0.2.0.
 var (
