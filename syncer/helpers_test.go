@@ -109,6 +109,7 @@ func companies(d sqldb.Dialect) syncer.Mapping {
 type world struct {
 	t       *testing.T
 	sim     *passforttest.Server
+	api     *passfort.Client // of another system than the syncer
 	dialect sqldb.Dialect
 	url     string
 	db      *sql.DB
@@ -146,6 +147,7 @@ func newWorld(t *testing.T, d sqldb.Dialect, address string, opts ...passforttes
 		passforttest.WithWebhookBackoff(5*time.Millisecond, 50*time.Millisecond),
 	}, opts...)...)
 	t.Cleanup(w.sim.Close)
+	w.api = w.sim.Client()
 	var err error
 	w.db, err = connect(d, address)
 	require.NoError(t, err)
@@ -224,6 +226,10 @@ func start(t *testing.T, box *inbox.Inbox, sync *syncer.Syncer) (stop func()) {
 // quiet waits until nothing is under way anywhere.
 func (w *world) quiet() {
 	w.t.Helper()
+	most := 2 * time.Minute
+	if full() {
+		most = 20 * time.Minute
+	}
 	require.Eventually(w.t, func() bool {
 		if w.sim.WaitWebhooks(w.t.Context()) != nil || len(w.sim.PendingWebhooks()) > 0 {
 			return false
@@ -234,7 +240,7 @@ func (w *world) quiet() {
 		}
 		h, err := w.sync.Health(w.t.Context())
 		return err == nil && h.Working == 0
-	}, 2*time.Minute, 20*time.Millisecond)
+	}, most, 20*time.Millisecond)
 }
 
 // key returns the nth key.
@@ -255,7 +261,7 @@ func (w *world) add(n int) (entity passfort.EntityType, profileID string) {
 		passfort.Ensure(&data.PersonalDetails).Nationality = "GBR"
 		w.exec(`INSERT INTO crm_people (person, notes) VALUES (?, 'ours alone')`, key(n))
 	}
-	p, err := w.sim.Client().Profiles.Create(w.t.Context(), &passfort.ProfileRequest{Role: role, CollectedData: data})
+	p, err := w.api.Profiles.Create(w.t.Context(), &passfort.ProfileRequest{Role: role, CollectedData: data})
 	require.NoError(w.t, err)
 	w.tx(func(tx *sql.Tx) error { return w.sync.Link(w.t.Context(), tx, data.EntityType, key(n), p.ID) })
 	return data.EntityType, p.ID
