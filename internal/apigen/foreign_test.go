@@ -51,13 +51,15 @@ var kinds = map[string]string{
 	"Applications.List": "application", "Applications.Create": "application", "Checks.List": "check",
 	"Checks.Run": "check", "Tasks.List": "task", "Tasks.Create": "task", "Events.List": "event",
 	"Events.Create": "event", "Files.Upload": "file", "Documents.UploadImage": "document_image",
-	"Documents.ListImages": "document_image", "Search.Addresses": "address", "Tags.Add": "tag", "Tasks.AddNote": "note", "Tasks.Notes": "note",
+	"Documents.ListImages": "document_image", "Search.Addresses": "address", "Tags.Add": "tag",
+	"Tasks.AddNote": "note", "Tasks.Notes": "note",
 }
 
 // members says which of them a member of a body holds.
 var members = map[string]map[string]string{
 	"Search.FormatAddress": {"id": "address"},
-	"Documents.Create":     {"id": "document_image"}, "Events.BulkUpdate": {"id": "event"}, "Tasks.AddNote": {"id": "file"},
+	"Documents.Create":     {"id": "document_image"}, "Events.BulkUpdate": {"id": "event"},
+	"Tasks.AddNote":   {"id": "file"},
 	"Checks.SetTasks": {"task_ids": "task"}, "Checks.Run": {"task_ids": "task", "document_id": "document_image"},
 }
 
@@ -255,7 +257,8 @@ func (f *foreigner) route(op operation, p *known, wild bool) string {
 			}
 		}
 		if wild && f.g.chance(0.15) {
-			id = pick(f.g, strings.ToUpper(id), "6ba7b810-9dad-41d1-80b4-00c04fd430c8", f.other(), "x", "..", "a/b", "\x00",
+			id = pick(f.g, strings.ToUpper(id), "6ba7b810-9dad-41d1-80b4-00c04fd430c8", f.other(), "x", "..", "a/b",
+				"\x00",
 				"%", "é", strings.Repeat("9", 300), " ")
 		}
 		return url.PathEscape(id)
@@ -358,7 +361,8 @@ func (f *foreigner) judged(op operation, seen, path, body string, rec *httptest.
 	if body == "" && (described.Required == nil || !*described.Required) {
 		return
 	}
-	if problem := f.j.fits(described.Content.GetOrZero("application/json").Schema.Schema(), []byte(body)); problem != "" {
+	schema := described.Content.GetOrZero("application/json").Schema.Schema()
+	if problem := f.j.fits(schema, []byte(body)); problem != "" {
 		f.say("carried out, "+seen+": "+problem, call)
 	}
 }
