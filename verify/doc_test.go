@@ -37,7 +37,8 @@ func TestPageHasEveryProbe(t *testing.T) {
 	table, after, found := strings.Cut(rest, "\n## ")
 	require.True(t, found)
 	if os.Getenv("PASSFORT_UPDATE") != "" {
-		whole := before + "| Probe | Tier | Belief | Switch |\n| --- | --- | --- | --- |\n" + probesTable() + "\n## " + after
+		whole := before + "| Probe | Tier | Belief | Switch |\n| --- | --- | --- | --- |\n" + probesTable() +
+			"\n## " + after
 		require.NoError(t, os.WriteFile(path, []byte(whole), 0o600))
 		return
 	}
