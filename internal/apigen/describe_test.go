@@ -52,8 +52,8 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 	t.Parallel()
 	s, err := read(root)
 	require.NoError(t, err)
-	require.Len(t, s.operations, 52)
-	require.Len(t, shapes, 52)
+	require.NotEmpty(t, s.operations)
+	require.Len(t, shapes, len(s.operations))
 	_, model := load(t)
 	described := map[string]string{}
 	for path, item := range model.Paths.PathItems.FromOldest() {
@@ -64,7 +64,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, described, 52)
+	require.Len(t, described, len(s.operations))
 	for _, op := range s.operations {
 		require.Equal(t, strings.ReplaceAll(op.name, ".", ""), described[op.method+" "+op.route])
 	}
