@@ -405,8 +405,9 @@ func (f *foreigner) learn(seen string, p *known, rec *httptest.ResponseRecorder)
 		_ = json.Unmarshal(rec.Body.Bytes(), &all)
 	}
 	for _, found := range all {
-		if ids := append(p.below[kind], found.ID); found.ID != "" {
-			p.below[kind] = ids[max(0, len(ids)-6):]
+		if found.ID != "" {
+			p.below[kind] = append(p.below[kind], found.ID)
 		}
+		p.below[kind] = p.below[kind][max(0, len(p.below[kind])-6):]
 	}
 }
