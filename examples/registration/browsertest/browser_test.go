@@ -308,7 +308,6 @@ var axe = sync.OnceValues(func() (string, error) {
 	if err := os.CopyFS(dir, os.DirFS("axe")); err != nil {
 		return "", err
 	}
-	//nolint:noctx // once for all tests
 	install := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	install.Dir = dir
 	if printed, err := install.CombinedOutput(); err != nil {
