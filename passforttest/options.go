@@ -61,7 +61,8 @@ func WithAPIKeyName(name string) Option { return func(c *config) { c.apiKeyName 
 // WithInstitution sets the name WhoAmI gives for the institution.
 func WithInstitution(name string) Option { return func(c *config) { c.institution = name } }
 
-// WithClock sets the server's time.
+// WithClock sets the server's time. On a ManualClock that nothing moves, a check in sync
+// mode is held without end: see ManualClock.AutoAdvance.
 func WithClock(clock Clock) Option { return func(c *config) { c.clock = clock } }
 
 // WithSeed makes ids, keys and everything else that is random follow from
