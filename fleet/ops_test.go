@@ -65,7 +65,7 @@ func users(o Options, roles map[string][]Role) func(*server.Options) {
 }
 
 // TestPermissionsAreEnough runs each role as a user with exactly its permissions, and
-// all that the role does. The log of no one has a violation.
+// all that the role does. No log has a violation.
 func TestPermissionsAreEnough(t *testing.T) {
 	t.Parallel()
 	o := Options{Prefix: "live"}

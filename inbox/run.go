@@ -14,8 +14,8 @@ import (
 )
 
 // Handler handles a message. What it does in tx is committed together with the fact
-// that the message is handled, or not at all; it must not end tx. On SQLite no process
-// else can write while it runs, so it should be short there. An error, or a panic,
+// that the message is handled, or not at all; it must not end tx. On SQLite no other
+// process can write while it runs, so it should be short there. An error, or a panic,
 // makes the message be tried again: see WithTries. An error that is ErrPark parks it
 // at once.
 type Handler func(ctx context.Context, tx *sql.Tx, m *Message) error
