@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,7 +98,7 @@ func TestEverySwitchHasAProbe(t *testing.T) {
 	for _, p := range verify.Probes() {
 		probed[p.Switch] = true
 	}
-	for _, u := range turns() {
+	for _, u := range slices.Concat(turns(), versionTurns()) {
 		turned[u.name] = true
 	}
 	unseen := unseenSection(t)
@@ -123,6 +124,53 @@ func TestEverySwitchIsDetected(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// versionTurns are the switches that show while a task is about to expire. One hides
+// the other: without a next version there is none to look at.
+func versionTurns() []turn {
+	type sw = passforttest.Switches
+	return []turn{
+		{"VersionsAtExpiry", "", verify.TierRead, func(s *sw) { s.VersionsAtExpiry = true }},
+		{"ExpiredInWindow", "", verify.TierRead, func(s *sw) { s.ExpiredInWindow = true }},
+	}
+}
+
+// A profile whose task is about to expire shows what becomes of its next version, and
+// the report makes a simulator that does the same.
+func TestVersionsOfTasksAreSeen(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	look := func(t *testing.T, days int, opts ...passforttest.Option) *verify.Report {
+		t.Helper()
+		srv := passforttest.New(append(opts, passforttest.WithProducts(passforttest.Product{
+			Alias: "gold", Tasks: []passforttest.ProductTask{{
+				Type: "INDIVIDUAL_VERIFY_IDENTITY", ExpiresAfter: 365 * day,
+			}},
+		}))...)
+		defer srv.Close()
+		world(t, srv)
+		srv.AdvanceClock(time.Duration(days) * day)
+		report, err := verify.Run(t.Context(), srv.Client(), verify.Options{})
+		require.NoError(t, err)
+		return report
+	}
+	for _, u := range append(versionTurns(), turn{name: "", on: func(*passforttest.Switches) {}}) {
+		t.Run("with "+u.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var want []string
+				if u.name != "" {
+					want = names([]turn{u})
+				}
+				report := look(t, 340, with(u))
+				require.Equal(t, want, switchesOf(report))
+				again := look(t, 340, passforttest.Like(report))
+				require.Equal(t, want, switchesOf(again), "by Like")
+				require.Empty(t, switchesOf(look(t, 100, with(u))), "long before nothing shows")
+			})
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/passfort-go/passfort"
 )
@@ -71,6 +72,38 @@ func partProbes() []Probe {
 			Means:  "they hold ids of task variants: match Task.Variant.ID",
 			Page:   "docs/api/applications.md#the-application",
 			judge:  requiredTasks,
+		},
+		{
+			Name:   "next-version",
+			Switch: "VersionsAtExpiry",
+			Asks:   "GET the tasks of up to four profiles",
+			Belief: "30 days before a task expires its next version is listed",
+			Means:  "it comes later, or the product has another notice: look for it when the old one expires",
+			Page:   "docs/api/applications.md#expiry",
+			judge: func(s *session) judgement {
+				old := s.expiring()
+				if len(old) == 0 {
+					return notSeen("no task that expires within 30 days")
+				}
+				next := slices.ContainsFunc(old, func(t expiringTask) bool { return t.next })
+				return either(next, "it is", "a task that expires sooner, and no next version")
+			},
+		},
+		{
+			Name:   "expired-early",
+			Switch: "ExpiredInWindow",
+			Asks:   "nothing more",
+			Belief: "is_expired of a task is false until its time is over, beside its next version too",
+			Means:  "is_expired says that there is a next version: the old one still counts until will_expire_at",
+			Page:   "docs/api/applications.md#expiry",
+			judge: func(s *session) judgement {
+				for _, t := range s.expiring() {
+					if t.next {
+						return either(!t.expired, "it is false", "it is true")
+					}
+				}
+				return notSeen("no task that expires within 30 days and has a next version")
+			},
 		},
 		{
 			Name:   "image-full",
@@ -169,6 +202,47 @@ func listProbe(list, asks, page string, as func(object) bool, belief string) Pro
 			return confirmed("an array")
 		},
 	}
+}
+
+// noticePeriod is how long before a task expires its next version appears.
+const noticePeriod = 30 * 24 * time.Hour
+
+// expiringTask is a task that was passed and expires within the notice period.
+type expiringTask struct {
+	expired bool // by its is_expired
+	next    bool // there is a newer task of its type and variant
+}
+
+// expiring returns the tasks of the first profile that has any. Tasks that were made
+// within the notice period have no next version before they expire.
+func (s *session) expiring() []expiringTask {
+	kind := func(t object) string { return text(t, "type") + " " + text(inner(t, "variant"), "id") }
+	for _, id := range s.subjects() {
+		a := s.get(passfort.Path("profiles", id, "tasks"))
+		now, err := http.ParseTime(a.header.Get("Date"))
+		if err != nil {
+			continue
+		}
+		var old []expiringTask
+		tasks := a.list()
+		for _, t := range tasks {
+			made, madeErr := passfort.ParseDateTime(text(t, "creation_date"))
+			ends, endErr := passfort.ParseDateTime(cmp.Or(text(t, "will_expire_at"), text(t, "expiry_date")))
+			if madeErr != nil || endErr != nil || ends.Before(now) || ends.Sub(now) >= noticePeriod ||
+				ends.Sub(made) <= noticePeriod {
+				continue
+			}
+			expired, _ := t["is_expired"].(bool)
+			old = append(old, expiringTask{expired: expired, next: slices.ContainsFunc(tasks, func(o object) bool {
+				later, err := passfort.ParseDateTime(text(o, "creation_date"))
+				return err == nil && kind(o) == kind(t) && later.After(made)
+			})})
+		}
+		if len(old) > 0 {
+			return old
+		}
+	}
+	return nil
 }
 
 func requiredTasks(s *session) judgement {
