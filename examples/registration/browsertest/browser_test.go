@@ -298,7 +298,8 @@ axe.run(document, {iframes: false}).then((found) => ({
 }))`
 }
 
-// axe returns the script of axe-core, as npm has it in the version of axe/.
+// axe returns the script of axe-core, as npm has it in the version of axe/. It needs
+// npm, which the packages of a system and of Node do not have under one name.
 var axe = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "axe-")
 	if err != nil {
