@@ -1,10 +1,12 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +90,9 @@ func deniedSubject(err error) string {
 		subject = "$JS.ACK.>"
 	case strings.HasPrefix(subject, "_INBOX."):
 		subject = "_INBOX.>"
+	case tokens[0] == "$JS" && slices.Contains(tokens, "DIRECT"): // the subject that is read follows the stream
+		at := slices.Index(tokens, "DIRECT") + 3
+		subject = strings.Join(tokens[:min(at, len(tokens))], ".") + ".>"
 	case !strings.HasPrefix(subject, "$JS.") && len(tokens) > 2:
 		subject = strings.Join(tokens[:2], ".") + ".>"
 	}
@@ -118,7 +123,7 @@ func (f *Fleet) engineError(what string, before, err error) error {
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
 		return fmt.Errorf("fleet: %s: %w: %w", what, ErrNoFleet, err)
-	case fresh && errors.Is(last, nats.ErrPermissionViolation) && silent(err):
+	case fresh && errors.Is(last, nats.ErrPermissionViolation) && silent(err) && f.concerns(deniedSubject(last)):
 		return fmt.Errorf("fleet: %s: %w", what, &denied{deniedSubject(last)})
 	case errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse):
 		return fmt.Errorf("fleet: %s: there is no JetStream here, or none of the domain: %w", what,
@@ -126,6 +131,16 @@ func (f *Fleet) engineError(what string, before, err error) error {
 	default:
 		return fmt.Errorf("fleet: %s: %w", what, err)
 	}
+}
+
+// concerns reports whether what was denied is of the fleet or of the answers of the engine,
+// and not of something else that has the connection too.
+func (f *Fleet) concerns(what string) bool {
+	_, subject, _ := strings.Cut(what, " to ")
+	answers := strings.SplitN(cmp.Or(f.conn.Opts.InboxPrefix, nats.InboxPrefix), ".", 2)[0] + "."
+	of := func(token string) bool { return strings.HasPrefix(token, string(f.names)+"_") }
+	return strings.HasPrefix(subject, string(f.names)+".") || strings.HasPrefix(subject, answers) ||
+		strings.HasPrefix(subject, "$JS.") && (subject == "$JS.ACK.>" || slices.ContainsFunc(strings.Split(subject, "."), of))
 }
 
 // silent reports whether no answer came, or none of a stream.

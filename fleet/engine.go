@@ -134,10 +134,14 @@ func (f *Fleet) last(ctx context.Context, kind, subject string) (*jetstream.RawS
 	return msg, err
 }
 
+// goneFor is how many looks for a consumer, a second apart, find none before that is
+// logged: then it is missing, and Plan.Apply makes it.
+const goneFor = 5
+
 // consume hands the messages of a consumer to handle, one at a time, until ctx ends;
 // the message in hand is then finished. It outlives a restart of the engine.
 func (f *Fleet) consume(ctx context.Context, kind, name string, prefetch int, handle func(jetstream.Msg)) {
-	for ctx.Err() == nil {
+	for gone := 0; ctx.Err() == nil; {
 		consumer, err := ask(ctx, f, "consumer "+name, func(ctx context.Context) (jetstream.Consumer, error) {
 			return f.js.Consumer(ctx, f.names.stream(kind), name)
 		})
@@ -145,12 +149,19 @@ func (f *Fleet) consume(ctx context.Context, kind, name string, prefetch int, ha
 			err = f.drain(ctx, consumer, prefetch, handle)
 		}
 		if err != nil && ctx.Err() == nil {
-			// A consumer that is gone belongs to another number of partitions.
-			if !errors.Is(err, jetstream.ErrConsumerNotFound) && !errors.Is(err, jetstream.ErrConsumerDeleted) {
+			// A consumer that is gone belongs to another number of partitions, which is seen soon.
+			if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted) {
+				gone++
+			} else {
+				gone = goneFor
+			}
+			if gone >= goneFor {
 				f.complain("a queue cannot be read", err)
 			}
 			pause(ctx, time.Second)
+			continue
 		}
+		gone = 0
 	}
 }
 

@@ -293,6 +293,9 @@ func TestCausesAreFixedWords(t *testing.T) {
 	}{
 		{"a permission", violation, "permission missing: publish to live.effects.>"},
 		{"a permission of an answer", &denied{"subscribe to live.wake"}, "permission missing: subscribe to live.wake"},
+		{"a permission to read a message", errors.Join(nats.ErrPermissionViolation, errors.New(
+			`Permissions Violation for Publish to "$JS.hub.API.DIRECT.GET.live_EFFECTS.live.effects.webhook.a2c4.m"`)),
+			"permission missing: publish to $JS.hub.API.DIRECT.GET.live_EFFECTS.>"},
 		{"late", context.DeadlineExceeded, "no answer in time"},
 		{"login", nats.ErrAuthorization, "login refused"},
 		{"no stream", jetstream.ErrNoStreamResponse, "no stream takes it"},

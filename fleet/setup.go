@@ -3,9 +3,11 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -282,6 +284,11 @@ func (p *Plan) Apply(ctx context.Context) error {
 	}
 	f := p.fleet
 	for _, s := range p.streams {
+		if s.Name == f.names.stream(webhookStream) {
+			if err := f.keepPartitions(ctx, &s); err != nil {
+				return err
+			}
+		}
 		if err := f.putStream(ctx, s); err != nil {
 			return err
 		}
@@ -298,6 +305,19 @@ func (p *Plan) Apply(ctx context.Context) error {
 		return err
 	}
 	return f.workConsumer(ctx, jobStream, itemsConsumer, items, 1024, p.ackWait)
+}
+
+// keepPartitions leaves to the stream of the webhooks the partitions that it has by now:
+// a Repartition, or another process's first Apply, may have ended since the plan was made.
+func (f *Fleet) keepPartitions(ctx context.Context, s *jetstream.StreamConfig) error {
+	info, err := f.info(ctx, webhookStream)
+	if errors.Is(err, ErrNoFleet) {
+		return nil
+	}
+	if err == nil {
+		s.Subjects, s.Metadata = info.Config.Subjects, info.Config.Metadata
+	}
+	return err
 }
 
 // putStream makes or changes a stream.
@@ -349,7 +369,10 @@ func (f *Fleet) workConsumer(
 // number of messages that are still to be handled.
 //
 // It may be repeated after it was interrupted or failed, and goes on. Until then the
-// fleet takes no webhooks, which the error says.
+// fleet takes no webhooks, which the error says. With the number that the fleet has it
+// waits for nothing and lets the fleet take webhooks again: so a change is given up that
+// waits for a message which keeps failing. Of two calls at once the later one counts,
+// and the other one fails.
 func (f *Fleet) Repartition(ctx context.Context, n int, progress func(waiting uint64)) error {
 	if n < 1 || n > MaxPartitions {
 		return fmt.Errorf("fleet: there are 1 to %d partitions", MaxPartitions)
@@ -358,50 +381,98 @@ func (f *Fleet) Repartition(ctx context.Context, n int, progress func(waiting ui
 	if err != nil {
 		return err
 	}
+	from, err := f.readPartitions(ctx)
+	if err != nil {
+		return err
+	}
 	info, err := f.info(ctx, webhookStream)
 	if err != nil {
 		return err
 	}
-	cfg := info.Config
-	cfg.Subjects = []string{f.names.moving()}
-	if err := f.putStream(ctx, cfg); err != nil {
+	m := &move{Fleet: f, call: rand.Text(), from: from, to: n, cfg: info.Config, ackWait: items.Config.AckWait}
+	m.cfg.Metadata = maps.Clone(m.cfg.Metadata)
+	m.cfg.Metadata[callKey] = m.call
+	moving := []string{f.names.moving()}
+	if from != n && !slices.Equal(m.cfg.Subjects, moving) {
+		if err := f.putStream(ctx, m.cfg); err != nil {
+			return err
+		}
+		// A call that was interrupted at its end left some out, and messages wait for them.
+		if err := f.webhookConsumers(ctx, from, m.ackWait); err != nil {
+			return err
+		}
+	}
+	m.cfg.Subjects = moving
+	if err := f.putStream(ctx, m.cfg); err != nil {
 		return err
 	}
-	if err := f.repartition(ctx, n, cfg, items.Config.AckWait, progress); err != nil {
-		return fmt.Errorf("%w; webhooks are refused until Repartition is run again", err)
+	err = m.run(ctx, progress)
+	if err != nil && !errors.Is(err, errOvertaken) {
+		return fmt.Errorf("%w; webhooks are refused until Repartition is run again: with %d it goes on, with %d it "+
+			"is given up", err, n, from)
 	}
-	return nil
+	return err
 }
+
+// move is a call of Repartition.
+type move struct {
+	*Fleet
+	call     string // in the metadata of the stream, as long as no later call began
+	from, to int
+	cfg      jetstream.StreamConfig
+	ackWait  time.Duration
+}
+
+// callKey is the metadata that names the last call of Repartition.
+const callKey = "fleet_repartition"
+
+var errOvertaken = errors.New("fleet: another Repartition began in the meantime: this one changed nothing more")
 
 // movingEvery is how often Repartition looks whether everything is handled.
 const movingEvery = 200 * time.Millisecond
 
-func (f *Fleet) repartition(
-	ctx context.Context, n int, cfg jetstream.StreamConfig, ackWait time.Duration, progress func(uint64),
-) error {
-	for {
-		info, err := f.info(ctx, webhookStream)
-		if err == nil && info.State.Msgs == 0 {
+func (m *move) run(ctx context.Context, progress func(uint64)) error {
+	for m.from != m.to {
+		waiting, err := m.waiting(ctx)
+		if errors.Is(err, errOvertaken) {
+			return err
+		}
+		if err == nil && waiting == 0 {
 			break
 		}
 		if err == nil && progress != nil {
-			progress(info.State.Msgs)
+			progress(waiting)
 		}
 		if rest(ctx, movingEvery); ctx.Err() != nil {
 			return fmt.Errorf("fleet: interrupted: %w", context.Cause(ctx))
 		}
 	}
-	if err := f.dropConsumers(ctx, n); err != nil {
+	if err := m.dropConsumers(ctx, m.to); err != nil {
 		return err
 	}
-	cfg.Subjects = []string{f.names.partitions(n)}
-	cfg.Metadata = maps.Clone(cfg.Metadata)
-	cfg.Metadata[partitionsKey] = strconv.Itoa(n)
-	if err := f.putStream(ctx, cfg); err != nil {
+	m.cfg.Subjects = []string{m.names.partitions(m.to)}
+	m.cfg.Metadata[partitionsKey] = strconv.Itoa(m.to)
+	if _, err := m.waiting(ctx); err != nil {
 		return err
 	}
-	f.partitions.Store(int64(n))
-	return f.webhookConsumers(ctx, n, ackWait)
+	if err := m.putStream(ctx, m.cfg); err != nil {
+		return err
+	}
+	m.partitions.Store(int64(m.to))
+	return m.webhookConsumers(ctx, m.to, m.ackWait)
+}
+
+// waiting returns how many messages are still to be handled. The error is errOvertaken
+// if a later call began.
+func (m *move) waiting(ctx context.Context) (uint64, error) {
+	info, err := m.info(ctx, webhookStream)
+	if err != nil {
+		return 0, err
+	}
+	if info.Config.Metadata[callKey] != m.call {
+		return 0, errOvertaken
+	}
+	return info.State.Msgs, nil
 }
 
 // dropConsumers removes the consumers of every other number of partitions.
