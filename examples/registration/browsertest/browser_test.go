@@ -174,6 +174,13 @@ func eval[T any](v *visitor, expression string, opts ...chromedp.EvaluateOption)
 	return out
 }
 
+// back goes to the page before. It does so in a moment: the browser has to answer
+// while there is a page to ask.
+func (v *visitor) back() {
+	v.t.Helper()
+	eval[any](v, "void setTimeout(() => history.back())")
+}
+
 // arrive waits until the page has this path. While the browser is on its way,
 // there is no page to ask.
 func (v *visitor) arrive(path string) {
