@@ -110,8 +110,8 @@ func overlay(t *testing.T, module, dir string) string {
 	replaced := map[string]string{filepath.Join(module, "passforttest", "zz_exchanges.go"): added}
 	left := map[string]string{
 		"func (s *Server) ServeHTTP(": "func (s *Server) seenServeHTTP(",
-		"func (s *Server) takeFault(": "func (s *Server) seenTakeFault(",
-		"func (h *webhooks) post(":    "func (h *webhooks) seenPost(",
+		"func (l *faults) take(":      "func (l *faults) seenTake(",
+		"func (d *deliveries) post(":  "func (d *deliveries) seenPost(",
 	}
 	files, err := filepath.Glob(filepath.Join(module, "passforttest", "*.go"))
 	require.NoError(t, err)

@@ -178,8 +178,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.note()
 }
 
-func (s *Server) takeFault(operation string, r *http.Request) (Fault, bool) {
-	f, hit := s.seenTakeFault(operation, r)
+func (l *faults) take(operation string, r *http.Request, chance func(float64) bool) (Fault, bool) {
+	f, hit := l.seenTake(operation, r, chance)
 	if seen, is := r.Context().Value(witnessKey{}).(*witness); is {
 		seen.x.Operation = operation
 		if hit {
@@ -206,14 +206,14 @@ func (p posting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.RoundTripper.RoundTrip(r)
 }
 
-func (h *webhooks) post(ctx context.Context, batch []*Webhook, shape BatchShape) int {
-	if os.Getenv("PASSFORT_EXCHANGES") != "" {
-		client := *h.client
+func (d *deliveries) post(ctx context.Context, to endpoint, batch []*Webhook, shape BatchShape) int {
+	if _, is := d.http.Transport.(posting); !is && os.Getenv("PASSFORT_EXCHANGES") != "" {
+		client := *d.http
 		if client.Transport == nil {
 			client.Transport = http.DefaultTransport
 		}
 		client.Transport = posting{client.Transport}
-		h.client = &client
+		d.http = &client
 	}
-	return h.seenPost(ctx, batch, shape)
+	return d.seenPost(ctx, to, batch, shape)
 }
