@@ -140,7 +140,8 @@ func (f *Fleet) concerns(what string) bool {
 	answers := strings.SplitN(cmp.Or(f.conn.Opts.InboxPrefix, nats.InboxPrefix), ".", 2)[0] + "."
 	of := func(token string) bool { return strings.HasPrefix(token, string(f.names)+"_") }
 	return strings.HasPrefix(subject, string(f.names)+".") || strings.HasPrefix(subject, answers) ||
-		strings.HasPrefix(subject, "$JS.") && (subject == "$JS.ACK.>" || slices.ContainsFunc(strings.Split(subject, "."), of))
+		strings.HasPrefix(subject, "$JS.") && (subject == "$JS.ACK.>" ||
+			slices.ContainsFunc(strings.Split(subject, "."), of))
 }
 
 // silent reports whether no answer came, or none of a stream.
