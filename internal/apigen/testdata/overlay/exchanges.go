@@ -19,8 +19,8 @@ import (
 	"sync"
 )
 
-// exchange is a line of the file: an answer, or the body of a webhook.
-type exchange struct {
+// sighting is a line of the file: an answer, or the body of a webhook.
+type sighting struct {
 	Operation string // "" for a path that the API does not have
 	Method    string
 	Status    int
@@ -42,8 +42,8 @@ var seen struct {
 	file  *os.File
 }
 
-// note writes an exchange down, unless one of its form is there.
-func (x *exchange) note() {
+// note writes a sighting down, unless one of its form is there.
+func (x *sighting) note() {
 	form := sha256.New()
 	for _, part := range []string{
 		x.Operation, x.Method, strconv.Itoa(x.Status), x.Header.Get("Content-Type"), x.fault(), formOf(x.Answer),
@@ -66,14 +66,14 @@ func (x *exchange) note() {
 		_, err = seen.file.Write(append(line, '\n'))
 	}
 	if err != nil {
-		panic("an exchange cannot be written down: " + err.Error())
+		panic("a sighting cannot be written down: " + err.Error())
 	}
 	seen.forms[key] = true
 }
 
 var event = regexp.MustCompile(`"event":"[A-Za-z_]*"`)
 
-func (x *exchange) fault() string {
+func (x *sighting) fault() string {
 	if x.Fault == nil {
 		return ""
 	}
@@ -131,7 +131,7 @@ func sorted(texts []string) string {
 // witness is a ResponseWriter that keeps what was written.
 type witness struct {
 	http.ResponseWriter
-	x      exchange
+	x      sighting
 	body   bytes.Buffer
 	length int
 }
@@ -164,7 +164,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	seen := &witness{ResponseWriter: w}
 	s.seenServeHTTP(seen, r.WithContext(context.WithValue(r.Context(), witnessKey{}, seen)))
 	x := &seen.x
-	x.Lenient = s.cfg.switches.Lenient || s.switches().Lenient
+	x.Lenient = s.world.cfg.switches.Lenient || s.world.switches().Lenient
 	if x.Status == 0 || seen.length > longestAnswer {
 		return
 	}
@@ -202,7 +202,7 @@ func (p posting) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	(&exchange{Method: r.Method, Header: http.Header{"Content-Type": r.Header["Content-Type"]}, Webhook: raw}).note()
+	(&sighting{Method: r.Method, Header: http.Header{"Content-Type": r.Header["Content-Type"]}, Webhook: raw}).note()
 	return p.RoundTripper.RoundTrip(r)
 }
 
