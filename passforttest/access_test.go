@@ -157,3 +157,25 @@ func TestRecorder(t *testing.T) {
 	require.Empty(t, w.srv.Requests())
 	require.Equal(t, "0", strconv.Itoa(w.srv.Count("")))
 }
+
+// Nothing starts once a server is closed.
+func TestNothingStartsAfterClose(t *testing.T) {
+	t.Parallel()
+	srv := passforttest.New()
+	srv.Close()
+	for name, row := range map[string]struct {
+		through http.RoundTripper
+		url     string
+	}{
+		"origin":    {&http.Transport{}, srv.CollectionURL() + "/embed.js"},
+		"in memory": {srv.Transport(), srv.URL() + "/whoami"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, row.url, http.NoBody)
+		require.NoError(t, err, name)
+		resp, err := row.through.RoundTrip(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		require.ErrorContains(t, err, "connection refused", name)
+	}
+}

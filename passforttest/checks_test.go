@@ -1,6 +1,8 @@
 package passforttest_test
 
 import (
+	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -51,4 +53,26 @@ func TestWaterfallInSyncMode(t *testing.T) {
 		passforttest.Outcome{Decision: "PASS"})
 	o := w.post("/profiles/"+w.person()+"/checks?mode=sync", `{"check_type":"IDENTITY_CHECK"}`).object(t)
 	require.Equal(t, "PASS", o["decision"])
+}
+
+// A function that panics while a call lets things happen does not block the calls after it.
+func TestPanicOfADecisionLeavesTheServerUsable(t *testing.T) {
+	t.Parallel()
+	clock := passforttest.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	w := start(t, passforttest.WithClock(clock), passforttest.WithWaterfall("IDENTITY_CHECK", "default", "second"))
+	runs := 0
+	w.srv.DecideChecks(func(passforttest.CheckRun) (passforttest.Outcome, bool) {
+		if runs++; runs > 1 {
+			return passforttest.Outcome{Decision: "PASSED"}, true
+		}
+		return passforttest.Outcome{Decision: "FAIL"}, true
+	})
+	w.created("/profiles/"+w.person()+"/checks?mode=async", `{"check_type":"IDENTITY_CHECK"}`)
+	clock.Advance(time.Minute)
+	_, err := w.send(http.MethodPost, "/profiles", newPerson)
+	require.Error(t, err, "the word of the outcome panics")
+	within, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = w.srv.Client().WhoAmI(within)
+	require.NoError(t, err)
 }

@@ -35,8 +35,8 @@ type deliveries struct {
 	*lifetime
 	deliverySettings
 
-	woken    chan struct{} // receives when there may be something to send
-	starting sync.Once
+	woken chan struct{} // receives when there may be something to send
+	begun sync.Once
 
 	mu        sync.Mutex
 	http      *http.Client
@@ -82,16 +82,16 @@ func (d *deliveries) wake() {
 	}
 }
 
-// start begins to send, once.
-func (d *deliveries) start(w *world) {
-	d.starting.Do(func() {
+// begin begins to send, once.
+func (d *deliveries) begin(w *world) {
+	d.begun.Do(func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.http = d.client; d.http == nil {
 			d.http = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
 		}
-		d.running.Go(w.keepTime)
-		d.running.Go(func() { d.run(w) })
+		d.start(w.keepTime)
+		d.start(func() { d.run(w) })
 	})
 }
 
@@ -195,7 +195,7 @@ func (d *deliveries) counts() (waiting, sent int) {
 func (d *deliveries) run(w *world) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	d.running.Go(func() {
+	d.start(func() {
 		select {
 		case <-d.closed:
 			cancel()

@@ -63,7 +63,9 @@ func (s *Server) CollectionURL() string {
 			},
 		}
 		srv := s.origin.srv
-		s.running.Go(func() { _ = srv.Serve(l) })
+		if !s.start(func() { _ = srv.Serve(l) }) {
+			_ = l.Close()
+		}
 	}
 	return s.origin.url
 }

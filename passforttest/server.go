@@ -49,7 +49,30 @@ type Server struct {
 type lifetime struct {
 	closing sync.Once
 	closed  chan struct{}
-	running sync.WaitGroup
+
+	starting sync.Mutex // held while something starts, and while closed is closed
+	running  sync.WaitGroup
+}
+
+// start runs do in a goroutine that Close waits for. It reports false, and runs nothing,
+// once Close was called.
+func (l *lifetime) start(do func()) bool {
+	l.starting.Lock()
+	defer l.starting.Unlock()
+	select {
+	case <-l.closed:
+		return false
+	default:
+	}
+	l.running.Go(do)
+	return true
+}
+
+// end closes closed: nothing starts any more.
+func (l *lifetime) end() {
+	l.starting.Lock()
+	defer l.starting.Unlock()
+	close(l.closed)
 }
 
 // New returns a Server that does not listen: use it as a handler, or through
@@ -89,14 +112,16 @@ func (s *Server) serve(l net.Listener) {
 	s.mu.Lock()
 	s.listener = l
 	s.mu.Unlock()
-	s.running.Go(func() { _ = s.httpSrv.Serve(l) })
+	if !s.start(func() { _ = s.httpSrv.Serve(l) }) {
+		_ = l.Close()
+	}
 }
 
 // Close stops the server, drops its connections and waits for everything it
 // started. It may be called more than once.
 func (s *Server) Close() {
 	s.closing.Do(func() {
-		close(s.closed)
+		s.end()
 		_ = s.httpSrv.Close()
 		s.mu.Lock()
 		pipe, transport, origin := s.pipe, s.transport, s.origin
@@ -160,7 +185,9 @@ func (s *Server) Transport() http.RoundTripper {
 			},
 			MaxIdleConnsPerHost: 64,
 		}
-		s.running.Go(func() { _ = s.httpSrv.Serve(pipe) })
+		if !s.start(func() { _ = s.httpSrv.Serve(pipe) }) {
+			_ = pipe.Close()
+		}
 	}
 	return s.transport
 }

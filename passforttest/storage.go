@@ -405,9 +405,13 @@ func (w *world) shrink() {
 		return
 	default:
 	}
-	if begun, err := c.Compact(); err == nil {
+	begun, err := c.Compact()
+	switch {
+	case err != nil:
+	case w.start(func() { w.compact(begun) }):
 		w.compacting = true
-		w.running.Go(func() { w.compact(begun) })
+	default:
+		begun.Abort()
 	}
 }
 

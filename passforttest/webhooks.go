@@ -31,7 +31,7 @@ func (s *Server) SetWebhook(url, secret string, batching bool) {
 	w.changes.sent = append(w.changes.sent, w.out.configure(endpoint{url, secret, batching})...)
 	w.changed()
 	if url != "" {
-		w.out.start(w)
+		w.out.begin(w)
 	}
 }
 

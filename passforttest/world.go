@@ -106,17 +106,25 @@ func (w *world) configure() {
 	}
 }
 
-// enter takes the lock, lets everything happen that is due and returns the world.
+// enter takes the lock, lets everything happen that is due and returns the world. A
+// panic of what is due, such as of a function of DecideChecks, releases the lock.
 func (w *world) enter() *world {
 	w.mu.Lock()
+	settled := false
+	defer func() {
+		if !settled {
+			w.mu.Unlock()
+		}
+	}()
 	w.settle()
+	settled = true
 	return w
 }
 
-// leave records what changed and releases the lock.
+// leave records what changed and releases the lock, even if a journal panics.
 func (w *world) leave() {
+	defer w.mu.Unlock()
 	w.commit()
-	w.mu.Unlock()
 }
 
 // chance reports true with the given probability. It takes the lock.
