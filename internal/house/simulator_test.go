@@ -212,7 +212,7 @@ func callsOnReceiver(method *ast.FuncDecl) []string {
 		if own {
 			called = append(called, rest)
 		}
-		return !strings.HasSuffix(name, ".Go")
+		return !strings.HasSuffix(name, ".Go") && rest != "start"
 	})
 	return called
 }
