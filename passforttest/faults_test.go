@@ -135,6 +135,10 @@ func TestFaultBodies(t *testing.T) {
 }
 
 // A name that does not exist would pass for something that never happens.
+func product(task passforttest.ProductTask) passforttest.Product {
+	return passforttest.Product{Alias: "a", Tasks: []passforttest.ProductTask{task}}
+}
+
 func TestTyposPanic(t *testing.T) {
 	t.Parallel()
 	srv := passforttest.New()
@@ -158,6 +162,28 @@ func TestTyposPanic(t *testing.T) {
 		"rate limit": {func() {
 			passforttest.WithRateLimit("Checks.Rum", passforttest.RateLimit{})
 		}, "Checks.Run"},
+		"type of a waterfall": {func() { passforttest.WithWaterfall("IDENTITY", "a", "b") }, "IDENTITY_CHECK"},
+		"entity type of a product": {func() {
+			passforttest.WithProducts(passforttest.Product{Alias: "a", EntityType: "PERSON"})
+		}, "no entity type"},
+		"task type of a product": {func() {
+			srv.AddProduct(product(passforttest.ProductTask{Type: "INDIVIDUAL_VERIFY"}))
+		}, "no task type"},
+		"check of a product": {func() {
+			passforttest.WithProducts(product(passforttest.ProductTask{
+				Type: "INDIVIDUAL_VERIFY_IDENTITY", Checks: []string{"IDENTITY"},
+			}))
+		}, "IDENTITY_CHECK"},
+		"accepted check of a product": {func() {
+			srv.AddProduct(product(passforttest.ProductTask{
+				Type: "INDIVIDUAL_VERIFY_IDENTITY", Accept: []string{"identity_check"},
+			}))
+		}, "IDENTITY_CHECK"},
+		"decision of a product": {func() {
+			passforttest.WithProducts(product(passforttest.ProductTask{
+				Type: "INDIVIDUAL_VERIFY_IDENTITY", PassOn: []string{"PASSED"},
+			}))
+		}, "PASS"},
 		"check type":       {func() { srv.SetCheckOutcome("IDENTITY") }, "IDENTITY_CHECK"},
 		"small check type": {func() { srv.SetCheckOutcome("identity_check") }, "IDENTITY_CHECK"},
 		"number of a type": {func() { srv.SetCheckOutcome(5) }, "not a int"},

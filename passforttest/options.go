@@ -72,9 +72,13 @@ func WithSeed(seed uint64) Option { return func(c *config) { c.seed = &seed } }
 // WithSwitches sets the server's switches.
 func WithSwitches(sw Switches) Option { return func(c *config) { c.switches = sw } }
 
-// WithProducts configures products. A product with another alias is made
+// WithProducts configures products. A word in one that does not exist, such as a task
+// or check type, panics. A product with another alias is made
 // when it is asked for, with the default tasks.
 func WithProducts(products ...Product) Option {
+	for _, p := range products {
+		p.check()
+	}
 	return func(c *config) { c.products = append(c.products, products...) }
 }
 
@@ -117,6 +121,7 @@ func WithChargeableLimit(n int) Option { return func(c *config) { c.chargeable =
 // alias, when one comes to FAIL, ERROR or PARTIAL. It stays one check, with the
 // variant and the outcome of the last, and is charged for each (a guess).
 func WithWaterfall(checkType string, variants ...string) Option {
+	mustBeCheckType(checkType)
 	return func(c *config) { c.waterfalls[checkType] = variants }
 }
 

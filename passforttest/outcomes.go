@@ -88,9 +88,7 @@ type outcomes struct {
 // as does a word of an outcome that is misspelled.
 func (s *Server) SetCheckOutcome(checkType any, results ...Outcome) {
 	name := word("check type", checkType)
-	if !passfort.CheckType(name).Known() {
-		mustBe("check type", name, checkTypes())
-	}
+	mustBeCheckType(name)
 	queued := make([]outcome, len(results))
 	for i, o := range results {
 		queued[i] = o.checked()
@@ -207,6 +205,12 @@ func resultsOf(checkType string) []string {
 		return []string{"Pass", "Fail"}
 	}
 	return nil
+}
+
+func mustBeCheckType(name string) {
+	if !passfort.CheckType(name).Known() {
+		mustBe("check type", name, checkTypes())
+	}
 }
 
 // checkTypes are the names to suggest in the place of one that does not exist.

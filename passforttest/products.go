@@ -1,7 +1,10 @@
 package passforttest
 
 import (
+	"slices"
 	"time"
+
+	"github.com/passfort-go/passfort"
 )
 
 // Product is something a profile can apply for.
@@ -64,9 +67,28 @@ type ProductTask struct {
 // AddProduct configures one more product, or replaces the one with the same
 // alias for applications still to come.
 func (s *Server) AddProduct(p Product) {
+	p.check()
 	w := s.world.enter()
 	defer w.leave()
 	w.addProduct(p)
+}
+
+// check panics at a word that the API does not know.
+func (p Product) check() {
+	if p.EntityType != "" {
+		mustBe("entity type", p.EntityType, []string{"INDIVIDUAL", "COMPANY"})
+	}
+	for _, t := range p.Tasks {
+		if !passfort.TaskType(t.Type).Known() {
+			mustBe("task type", t.Type, nil)
+		}
+		for _, checkType := range slices.Concat(t.Checks, t.Accept) {
+			mustBeCheckType(checkType)
+		}
+		for _, decision := range slices.Concat(t.PassOn, t.FailOn) {
+			mustBe("decision", decision, checkDecisions())
+		}
+	}
 }
 
 func (w *world) addProduct(p Product) *Product {

@@ -41,29 +41,36 @@ type outcome struct {
 	Never    bool                       `json:"never"`
 }
 
-// setOutcomes hands the outcomes of the file to the simulator, which panics at a word
-// that it does not know: that is a mistake in the file.
-func setOutcomes(sim *passforttest.Server, byType map[string][]outcome) (err error) {
-	at := ""
-	defer func() {
-		switch said := recover().(type) {
-		case nil:
-		case string:
-			err = fmt.Errorf("-config: /outcomes/%s: %s", at, strings.TrimPrefix(said, "passforttest: "))
-		default:
-			panic(said)
-		}
-	}()
-	for _, at = range slices.Sorted(maps.Keys(byType)) {
+// setOutcomes hands the outcomes of the file to the simulator.
+func setOutcomes(sim *passforttest.Server, byType map[string][]outcome) error {
+	for _, name := range slices.Sorted(maps.Keys(byType)) {
 		var out []passforttest.Outcome
-		for _, o := range byType[at] {
+		for _, o := range byType[name] {
 			out = append(out, passforttest.Outcome{
 				Result: o.Result, Decision: o.Decision, Errors: o.Errors, Output: o.Output, After: o.After,
 				Never: o.Never,
 			})
 		}
-		sim.SetCheckOutcome(at, out...)
+		if err := misspelled("/outcomes/"+name, func() { sim.SetCheckOutcome(name, out...) }); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// misspelled calls what panics at a word that the simulator does not know: in the
+// file that is a mistake at this place.
+func misspelled(at string, hand func()) (err error) {
+	defer func() {
+		switch said := recover().(type) {
+		case nil:
+		case string:
+			err = fmt.Errorf("-config: %s: %s", at, strings.TrimPrefix(said, "passforttest: "))
+		default:
+			panic(said)
+		}
+	}()
+	hand()
 	return nil
 }
 

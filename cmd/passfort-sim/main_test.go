@@ -320,7 +320,7 @@ func TestConfigSaysWhere(t *testing.T) {
 	}
 }
 
-// A word of an outcome that the simulator does not know is a mistake in the file,
+// A word of an outcome or a product that the simulator does not know is a mistake in the file,
 // and no crash.
 func TestConfigOfUnknownWords(t *testing.T) {
 	t.Parallel()
@@ -329,6 +329,9 @@ func TestConfigOfUnknownWords(t *testing.T) {
 			"-config: /outcomes/IDENTITY_CHEK: there is no check type"},
 		"result": {`{"outcomes": {"GEOCODING": [], "IDENTITY_CHECK": [{"result": "pass"}]}}`,
 			`-config: /outcomes/IDENTITY_CHECK: there is no result "pass"`},
+		"check of a product": {`{"products": [{"alias": "a", "tasks": []}, {"alias": "b",
+			"tasks": [{"type": "INDIVIDUAL_VERIFY_IDENTITY", "checks": ["IDENTITY_CHEK"]}]}]}`,
+			`-config: /products/1: there is no check type "IDENTITY_CHEK"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -164,8 +164,13 @@ func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
 		return nil, err
 	}
 	o.outcomes, o.profiles = w.Outcomes, max(o.profiles, w.Profiles)
-	out = append(out, passforttest.WithProducts(w.Products...), passforttest.WithFlows(w.Flows...),
-		passforttest.WithCompanies(w.Companies...), passforttest.WithSwitches(w.Switches))
+	for i, p := range w.Products {
+		err := misspelled(fmt.Sprintf("/products/%d", i), func() { out = append(out, passforttest.WithProducts(p)) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	out = append(out, passforttest.WithFlows(w.Flows...), passforttest.WithCompanies(w.Companies...), passforttest.WithSwitches(w.Switches))
 	return append(out, like...), nil
 }
 
