@@ -170,7 +170,8 @@ func (o *options) server(logger *slog.Logger) ([]passforttest.Option, error) {
 			return nil, err
 		}
 	}
-	out = append(out, passforttest.WithFlows(w.Flows...), passforttest.WithCompanies(w.Companies...), passforttest.WithSwitches(w.Switches))
+	out = append(out, passforttest.WithFlows(w.Flows...), passforttest.WithCompanies(w.Companies...),
+		passforttest.WithSwitches(w.Switches))
 	return append(out, like...), nil
 }
 
