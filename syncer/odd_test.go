@@ -173,6 +173,33 @@ func (h *hookAt) RoundTrip(r *http.Request) (*http.Response, error) {
 	return h.base.RoundTrip(r)
 }
 
+// A process that lost a customer while it searched for its profile makes none: the one
+// that has it now does.
+func TestNoProfileForACustomerThatAnotherHas(t *testing.T) {
+	t.Parallel()
+	worlds(t, func(t *testing.T, w *world) {
+		hook := &hookAt{base: w.sim.Transport(), method: http.MethodGet, do: func() {
+			w.exec(`UPDATE passfort_sync_work SET owner = 'another', ready_at = ready_at + 600000`)
+		}}
+		mapping := people(w.dialect)
+		mapping.Create = true
+		client := w.sim.Client(passfort.WithHTTPClient(&http.Client{Transport: hook}))
+		w.box, w.sync = services(t, w.db, w.dialect, client, mapping)
+		w.exec(`INSERT INTO crm_people (person) VALUES (?)`, key(0))
+		w.edit(passfort.EntityTypeIndividual, 0, "mail", "robin@sampleton.example")
+		stop := w.start()
+		require.Eventually(t, func() bool {
+			return w.one(`SELECT owner FROM passfort_sync_work`) == "another" && w.sim.Count("Profiles.List") > 0
+		}, time.Minute, 10*time.Millisecond)
+		stop()
+		require.Zero(t, w.sim.Count("Profiles.Create"))
+		w.exec(`UPDATE passfort_sync_work SET owner = '', ready_at = 0`)
+		w.start()
+		w.quiet()
+		require.Equal(t, 1, w.sim.Count("Profiles.Create"))
+	})
+}
+
 // A customer whose row is deleted while its edit is being sent: nothing fails, its values
 // are forgotten, and it does not come back.
 func TestCustomerIsDeletedUnderWay(t *testing.T) {

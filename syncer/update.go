@@ -96,6 +96,9 @@ func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken, resul
 	if err := m.write(data, t.ours); err != nil {
 		return err
 	}
+	if _, err := s.holds(ctx, i); err != nil { // the search may have taken longer than the lease
+		return err
+	}
 	profile, err := s.client.Profiles.Create(ctx, &passfort.ProfileRequest{Role: m.role(), CollectedData: data})
 	if err != nil {
 		return err
@@ -241,13 +244,7 @@ func (s *Syncer) refOf(ctx context.Context, p *passfort.Profile) (string, passfo
 // adopt links a profile without a customer, which a message is about, to the customer
 // whose key is its customer_ref. If there is none, nothing is done: Reconcile reports it.
 func (s *Syncer) adopt(ctx context.Context, i item) error {
-	var saw int64
-	err := s.place.Row(ctx, s.db, []any{&saw},
-		`SELECT changes FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key,
-		i.owner)
-	if errors.Is(err, sql.ErrNoRows) {
-		return errMoved
-	}
+	saw, err := s.holds(ctx, i)
 	if err != nil {
 		return err
 	}

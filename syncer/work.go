@@ -120,10 +120,7 @@ func (s *Syncer) attempt(ctx context.Context, i item) {
 	result := Result{Outcome: "in step"}
 	err := s.tryToBring(ctx, i, &result)
 	for errors.Is(err, errMoved) && ctx.Err() == nil {
-		var still int
-		if s.place.Row(ctx, s.db, []any{&still},
-			`SELECT COUNT(*) FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key,
-			i.owner) != nil || still == 0 {
+		if _, lost := s.holds(ctx, i); lost != nil {
 			return
 		}
 		err = s.tryToBring(ctx, i, &result)
@@ -275,6 +272,17 @@ func (s *Syncer) bring(ctx context.Context, i item, result *Result) error {
 	}
 	result.Conflicts, err = s.settle(ctx, i, m, t, stored)
 	return err
+}
+
+// holds returns the changes of work that this process has, or errMoved.
+func (s *Syncer) holds(ctx context.Context, i item) (changes int64, err error) {
+	err = s.place.Row(ctx, s.db, []any{&changes},
+		`SELECT changes FROM {table:work} WHERE entity = ? AND customer_key = ? AND owner = ?`, i.entity, i.key,
+		i.owner)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errMoved
+	}
+	return changes, err
 }
 
 // owned locks the work on a customer and returns how often it changed.
