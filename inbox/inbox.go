@@ -48,11 +48,15 @@ type Inbox struct {
 	db       *sql.DB
 	place    sqldb.Place
 	settings settings
+	name     string // of this Inbox among those that notify
 	wake     chan struct{}
+
+	saying sync.Mutex // held while a NOTIFY is under way
 
 	mu        sync.Mutex
 	listening bool
 	owed      []claimed // what the database did not take back
+	unsaid    []string  // payloads for the next NOTIFY
 }
 
 // Option configures New.
@@ -163,7 +167,7 @@ func New(db *sql.DB, dialect sqldb.Dialect, opts ...Option) (*Inbox, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	return &Inbox{db: db, place: place, settings: s, wake: make(chan struct{}, 1)}, nil
+	return &Inbox{db: db, place: place, settings: s, name: newOwner(), wake: make(chan struct{}, 1)}, nil
 }
 
 func (s *settings) problem(db *sql.DB) string {
@@ -289,5 +293,5 @@ func (b *Inbox) observe(r Result) {
 	}
 }
 
-// newOwner returns what distinguishes a claim from all others.
+// newOwner returns what distinguishes a claim, or an Inbox, from all others.
 func newOwner() string { return rand.Text() }

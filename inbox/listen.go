@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 // news is what a process that stores a message says to the others: ids only.
 type news struct {
+	From    string `json:"f"` // which Inbox says it
 	Profile string `json:"p,omitempty"`
 	Check   string `json:"c,omitempty"`
 	Request string `json:"r,omitempty"`
@@ -24,12 +24,9 @@ type news struct {
 // maxNews is the longest payload of a NOTIFY of PostgreSQL, in bytes.
 const maxNews = 7999
 
-// notify wakes the other processes when the transaction commits.
-func (b *Inbox) notify(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEvent) error {
-	if b.place.Dialect != sqldb.PostgreSQL {
-		return nil
-	}
-	n := news{Profile: e.ProfileID}
+// newsOf returns the payload of the NOTIFY for a message.
+func (b *Inbox) newsOf(e *passfort.WebhookEvent) string {
+	n := news{From: b.name, Profile: e.ProfileID}
 	if c, err := e.CheckCompleted(); err == nil {
 		n.Check = c.Check.ID
 	}
@@ -38,10 +35,43 @@ func (b *Inbox) notify(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEvent
 	}
 	payload, err := json.Marshal(n)
 	if err != nil || len(payload) > maxNews {
-		payload = nil // they look all the same
+		return "" // they look all the same
 	}
-	_, err = tx.ExecContext(ctx, `SELECT pg_notify($1, $2)`, b.channel(), string(payload))
-	return err
+	return string(payload)
+}
+
+// notifyTime bounds a NOTIFY.
+const notifyTime = 3 * time.Second
+
+// notify wakes the other processes for a message that is committed; without it, they
+// would look at their next poll. PostgreSQL commits one transaction with a NOTIFY at a
+// time, so messages that are stored meanwhile share the next.
+func (b *Inbox) notify(ctx context.Context, e *passfort.WebhookEvent) {
+	if b.place.Dialect != sqldb.PostgreSQL {
+		return
+	}
+	b.mu.Lock()
+	b.unsaid = append(b.unsaid, b.newsOf(e))
+	b.mu.Unlock()
+	b.saying.Lock()
+	defer b.saying.Unlock()
+	b.mu.Lock()
+	payloads := b.unsaid
+	b.unsaid = nil
+	b.mu.Unlock()
+	if len(payloads) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTime)
+	defer cancel()
+	list, err := json.Marshal(payloads)
+	if err == nil {
+		_, err = b.db.ExecContext(ctx, `SELECT pg_notify($1, x) FROM json_array_elements_text($2::json) AS x`,
+			b.channel(), string(list))
+	}
+	if err != nil {
+		b.settings.log.Warn("inbox: the other processes are not woken", "problem", sqldb.Word(err))
+	}
 }
 
 func (b *Inbox) channel() string { return b.place.Table("news") }
@@ -101,11 +131,15 @@ func (b *Inbox) listenOnce(ctx context.Context) error {
 	})
 }
 
-// hear takes note of what a process stored.
+// hear takes note of what a process stored. Receive has woken this one for its own.
 func (b *Inbox) hear(payload string) {
-	b.Wake()
 	var n news
-	if b.settings.checks == nil || json.Unmarshal([]byte(payload), &n) != nil {
+	err := json.Unmarshal([]byte(payload), &n)
+	if err == nil && n.From == b.name {
+		return
+	}
+	b.Wake()
+	if err != nil || b.settings.checks == nil {
 		return
 	}
 	b.settings.checks.Completed(n.Check)

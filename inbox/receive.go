@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/inbox/sqldb"
 )
 
 // WebhookHandler returns the endpoint that stores every message and does nothing
@@ -46,35 +47,27 @@ func (b *Inbox) Commit(context.Context, string) error { return nil }
 // the delivery may be acknowledged.
 func (b *Inbox) Receive(ctx context.Context, e *passfort.WebhookEvent) error {
 	start := time.Now()
-	var stored bool
-	err := b.place.Tx(ctx, b.db, func(tx *sql.Tx) (err error) {
-		stored, err = b.receive(ctx, tx, e)
-		if err == nil && !stored {
-			err = errDuplicate // and the lane as it was
-		}
-		return err
-	})
-	outcome := OutcomeStored
-	switch {
-	case errors.Is(err, errDuplicate):
-		outcome = OutcomeDuplicate
-	case err != nil:
+	stored, err := b.receive(ctx, e)
+	if err != nil {
 		return err
 	}
 	if b.settings.checks != nil {
 		_ = b.settings.checks.Deliver(ctx, e) // it never fails
 	}
-	b.Wake()
+	outcome := OutcomeDuplicate
+	if stored {
+		outcome = OutcomeStored
+		b.Wake()
+		b.notify(ctx, e)
+	}
 	b.observe(Result{Event: e.Event, Outcome: outcome, Duration: time.Since(start)})
 	return nil
 }
 
-var errDuplicate = errors.New("the message is stored already")
-
-// receive stores a message in a transaction. The lane is locked first, until the
-// commit: so the numbers of its messages are in the order of their commits, and
+// receive stores a message and reports whether it is new. The lane is locked first,
+// until the commit: so the numbers of its messages are in the order of their commits, and
 // no process hands out a later one before it sees the earlier one.
-func (b *Inbox) receive(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEvent) (stored bool, err error) {
+func (b *Inbox) receive(ctx context.Context, e *passfort.WebhookEvent) (stored bool, err error) {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return false, err
@@ -84,25 +77,58 @@ func (b *Inbox) receive(ctx context.Context, tx *sql.Tx, e *passfort.WebhookEven
 	if lane == "" {
 		lane = "message " + key // in no order with any other
 	}
-	if err := b.ready(ctx, tx, lane); err != nil {
-		return false, err
+	message := []any{key, lane, storable(e.ProfileID), storable(string(e.Event)), string(data)}
+	if b.place.Dialect == PostgreSQL {
+		return b.receiveAtOnce(ctx, lane, message)
 	}
-	n, err := b.place.Exec(ctx, tx,
-		`INSERT INTO {table:messages} (message_key, lane, profile_id, event, data, received_at)
-		VALUES (?, ?, ?, ?, ?, {now}) ON CONFLICT (message_key) DO NOTHING`,
-		key, lane, storable(e.ProfileID), storable(string(e.Event)), string(data))
-	if err != nil || n == 0 {
-		return false, err
+	err = b.place.Tx(ctx, b.db, func(tx *sql.Tx) error {
+		if err := b.ready(ctx, tx, lane); err != nil {
+			return err
+		}
+		n, err := b.place.Exec(ctx, tx, insertMessage+`VALUES (?, ?, ?, ?, ?, {now})`+onceForEachKey, message...)
+		if err == nil && n == 0 {
+			err = errDuplicate // and the lane as it was
+		}
+		return err
+	})
+	if errors.Is(err, errDuplicate) {
+		return false, nil
 	}
-	return true, b.notify(ctx, tx, e)
+	return err == nil, err
 }
+
+const (
+	insertMessage  = `INSERT INTO {table:messages} (message_key, lane, profile_id, event, data, received_at) `
+	onceForEachKey = ` ON CONFLICT (message_key) DO NOTHING`
+)
+
+// receiveAtOnce stores a message in one statement: an endpoint receives as many as the
+// database can answer statements, and a lane is locked no longer than it takes. A lane
+// without a message, of one that two processes received at once, is ended by who claims it.
+func (b *Inbox) receiveAtOnce(ctx context.Context, lane string, message []any) (stored bool, err error) {
+	const statement = `WITH locked AS (INSERT INTO {table:lanes} (lane, ready_at) SELECT ?, {now}
+		WHERE NOT EXISTS (SELECT 1 FROM {table:messages} WHERE message_key = ?)` + lockExisting + ` RETURNING lane) ` +
+		insertMessage + `SELECT ?, ?, ?, ?, ?, {now} FROM locked` + onceForEachKey
+	args := append([]any{lane, message[0]}, message...)
+	n, err := b.place.Exec(ctx, b.db, statement, args...)
+	if sqldb.Word(err) == "SQLSTATE 40001" { // the default of the database is not READ COMMITTED
+		err = b.place.Tx(ctx, b.db, func(tx *sql.Tx) (err error) {
+			n, err = b.place.Exec(ctx, tx, statement, args...)
+			return err
+		})
+	}
+	return n > 0, err
+}
+
+var errDuplicate = errors.New("the message is stored already")
 
 // ready makes sure that a lane exists, and locks it. When it may be had is unchanged.
 func (b *Inbox) ready(ctx context.Context, tx *sql.Tx, lane string) error {
-	_, err := b.place.Exec(ctx, tx, `INSERT INTO {table:lanes} (lane, ready_at) VALUES (?, {now})
-		ON CONFLICT (lane) DO UPDATE SET stored = {table:lanes}.stored + 1`, lane)
+	_, err := b.place.Exec(ctx, tx, `INSERT INTO {table:lanes} (lane, ready_at) VALUES (?, {now})`+lockExisting, lane)
 	return err
 }
+
+const lockExisting = ` ON CONFLICT (lane) DO UPDATE SET stored = {table:lanes}.stored + 1`
 
 // maxText is the longest key, profile id or event that is stored as it is, in bytes.
 const maxText = 128

@@ -1,12 +1,17 @@
 package inbox_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,4 +139,70 @@ func TestOtherProcessesAreWoken(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("nothing woke the wait")
 	}
+}
+
+// Others are woken if they can be; the message is stored all the same.
+func TestStoredThoughNobodyCanBeWoken(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t))
+	var log bytes.Buffer
+	box := b.faulty(t, false, func(statement string) bool { return strings.Contains(statement, "pg_notify") }).
+		inbox(t, inbox.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, box.Receive(t.Context(), message("p1", 1)))
+	require.Equal(t, "1", b.one(t, `SELECT COUNT(*) FROM passfort_inbox_messages`))
+	require.Contains(t, log.String(), "the other processes are not woken")
+	require.NotContains(t, log.String(), "p1")
+	var woken atomic.Int64
+	run(t, b.inbox(t), func(context.Context, *sql.Tx, *inbox.Message) error { woken.Add(1); return nil })
+	empty(t, box)
+	require.EqualValues(t, 1, woken.Load())
+}
+
+// A database whose default is another isolation refuses what two statements lock at once.
+func TestEveryIsolationReceives(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t))
+	b.exec(t, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() ||
+		' SET default_transaction_isolation = serializable'; END $$`)
+	b = open(t, inbox.PostgreSQL, b.url)
+	box := b.inbox(t)
+	run(t, box, effect)
+	var receiving sync.WaitGroup
+	for n := range 8 {
+		receiving.Go(func() {
+			for i := range 50 {
+				if err := box.Receive(t.Context(), message("p1", 1000*n+i)); err != nil {
+					t.Errorf("receive: %v", err)
+				}
+			}
+		})
+	}
+	receiving.Wait()
+	empty(t, box)
+	require.Len(t, b.effects(t), 400)
+}
+
+// A message that is received twice, also at once, leaves no lane without a message.
+func TestDuplicatesLeaveNothing(t *testing.T) {
+	t.Parallel()
+	bases(t, func(t *testing.T, b base) {
+		box := b.inbox(t)
+		for i := range 50 {
+			var receiving sync.WaitGroup
+			for range 3 {
+				receiving.Go(func() {
+					if err := box.Receive(t.Context(), message("p"+strconv.Itoa(i), i)); err != nil {
+						t.Errorf("receive: %v", err)
+					}
+				})
+			}
+			receiving.Wait()
+		}
+		stop := run(t, box, effect)
+		empty(t, box)
+		stop()
+		require.Len(t, b.effects(t), 50)
+		require.NoError(t, box.Receive(t.Context(), message("p0", 0)))
+		require.Equal(t, "0", b.one(t, `SELECT COUNT(*) FROM passfort_inbox_lanes`))
+	})
 }

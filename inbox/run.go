@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/passfort-go/passfort"
@@ -66,8 +67,11 @@ func (b *Inbox) Run(ctx context.Context, handle Handler) error {
 	}
 	tick := time.NewTicker(b.settings.poll)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	churns := sqldb.Churn(b.db)
+	var short atomic.Bool // of workers: there may be more lanes than were claimed
+	for pause, ticked := claimPause, false; ctx.Err() == nil; {
 		n := len(free)
+		short.Store(true)
 		lanes, owner, err := b.claim(ctx, n)
 		if err != nil && ctx.Err() == nil {
 			b.settings.log.Error("inbox: cannot look for messages", "problem", sqldb.Word(err))
@@ -75,19 +79,58 @@ func (b *Inbox) Run(ctx context.Context, handle Handler) error {
 		for _, l := range lanes {
 			<-free
 			running.Go(func() {
-				defer func() { free <- struct{}{}; b.Wake() }()
+				defer func() {
+					free <- struct{}{}
+					if short.Load() {
+						b.Wake()
+					}
+				}()
 				b.work(ctx, working, handle, l, owner)
 			})
 		}
-		select {
-		case <-b.wake:
-		case <-tick.C:
-		case <-ctx.Done():
+		short.Store(len(lanes) == n || err != nil)
+		switch {
+		case len(lanes) > 0:
+			pause = claimPause
+		case n > 0 && !ticked:
+			pause = min(2*pause, maxClaimPause)
+		}
+		if ticked = b.await(ctx, pause, tick.C); ticked {
+			b.heedClock(ctx)
+			if churns() {
+				b.settings.log.Warn("inbox: the pool opens a connection for most statements; give it SetMaxIdleConns")
+			}
 		}
 	}
 	defer time.AfterFunc(b.settings.grace, cancel).Stop()
 	running.Wait()
 	return nil
+}
+
+// A process looks for messages at once when it is woken, but not sooner than claimPause
+// after it looked last. The pause doubles while others had all that it was woken for.
+const (
+	claimPause    = 5 * time.Millisecond
+	maxClaimPause = 40 * time.Millisecond
+)
+
+// await returns when it is time to look for messages: when the inbox is woken, and not
+// before the pause is over, or with the tick, which it reports.
+func (b *Inbox) await(ctx context.Context, pause time.Duration, tick <-chan time.Time) (ticked bool) {
+	over := time.NewTimer(pause)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-b.wake:
+	case <-tick:
+		return true
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // lane is a profile with messages, as this process has it.
@@ -139,9 +182,15 @@ const claimTime = 5 * time.Second
 // seem to wait for longer than they can are taken at once.
 const clockSteps = 10 * time.Minute
 
-// longest is how long no lane has to wait.
-func (b *Inbox) longest() time.Duration {
-	return 2*max(b.settings.lease, b.settings.backoff[1]) + clockSteps
+// heedClock makes lanes ready that seem to wait for longer than any has to: the clock of
+// the database was set back.
+func (b *Inbox) heedClock(ctx context.Context) {
+	longest := 2*max(b.settings.lease, b.settings.backoff[1]) + clockSteps
+	_, err := b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET ready_at = {now} WHERE ready_at > (SELECT {now} + ?)`,
+		longest.Milliseconds())
+	if err != nil && ctx.Err() == nil {
+		b.settings.log.Error("inbox: cannot look for messages", "problem", sqldb.Word(err))
+	}
 }
 
 // claim takes up to n lanes that are free and that need not wait, for the lease.
@@ -167,10 +216,10 @@ func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, e
 	}, `UPDATE {table:lanes} SET deaths = deaths + CASE WHEN owner = '' THEN 0 ELSE 1 END, owner = ?,
 		ready_at = {now} + ?
 		WHERE lane IN (WITH ready AS MATERIALIZED (
-			SELECT lane FROM {table:lanes} WHERE (ready_at <= {now} OR ready_at > {now} + ?)
+			SELECT lane FROM {table:lanes} WHERE ready_at <= (SELECT {now})
 			AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused')
 			ORDER BY ready_at LIMIT ? {skip}) SELECT lane FROM ready)
-		RETURNING lane, deaths`, owner, b.settings.lease.Milliseconds(), b.longest().Milliseconds(), n)
+		RETURNING lane, deaths`, owner, b.settings.lease.Milliseconds(), n)
 	if err != nil {
 		b.owe(claimed{owner: owner})
 		return nil, "", err
@@ -208,6 +257,7 @@ func (b *Inbox) work(stopping, working context.Context, handle Handler, l lane, 
 		}
 	}
 	b.release(l.name, owner, 0)
+	b.Wake()
 }
 
 var (
@@ -314,35 +364,45 @@ func (b *Inbox) first(
 // nothing gives back a lane without a message that may be handled now: there is none,
 // another process is at it, or the inbox is paused.
 func (b *Inbox) nothing(ctx context.Context, tx *sql.Tx, name, owner string) error {
-	more, err := b.lockLane(ctx, tx, name, owner)
-	switch {
-	case err != nil:
+	if err := b.lockLane(ctx, tx, name, owner); err != nil {
 		return err
-	case more:
-		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = '', ready_at = {now} + ? WHERE lane = ?`,
-			b.settings.poll.Milliseconds(), name)
-	default:
-		_, err = b.place.Exec(ctx, tx, `DELETE FROM {table:lanes} WHERE lane = ?`, name)
+	}
+	return b.leave(ctx, tx, name, b.settings.poll, "")
+}
+
+// lockLane locks a lane until the transaction ends. Messages are stored with the lane
+// locked: the next statement sees all that were stored before, and no others follow.
+func (b *Inbox) lockLane(ctx context.Context, tx *sql.Tx, name, owner string) error {
+	var one int
+	err := b.place.Row(ctx, tx, []any{&one}, `SELECT 1 FROM {table:lanes} WHERE lane = ? AND owner = ? {update}`, name,
+		owner)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errNotOurs
 	}
 	return err
 }
 
-// lockLane locks a lane until the transaction ends and reports whether it has pending
-// messages. Messages are stored with the lane locked, and the second statement sees
-// what was committed before the lock was had.
-func (b *Inbox) lockLane(ctx context.Context, tx *sql.Tx, name, owner string) (more bool, err error) {
-	var one int
-	err = b.place.Row(ctx, tx, []any{&one}, `SELECT 1 FROM {table:lanes} WHERE lane = ? AND owner = ? {update}`, name,
-		owner)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, errNotOurs
-	}
-	if err != nil {
-		return false, err
-	}
-	err = b.place.Row(ctx, tx, []any{&one},
+// leave gives back a lane that is locked, to be had after a pause, and ends it if it has
+// no pending message. What else changes of a lane that is given back begins with a comma.
+func (b *Inbox) leave(ctx context.Context, tx *sql.Tx, name string, pause time.Duration, change string) error {
+	var n int
+	err := b.place.Row(ctx, tx, []any{&n},
 		`SELECT COUNT(*) FROM (SELECT 1 FROM {table:messages} WHERE lane = ? AND state = 0 LIMIT 1) AS x`, name)
-	return one > 0, err
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return b.end(ctx, tx, name)
+	}
+	_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = '', ready_at = {now} + ?`+change+` WHERE lane = ?`,
+		pause.Milliseconds(), name)
+	return err
+}
+
+// end ends a lane that is locked and has no pending message.
+func (b *Inbox) end(ctx context.Context, tx *sql.Tx, name string) error {
+	_, err := b.place.Exec(ctx, tx, `DELETE FROM {table:lanes} WHERE lane = ?`, name)
+	return err
 }
 
 // call runs the handler within its time, renews the lease meanwhile, and makes a panic
@@ -389,36 +449,29 @@ func (b *Inbox) renew(ctx context.Context, over <-chan struct{}, lost func(), na
 // done records a message as handled and reports whether the lane has more. The lane
 // is locked before the message is changed, as everywhere.
 func (b *Inbox) done(ctx context.Context, tx *sql.Tx, m *Message, name, owner string) (more bool, err error) {
-	if _, err := b.lockLane(ctx, tx, name, owner); err != nil {
+	if err := b.lockLane(ctx, tx, name, owner); err != nil {
 		return false, err
 	}
 	erase := ", data = NULL"
 	if b.settings.keepData > 0 {
 		erase = ""
 	}
-	n, err := b.place.Exec(ctx, tx, `UPDATE {table:messages} SET state = 1, problem = '', done_at = {now}`+erase+
-		` WHERE id = ? AND state = 0`, m.ID)
+	var rest int
+	err = b.place.Row(ctx, tx, []any{&rest}, `UPDATE {table:messages} SET state = 1, problem = '', done_at = {now}`+
+		erase+` WHERE id = ? AND state = 0 RETURNING (SELECT COUNT(*) FROM (
+			SELECT 1 FROM {table:messages} WHERE lane = ? AND state = 0 AND id <> ? LIMIT 1) AS x)`, m.ID, name, m.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, errNotOurs
+	}
 	if err != nil {
 		return false, err
 	}
-	if n != 1 {
-		return false, errNotOurs
+	if rest == 0 {
+		return false, b.end(ctx, tx, name)
 	}
-	return b.goOn(ctx, tx, name, owner)
-}
-
-// goOn keeps a lane that has more messages, and ends one that has none.
-func (b *Inbox) goOn(ctx context.Context, tx *sql.Tx, name, owner string) (more bool, err error) {
-	if more, err = b.lockLane(ctx, tx, name, owner); err != nil {
-		return false, err
-	}
-	if more {
-		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET deaths = 0, ready_at = {now} + ? WHERE lane = ?`,
-			b.settings.lease.Milliseconds(), name)
-	} else {
-		_, err = b.place.Exec(ctx, tx, `DELETE FROM {table:lanes} WHERE lane = ?`, name)
-	}
-	return more, err
+	_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET deaths = 0, ready_at = {now} + ? WHERE lane = ?`,
+		b.settings.lease.Milliseconds(), name)
+	return true, err
 }
 
 // maxProblem is how much of an error a parked message keeps, in bytes.
@@ -435,7 +488,7 @@ func (b *Inbox) fail(ctx context.Context, name, owner string, m *Message, failur
 				return err
 			}
 		}
-		if _, err := b.lockLane(ctx, tx, name, owner); err != nil {
+		if err := b.lockLane(ctx, tx, name, owner); err != nil {
 			return err
 		}
 		var id int64
@@ -444,7 +497,7 @@ func (b *Inbox) fail(ctx context.Context, name, owner string, m *Message, failur
 		err := b.place.Row(ctx, tx, []any{&id, &event, &tries}, `SELECT id, event, tries FROM {table:messages}
 			WHERE id = (SELECT MIN(id) FROM {table:messages} WHERE lane = ? AND state = 0)`, name)
 		if errors.Is(err, sql.ErrNoRows) { // erased in the meantime
-			return b.nothing(ctx, tx, name, owner)
+			return b.leave(ctx, tx, name, b.settings.poll, "")
 		}
 		if err != nil {
 			return err
@@ -464,12 +517,7 @@ func (b *Inbox) fail(ctx context.Context, name, owner string, m *Message, failur
 			state, tries, problemOf(failure), state, id); err != nil {
 			return err
 		}
-		if more, err := b.goOn(ctx, tx, name, owner); err != nil || !more {
-			return err
-		}
-		_, err = b.place.Exec(ctx, tx, `UPDATE {table:lanes} SET owner = '', ready_at = {now} + ? WHERE lane = ?`,
-			pause.Milliseconds(), name)
-		return err
+		return b.leave(ctx, tx, name, pause, ", deaths = 0")
 	})
 	if err == nil && result.Event != "" {
 		b.observe(result)

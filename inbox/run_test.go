@@ -1,12 +1,16 @@
 package inbox_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -481,4 +485,48 @@ func TestWordsOfErrors(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "SQLSTATE 23505", sqldb.Word(fmt.Errorf("x: %w", state("23505"))))
 	require.Equal(t, "*errors.errorString", sqldb.Word(fmt.Errorf("Zqcanary: %w", errBroken)))
+}
+
+// Looking for messages reads those that are ready, not those that wait.
+func TestLookingReadsWhatIsReady(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t))
+	box := b.inbox(t, inbox.WithPoll(10*time.Millisecond), inbox.WithoutListen())
+	b.exec(t, fmt.Sprintf(`INSERT INTO passfort_inbox_lanes (lane, ready_at)
+		SELECT 'waits ' || i, %d FROM generate_series(1, 20000) AS i`, time.Now().Add(time.Minute).UnixMilli()))
+	b.exec(t, `ANALYZE passfort_inbox_lanes`)
+	own := open(t, inbox.PostgreSQL, b.url)
+	stop := run(t, own.inbox(t, inbox.WithPoll(10*time.Millisecond), inbox.WithoutListen()), effect)
+	for i := range 50 {
+		require.NoError(t, box.Receive(t.Context(), message("p1", i)))
+		require.Eventually(t, func() bool { return len(b.effects(t)) == i+1 }, time.Minute, time.Millisecond)
+	}
+	stop()
+	require.NoError(t, own.db.Close()) // which makes PostgreSQL count what its connections did
+	require.NoError(t, b.db.Close())
+	b = open(t, inbox.PostgreSQL, b.url)
+	read := func() int {
+		n, err := strconv.Atoi(b.one(t, `SELECT seq_tup_read + (SELECT SUM(idx_tup_read) FROM pg_stat_user_indexes
+			WHERE relname = 'passfort_inbox_lanes') FROM pg_stat_user_tables WHERE relname = 'passfort_inbox_lanes'`))
+		require.NoError(t, err)
+		return n
+	}
+	require.Eventually(t, func() bool { return read() > 50 }, time.Minute, 10*time.Millisecond)
+	require.Less(t, read(), 60_000, "the lanes themselves, once for ANALYZE and to spare, and each message some")
+}
+
+// A pool that keeps too few connections is reported once.
+func TestPoolWithoutRoomIsReported(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.SQLite, filepath.Join(t.TempDir(), "inbox.db"))
+	var log bytes.Buffer
+	box := b.inbox(t, inbox.WithPoll(time.Millisecond), inbox.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	stop := run(t, box, effect)
+	b.db.SetMaxIdleConns(-1) // each is closed
+	require.Eventually(t, func() bool { return b.db.Stats().MaxIdleClosed > 1200 }, time.Minute, time.Millisecond)
+	for range 20 {
+		require.NoError(t, box.Check(t.Context()))
+	}
+	stop()
+	require.Equal(t, 1, strings.Count(log.String(), "SetMaxIdleConns"), "%s", log.String())
 }

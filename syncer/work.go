@@ -32,6 +32,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(s.settings.poll)
 	defer tick.Stop()
+	churns := sqldb.Churn(s.db)
 	for ctx.Err() == nil {
 		items, err := s.claim(ctx, len(free))
 		if err != nil && ctx.Err() == nil {
@@ -47,6 +48,10 @@ func (s *Syncer) Run(ctx context.Context) error {
 		select {
 		case <-s.wake:
 		case <-tick.C:
+			s.heedClock(ctx)
+			if churns() {
+				s.settings.log.Warn("syncer: the pool opens a connection for most statements; give it SetMaxIdleConns")
+			}
 		case <-ctx.Done():
 		}
 	}
@@ -96,11 +101,20 @@ func (s *Syncer) claim(ctx context.Context, n int) (items []item, err error) {
 		return err
 	}, `UPDATE {table:work} SET owner = ?, ready_at = {now} + ?
 		WHERE (entity, customer_key) IN (WITH ready AS MATERIALIZED (
-			SELECT entity, customer_key FROM {table:work} WHERE ready_at <= {now} OR ready_at > {now} + ?
+			SELECT entity, customer_key FROM {table:work} WHERE ready_at <= (SELECT {now})
 			ORDER BY ready_at LIMIT ? {skip}) SELECT entity, customer_key FROM ready)
-		RETURNING entity, customer_key, tries`, owner, s.settings.lease.Milliseconds(),
-		s.settings.longest.Milliseconds(), n)
+		RETURNING entity, customer_key, tries`, owner, s.settings.lease.Milliseconds(), n)
 	return items, err
+}
+
+// heedClock makes customers ready that seem to wait for longer than any has to: the clock
+// of the database was set back.
+func (s *Syncer) heedClock(ctx context.Context) {
+	_, err := s.place.Exec(ctx, s.db, `UPDATE {table:work} SET ready_at = {now} WHERE ready_at > (SELECT {now} + ?)`,
+		s.settings.longest.Milliseconds())
+	if err != nil && ctx.Err() == nil {
+		s.settings.log.Error("syncer: cannot look for work", "problem", sqldb.Word(err))
+	}
 }
 
 // errMoved says that another process has the customer, or that a message made what was

@@ -1,6 +1,7 @@
 package sqldb_test
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,4 +43,30 @@ func TestOpenPrintsNoPassword(t *testing.T) {
 	require.Equal(t, "cannot connect", sqldb.Word(db.PingContext(t.Context())))
 	_, _, err = sqldb.Open("", t.TempDir())
 	require.Error(t, err)
+}
+
+func TestOpenKeepsConnections(t *testing.T) {
+	t.Parallel()
+	db, _, err := sqldb.Open("", filepath.Join(t.TempDir(), "database.db"))
+	require.NoError(t, err)
+	defer db.Close()
+	var conns []*sql.Conn
+	for range 30 {
+		c, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		conns = append(conns, c)
+	}
+	for _, c := range conns {
+		require.NoError(t, c.Close())
+	}
+	require.Zero(t, db.Stats().MaxIdleClosed)
+	require.Equal(t, 30, db.Stats().Idle)
+	churns := sqldb.Churn(db)
+	require.False(t, churns())
+	db.SetMaxIdleConns(-1)
+	for range 1000 {
+		require.NoError(t, db.PingContext(t.Context()))
+	}
+	require.True(t, churns())
+	require.False(t, churns(), "once")
 }

@@ -45,6 +45,7 @@ func open(t *testing.T, url string) *sql.DB {
 	db, err := sql.Open("pgx", url)
 	require.NoError(t, err)
 	db.SetMaxOpenConns(20)
+	db.SetMaxIdleConns(20)
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
