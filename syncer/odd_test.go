@@ -74,6 +74,32 @@ func TestSearchReadsAStrangerOnce(t *testing.T) {
 	})
 }
 
+// A profile gets its customer_ref later, and no message says so: it is read again, as the
+// others are not.
+func TestChangedStrangerIsReadAgain(t *testing.T) {
+	t.Parallel()
+	worlds(t, func(t *testing.T, w *world) {
+		creating(w)
+		theirs := w.profile("", "Sample")
+		w.profile("", "Other")
+		w.start()
+		w.exec(`INSERT INTO crm_people (person, surname) VALUES (?, 'First')`, key(1))
+		w.edited(key(1))
+		w.quiet()
+		require.Equal(t, 3, w.sim.Count("Profiles.Create"))
+		w.sim.AdvanceClock(time.Minute) // the dates of the list have seconds
+		w.sim.SetWebhook("", "", false)
+		w.portal(theirs, func(d *passfort.EntityData) { d.CustomerRef = key(2) })
+		w.sim.ForgetRequests()
+		w.exec(`INSERT INTO crm_people (person, surname) VALUES (?, 'Sample')`, key(2))
+		w.edited(key(2))
+		w.quiet()
+		require.Zero(t, w.sim.Count("Profiles.Create"))
+		require.Equal(t, theirs, w.one(`SELECT profile_id FROM passfort_sync_customers WHERE customer_key = ?`, key(2)))
+		require.LessOrEqual(t, w.sim.Count("CollectedData.Get"), 3, "the changed one, and as a customer")
+	})
+}
+
 // A key has many forms: a uuid in capitals, a number with zeros. They are one customer.
 func TestKeyInAnotherForm(t *testing.T) {
 	t.Parallel()

@@ -415,7 +415,7 @@ func (w *sweeping) profile(ctx context.Context, p *passfort.Profile) error {
 		finding.Repaired = finding.Key != ""
 	}
 	if !finding.Repaired {
-		if err := w.remember(ctx, p.ID, ref, entity); err != nil {
+		if err := w.remember(ctx, p, ref, entity); err != nil {
 			return err
 		}
 	}

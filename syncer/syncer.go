@@ -238,6 +238,9 @@ func (s *Syncer) migrations() sqldb.Migrations {
 				read_at BIGINT NOT NULL)`,
 			`CREATE INDEX {prefix}strangers_ref ON {table:strangers} (customer_ref)`,
 		}},
+		{Number: 3, Name: "when profiles without a customer changed", SQL: []string{
+			`ALTER TABLE {table:strangers} ADD COLUMN modified TEXT NOT NULL DEFAULT ''`,
+		}},
 	}}
 }
 

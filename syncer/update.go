@@ -107,8 +107,8 @@ func (s *Syncer) create(ctx context.Context, i item, m *Mapping, t *taken, resul
 	return s.created(ctx, i, profile.ID, profile.CollectedData, t)
 }
 
-// adoptAll adopts every profile without a customer that was not read before, one walk at
-// a time. A walk that began after a call serves it: workers that create at once share one.
+// adoptAll adopts every profile without a customer that was not read before, or changed
+// since, one walk at a time. A walk that began after a call serves it: workers that create at once share one.
 func (s *Syncer) adoptAll(ctx context.Context) error {
 	asked := s.walks.Load()
 	select {
@@ -128,7 +128,8 @@ func (s *Syncer) adoptAll(ctx context.Context) error {
 		var known int
 		if err := s.place.Row(ctx, s.db, []any{&known},
 			`SELECT (SELECT COUNT(*) FROM {table:customers} WHERE profile_id = ?)
-			+ (SELECT COUNT(*) FROM {table:strangers} WHERE profile_id = ?)`, p.ID, p.ID); err != nil {
+			+ (SELECT COUNT(*) FROM {table:strangers} WHERE profile_id = ? AND modified = ?)`, p.ID, p.ID,
+			p.LastModifiedDate); err != nil {
 			return err
 		}
 		if known > 0 {
@@ -162,16 +163,17 @@ func (s *Syncer) adoptStranger(ctx context.Context, i item) error {
 	return nil
 }
 
-// remember records a profile without a customer as it was read, so that a search for a
-// customer_ref need not read it again. One that is gone is forgotten.
-func (s *Syncer) remember(ctx context.Context, profileID, ref string, entity passfort.EntityType) error {
+// remember records a profile without a customer as it was listed and read, so that a
+// search for a customer_ref need not read it again. One that is gone is forgotten.
+func (s *Syncer) remember(ctx context.Context, p *passfort.Profile, ref string, entity passfort.EntityType) error {
 	if entity == "" {
-		_, err := s.place.Exec(ctx, s.db, `DELETE FROM {table:strangers} WHERE profile_id = ?`, profileID)
+		_, err := s.place.Exec(ctx, s.db, `DELETE FROM {table:strangers} WHERE profile_id = ?`, p.ID)
 		return err
 	}
-	_, err := s.place.Exec(ctx, s.db, `INSERT INTO {table:strangers} (profile_id, entity, customer_ref, read_at)
-		VALUES (?, ?, ?, {now}) ON CONFLICT (profile_id) DO UPDATE SET entity = excluded.entity,
-		customer_ref = excluded.customer_ref, read_at = excluded.read_at`, profileID, string(entity), foldRef(ref))
+	_, err := s.place.Exec(ctx, s.db, `INSERT INTO {table:strangers} (profile_id, entity, customer_ref, modified, read_at)
+		VALUES (?, ?, ?, ?, {now}) ON CONFLICT (profile_id) DO UPDATE SET entity = excluded.entity,
+		customer_ref = excluded.customer_ref, modified = excluded.modified, read_at = excluded.read_at`, p.ID,
+		string(entity), foldRef(ref), p.LastModifiedDate)
 	return err
 }
 
@@ -269,7 +271,7 @@ func (s *Syncer) adoptProfile(ctx context.Context, p *passfort.Profile) error {
 	if err != nil || key != "" {
 		return err
 	}
-	return s.remember(ctx, p.ID, ref, entity)
+	return s.remember(ctx, p, ref, entity)
 }
 
 // adoptRef links a profile to the customer whose key is its customer_ref, if there is one
