@@ -65,7 +65,7 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 	cl := r.call(opts)
 	room := 2 * c.road.settings.maxAnswer
 	cl.accept = func(body []byte) error {
-		valid := json.Valid(body)
+		valid := wire.Valid(body)
 		if raw, ok := any(out).(*json.RawMessage); ok && valid {
 			*raw = body
 			return nil
@@ -119,7 +119,7 @@ func (r Request) operation() operation {
 	if op.method == http.MethodGet || op.method == http.MethodHead {
 		op.class = transport.Safe
 	}
-	if checkRequest(r) == noMethod {
+	if !isMethod(r.Method) {
 		op.method = "?" // it would be printed
 	}
 	return op
@@ -140,14 +140,17 @@ func (r Request) call(opts []CallOption) call {
 // maxMethod is the longest method in bytes.
 const maxMethod = 32
 
-const noMethod = "the method is not one of HTTP"
+// isMethod reports whether a method can be sent, or is empty.
+func isMethod(method string) bool {
+	return len(method) <= maxMethod && !strings.ContainsFunc(method, func(r rune) bool { return !isTokenRune(r) })
+}
 
 func checkRequest(r Request) string {
 	if r.Method == "" {
 		return "the method is empty"
 	}
-	if len(r.Method) > maxMethod || strings.ContainsFunc(r.Method, func(r rune) bool { return !isTokenRune(r) }) {
-		return noMethod
+	if !isMethod(r.Method) {
+		return "the method is not one of HTTP"
 	}
 	if r.Path == "" || strings.ContainsAny(r.Path, "?#\\ ") || strings.Contains(r.Path, "//") {
 		return "the path is not a path below the base URL"

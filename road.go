@@ -157,14 +157,13 @@ func (r *road) attempt(
 		MaxBody: r.settings.maxAnswer,
 		Consume: c.consume,
 	}
-	for name, values := range c.header {
-		tc.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	for name, values := range settings.header {
-		tc.Header[name] = values
-	}
-	if problem := checkHeader(tc.Header); problem != "" {
-		return refuse(problem)
+	for _, added := range []http.Header{c.header, settings.header} {
+		if problem := checkHeader(added); problem != "" {
+			return refuse(problem)
+		}
+		for name, values := range added {
+			tc.Header[http.CanonicalHeaderKey(name)] = values
+		}
 	}
 	if c.body != nil {
 		raw, err := encodeBody(c.body)
@@ -235,7 +234,7 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		return nil
 	}
 	if c.out == nil {
-		if !json.Valid(body) {
+		if !wire.Valid(body) {
 			return unreadable(info, op, res, "the answer is not JSON")
 		}
 		return nil

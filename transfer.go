@@ -3,7 +3,6 @@ package passfort
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/passfort-go/passfort/internal/imagebody"
 	"github.com/passfort-go/passfort/internal/transport"
+	"github.com/passfort-go/passfort/internal/wire"
 )
 
 // WithImageLimit sets the largest file or document image in bytes that is sent, for accounts whose
@@ -273,7 +273,7 @@ func (c *rawContent) consume(_ int, h http.Header, r io.Reader) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if body := bytes.TrimSpace(start); len(body) > 0 && json.Valid(body) && len(errorsRefuse.refusals(body)) > 0 {
+	if body := bytes.TrimSpace(start); len(body) > 0 && wire.Valid(body) && len(errorsRefuse.refusals(body)) > 0 {
 		return body, nil
 	}
 	if err := c.check(start, h); err != nil {

@@ -245,15 +245,17 @@ func unpack(resp *http.Response) error {
 	return nil
 }
 
-// chunk is how much of a large body is read at once.
-const chunk = 1 << 20
+const (
+	chunk = 1 << 20 // how much of a large body is read at once
+	guess = 4 << 10 // of a body whose size is not announced: most fit
+)
 
 // readAll reads up to one byte more than limit. A small body goes into a buffer of
 // the announced size where there is one. A large one is read in chunks, so that it
 // is not held twice while it grows. One that is too large is ErrBodyTooLarge, or
 // else cut.
 func readAll(resp *http.Response, limit int64, cut bool) ([]byte, error) {
-	size := int64(bytes.MinRead)
+	size := int64(guess)
 	if n := resp.ContentLength; n > 0 && n <= min(limit, chunk) {
 		size = n + 1 // so that the end is seen
 	}
@@ -290,7 +292,11 @@ func readAll(resp *http.Response, limit int64, cut bool) ([]byte, error) {
 			whole, chunks[i] = append(whole, part...), nil
 		}
 	}
-	return whole[:min(total, limit)], err
+	whole = whole[:min(total, limit)]
+	if len(whole) < cap(whole)/2 { // it may be kept for long
+		whole = bytes.Clone(whole)
+	}
+	return whole, err
 }
 
 // checkRetry decides whether there is another attempt, and when.

@@ -57,9 +57,15 @@ func UnmarshalWithin(data []byte, v any, report func(Drift), room int64) error {
 	if room > 0 {
 		checked = min(checked, room/32)
 	}
-	twice := jsontext.AllowDuplicateNames(int64(len(data)) > checked)
-	broken := !jsontext.Value(data).IsValid(twice)
-	if broken && !jsontext.Value(data).IsValid(twice, jsontext.AllowInvalidUTF8(true)) {
+	names := int64(len(data)) <= checked
+	valid, sure := wellFormed(data, names)
+	broken := false
+	if !sure {
+		twice := jsontext.AllowDuplicateNames(!names)
+		broken = !jsontext.Value(data).IsValid(twice)
+		valid = !broken || jsontext.Value(data).IsValid(twice, jsontext.AllowInvalidUTF8(true))
+	}
+	if !valid {
 		return ErrSyntax
 	}
 	target := reflect.ValueOf(v).Elem()

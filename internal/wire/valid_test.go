@@ -1,0 +1,82 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+
+	"github.com/passfort-go/passfort/internal/wire"
+)
+
+// nearlyJSON are texts at the edges of the grammar.
+func nearlyJSON() []string {
+	texts := []string{
+		``, ` `, `{}`, `[]`, ` [ ] `, "\t{\r\n}", `{ "a" : [ 1 , {} , [] ] , "b" : "" }`, `null`, `true`, `false`, `nul`,
+		`nulls`, `tru`, `True`, `[1,]`, `[,1]`, `[1 2]`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{a:1}`, `{1:1}`, `{"a" 1}`,
+		`{"a":1 "b":2}`, `[}`, `{]`, `[`, `{`, `]`, `}`, `[[]`, `[]]`, `{"a":[}`, `{}{}`, `1 2`, `"`, `"a`, `"\"`, `"\\"`,
+		`"\/\b\f\n\r\t\""`, `"\x"`, `"\u12"`, `"\u12g4"`, `"\u00e9"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\uDE00"`, `"\u`,
+		"\"\x00\"", "\"\n\"", "\"\x7f\"", "\"\xff\"", "\"\xc3\xa9\"", "\xef\xbb\xbf{}", "\xff", "[\xa0]", "{\"\xff\":1}",
+		`0`, `-0`, `00`, `01`, `-`, `--1`, `+1`, `.5`, `1.`, `1.5`, `1.e1`, `1e`, `1e+`, `1E-07`, `1e5.`, `0x1`, `NaN`,
+		`-Infinity`, `1_0`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"a":{"a":1},"b":{"a":1}}`, `[{"a":1},{"a":1}]`,
+		`{"":1}`, `{"":1,"":2}`, `{"ab":1,"ba":2,"ab":3}`, `{"a":"\"","a\"":1}`, `/**/1`, `"a" :`, `[1]x`, `{"a":1}:`,
+		strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000), strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001),
+		strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000),
+	}
+	for _, n := range []int{95, 96, 97, 200} {
+		var members []string
+		for i := range n {
+			members = append(members, fmt.Sprintf(`"name%d":%d`, i, i))
+		}
+		whole := strings.Join(members, ",")
+		texts = append(texts, "{"+whole+"}", "{"+whole+`,"name7":1}`, "[{"+whole+"},{"+whole+"}]")
+	}
+	for _, n := range []int{22, 23, 24, 25, 65} {
+		deep := func(inner string) string {
+			return strings.Repeat(`{"a":[`, n/2) + inner + strings.Repeat(`]}`, n/2)
+		}
+		texts = append(texts, deep(`{"b":1,"c":2}`), deep(`{"b":1,"b":2}`), deep(`{"b":1],"b":2}`), deep(`{"b":1}`)+"}")
+	}
+	return texts
+}
+
+// What is valid is what encoding/json takes for it, and what is decoded is what
+// jsontext, which looks at every name, takes for it.
+func TestValid(t *testing.T) {
+	t.Parallel()
+	for _, text := range nearlyJSON() {
+		requireSameGrammar(t, []byte(text))
+	}
+	require.True(t, wire.Valid([]byte(`{"a":[1,-2.5e3,true,null,"\u00e9"]}`)))
+	require.False(t, wire.Valid([]byte(`{"a":[1,-2.5e3,true,null,"\u00e9"}`)))
+}
+
+func requireSameGrammar(t *testing.T, text []byte) {
+	t.Helper()
+	require.Equal(t, json.Valid(text), wire.Valid(text), "%.200q", text)
+	decoded := jsontext.Value(text).IsValid(jsontext.AllowInvalidUTF8(true))
+	var out any
+	require.Equal(t, decoded, wire.Unmarshal(text, &out) == nil, "%.200q", text)
+}
+
+func FuzzValid(f *testing.F) {
+	for _, text := range nearlyJSON() {
+		if len(text) < 2000 {
+			f.Add([]byte(text))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		requireSameGrammar(t, text)
+	})
+}
+
+// A look at each byte is all that it takes.
+func TestValidAsksForNoMemory(t *testing.T) {
+	text := []byte(`{"a":[` + strings.TrimSuffix(strings.Repeat(`{"name":"Robin","n":1.5},`, 1000), ",") + `]}`)
+	require.Zero(t, testing.AllocsPerRun(10, func() {
+		require.True(t, wire.Valid(text))
+	}))
+}
