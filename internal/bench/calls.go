@@ -8,14 +8,19 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"time"
 
 	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/internal/bench/generated"
 )
 
-// byHand is the client that one writes first.
+// handTimeout is what a client by hand has for a whole call. Without one it may wait
+// for ever.
+const handTimeout = time.Minute
+
+// byHand is the client that one writes: with a timeout, and all else as it is.
 func byHand() *http.Client {
-	return &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+	return &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: handTimeout}
 }
 
 // exchange sends a request by hand and returns the whole answer.
@@ -44,13 +49,55 @@ func generatedClient(url string, hc *http.Client) (*generated.ClientWithResponse
 	return generated.NewClientWithResponses(url, generated.WithHTTPClient(hc), generated.WithRequestEditorFn(key))
 }
 
-// measureCall reads a profile of about 2 KB.
-func measureCall(ctx context.Context, s scale) ([]figure, error) {
-	profile := profileJSON(profileID, 2<<10)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+// profileServer answers with the profile.
+func profileServer(profile []byte) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(profile)
 	}))
+}
+
+const (
+	decodedByHand = "net/http and encoding/json by hand"
+	bytesByHand   = "net/http by hand"
+)
+
+// readDecoded reads a profile into a struct.
+func readDecoded(client *passfort.Client, hand *http.Client, url string) []rival {
+	return []rival{
+		{name: "SDK", run: func(ctx context.Context) error {
+			_, err := client.Profiles.Get(ctx, profileID)
+			return err
+		}},
+		{name: decodedByHand, run: func(ctx context.Context) error {
+			body, err := exchange(ctx, hand, http.MethodGet, url+"/profiles/"+profileID, nil)
+			if err != nil {
+				return err
+			}
+			return json.Unmarshal(body, reflect.New(plainProfile).Interface())
+		}},
+	}
+}
+
+// readBytes reads the bytes of a profile.
+func readBytes(client *passfort.Client, hand *http.Client, url string) []rival {
+	return []rival{
+		{name: "SDK, bytes", run: func(ctx context.Context) error {
+			_, err := passfort.Do[json.RawMessage](ctx, client, passfort.Request{
+				Method: http.MethodGet, Path: "/profiles/" + profileID,
+			})
+			return err
+		}},
+		{name: bytesByHand, run: func(ctx context.Context) error {
+			_, err := exchange(ctx, hand, http.MethodGet, url+"/profiles/"+profileID, nil)
+			return err
+		}},
+	}
+}
+
+// measureCall reads a profile of about 2 KB.
+func measureCall(ctx context.Context, s scale) ([]figure, error) {
+	srv := profileServer(profileJSON(profileID, 2<<10))
 	defer srv.Close()
 	client, err := passfort.New(apiKey, passfort.WithBaseURL(srv.URL))
 	if err != nil {
@@ -61,27 +108,15 @@ func measureCall(ctx context.Context, s scale) ([]figure, error) {
 		return nil, err
 	}
 	hand := byHand()
-	const name = "net/http and encoding/json by hand"
-	rivals := []rival{
-		{name: "SDK", run: func(ctx context.Context) error {
-			_, err := client.Profiles.Get(ctx, profileID)
-			return err
-		}},
-		{name: name, run: func(ctx context.Context) error {
-			body, err := exchange(ctx, hand, http.MethodGet, srv.URL+"/profiles/"+profileID, nil)
-			if err != nil {
-				return err
-			}
-			return json.Unmarshal(body, reflect.New(plainProfile).Interface())
-		}},
-		{name: "generated client, the measured fields only", run: func(ctx context.Context) error {
+	rivals := append(readDecoded(client, hand, srv.URL), rival{
+		name: "generated client, the measured fields only", run: func(ctx context.Context) error {
 			got, err := made.GetProfileWithResponse(ctx, profileID)
 			if err == nil && got.JSON200 == nil {
 				err = fmt.Errorf("status %d", got.StatusCode())
 			}
 			return err
-		}},
-	}
+		},
+	})
 	known, err := peers(srv.URL)
 	if err != nil {
 		return nil, err
@@ -92,19 +127,8 @@ func measureCall(ctx context.Context, s scale) ([]figure, error) {
 		return nil, err
 	}
 	figures := t.ratios("Read a profile", rivals...)
-	promised(figures, name, 1.1)
-	bytes := []rival{
-		{name: "SDK", run: func(ctx context.Context) error {
-			_, err := passfort.Do[json.RawMessage](ctx, client, passfort.Request{
-				Method: http.MethodGet, Path: "/profiles/" + profileID,
-			})
-			return err
-		}},
-		{name: "net/http by hand", run: func(ctx context.Context) error {
-			_, err := exchange(ctx, hand, http.MethodGet, srv.URL+"/profiles/"+profileID, nil)
-			return err
-		}},
-	}
+	promised(figures, decodedByHand, 1.1)
+	bytes := readBytes(client, hand, srv.URL)
 	t, err = race(ctx, s, bytes...)
 	if err != nil {
 		return nil, err
