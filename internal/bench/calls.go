@@ -14,8 +14,8 @@ import (
 	"github.com/passfort-go/passfort/internal/bench/generated"
 )
 
-// handTimeout is what a client by hand has for a whole call. Without one it may wait
-// for ever.
+// handTimeout is what a client by hand has for a whole call. Without one a silent server
+// holds it permanently.
 const handTimeout = time.Minute
 
 // byHand is the client that one writes: with a timeout, and all else as it is.
