@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 )
 
 // answerShapes are texts that take up as much memory as they can.
@@ -343,17 +344,17 @@ func TestCompressedAnswers(t *testing.T) {
 		"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
 	}
 	for encoding, pack := range encodings {
-		for _, op := range operationCases {
-			t.Run(encoding+"/"+op.name, func(t *testing.T) {
+		for _, op := range cases.All() {
+			t.Run(encoding+"/"+op.Name, func(t *testing.T) {
 				t.Parallel()
 				s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Encoding", encoding)
 					zip := pack(w)
-					_, _ = io.WriteString(zip, op.answer)
+					_, _ = io.WriteString(zip, op.Answer)
 					_ = zip.Close()
 				})
 				c := newClient(t, s)
-				require.NoError(t, op.call(t.Context(), c))
+				require.NoError(t, op.Call(t.Context(), c, cases.Wire()))
 			})
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 )
 
 func TestNewRefuses(t *testing.T) {
@@ -340,8 +341,8 @@ func TestLimiter(t *testing.T) {
 		asked = append(asked, operation)
 		return nil
 	})))
-	for _, op := range operationCases {
-		require.Error(t, op.call(t.Context(), c))
+	for _, op := range cases.All() {
+		require.Error(t, op.Call(t.Context(), c, cases.Wire()))
 	}
 	require.Equal(t, []string{
 		"Profiles.Create", "Profiles.Create", "Profiles.Create",

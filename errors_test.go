@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 )
 
 func TestRefusals(t *testing.T) {
@@ -195,8 +196,10 @@ func canaryCalls() map[string]func(context.Context, *passfort.Client) error {
 			}))
 		},
 	}
-	for _, op := range operationCases {
-		calls["plain "+op.name] = op.call
+	for _, op := range cases.All() {
+		calls["plain "+op.Name] = func(ctx context.Context, c *passfort.Client) error {
+			return op.Call(ctx, c, cases.Wire())
+		}
 	}
 	return calls
 }

@@ -19,23 +19,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 	"github.com/passfort-go/passfort/internal/unreachable"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
 // timesSent counts the requests of the operation itself: a lost check is also
 // looked for in the list, a lost status read.
-func timesSent(s *server, op operationCase) int {
+func timesSent(s *server, op cases.Case) int {
 	n := 0
 	for _, r := range s.seen() {
-		if r.Method == op.method && r.URI == "/base/4.0"+op.path {
+		if r.Method == op.Method && r.URI == "/base/4.0"+op.Path {
 			n++
 		}
 	}
 	return n
 }
 
-func isRead(op operationCase) bool { return op.method == "GET" && !op.once }
+func isRead(op cases.Case) bool { return op.Method == http.MethodGet && !op.Once }
 
 func TestWritesAreNotRepeated(t *testing.T) {
 	t.Parallel()
@@ -59,20 +60,20 @@ func TestWritesAreNotRepeated(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			for _, op := range operationCases {
-				t.Run(op.name, func(t *testing.T) {
+			for _, op := range cases.All() {
+				t.Run(op.Name, func(t *testing.T) {
 					t.Parallel()
 					s := serve(t, row.answer)
-					err := op.call(t.Context(), newClient(t, s))
+					err := op.Call(t.Context(), newClient(t, s), cases.Wire())
 
 					var failure *passfort.Error
 					require.ErrorAs(t, err, &failure)
-					require.Equal(t, op.name, failure.Operation)
+					require.Equal(t, op.Name, failure.Operation)
 					require.Equal(t, row.status, failure.StatusCode)
 					want := row.others
 					switch {
-					case op.once && row.status == 429:
-					case op.once:
+					case op.Once && row.status == 429:
+					case op.Once:
 						want = 1
 					case isRead(op):
 						want = row.reads
@@ -94,8 +95,8 @@ func TestWritesAreNotRepeated(t *testing.T) {
 func TestWritesAreNotReposted(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, op := range operationCases {
-			t.Run(op.name, func(t *testing.T) {
+		for _, op := range cases.All() {
+			t.Run(op.Name, func(t *testing.T) {
 				t.Parallel()
 				var hops atomic.Int32
 				s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -103,9 +104,9 @@ func TestWritesAreNotReposted(t *testing.T) {
 						http.Redirect(w, r, r.RequestURI, status)
 						return
 					}
-					_, _ = io.WriteString(w, op.answer)
+					_, _ = io.WriteString(w, op.Answer)
 				})
-				err := op.call(t.Context(), newClient(t, s))
+				err := op.Call(t.Context(), newClient(t, s), cases.Wire())
 				if isRead(op) {
 					require.NoError(t, err)
 					require.Len(t, s.seen(), 2)
@@ -141,10 +142,10 @@ func TestNotSentIsRepeated(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			for _, op := range operationCases {
-				t.Run(op.name, func(t *testing.T) {
+			for _, op := range cases.All() {
+				t.Run(op.Name, func(t *testing.T) {
 					t.Parallel()
-					s := serve(t, respond(200, op.answer))
+					s := serve(t, respond(200, op.Answer))
 					var dials atomic.Int32
 					transport := trusting(s.Server)
 					transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -155,7 +156,7 @@ func TestNotSentIsRepeated(t *testing.T) {
 					}
 					t.Cleanup(transport.CloseIdleConnections)
 					c := newClient(t, s, passfort.WithHTTPClient(&http.Client{Transport: transport}))
-					require.NoError(t, op.call(t.Context(), c))
+					require.NoError(t, op.Call(t.Context(), c, cases.Wire()))
 					require.Equal(t, 1, timesSent(s, op))
 				})
 			}
@@ -169,14 +170,14 @@ func TestServerGone(t *testing.T) {
 	c := newClient(t, s)
 	require.NoError(t, failed(c.Profiles.Create(t.Context(), newProfile)), "to fill the pool with a connection")
 	s.Close()
-	for _, op := range operationCases {
-		err := op.call(t.Context(), c)
+	for _, op := range cases.All() {
+		err := op.Call(t.Context(), c, cases.Wire())
 		var failure *passfort.Error
-		require.ErrorAs(t, err, &failure, op.name)
-		require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, op.name)
-		require.ErrorIs(t, err, unreachable.Error(), op.name)
-		require.Contains(t, err.Error(), "connection refused", op.name)
-		require.Contains(t, err.Error(), "; not sent", op.name)
+		require.ErrorAs(t, err, &failure, op.Name)
+		require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, op.Name)
+		require.ErrorIs(t, err, unreachable.Error(), op.Name)
+		require.Contains(t, err.Error(), "connection refused", op.Name)
+		require.Contains(t, err.Error(), "; not sent", op.Name)
 	}
 }
 
@@ -194,24 +195,24 @@ func (s *stuck) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestTimeoutOfAnAttempt(t *testing.T) {
 	t.Parallel()
-	for _, op := range operationCases {
-		t.Run(op.name, func(t *testing.T) {
+	for _, op := range cases.All() {
+		t.Run(op.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &stuck{}
 				c, err := passfort.New(testKey, passfort.WithHTTPClient(&http.Client{Transport: s}),
 					passfort.WithRetry(passfort.RetryPolicy{MaxAttempts: 2, MaxElapsed: time.Hour}))
 				require.NoError(t, err)
 				start := time.Now()
-				err = op.call(t.Context(), c)
+				err = op.Call(t.Context(), c, cases.Wire())
 				var failure *passfort.Error
 				require.ErrorAs(t, err, &failure)
-				if op.once {
+				if op.Once {
 					require.Equal(t, 1, failure.Attempts)
 				} else {
 					require.Equal(t, 2, failure.Attempts)
 				}
 				require.Equal(t, !isRead(op), errors.Is(err, passfort.ErrOutcomeUnknown))
-				if op.name == "Checks.Run" {
+				if op.Name == "Checks.Run" {
 					require.Greater(t, time.Since(start), 130*time.Second)
 				}
 				require.Contains(t, err.Error(), "the attempt took longer than its limit")

@@ -34,7 +34,10 @@ func text(s string) any {
 func ref(kind, name string) yaml.MapSlice { return object("$ref", "#/components/"+kind+"/"+name) }
 
 // describer makes the description of a source.
-type describer struct{ *source }
+type describer struct {
+	*source
+	samples map[string]string // calls in Go, by operation
+}
 
 // description returns the whole document.
 func (d *describer) description(version string) yaml.MapSlice {
@@ -125,10 +128,7 @@ func (d *describer) paths() yaml.MapSlice {
 }
 
 func (d *describer) operation(op operation) yaml.MapSlice {
-	s, known := shapes[op.name]
-	if !known {
-		panic("no shape of " + op.name)
-	}
+	s := d.shapes[op.name]
 	responses := object("200", d.success(s))
 	if s.etag == "write" {
 		responses = append(responses, yaml.MapItem{Key: "412", Value: object(
@@ -158,6 +158,7 @@ func (d *describer) operation(op operation) yaml.MapSlice {
 		"x-replay-meaning", replayed[op.class],
 		"x-charge", text(op.charged),
 		"x-own-rate-limit", yes(op.rateLimited),
+		"x-codeSamples", []any{object("lang", "Go", "source", d.samples[op.name]+"\n")},
 	)
 }
 
@@ -179,7 +180,7 @@ func (d *describer) parameters(op operation, s shape) any {
 		}
 		all = append(all, object("name", name[1], "in", "path", "required", true, "schema", schema))
 	}
-	parts := inline[s.query]
+	parts := s.queryParts
 	if st := d.structs[s.query]; st != nil {
 		for _, f := range st.fields {
 			parts = append(parts, part{f.name, typeName(f.typ), prose(f.doc, "", st.fields)})
@@ -208,13 +209,13 @@ func (d *describer) parameters(op operation, s shape) any {
 }
 
 func (d *describer) requestBody(s shape) any {
-	if s.body == "" {
+	if s.body == "" && s.bodyParts == nil {
 		return nil
 	}
 	var schema yaml.MapSlice
-	if parts := inline[s.body]; parts != nil {
+	if s.bodyParts != nil {
 		members := object()
-		for _, p := range parts {
+		for _, p := range s.bodyParts {
 			members = append(members, yaml.MapItem{Key: p.name, Value: described(d.named(p.typ), p.doc)})
 		}
 		schema = object("type", "object", "properties", members, "required", list(s.required), "additionalProperties",
@@ -323,13 +324,9 @@ func (d *describer) isAPI(name string) bool {
 			}
 		}
 	}
-	for _, s := range shapes {
-		if s.answer == name || s.body == name {
-			return true
-		}
-	}
-	for _, parts := range inline {
-		if slices.ContainsFunc(parts, func(p part) bool { return p.typ == name }) {
+	for _, s := range d.shapes {
+		if s.answer == name || s.body == name ||
+			slices.ContainsFunc(slices.Concat(s.queryParts, s.bodyParts), func(p part) bool { return p.typ == name }) {
 			return true
 		}
 	}

@@ -29,7 +29,7 @@ func load(t *testing.T) (libopenapi.Document, *v3.Document) {
 
 func TestFilesAreUpToDate(t *testing.T) {
 	t.Parallel()
-	files, err := generate(root)
+	files, err := generate(t.Context(), root)
 	require.NoError(t, err)
 	require.Len(t, files, 2)
 	for name, want := range files {
@@ -50,16 +50,19 @@ func TestDescriptionIsOpenAPI(t *testing.T) {
 
 func TestEveryOperationIsDescribed(t *testing.T) {
 	t.Parallel()
-	s, err := read(root)
+	s, err := read(t.Context(), root)
 	require.NoError(t, err)
 	require.NotEmpty(t, s.operations)
-	require.Len(t, shapes, len(s.operations))
+	require.Len(t, s.shapes, len(s.operations))
+	for name := range shapes {
+		require.Contains(t, s.shapes, name, "shapes names no operation")
+	}
 	_, model := load(t)
 	described := map[string]string{}
 	for path, item := range model.Paths.PathItems.FromOldest() {
 		for method, op := range item.GetOperations().FromOldest() {
 			described[method+" "+path] = op.OperationId
-			for _, name := range []string{"x-since", "x-certainty", "x-source", "x-replay"} {
+			for _, name := range []string{"x-since", "x-certainty", "x-source", "x-replay", "x-codeSamples"} {
 				require.NotNil(t, op.Extensions.GetOrZero(name), "%s of %s", name, op.OperationId)
 			}
 		}
@@ -108,7 +111,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 // used: a member that gets another name would lose what they say of it.
 func TestTablesNameWhatIsThere(t *testing.T) {
 	t.Parallel()
-	s, err := read(root)
+	s, err := read(t.Context(), root)
 	require.NoError(t, err)
 	member := func(typ, name string) {
 		require.NotNil(t, s.structs[typ], typ)
@@ -135,12 +138,13 @@ func TestTablesNameWhatIsThere(t *testing.T) {
 		}
 	}
 	used := map[string]bool{}
-	for name, shape := range shapes {
+	for name, shape := range s.shapes {
 		used[shape.body], used[shape.query] = true, true
-		require.True(t, slices.ContainsFunc(s.operations, func(op operation) bool { return op.name == name }), name)
 		for _, m := range shape.required {
-			if parts := inline[shape.body]; parts != nil {
-				require.True(t, slices.ContainsFunc(parts, func(p part) bool { return p.name == m }), "%s: %s", name, m)
+			if shape.bodyParts != nil {
+				require.True(t, slices.ContainsFunc(shape.bodyParts, func(p part) bool {
+					return p.name == m
+				}), "%s: %s", name, m)
 				continue
 			}
 			member(strings.TrimPrefix(shape.body, "[]"), m)
@@ -188,7 +192,9 @@ func TestObjectsAndEnumsAreOpen(t *testing.T) {
 func TestSourcesAreThere(t *testing.T) {
 	t.Parallel()
 	pages := map[string]string{}
-	for name, s := range shapes {
+	source, err := read(t.Context(), root)
+	require.NoError(t, err)
+	for name, s := range source.shapes {
 		page, anchor, _ := strings.Cut(s.page, "#")
 		if pages[page] == "" {
 			raw, err := os.ReadFile(filepath.Join(root, "docs", "api", page))

@@ -74,7 +74,7 @@ func TestForeignClients(t *testing.T) {
 	if os.Getenv("PASSFORT_LONG") != "" {
 		calls = 20_000
 	}
-	s, err := read(root)
+	s, err := read(t.Context(), root)
 	require.NoError(t, err)
 	f := &foreigner{
 		t: t, g: newGenerator(t, rand.New(rand.NewPCG(20, 16))), j: newJudge(t, nil), ops: s.operations,

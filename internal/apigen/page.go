@@ -78,16 +78,22 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 <h3 id="{{at $op "operationId"}}">{{at $op "summary"}}</h3>
 <p><code>{{upper .Key}} {{$path}}</code></p>
 <table>
-{{range at $op "parameters"}}<tr><td><code>{{at . "name"}}</code></td><td>{{at . "in"}}{{if at . "required"}}, required{{end}}</td><td>{{schema (at . "schema")}} {{at . "description"}}</td></tr>
+{{range at $op "parameters"}}<tr><td><code>{{at . "name"}}</code></td>
+<td>{{at . "in"}}{{if at . "required"}}, required{{end}}</td>
+<td>{{schema (at . "schema")}} {{at . "description"}}</td></tr>
 {{end}}{{with media (at $op "requestBody")}}<tr><td>body</td><td></td><td>{{schema .}}</td></tr>
 {{end}}{{with media (at $op "responses" "200")}}<tr><td>answer</td><td></td><td>{{schema .}}</td></tr>
 {{end}}<tr><td>sent again</td><td></td><td>{{at $op "x-replay-meaning"}}</td></tr>
 {{with at $op "x-charge"}}<tr><td>charged</td><td></td><td>{{.}}</td></tr>
-{{end}}<tr><td>known</td><td></td><td>since {{at $op "x-since"}}, certainty {{at $op "x-certainty"}}, <a href="{{at $op "externalDocs" "url"}}">{{at $op "x-source"}}</a></td></tr>
-</table>
+{{end}}<tr><td>known</td><td></td><td>since {{at $op "x-since"}}, certainty {{at $op "x-certainty"}},
+<a href="{{at $op "externalDocs" "url"}}">{{at $op "x-source"}}</a></td></tr>
+{{range at $op "x-codeSamples"}}<tr><td>in {{at . "lang"}}</td><td></td><td><pre>{{at . "source"}}</pre></td></tr>
+{{end}}</table>
 {{end}}{{end}}<h2>Webhooks</h2>
 <table>
-{{range at . "webhooks"}}<tr><td><code>{{.Key}}</code></td><td>{{at .Value "post" "description"}}</td><td>{{at .Value "post" "x-certainty"}}</td></tr>
+{{range at . "webhooks"}}<tr><td><code>{{.Key}}</code></td>
+<td>{{at .Value "post" "description"}}</td>
+<td>{{at .Value "post" "x-certainty"}}</td></tr>
 {{end}}</table>
 <h2>Schemas</h2>
 {{range at . "components" "schemas"}}<h3 id="{{.Key}}">{{.Key}}</h3>

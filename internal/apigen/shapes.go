@@ -1,8 +1,7 @@
 package main
 
-// shape is what an operation takes and answers, which the operations table does
-// not say. Types are those of package passfort, "[]" before one is a list, and a
-// lower case name is one of inline.
+// shape is what an operation takes and answers. Types are those of package passfort,
+// "[]" before one is a list, and a lower case name is one of inline.
 type shape struct {
 	query    string
 	body     string
@@ -11,143 +10,126 @@ type shape struct {
 	summary  string
 	page     string // of docs/api, with its section
 	etag     string // "read": the answer has an ETag. "write": the request may have If-Match too
-	id       bool   // the answer names what it is by its id
+	unnamed  bool   // the answer may lack its id
+
+	queryParts, bodyParts []part // the members of what has no type of its own
+	id                    bool   // the answer names what it is by its id
 }
 
-// shapes lists the operations by their names.
+// shapes lists what the methods do not say, or say at greater length, by operation.
+// An operation that is not here is described by its method alone: the types of what it
+// sends and returns, the first sentence of its comment, and the first page of docs/api
+// that its comment or that of its service names.
 var shapes = map[string]shape{
-	"Profiles.List": {
-		query: "ProfileListOptions", answer: "ProfilePage", summary: "List profiles, one page",
-		page: "profiles.md#list-profiles",
+	"Profiles.List":   {summary: "List profiles, one page", page: "profiles.md#list-profiles"},
+	"Profiles.Create": {required: []string{"role", "collected_data"}, summary: "Create a profile"},
+	"Profiles.Get":    {summary: "Read a profile with everything below it", page: "profiles.md#the-profile"},
+
+	"CollectedData.Get": {
+		answer: "EntityData", etag: "read",
+		summary: "Read collected data and its ETag", page: "profiles.md#collected-data",
 	},
-	"Profiles.Create": {body: "ProfileRequest", required: []string{"role", "collected_data"}, answer: "Profile",
-		summary: "Create a profile",
-		page:    "profiles.md#create-a-profile", id: true},
-	"Profiles.Get": {
-		answer: "Profile", summary: "Read a profile with everything below it", page: "profiles.md#the-profile",
-		id: true,
+	"CollectedData.Replace": {
+		body: "EntityData", required: []string{"entity_type"}, answer: "EntityData", etag: "write",
+		summary: "Replace all collected data", page: "profiles.md#collected-data",
 	},
-	"CollectedData.Get": {answer: "EntityData", summary: "Read collected data and its ETag", etag: "read",
-		page: "profiles.md#collected-data"},
-	"CollectedData.Replace": {body: "EntityData", required: []string{"entity_type"}, answer: "EntityData",
-		etag:    "write",
-		summary: "Replace all collected data", page: "profiles.md#collected-data"},
-	"Documents.Create": {body: "Document", required: []string{"category", "document_type", "images"},
-		answer:  "Document",
-		summary: "Make a document of images", page: "documents.md#documents"},
-	"Profiles.Status": {
-		answer: "ProfileStatus", summary: "Read the status of a profile", page: "profiles.md#status",
+
+	"Documents.Create": {
+		required: []string{"category", "document_type", "images"},
+		summary:  "Make a document of images", page: "documents.md#documents",
 	},
-	"Profiles.SetStatus": {
-		body: "ProfileStatus", answer: "ProfileStatus", summary: "Set the status of a profile",
-		page: "profiles.md#status",
+
+	"Profiles.Status":    {summary: "Read the status of a profile", page: "profiles.md#status"},
+	"Profiles.SetStatus": {summary: "Set the status of a profile", page: "profiles.md#status"},
+	"Profiles.Delete": {
+		body: "deletion", required: []string{"confirm_id"},
+		summary: "Delete a profile for ever", page: "profiles.md#delete-a-profile",
 	},
-	"Profiles.Delete": {body: "deletion", required: []string{"confirm_id"}, summary: "Delete a profile for ever",
-		page: "profiles.md#delete-a-profile"},
 
 	"Applications.List": {
-		answer: "[]Application", summary: "List the applications of a profile", page: "applications.md#the-application",
+		summary: "List the applications of a profile", page: "applications.md#the-application",
 	},
-	"Applications.Create": {body: "ApplicationRequest", required: []string{"product"}, answer: "Application", id: true,
-		summary: "Apply for a product", page: "applications.md#apply"},
-	"Applications.Get": {
-		answer: "Application", summary: "Read an application", page: "applications.md#the-application", id: true,
-	},
-	"Applications.SetStatus": {body: "decision", required: []string{"status"}, answer: "Application", id: true,
-		summary: "Decide an application", page: "applications.md#decide"},
-	"Applications.RevertDecision": {body: "revert", answer: "Application",
-		summary: "Revert a rejection or a cancellation",
-		page:    "applications.md#revert-a-decision", id: true},
+	"Applications.Create":         {required: []string{"product"}, summary: "Apply for a product"},
+	"Applications.Get":            {summary: "Read an application", page: "applications.md#the-application"},
+	"Applications.SetStatus":      {summary: "Decide an application", page: "applications.md#decide"},
+	"Applications.RevertDecision": {body: "revert", summary: "Revert a rejection or a cancellation"},
 
-	"Checks.List": {answer: "[]Check", summary: "List the checks of a profile", page: "checks.md#the-check"},
-	"Checks.Run": {query: "checkMode", body: "CheckRequest", required: []string{"check_type"}, answer: "Check",
-		id:      true,
-		summary: "Run a check", page: "checks.md#run-a-check"},
-	"Checks.Get": {answer: "Check", summary: "Read a check", page: "checks.md#the-check", id: true},
-	"Checks.SetTasks": {body: "checkTasks", required: []string{"task_ids"}, answer: "Check", id: true,
-		summary: "Say which tasks a check is for", page: "checks.md#run-a-check"},
+	"Checks.List": {summary: "List the checks of a profile", page: "checks.md#the-check"},
+	"Checks.Run":  {required: []string{"check_type"}, summary: "Run a check"},
+	"Checks.Get":  {summary: "Read a check", page: "checks.md#the-check"},
+	"Checks.SetTasks": {
+		body: "checkTasks", required: []string{"task_ids"},
+		summary: "Say which tasks a check is for",
+	},
 	"Checks.Approve": {summary: "Overrule a check: a new one that passes", page: "checks.md#approve-and-reject"},
 	"Checks.Reject":  {summary: "Overrule a check: a new one that fails", page: "checks.md#approve-and-reject"},
 
-	"Tasks.List": {answer: "[]Task", summary: "List the tasks of a profile", page: "tasks.md#the-task"},
-	"Tasks.Create": {
-		body: "TaskRequest", answer: "Task", summary: "Add a task, or a new version of one",
-		page: "tasks.md#add-a-task", id: true,
-	},
-	"Tasks.Get": {answer: "Task", summary: "Read a task", page: "tasks.md#the-task", id: true},
-	"Tasks.Update": {
-		body: "TaskUpdate", answer: "Task", summary: "Complete a task, or open it", page: "tasks.md#complete-a-task",
-		id: true,
-	},
-	"Tasks.Notes": {answer: "[]Note", summary: "List the notes of a task", page: "tasks.md#notes"},
-	"Tasks.AddNote": {body: "NoteRequest", answer: "Note", summary: "Add a note to a task",
-		page: "tasks.md#notes", id: true},
+	"Tasks.List":       {summary: "List the tasks of a profile", page: "tasks.md#the-task"},
+	"Tasks.Create":     {summary: "Add a task, or a new version of one", page: "tasks.md#add-a-task"},
+	"Tasks.Get":        {summary: "Read a task", page: "tasks.md#the-task"},
+	"Tasks.Update":     {body: "TaskUpdate", summary: "Complete a task, or open it"},
+	"Tasks.Notes":      {summary: "List the notes of a task", page: "tasks.md#notes"},
+	"Tasks.AddNote":    {summary: "Add a note to a task", page: "tasks.md#notes"},
 	"Tasks.DeleteNote": {summary: "Delete a note", page: "tasks.md#notes"},
 
-	"Events.List": {answer: "[]Event", summary: "List the findings of a profile", page: "checks.md#events"},
-	"Events.Create": {body: "Event", required: []string{"data"}, answer: "Event", summary: "Add a finding",
-		page: "checks.md#events",
-		id:   true},
-	"Events.Get": {answer: "Event", summary: "Read a finding", page: "checks.md#events", id: true},
-	"Events.Update": {
-		body: "Event", answer: "Event", summary: "Resolve a finding", page: "checks.md#resolve-events", id: true,
-	},
-	"Events.BulkUpdate": {body: "[]Event", required: []string{"id"}, answer: "[]Event",
-		summary: "Resolve several findings",
-		page:    "checks.md#events"},
+	"Events.List":       {summary: "List the findings of a profile", page: "checks.md#events"},
+	"Events.Create":     {required: []string{"data"}, summary: "Add a finding", page: "checks.md#events"},
+	"Events.Get":        {summary: "Read a finding", page: "checks.md#events"},
+	"Events.Update":     {summary: "Resolve a finding"},
+	"Events.BulkUpdate": {required: []string{"id"}, summary: "Resolve several findings", page: "checks.md#events"},
 
-	"Files.Upload": {body: "fileUpload", required: []string{"data"}, answer: "File", summary: "Upload a file",
-		page: "documents.md#files",
-		id:   true},
-	"Files.Get": {answer: "File", summary: "Read what describes a file", page: "documents.md#files"},
-	"Documents.ListImages": {answer: "[]DocumentImage", summary: "List the images of a profile",
-		page: "documents.md#document-images"},
-	"Documents.UploadImage": {body: "imageUpload", required: []string{"data"}, answer: "DocumentImage", id: true,
-		summary: "Upload an image of a document", page: "documents.md#document-images"},
-	"Documents.GetImage": {query: "fullImage", answer: "DocumentImage", summary: "Read what describes an image",
-		page: "documents.md#document-images"},
-
-	"Tags.Add": {
-		body: "tagName", required: []string{"name"}, answer: "Tag", summary: "Tag a profile", page: "profiles.md#tags",
-		id: true,
+	"Files.Upload": {
+		body: "fileUpload", required: []string{"data"},
+		summary: "Upload a file", page: "documents.md#files",
 	},
-	"Tags.Remove": {answer: "Tag", summary: "Remove a tag from a profile", page: "profiles.md#tags"},
-	"Tags.Search": {query: "tagLimit", answer: "[]Tag", summary: "Search tags", page: "profiles.md#tags"},
+	"Files.Get": {unnamed: true, summary: "Read what describes a file", page: "documents.md#files"},
 
-	"Audit.Items": {
-		answer: "[]AuditItem", summary: "List what happened to a profile", page: "audit-and-risk.md#audit-items",
+	"Documents.ListImages": {summary: "List the images of a profile", page: "documents.md#document-images"},
+	"Documents.UploadImage": {
+		body: "imageUpload", required: []string{"data"},
+		summary: "Upload an image of a document", page: "documents.md#document-images",
 	},
+	"Documents.GetImage": {
+		query: "fullImage", unnamed: true,
+		summary: "Read what describes an image", page: "documents.md#document-images",
+	},
+
+	"Tags.Add":    {body: "tagName", required: []string{"name"}, summary: "Tag a profile"},
+	"Tags.Remove": {unnamed: true, summary: "Remove a tag from a profile"},
+	"Tags.Search": {query: "tagLimit", summary: "Search tags"},
+
+	"Audit.Items": {summary: "List what happened to a profile"},
 	"Audit.PDFReport": {
-		answer: "pdf", summary: "Read the audit report as a PDF", page: "audit-and-risk.md#the-audit-report",
+		answer:  "pdf",
+		summary: "Read the audit report as a PDF", page: "audit-and-risk.md#the-audit-report",
 	},
 
-	"Collect.Steps": {answer: "[]CollectionStep", summary: "List what the customer still has to give",
-		page: "customer-requests.md#collection-steps"},
-	"Collect.SetSteps": {body: "[]CollectionStep", required: []string{"collection_type"}, answer: "[]CollectionStep",
-		summary: "Say what the customer has to give", page: "customer-requests.md#collection-steps"},
-	"Collect.CreateKey": {body: "keyProfiles", required: []string{"profile_ids"}, answer: "CollectKey",
-		summary: "Make a key for the data of several profiles", page: "customer-requests.md#collect-keys"},
-	"Collect.CreateProfileKey": {answer: "CollectKey", summary: "Make a key for the data of one profile",
-		page: "customer-requests.md#collect-keys"},
-
-	"Search.Companies": {
-		query: "CompanySearchOptions", answer: "CompanySearchResult", summary: "Search companies",
-		page: "search.md#companies",
+	"Collect.Steps":    {summary: "List what the customer still has to give"},
+	"Collect.SetSteps": {required: []string{"collection_type"}, summary: "Say what the customer has to give"},
+	"Collect.CreateKey": {
+		body: "keyProfiles", required: []string{"profile_ids"},
+		summary: "Make a key for the data of several profiles", page: "customer-requests.md#collect-keys",
 	},
-	"Search.Addresses": {
-		query: "AddressSearchOptions", answer: "AddressSearchResult", summary: "Search addresses",
-		page: "search.md#addresses",
+	"Collect.CreateProfileKey": {
+		summary: "Make a key for the data of one profile", page: "customer-requests.md#collect-keys",
 	},
-	"Search.FormatAddress": {query: "addressID", answer: "Address", summary: "Make an address of what a search found",
-		page: "search.md#addresses"},
 
-	"WhoAmI": {answer: "WhoAmI", summary: "Say whose key this is", page: "basics.md#who-am-i"},
+	"Search.Companies": {summary: "Search companies"},
+	"Search.Addresses": {summary: "Search addresses", page: "search.md#addresses"},
+	"Search.FormatAddress": {
+		query:   "addressID",
+		summary: "Make an address of what a search found", page: "search.md#addresses",
+	},
 
-	"Forms.CreateCustomerRequest": {body: "customerRequestBody", required: []string{"type", "flow_template"},
-		answer:  "CustomerRequest",
-		summary: "Ask a customer to fill in forms", page: "customer-requests.md#create-a-customer-request"},
-	"Forms.CustomerRequest": {answer: "CustomerRequest", summary: "Read the latest customer request of a profile",
-		page: "customer-requests.md#read-a-customer-request"},
+	"WhoAmI": {summary: "Say whose key this is", page: "basics.md#who-am-i"},
+
+	"Forms.CreateCustomerRequest": {
+		required: []string{"type", "flow_template"},
+		summary:  "Ask a customer to fill in forms", page: "customer-requests.md#create-a-customer-request",
+	},
+	"Forms.CustomerRequest": {
+		summary: "Read the latest customer request of a profile", page: "customer-requests.md#read-a-customer-request",
+	},
 }
 
 // part is a member or a parameter of what has no type of its own.
@@ -159,10 +141,8 @@ var inline = map[string][]part{
 		{"confirm_id", "string", "The id of the profile once more."},
 		{"message", "string", "Why. It stays in the audit log for good, so no personal data in it."},
 	},
-	"decision":   {{"status", "ApplicationStatus", ""}},
 	"revert":     {{"comment", "string", "Stands in the history of the application."}},
 	"checkTasks": {{"task_ids", "[]string", "All tasks that the check is for."}},
-	"checkMode":  {{"mode", "CheckMode", ""}},
 	"fullImage":  {{"full", "bool", "False leaves the content out."}},
 	"tagName":    {{"name", "string", ""}},
 	"tagLimit":   {{"limit", "int", "How many at most."}},

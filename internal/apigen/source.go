@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/parser"
 	"go/token"
-	"path/filepath"
+	"go/types"
 	"reflect"
 	"regexp"
 	"slices"
@@ -19,6 +21,7 @@ type source struct {
 	enums      map[string]*enum
 	operations []operation
 	events     []event
+	shapes     map[string]shape // by operation
 }
 
 // structure is a struct with tags of JSON or of a query.
@@ -50,22 +53,24 @@ type operation struct {
 type event struct{ name, doc string }
 
 // read parses the package in dir.
-func read(dir string) (*source, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+func read(ctx context.Context, dir string) (*source, error) {
+	paths, exports, err := listed(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &source{structs: map[string]*structure{}, enums: map[string]*enum{}}
-	var files []*ast.File
+	s := &source{structs: map[string]*structure{}, enums: map[string]*enum{}, shapes: map[string]shape{}}
+	var files, generated []*ast.File
+	fset := token.NewFileSet()
 	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") || filepath.Base(path) == "model_json.go" {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file)
+		if ast.IsGenerated(file) {
+			generated = append(generated, file)
+		} else {
+			files = append(files, file)
+		}
 	}
 	// Types first: a constant may be in another file than its type.
 	for _, file := range files {
@@ -90,6 +95,17 @@ func read(dir string) (*source, error) {
 	}
 	if len(s.operations) == 0 || len(s.events) == 0 {
 		return nil, fmt.Errorf("no operations or no events in %s", dir)
+	}
+	c, err := check(fset, slices.Concat(files, generated), exports)
+	if err != nil {
+		return nil, err
+	}
+	for _, op := range s.operations {
+		said, err := c.shapeOf(op)
+		if err != nil {
+			return nil, err
+		}
+		s.shapes[op.name] = shapes[op.name].over(said)
 	}
 	return s, nil
 }
@@ -151,14 +167,14 @@ func (s *source) addValue(spec *ast.ValueSpec) {
 		return
 	}
 	typ, isTyped := spec.Type.(*ast.Ident)
-	literal, isLiteral := spec.Values[0].(*ast.BasicLit)
-	if !isTyped || !isLiteral || s.enums[typ.Name] == nil {
+	if !isTyped || s.enums[typ.Name] == nil {
 		return
 	}
-	value, err := strconv.Unquote(literal.Value)
+	known, err := types.Eval(token.NewFileSet(), nil, token.NoPos, types.ExprString(spec.Values[0]))
 	if err != nil {
 		return
 	}
+	value := constant.StringVal(known.Value)
 	if typ.Name == "EventName" {
 		_, doc, _ := strings.Cut(spec.Doc.Text(), ": ")
 		if doc == "" {
@@ -167,8 +183,8 @@ func (s *source) addValue(spec *ast.ValueSpec) {
 		}
 		s.events = append(s.events, event{value, doc})
 	}
-	if known := s.enums[typ.Name]; !slices.Contains(known.values, value) {
-		known.values = append(known.values, value)
+	if of := s.enums[typ.Name]; !slices.Contains(of.values, value) {
+		of.values = append(of.values, value)
 	}
 }
 

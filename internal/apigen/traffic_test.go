@@ -3,13 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -140,6 +137,7 @@ func TestSimulatorFitsTheDescription(t *testing.T) {
 	w.person(t.Context())
 	w.company(t.Context())
 	w.refusals(t.Context())
+	w.others(t.Context())
 	for _, name := range passforttest.Operations() {
 		require.NotZero(t, srv.Count(name), "the walk does not meet %s", name)
 	}
@@ -317,6 +315,16 @@ func (w *walker) company(ctx context.Context) {
 	must[*passfort.CollectedData](t)(c.CollectedData.Get(ctx, profile.ID))
 }
 
+// others calls the operations that the walk did not come by.
+func (w *walker) others(ctx context.Context) {
+	world := cases.Fill(w.t, w.c)
+	for _, op := range cases.All() {
+		if w.srv.Count(op.Name) == 0 {
+			require.NoError(w.t, op.Call(ctx, w.c, world), op.Name)
+		}
+	}
+}
+
 // refusals meets answers that are none.
 func (w *walker) refusals(ctx context.Context) {
 	t, c := w.t, w.c
@@ -369,63 +377,19 @@ func TestJudgeSeesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// writeRequests is compiled into the tests of the SDK, to write down the request
-// of each of its operations.
-const writeRequests = `package passfort_test
-
-import (
-	"encoding/json"
-	"os"
-	"testing"
-
-	"github.com/stretchr/testify/require"
-)
-
-func TestWriteRequests(t *testing.T) {
-	var all []map[string]string
-	for _, op := range operationCases {
-		all = append(all, map[string]string{"name": op.name, "method": op.method, "path": op.path, "body": op.body})
-	}
-	raw, err := json.Marshal(all)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(os.Getenv("REQUESTS"), raw, 0o600))
-}
-`
-
 // Every request that the tests of the SDK hold it to is in the description.
 func TestRequestsFitTheDescription(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	extra, out := filepath.Join(dir, "extra.go"), filepath.Join(dir, "requests.json")
-	require.NoError(t, os.WriteFile(extra, []byte(writeRequests), 0o600))
-	module, err := filepath.Abs(root)
-	require.NoError(t, err)
-	overlay, err := json.Marshal(map[string]any{
-		"Replace": map[string]string{filepath.Join(module, "zz_requests_test.go"): extra},
-	})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-overlay",
-		filepath.Join(dir, "overlay.json"),
-		"-run", "^TestWriteRequests$", ".")
-	cmd.Dir = module
-	cmd.Env = append(os.Environ(), "REQUESTS="+out)
-	printed, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(printed))
-
-	raw, err := os.ReadFile(out)
-	require.NoError(t, err)
-	var requests []struct{ Name, Method, Path, Body string }
-	require.NoError(t, json.Unmarshal(raw, &requests))
-	require.Len(t, requests, len(shapes))
 	j := newJudge(t, nil)
-	for _, r := range requests {
-		req, err := http.NewRequestWithContext(t.Context(), r.Method, "https://api.passfort.com/4.0"+r.Path, nil)
+	all := cases.All()
+	require.Len(t, all, len(j.operations))
+	for _, op := range all {
+		req, err := http.NewRequestWithContext(t.Context(), op.Method, "https://api.passfort.com/4.0"+op.Path, nil)
 		require.NoError(t, err)
 		req.Header.Set("apikey", "key")
-		if r.Body != "" {
+		if op.Body != "" {
 			req.Header.Set("Content-Type", "application/json")
 		}
-		j.request(req, []byte(r.Body))
+		j.request(req, []byte(op.Body))
 	}
 }

@@ -61,17 +61,17 @@ func TestHandshakeRefused(t *testing.T) {
 					passfort.WithHTTPClient(&http.Client{Transport: tr}), impatient())
 				require.NoError(t, err)
 				sim.ForgetRequests()
-				err = op.call(t.Context(), c, w)
+				err = op.Call(t.Context(), c, w.World)
 				tr.CloseIdleConnections()
 				var failure *passfort.Error
-				require.ErrorAs(t, err, &failure, op.name)
+				require.ErrorAs(t, err, &failure, op.Name)
 				require.Empty(t, sim.Requests())
 				if !strings.Contains(err.Error(), "certificate required") || failure.Attempts > 1 {
 					continue // a reset overtook the alert at least once, which proves nothing
 				}
 				named++
-				require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, "%s: %v", op.name, err)
-				require.False(t, failure.Transient(), op.name)
+				require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, "%s: %v", op.Name, err)
+				require.False(t, failure.Transient(), op.Name)
 			}
 			require.Greater(t, named, 26)
 		})
@@ -202,26 +202,26 @@ func TestClientThatRetriesBelow(t *testing.T) {
 					sim.ClearFaults()
 					sim.ForgetRequests()
 					arm := arm
-					arm.Operation = op.name
+					arm.Operation = op.Name
 					sim.Inject(arm)
 					c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL(sim.URL()),
 						passfort.WithHTTPClient(below()), impatient())
 					require.NoError(t, err)
-					err = op.call(t.Context(), c, w)
+					err = op.Call(t.Context(), c, w.World)
 					applied := 0
-					for _, r := range sim.RequestsTo(op.name) {
+					for _, r := range sim.RequestsTo(op.Name) {
 						if r.Applied {
 							applied++
 						}
 					}
-					if class[op.name] == "once" {
-						require.LessOrEqual(t, applied, 1, "%s was carried out twice", op.name)
-						require.Equal(t, 1, sim.Count(op.name), op.name)
-						if op.name != "Checks.Run" && op.name != "Documents.Create" { // which are looked for
-							require.ErrorIs(t, err, passfort.ErrOutcomeUnknown, op.name)
+					if class[op.Name] == "once" {
+						require.LessOrEqual(t, applied, 1, "%s was carried out twice", op.Name)
+						require.Equal(t, 1, sim.Count(op.Name), op.Name)
+						if op.Name != "Checks.Run" && op.Name != "Documents.Create" { // which are looked for
+							require.ErrorIs(t, err, passfort.ErrOutcomeUnknown, op.Name)
 						}
 					}
-					require.LessOrEqual(t, sim.Count(op.name), 4, op.name)
+					require.LessOrEqual(t, sim.Count(op.Name), 4, op.Name)
 				}
 			})
 		}

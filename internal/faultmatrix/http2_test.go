@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -123,10 +124,10 @@ func TestHTTP2(t *testing.T) {
 				w := fill(t, sim, sim.Client())
 				server := newH2server(t, sim.Handler(), tls.NoClientCert)
 				for _, op := range operations() {
-					if f.isSilent() && always && op.name != "Profiles.Get" && op.name != "Checks.Run" {
+					if f.isSilent() && always && op.Name != "Profiles.Get" && op.Name != "Checks.Run" {
 						continue // each attempt takes its time
 					}
-					overHTTP2(t, server, w, f, always, op, class[op.name])
+					overHTTP2(t, server, w, f, always, op, class[op.Name])
 				}
 			})
 		}
@@ -134,7 +135,7 @@ func TestHTTP2(t *testing.T) {
 }
 
 // overHTTP2 makes one call through one fault with a client of its own.
-func overHTTP2(t *testing.T, server *h2server, w *world, f h2fault, always bool, op operation, class string) {
+func overHTTP2(t *testing.T, server *h2server, w *world, f h2fault, always bool, op cases.Case, class string) {
 	t.Helper()
 	require.NoError(t, w.srv.Restore(w.snapshot))
 	w.srv.ForgetRequests()
@@ -155,38 +156,38 @@ func overHTTP2(t *testing.T, server *h2server, w *world, f h2fault, always bool,
 	plan := f.plan(always)
 	server.forget()
 	server.plan.Store(&plan)
-	err = op.call(t.Context(), c, w)
+	err = op.Call(t.Context(), c, w.World)
 	seen := server.forget()
 	server.plan.Store(nil)
 	var applied int
-	for _, r := range w.srv.RequestsTo(op.name) {
+	for _, r := range w.srv.RequestsTo(op.Name) {
 		if r.Applied {
 			applied++
 		}
 	}
 	outcome, _ := ending(t, err)
 	var failure *passfort.Error
-	if errors.As(err, &failure) && failure.Operation == op.name {
-		require.LessOrEqual(t, failure.Attempts, most+1, op.name)
-		require.Equal(t, failure.Attempts, seen, "%s: attempts as the server saw them (%v)", op.name, err)
+	if errors.As(err, &failure) && failure.Operation == op.Name {
+		require.LessOrEqual(t, failure.Attempts, most+1, op.Name)
+		require.Equal(t, failure.Attempts, seen, "%s: attempts as the server saw them (%v)", op.Name, err)
 	}
 	switch outcome {
 	case "ok":
-		require.NotZero(t, applied, "%s succeeded and was not carried out", op.name)
+		require.NotZero(t, applied, "%s succeeded and was not carried out", op.Name)
 	case "not sent", "rejected":
-		require.Zero(t, applied, "%s was carried out", op.name)
+		require.Zero(t, applied, "%s was carried out", op.Name)
 	}
 	if class == "once" || class == "conditional" {
-		require.LessOrEqual(t, applied, 1, "%s was carried out twice", op.name)
+		require.LessOrEqual(t, applied, 1, "%s was carried out twice", op.Name)
 	}
 	if f.unprocessed && always {
-		require.Equal(t, "not sent", outcome, "%s: %v", op.name, err)
+		require.Equal(t, "not sent", outcome, "%s: %v", op.Name, err)
 	}
 	if !always && (f.unprocessed || class == "safe") {
-		require.Equal(t, "ok", outcome, "%s: %v", op.name, err)
+		require.Equal(t, "ok", outcome, "%s: %v", op.Name, err)
 	}
 	// Whatever happened, the next call is fine.
-	require.NoError(t, failed(c.WhoAmI(t.Context())), "the call after %s", op.name)
+	require.NoError(t, failed(c.WhoAmI(t.Context())), "the call after %s", op.Name)
 }
 
 // wrapped is a RoundTripper of a user's that is no *http.Transport.
@@ -225,10 +226,10 @@ func TestSilentConnectionIsLeft(t *testing.T) {
 			require.NoError(t, err)
 			silence := first(false, func(st *h2stream) verdict { st.conn.silent.Store(true); return drop })
 			server.plan.Store(&silence)
-			_, err = c.Profiles.Get(t.Context(), w.profile)
+			_, err = c.Profiles.Get(t.Context(), w.Profile)
 			require.NoError(t, err, "the second attempt")
 			server.forget()
-			_, err = c.Checks.Run(t.Context(), w.profile, &passfort.CheckRequest{
+			_, err = c.Checks.Run(t.Context(), w.Profile, &passfort.CheckRequest{
 				Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
 			})
 			require.True(t, err == nil || errors.Is(err, passfort.ErrOutcomeUnknown))
@@ -261,19 +262,19 @@ func TestGoAwayForEver(t *testing.T) {
 				server.forget()
 				plan := first(always, func(st *h2stream) verdict { st.goAway(0); _ = st.conn.Close(); return drop })
 				server.plan.Store(&plan)
-				err = op.call(t.Context(), c, w)
+				err = op.Call(t.Context(), c, w.World)
 				server.plan.Store(nil)
 				tr.CloseIdleConnections()
 				seen := server.forget()
 				if !always {
-					require.NoError(t, err, "%s: one honest rotation, %d attempts", op.name, most)
+					require.NoError(t, err, "%s: one honest rotation, %d attempts", op.Name, most)
 					continue
 				}
 				var failure *passfort.Error
 				require.ErrorAs(t, err, &failure)
-				require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, "%s: %v", op.name, err)
-				require.Equal(t, failure.Attempts, seen, op.name)
-				require.LessOrEqual(t, seen, most+1, op.name)
+				require.Equal(t, passfort.OutcomeNotSent, failure.Outcome, "%s: %v", op.Name, err)
+				require.Equal(t, failure.Attempts, seen, op.Name)
+				require.LessOrEqual(t, seen, most+1, op.Name)
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -96,10 +97,10 @@ func (r *route) AttemptEnded(ctx context.Context, a passfort.AttemptInfo) {
 func (r *route) CallEnded(context.Context, passfort.CallResult) {}
 
 // look finds out how a call ended, and whether what it says is true.
-func look(t *testing.T, w *world, op operation, class string, attempts int, err error) cell {
+func look(t *testing.T, w *world, op cases.Case, class string, attempts int, err error) cell {
 	t.Helper()
-	c := cell{attempts: attempts, seen: w.srv.Count(op.name)}
-	for _, r := range w.srv.RequestsTo(op.name) {
+	c := cell{attempts: attempts, seen: w.srv.Count(op.Name)}
+	for _, r := range w.srv.RequestsTo(op.Name) {
 		if r.Applied {
 			c.applied++
 		}
@@ -107,18 +108,18 @@ func look(t *testing.T, w *world, op operation, class string, attempts int, err 
 	c.outcome, c.class = ending(t, err)
 	switch c.outcome {
 	case "ok":
-		require.NotZero(t, c.applied, "%s succeeded and was not carried out", op.name)
+		require.NotZero(t, c.applied, "%s succeeded and was not carried out", op.Name)
 	case "not sent":
-		require.Zero(t, c.seen, "%s was sent", op.name)
+		require.Zero(t, c.seen, "%s was sent", op.Name)
 	case "rejected":
 		if class != "safe" {
-			require.Zero(t, c.applied, "%s was carried out", op.name)
+			require.Zero(t, c.applied, "%s was carried out", op.Name)
 		}
 	case "failed":
-		require.Equal(t, "safe", class, "%s has no outcome", op.name)
+		require.Equal(t, "safe", class, "%s has no outcome", op.Name)
 	}
 	if class == "once" || class == "conditional" {
-		require.LessOrEqual(t, c.applied, 1, "%s was carried out twice", op.name)
+		require.LessOrEqual(t, c.applied, 1, "%s was carried out twice", op.Name)
 	}
 	return c
 }
@@ -176,7 +177,7 @@ func inBubble(t *testing.T, f fault, always bool, found *results, class map[stri
 			srv.ClearFaults()
 			srv.ForgetRequests()
 			arm := f.sim
-			arm.Operation, arm.Times = op.name, 1
+			arm.Operation, arm.Times = op.Name, 1
 			if always {
 				arm.Times = -1
 			}
@@ -188,7 +189,7 @@ func inBubble(t *testing.T, f fault, always bool, found *results, class map[stri
 				}
 			}
 			srv.Inject(arm)
-			watch := &watcher{operation: op.name}
+			watch := &watcher{operation: op.Name}
 			observer.to.Store(watch)
 			ctx, cancel := context.WithTimeout(t.Context(), budget)
 			if f.deadline > 0 {
@@ -196,20 +197,20 @@ func inBubble(t *testing.T, f fault, always bool, found *results, class map[stri
 				ctx, cancel = context.WithTimeout(t.Context(), f.deadline)
 			}
 			began := time.Now()
-			err := op.call(ctx, c, w)
+			err := op.Call(ctx, c, w.World)
 			took := time.Since(began)
-			require.True(t, took < budget, "%s took %s", op.name, took)
+			require.True(t, took < budget, "%s took %s", op.Name, took)
 			if f.deadline > 0 {
-				require.LessOrEqual(t, took, f.deadline+time.Second, op.name)
+				require.LessOrEqual(t, took, f.deadline+time.Second, op.Name)
 			}
 			cancel()
 			attempts := int(watch.attempts.Load())
 			require.GreaterOrEqual(t, took, f.wait*time.Duration(attempts-1), "%s did not wait as it was asked to",
-				op.name)
+				op.Name)
 			if strings.Contains(f.name, "another host") {
-				require.Zero(t, requestsTo(srv, "elsewhere.example"), "%s went to another host", op.name)
+				require.Zero(t, requestsTo(srv, "elsewhere.example"), "%s went to another host", op.Name)
 			}
-			found.add(result{f.name, op.name, always, look(t, w, op, class[op.name], attempts, err)})
+			found.add(result{f.name, op.Name, always, look(t, w, op, class[op.Name], attempts, err)})
 			synctest.Wait()
 		}
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/cases"
 	"github.com/passfort-go/passfort/passforttest"
 )
 
@@ -89,7 +90,7 @@ var toxics = map[network]string{
 }
 
 // arm makes the fault happen from now on and returns what ends it.
-func (w *wire) arm(t *testing.T, f fault, op operation, always bool) (heal func()) {
+func (w *wire) arm(t *testing.T, f fault, op cases.Case, always bool) (heal func()) {
 	t.Helper()
 	switch f.net {
 	case refused:
@@ -100,7 +101,7 @@ func (w *wire) arm(t *testing.T, f fault, op operation, always bool) (heal func(
 		return func() { w.nameless.Store(false) }
 	case resetAfterRead:
 		drop := f.sim
-		drop.Operation, drop.Times = op.name, 1
+		drop.Operation, drop.Times = op.Name, 1
 		if always {
 			drop.Times = -1
 		}
@@ -120,7 +121,7 @@ func onTheNetwork(t *testing.T, f fault, always bool, found *results, class map[
 	w := wired(t)
 	for _, op := range operations() {
 		require.NoError(t, w.srv.Restore(w.snapshot))
-		watch := &watcher{operation: op.name}
+		watch := &watcher{operation: op.Name}
 		c := w.client(t, f, watch)
 		if f.net == closedWhileIdle {
 			w.leaveIdle(t, c)
@@ -134,12 +135,12 @@ func onTheNetwork(t *testing.T, f fault, always bool, found *results, class map[
 		const limit = 30 * time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		began := time.Now()
-		err := op.call(ctx, c, w.world)
-		require.Less(t, time.Since(began), limit, "%s hangs", op.name)
+		err := op.Call(ctx, c, w.World)
+		require.Less(t, time.Since(began), limit, "%s hangs", op.Name)
 		cancel()
 		heal()
 		w.srv.ClearFaults()
-		found.add(result{f.name, op.name, always, look(t, w.world, op, class[op.name], int(watch.attempts.Load()),
+		found.add(result{f.name, op.Name, always, look(t, w.world, op, class[op.Name], int(watch.attempts.Load()),
 			err)})
 	}
 }

@@ -52,7 +52,7 @@ var abbreviations = map[string]string{
 
 // serviceVerbs says what the first word of a service's method means. A method
 // that begins with another word is named after what it reads, such as
-// Profiles.Status and Tasks.Notes: those are the rows of serviceNouns.
+// Profiles.Status and Tasks.Notes: an operation that is a GET, or one of serviceNouns.
 var serviceVerbs = map[string]string{
 	"Add":      "attach something small to a profile or a task",
 	"All":      "iterate over all pages",
@@ -80,12 +80,7 @@ var serviceVerbs = map[string]string{
 	"Wait":     "return when something has happened",
 }
 
-var serviceNouns = []string{
-	"AuditService.Items", "AuditService.PDFReport", "CollectService.Steps", "FormsService.CustomerRequest",
-	"ProfilesService.Status",
-	"ProfilesService.FindByCustomerRef", "ProfilesService.Pages",
-	"SearchService.Addresses", "SearchService.Companies", "TasksService.Notes",
-}
+var serviceNouns = []string{"ProfilesService.FindByCustomerRef", "ProfilesService.Pages"}
 
 // exported is one identifier of a package that its users can name.
 type exported struct {
@@ -217,6 +212,7 @@ func TestVerbsOfServices(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
 	var nouns []string
+	operations := readFile(t, "docs/operations.md")
 	for _, e := range exportedOf(t, ".") {
 		service, method, _ := strings.Cut(e.name, ".")
 		if e.kind != "method" || !strings.HasSuffix(service, "Service") {
@@ -224,7 +220,9 @@ func TestVerbsOfServices(t *testing.T) {
 		}
 		verb := words(method)[0]
 		if serviceVerbs[verb] == "" {
-			nouns = append(nouns, e.name)
+			if !strings.Contains(operations, "| `"+strings.Replace(e.name, "Service", "", 1)+"` | GET |") {
+				nouns = append(nouns, e.name)
+			}
 			continue
 		}
 		used[verb] = true

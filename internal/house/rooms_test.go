@@ -20,6 +20,7 @@ var mayKnow = map[string][]string{
 	"passforttest": {".", "api", "internal/countries", "internal/unreachable", "internal/uploadscan",
 		"verify"},
 	"cmd/passfort":          {".", "verify"},
+	"internal/cases":        {"."},
 	"internal/poll":         {"internal/bounded"},
 	"internal/soak":         {".", "passforttest"},
 	"cmd/passfort-sim":      {"internal/journal", "passforttest", "verify"},

@@ -11,6 +11,7 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"iter"
 	"maps"
 	"os"
@@ -155,11 +156,11 @@ func enums(files []*ast.File) []enum {
 			continue
 		}
 		typ, isTyped := spec.Type.(*ast.Ident)
-		value, isLiteral := spec.Values[0].(*ast.BasicLit)
-		if !isTyped || !isLiteral || found[typ.Name] == nil || values[typ.Name+value.Value] {
+		value, err := types.Eval(token.NewFileSet(), nil, token.NoPos, types.ExprString(spec.Values[0]))
+		if !isTyped || err != nil || found[typ.Name] == nil || values[typ.Name+value.Value.ExactString()] {
 			continue
 		}
-		values[typ.Name+value.Value] = true
+		values[typ.Name+value.Value.ExactString()] = true
 		found[typ.Name].constants = append(found[typ.Name].constants, spec.Names[0].Name)
 	}
 	var all []enum
