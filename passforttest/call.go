@@ -16,6 +16,7 @@ type call struct {
 	query     url.Values
 	ifMatch   []string
 	body      []byte
+	decoded   any                // the body, if it was judged
 	upload    *uploadscan.Upload // the body, of an operation with an image
 	key       *keyInfo
 	overtaken bool // another writer was there just before
@@ -23,8 +24,11 @@ type call struct {
 
 func byKey(c *call) actor { return actor{key: c.key.Name} }
 
-// object decodes the body as a JSON object.
+// object returns the body, a JSON object.
 func (c *call) object() (object, error) {
+	if o, is := c.decoded.(object); is {
+		return o, nil
+	}
 	o, err := decodeObject(c.body)
 	if err != nil {
 		return nil, invalid("the body is not a JSON object")

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // member returns the raw JSON of one member of a JSON object. The body was
@@ -23,17 +22,14 @@ func member(body []byte, name string) json.RawMessage {
 // but for the addresses and names that the server rewrites.
 func (w *world) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
 	var sum summary
-	if !utf8.Valid(raw) || !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
-		return nil, sum, invalid("collected data is not a JSON object")
-	}
-	if tooDeep(raw) {
+	o, err := decodeObject(raw)
+	switch {
+	case err != nil && tooDeep(raw):
 		return nil, sum, invalid("collected data is nested too deep")
+	case err != nil:
+		return nil, sum, invalid("collected data is not a JSON object")
 	}
 	raw = compact(raw)
-	o, err := decodeObject(raw)
-	if err != nil {
-		return nil, sum, invalid("collected data is not a JSON object")
-	}
 	addresses := w.rewriteAddresses(o)
 	if splitNames(o) || addresses {
 		raw = encode(o)

@@ -14,16 +14,17 @@ type roster struct {
 	count  int
 	next   uint32
 
-	grams      map[string]profileSet // by one, two and three letters of the name
-	tagged     map[string]profileSet // by tag
-	categories map[string]profileSet
+	grams      map[string]*profileSet // by one, two and three letters of the name
+	tagged     map[string]*profileSet // by tag
+	categories map[string]*profileSet
 	links      map[string][]*profile // the companies that link to a profile, by its id
 
 	looked int // profiles that were looked at, for tests
 }
 
-// profileSet holds profiles by seq.
-type profileSet map[uint32]struct{}
+// profileSet is the seqs of profiles, in order. One that is new comes last, which costs
+// least.
+type profileSet []uint32
 
 // place is what the roster knows of a profile.
 type place struct {
@@ -39,7 +40,7 @@ const blockSize = 512
 
 func newRoster() *roster {
 	return &roster{
-		grams: map[string]profileSet{}, tagged: map[string]profileSet{}, categories: map[string]profileSet{},
+		grams: map[string]*profileSet{}, tagged: map[string]*profileSet{}, categories: map[string]*profileSet{},
 		links: map[string][]*profile{},
 	}
 }
@@ -168,22 +169,31 @@ func (r *roster) unlink(id string, company *profile) {
 	r.links[id] = l
 }
 
-func include(sets map[string]profileSet, key string, seq uint32) {
+func include(sets map[string]*profileSet, key string, seq uint32) {
 	if key == "" {
 		return
 	}
 	set := sets[key]
 	if set == nil {
-		set = profileSet{}
+		set = &profileSet{}
 		sets[strings.Clone(key)] = set
 	}
-	set[seq] = struct{}{}
+	if n := len(*set); n == 0 || (*set)[n-1] < seq {
+		*set = append(*set, seq)
+	} else if i, there := slices.BinarySearch(*set, seq); !there {
+		*set = slices.Insert(*set, i, seq)
+	}
 }
 
-func exclude(sets map[string]profileSet, key string, seq uint32) {
+func exclude(sets map[string]*profileSet, key string, seq uint32) {
 	set := sets[key]
-	delete(set, seq)
-	if len(set) == 0 {
+	if set == nil {
+		return
+	}
+	if i, there := slices.BinarySearch(*set, seq); there {
+		*set = slices.Delete(*set, i, i+1)
+	}
+	if len(*set) == 0 {
 		delete(sets, key)
 	}
 }
@@ -254,31 +264,27 @@ func (r *roster) from(seq uint32, n int) []*profile {
 // search returns the profiles whose name or a tag has q, in lower case, in it, the
 // oldest first. It looks at those that have the rarest three letters of q.
 func (r *roster) search(q string) []*profile {
-	found := profileSet{}
-	var rarest profileSet
+	var found, rarest profileSet
 	letters, missing := len([]rune(q)), false
 	eachGram(q, func(g string) {
-		if len([]rune(g)) != min(letters, gramLength) {
+		if missing || len([]rune(g)) != min(letters, gramLength) {
 			return
 		}
 		set := r.grams[g]
-		missing = missing || set == nil
-		if rarest == nil || len(set) < len(rarest) {
-			rarest = set
+		if missing = set == nil; !missing && (rarest == nil || len(*set) < len(rarest)) {
+			rarest = *set
 		}
 	})
 	if !missing {
-		for seq := range rarest {
+		for _, seq := range rarest {
 			if p := r.at(seq); letters <= gramLength || strings.Contains(p.place.name, q) {
-				found[seq] = struct{}{}
+				found = append(found, seq)
 			}
 		}
 	}
 	for tag, set := range r.tagged {
 		if strings.Contains(strings.ToLower(tag), q) {
-			for seq := range set {
-				found[seq] = struct{}{}
-			}
+			found = append(found, *set...)
 		}
 	}
 	return r.inOrder(found)
@@ -293,21 +299,19 @@ func (r *roster) at(seq uint32) *profile {
 
 // of returns the profiles of some categories, the oldest first.
 func (r *roster) of(categories []string) []*profile {
-	found := profileSet{}
+	var found profileSet
 	for _, c := range categories {
-		for seq := range r.categories[c] {
-			found[seq] = struct{}{}
+		if set := r.categories[c]; set != nil {
+			found = append(found, *set...)
 		}
 	}
 	return r.inOrder(found)
 }
 
-func (r *roster) inOrder(set profileSet) []*profile {
-	seqs := make([]uint32, 0, len(set))
-	for seq := range set {
-		seqs = append(seqs, seq)
-	}
+// inOrder returns the profiles of a set that need not be in order, each once.
+func (r *roster) inOrder(seqs profileSet) []*profile {
 	slices.Sort(seqs)
+	seqs = slices.Compact(seqs)
 	out := make([]*profile, len(seqs))
 	for i, seq := range seqs {
 		out[i] = r.at(seq)

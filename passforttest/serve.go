@@ -251,7 +251,7 @@ func (s *Server) receive(x *exchange) (err error) {
 	}
 	sw := s.world.switches()
 	if !sw.Lenient {
-		if err := s.world.forms.judgeBody(x.route.Operation, x.body); err != nil {
+		if x.decoded, err = s.world.forms.judgeBody(x.route.Operation, x.body); err != nil {
 			return err
 		}
 	}

@@ -380,27 +380,30 @@ func sortedKeys(o object) []string {
 
 // escaped returns a name in the form of a JSON pointer (RFC 6901).
 func escaped(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name
+	}
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-// judgeBody checks the body of a call against the pages of docs/api. A body that is no
-// JSON of the right kind is left to the operation.
-func (f *forms) judgeBody(operation string, body []byte) error {
+// judgeBody checks the body of a call against the pages of docs/api, and returns it
+// decoded. A body that is no JSON of the right kind is left to the operation.
+func (f *forms) judgeBody(operation string, body []byte) (any, error) {
 	form := f.of(operation)
 	if form == nil {
-		return nil
+		return nil, nil
 	}
 	v, unread := decode(body)
 	if unread != nil {
-		return nil //nolint:nilerr // the operation refuses what cannot be read, in its own words
+		return nil, nil //nolint:nilerr // the operation refuses what cannot be read, in its own words
 	}
 	if _, isList := v.([]any); isList != (form.kind == reflect.Slice) {
-		return nil
+		return v, nil
 	}
 	if _, isObject := v.(object); !isObject && form.kind == reflect.Struct {
-		return nil
+		return v, nil
 	}
-	return refuseProblems(form.judge(v, "", nil))
+	return v, refuseProblems(form.judge(v, "", nil))
 }
 
 // judgeData does the same for collected data that replaces what is stored. What

@@ -291,13 +291,7 @@ func (j *File) Rewrite(records iter.Seq[[]byte]) error {
 
 // write makes a whole file that is on the disk, and locked, when it returns.
 func write(path string, records iter.Seq[[]byte]) (f *os.File, size int64, err error) {
-	// A file or link of that name goes, and no link is followed.
-	if info, err := os.Lstat(path); err == nil && !info.IsDir() {
-		if err := os.Remove(path); err != nil {
-			return nil, 0, err
-		}
-	}
-	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err = create(path)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -307,9 +301,6 @@ func write(path string, records iter.Seq[[]byte]) (f *os.File, size int64, err e
 			_ = os.Remove(path)
 		}
 	}()
-	if err := lock(f); err != nil {
-		return nil, 0, err
-	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	_, err = w.WriteString(header)
 	size = int64(len(header))
@@ -323,6 +314,24 @@ func write(path string, records iter.Seq[[]byte]) (f *os.File, size int64, err e
 		size += int64(len(frame))
 	}
 	return f, size, errors.Join(err, w.Flush(), f.Sync())
+}
+
+// create makes an empty file that is locked.
+func create(path string) (*os.File, error) {
+	// A file or link of that name goes, and no link is followed.
+	if info, err := os.Lstat(path); err == nil && !info.IsDir() {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(err, release(f), os.Remove(path))
+	}
+	return f, nil
 }
 
 // errReplacing is the error of a second replacement at the same time.
@@ -357,13 +366,15 @@ func (j *File) Replace() (*Replacement, error) {
 	if j.replacing != nil {
 		return nil, errReplacing
 	}
-	f, size, err := write(j.path+".new", func(func([]byte) bool) {})
+	f, err := create(j.path + ".new")
 	if err != nil {
 		j.after = j.size // not full again at once
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j.replacing = &Replacement{j: j, file: f, w: bufio.NewWriterSize(f, 1<<20), size: size}
-	return j.replacing, nil
+	r := &Replacement{j: j, file: f, w: bufio.NewWriterSize(f, 1<<20), size: int64(len(header))}
+	_, _ = r.w.WriteString(header) // Commit gets the error
+	j.replacing = r
+	return r, nil
 }
 
 // Write adds a record.
@@ -375,65 +386,98 @@ func (r *Replacement) write(frames []byte) error {
 	return err
 }
 
-// tailAtOnce is how much may be left to write when the journal is locked for the
-// end of a replacement.
+// tailAtOnce is how much may be left to write when those who wait for the disk have to
+// wait for the end of a replacement.
 const tailAtOnce = 256 << 10
 
-// Commit puts the file into place. If it fails, the journal is what it was.
+// Commit puts the file into place. If it fails, the journal is what it was. Append waits
+// for nothing meanwhile, and Sync for the end alone.
 func (r *Replacement) Commit() error {
-	j := r.j
 	for range 100 { // those who append faster than a disk writes have to wait in the end
-		j.mu.Lock()
-		tail := r.tail
-		if len(tail) <= tailAtOnce {
-			j.mu.Unlock()
-			break
+		if tail := r.takeTail(); tail != nil {
+			if err := r.write(tail); err != nil {
+				return err
+			}
+			continue
 		}
-		r.tail = nil
-		j.mu.Unlock()
-		if err := r.write(tail); err != nil {
-			return err
-		}
+		break
 	}
 	if err := errors.Join(r.w.Flush(), r.file.Sync()); err != nil {
 		return err
 	}
+	j := r.j
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	for j.flushing {
 		j.flushed.Wait()
 	}
 	if j.err != nil {
+		defer j.mu.Unlock()
 		return j.err
 	}
-	if err := errors.Join(r.write(r.tail), r.w.Flush(), r.file.Sync()); err != nil {
-		return err
+	tail, pending, upTo := r.tail, j.pending, j.appended
+	j.flushing, j.pending = true, nil
+	j.mu.Unlock()
+
+	err := errors.Join(r.write(tail), r.w.Flush(), r.file.Sync())
+	renamed := false
+	if err == nil {
+		err = os.Rename(r.file.Name(), j.path)
+		renamed = err == nil
 	}
-	if err := os.Rename(r.file.Name(), j.path); err != nil {
-		return err
+	var unsure error // whether the new file or the old one is there after a power cut
+	if renamed {
+		unsure = syncDir(j.path)
 	}
-	_ = release(j.file)
-	j.file, j.size, j.after = r.file, r.size, r.size
-	j.pending, j.synced, j.replacing = nil, j.appended, nil
-	if err := syncDir(j.path); err != nil {
-		j.err = fmt.Errorf("journal: %w", err)
+
+	j.mu.Lock()
+	j.flushing = false
+	old := j.file
+	if renamed {
+		j.file, j.size, j.after = r.file, r.size, r.size
+		j.synced, j.replacing = upTo, nil
+	} else {
+		j.pending = append(pending, j.pending...)
+	}
+	if unsure != nil {
+		j.err = fmt.Errorf("journal: %w", unsure)
+		err = j.err
 	}
 	j.flushed.Broadcast()
-	return j.err
+	j.mu.Unlock()
+	if renamed {
+		_ = release(old) // which takes its time: it is the last that has the file
+	}
+	return err
+}
+
+// takeTail returns what was appended since the last time, or nil if that is little.
+func (r *Replacement) takeTail() []byte {
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	if len(r.tail) <= tailAtOnce {
+		return nil
+	}
+	tail := r.tail
+	r.tail = nil
+	return tail
 }
 
 // Abort ends a replacement that was not committed. The journal is what it was, and
 // not full before it has grown.
 func (r *Replacement) Abort() {
-	r.j.mu.Lock()
-	defer r.j.mu.Unlock()
-	if r.j.replacing != r {
+	j := r.j
+	j.mu.Lock()
+	mine := j.replacing == r
+	j.mu.Unlock()
+	if !mine {
 		return
 	}
-	r.j.replacing = nil
-	r.j.after = r.j.size
 	_ = release(r.file)
 	_ = os.Remove(r.file.Name())
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.replacing = nil
+	j.after = j.size
 }
 
 // Close writes what is pending and closes the file.

@@ -109,6 +109,24 @@ func TestReplaceUnderLoad(t *testing.T) {
 	require.Equal(t, []int{each, each, each, each}, next)
 }
 
+// A replacement that cannot be put into place changes nothing, and nothing is lost.
+func TestReplacementThatFails(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	j := open(t, path)
+	j.Append([]byte("old"))
+	r, err := j.Replace()
+	require.NoError(t, err)
+	require.NoError(t, r.Write([]byte("new")))
+	j.Append([]byte("not on the disk yet"))
+	require.NoError(t, os.Remove(path+".new"))
+	require.Error(t, r.Commit())
+	j.Append([]byte("after"))
+	r.Abort()
+	require.NoError(t, j.Close())
+	require.Equal(t, []string{"old", "not on the disk yet", "after"}, contents(t, open(t, path)))
+}
+
 // A file that is opened again is not full as long as what it holds is needed.
 func TestHolds(t *testing.T) {
 	t.Parallel()
