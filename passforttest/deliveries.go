@@ -261,11 +261,14 @@ func (d *deliveries) next(shape BatchShape) ([]*Webhook, endpoint) {
 	return batch, d.endpoint
 }
 
-// settle records the answer to a batch. It returns the ids of the messages that leave
-// the queue.
+// settle records the answer to a batch, unless the queue was forgotten meanwhile. It
+// returns the ids of the messages that leave the queue.
 func (d *deliveries) settle(batch []*Webhook, status int, at time.Time, took time.Duration) (done []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(d.queue) < len(batch) || d.queue[0] != batch[0] {
+		return nil
+	}
 	d.last = status
 	d.attempts = append(d.attempts, attempt{at, batch[0].Event, batch[0].ID, len(batch), status, took})
 	if len(d.attempts) > 2*attemptsKept {
@@ -285,12 +288,9 @@ func (d *deliveries) settle(batch []*Webhook, status int, at time.Time, took tim
 	return done
 }
 
-// drop removes a batch from the head of the queue. It is there unless webhooks were
-// turned off meanwhile. What is delivered twice by chance stays in front.
+// drop removes a batch from the head of the queue. What is delivered twice by chance
+// stays in front.
 func (d *deliveries) drop(batch []*Webhook) (done []string) {
-	if len(d.queue) < len(batch) || d.queue[0] != batch[0] {
-		return nil
-	}
 	var again []*Webhook
 	for _, m := range batch {
 		if d.repeated > 0 && d.random.Float64() < d.repeated {

@@ -275,3 +275,27 @@ func TestDeliveriesTakeNoIDs(t *testing.T) {
 	require.Equal(t, plain, ids(quiet, passforttest.WithAutomationTime(0), passforttest.WithWebhookShuffle(),
 		passforttest.WithWebhookDuplicates(0.5)))
 }
+
+// A message that is on its way during a reset belongs to what the reset forgot.
+func TestResetForgetsADeliveryUnderWay(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	arrived, answer := make(chan struct{}, 8), make(chan struct{})
+	in := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-answer
+	}))
+	t.Cleanup(in.Close)
+	w.srv.EnableWebhooks("COLLECTED_DATA_UPDATED")
+	w.srv.SetWebhook(in.URL, "s3cr3t", false)
+	require.Equal(t, http.StatusOK, w.post("/profiles/"+w.person()+"/collected_data", person).status)
+	<-arrived
+	require.NoError(t, w.srv.Reset())
+	id := w.person()
+	require.Equal(t, http.StatusOK, w.post("/profiles/"+id+"/collected_data", person).status)
+	close(answer)
+	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
+	delivered := w.srv.DeliveredWebhooks()
+	require.Len(t, delivered, 1)
+	require.Equal(t, id, delivered[0].ProfileID)
+}
