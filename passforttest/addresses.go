@@ -7,6 +7,18 @@ import (
 	"strings"
 )
 
+// searchRoutes are the operations on searches.
+func searchRoutes() []*route {
+	return []*route{
+		{Operation: "Search.Companies", Method: get, Path: "/search/companies",
+			handle: (*world).searchCompanies},
+		{Operation: "Search.Addresses", Method: get, Path: "/address/search",
+			handle: (*world).searchAddresses},
+		{Operation: "Search.FormatAddress", Method: get, Path: "/address/format",
+			handle: (*world).formatAddress},
+	}
+}
+
 // rewriteAddresses does to collected data what the server does: a FREEFORM address becomes
 // STRUCTURED and keeps its text (docs/api/profiles.md#collected-data). It reports whether
 // anything changed.

@@ -6,6 +6,23 @@ import (
 	"time"
 )
 
+// applicationRoutes are the operations on applications.
+func applicationRoutes() []*route {
+	return []*route{
+		{Operation: "Applications.List", Method: get, Path: onProfile + "/applications",
+			handle: withProfile((*world).listApplications)},
+		{Operation: "Applications.Create", Method: post, Path: onProfile + "/applications",
+			handle: withBoth((*world).createApplication), creates: true},
+		{Operation: "Applications.Get", Method: get, Path: onProfile + "/applications/{application_id}",
+			handle: below("application", (*profile).application, (*world).getApplication)},
+		{Operation: "Applications.SetStatus", Method: post, Path: onProfile + "/applications/{application_id}",
+			handle: belowWithObject("application", (*profile).application, (*world).setApplicationStatus)},
+		{Operation: "Applications.RevertDecision", Method: post,
+			Path:   onProfile + "/applications/{application_id}/revert_decision",
+			handle: below("application", (*profile).application, (*world).revertDecision)},
+	}
+}
+
 type application struct {
 	ID          string       `json:"id"`
 	Product     string       `json:"product"` // id

@@ -5,6 +5,16 @@ import (
 	"fmt"
 )
 
+// auditRoutes are the operations on the audit log.
+func auditRoutes() []*route {
+	return []*route{
+		{Operation: "Audit.Items", Method: get, Path: onProfile + "/audit-items",
+			handle: withProfile((*world).auditItems)},
+		{Operation: "Audit.PDFReport", Method: get, Path: onProfile + "/audit/pdf_report",
+			handle: withProfile((*world).auditReport)},
+	}
+}
+
 type auditItem struct {
 	ID     string  `json:"id"`
 	Action string  `json:"action"`

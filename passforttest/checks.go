@@ -7,6 +7,24 @@ import (
 	"time"
 )
 
+// checkRoutes are the operations on checks.
+func checkRoutes() []*route {
+	return []*route{
+		{Operation: "Checks.List", Method: get, Path: onProfile + "/checks",
+			handle: withProfile((*world).listChecks)},
+		{Operation: "Checks.Run", Method: post, Path: onProfile + "/checks",
+			handle: withBoth((*world).runCheck), creates: true},
+		{Operation: "Checks.Get", Method: get, Path: onProfile + "/checks/{check_id}",
+			handle: below("check", (*profile).check, (*world).getCheck)},
+		{Operation: "Checks.SetTasks", Method: post, Path: onProfile + "/checks/{check_id}",
+			handle: belowWithObject("check", (*profile).check, (*world).setCheckTasks)},
+		{Operation: "Checks.Approve", Method: post, Path: onProfile + "/checks/{check_id}/approve",
+			handle: below("check", (*profile).check, (*world).approveCheck)},
+		{Operation: "Checks.Reject", Method: post, Path: onProfile + "/checks/{check_id}/reject",
+			handle: below("check", (*profile).check, (*world).rejectCheck)},
+	}
+}
+
 const providerName = "Simulated provider"
 
 type check struct {

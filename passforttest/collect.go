@@ -5,6 +5,16 @@ import (
 	"strings"
 )
 
+// stepRoutes are the operations on collection steps.
+func stepRoutes() []*route {
+	return []*route{
+		{Operation: "Collect.Steps", Method: get, Path: onProfile + "/collection_steps",
+			handle: withProfile((*world).getSteps), collect: true},
+		{Operation: "Collect.SetSteps", Method: post, Path: onProfile + "/collection_steps",
+			handle: withProfile((*world).setSteps)},
+	}
+}
+
 func (w *world) getSteps(_ *call, p *profile) (*reply, error) {
 	return ok(orEmpty(p.Steps)), nil
 }

@@ -8,6 +8,16 @@ import (
 	"strings"
 )
 
+// collectedDataRoutes are the operations on collected data.
+func collectedDataRoutes() []*route {
+	return []*route{
+		{Operation: "CollectedData.Get", Method: get, Path: onProfile + "/collected_data",
+			handle: withProfile((*world).getCollectedData), collect: true},
+		{Operation: opReplace, Method: post, Path: onProfile + "/collected_data",
+			handle: withProfile((*world).replaceCollectedData), collect: true},
+	}
+}
+
 // member returns the raw JSON of one member of a JSON object. The body was
 // decoded before.
 func member(body []byte, name string) json.RawMessage {

@@ -11,6 +11,29 @@ import (
 	"github.com/passfort-go/passfort/internal/uploadscan"
 )
 
+// fileRoutes are the operations on files, images and documents.
+func fileRoutes() []*route {
+	return []*route{
+		{Operation: "Documents.Create", Method: post, Path: onProfile + "/collected_data/documents",
+			handle: withBoth((*world).createDocument), creates: true, collect: true},
+		{Operation: "Files.Upload", Method: post, Path: onProfile + "/files",
+			handle: withProfile((*world).uploadFile), creates: true,
+			image: func(sw Switches) bool { return sw.ReadableFiles }},
+		{Operation: "Files.Get", Method: get, Path: onProfile + "/files/{file_id}",
+			handle: below("file", (*profile).file, (*world).getFile)},
+		{Operation: "Files.Get", Method: post, Path: onProfile + "/files/{file_id}",
+			handle: below("file", (*profile).file, (*world).getFile),
+			unless: func(sw Switches) bool { return sw.FileReadByPOST }},
+		{Operation: "Documents.ListImages", Method: get, Path: onProfile + "/document_images",
+			handle: withProfile((*world).listImages), collect: true},
+		{Operation: "Documents.UploadImage", Method: post, Path: onProfile + "/document_images",
+			handle: withProfile((*world).uploadImage), creates: true, collect: true,
+			image: func(sw Switches) bool { return sw.ReadableImages }},
+		{Operation: "Documents.GetImage", Method: get, Path: onProfile + "/document_images/{document_image_id}",
+			handle: below("document_image", (*profile).image, (*world).getImage)},
+	}
+}
+
 // image is a stored file or document image. Its content is kept only while the
 // switch that makes it readable is on.
 type image struct {

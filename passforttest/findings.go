@@ -6,6 +6,22 @@ import (
 	"strings"
 )
 
+// findingRoutes are the operations on events.
+func findingRoutes() []*route {
+	return []*route{
+		{Operation: "Events.List", Method: get, Path: onProfile + "/events",
+			handle: withProfile((*world).listEvents)},
+		{Operation: "Events.Create", Method: post, Path: onProfile + "/events",
+			handle: withBoth((*world).createEvent), creates: true},
+		{Operation: "Events.Get", Method: get, Path: onProfile + "/events/{event_id}",
+			handle: withProfile((*world).getEvent)},
+		{Operation: "Events.Update", Method: post, Path: onProfile + "/events/{event_id}",
+			handle: withBoth((*world).updateEvent)},
+		{Operation: "Events.BulkUpdate", Method: post, Path: onProfile + "/events/bulk_update",
+			handle: withProfile((*world).bulkUpdateEvents)},
+	}
+}
+
 // Findings are what the API calls events: a PEP, a sanction, adverse media.
 
 func (p *profile) event(id string) object {

@@ -7,6 +7,16 @@ import (
 	"time"
 )
 
+// formRoutes are the operations on customer requests.
+func formRoutes() []*route {
+	return []*route{
+		{Operation: "Forms.CreateCustomerRequest", Method: post, Path: "/forms/profile/{profile_id}/customer_request",
+			handle: withBoth((*world).createCustomerRequest), creates: true, master: true},
+		{Operation: "Forms.CustomerRequest", Method: get, Path: "/forms/profile/{profile_id}/customer_request",
+			handle: withProfile((*world).latestCustomerRequest)},
+	}
+}
+
 // Flow is a flow template: the forms a customer request asks for.
 type Flow struct {
 	Alias string `json:"alias"`

@@ -6,6 +6,18 @@ import (
 	"time"
 )
 
+// keyRoutes are the operations on keys.
+func keyRoutes() []*route {
+	return []*route{
+		{Operation: "Collect.CreateKey", Method: post, Path: "/api_keys/collect",
+			handle: withObject((*world).createCollectKey), creates: true},
+		{Operation: "Collect.CreateProfileKey", Method: post, Path: "/api_keys/collect/{profile_id}",
+			handle: (*world).createProfileKey, creates: true},
+		{Operation: "WhoAmI", Method: get, Path: "/whoami",
+			handle: (*world).whoAmI},
+	}
+}
+
 type keyKind string
 
 const (

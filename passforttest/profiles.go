@@ -9,6 +9,30 @@ import (
 	"unicode/utf8"
 )
 
+// profileRoutes are the operations on profiles and their tags.
+func profileRoutes() []*route {
+	return []*route{
+		{Operation: "Profiles.List", Method: get, Path: "/profiles",
+			handle: (*world).listProfiles},
+		{Operation: "Profiles.Create", Method: post, Path: "/profiles",
+			handle: withObject((*world).createProfile), creates: true},
+		{Operation: "Profiles.Get", Method: get, Path: onProfile,
+			handle: withProfile((*world).getProfile)},
+		{Operation: "Profiles.Status", Method: get, Path: onProfile + "/status",
+			handle: withProfile((*world).getStatus)},
+		{Operation: "Profiles.SetStatus", Method: post, Path: onProfile + "/status",
+			handle: withProfile((*world).setStatus)},
+		{Operation: "Profiles.Delete", Method: post, Path: onProfile + "/delete",
+			handle: withBoth((*world).deleteProfile)},
+		{Operation: "Tags.Add", Method: post, Path: onProfile + "/tags",
+			handle: withBoth((*world).addTag), creates: true},
+		{Operation: "Tags.Remove", Method: del, Path: onProfile + "/tags/{tag_id}",
+			handle: withProfile((*world).removeTag)},
+		{Operation: "Tags.Search", Method: get, Path: "/tags/search/{term}",
+			handle: (*world).searchTags},
+	}
+}
+
 // entityOf returns the entity type that goes with a role, or "".
 func entityOf(role string) string {
 	switch role {

@@ -30,138 +30,24 @@ type route struct {
 	segments []string
 }
 
-// operations is the one table of everything the API can do.
+// What routes are made of.
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+	del  = http.MethodDelete
+
+	onProfile = "/profiles/{profile_id}" // what most paths begin with
+)
+
+// operations lists everything that the API can do. Each route stands in the file of
+// the rule that handles it.
 func operations() []*route {
-	const (
-		get  = http.MethodGet
-		post = http.MethodPost
-		del  = http.MethodDelete
-		p    = "/profiles/{profile_id}"
+	return slices.Concat(
+		profileRoutes(), collectedDataRoutes(), fileRoutes(),
+		applicationRoutes(), checkRoutes(), taskRoutes(),
+		findingRoutes(), auditRoutes(), stepRoutes(),
+		keyRoutes(), searchRoutes(), formRoutes(),
 	)
-	return []*route{
-		{Operation: "Profiles.List", Method: get, Path: "/profiles",
-			handle: (*world).listProfiles},
-		{Operation: "Profiles.Create", Method: post, Path: "/profiles",
-			handle: withObject((*world).createProfile), creates: true},
-		{Operation: "Profiles.Get", Method: get, Path: p,
-			handle: withProfile((*world).getProfile)},
-		{Operation: "Profiles.Status", Method: get, Path: p + "/status",
-			handle: withProfile((*world).getStatus)},
-		{Operation: "Profiles.SetStatus", Method: post, Path: p + "/status",
-			handle: withProfile((*world).setStatus)},
-		{Operation: "Profiles.Delete", Method: post, Path: p + "/delete",
-			handle: withBoth((*world).deleteProfile)},
-
-		{Operation: "CollectedData.Get", Method: get, Path: p + "/collected_data",
-			handle: withProfile((*world).getCollectedData), collect: true},
-		{Operation: opReplace, Method: post, Path: p + "/collected_data",
-			handle: withProfile((*world).replaceCollectedData), collect: true},
-		{Operation: "Documents.Create", Method: post, Path: p + "/collected_data/documents",
-			handle: withBoth((*world).createDocument), creates: true, collect: true},
-
-		{Operation: "Applications.List", Method: get, Path: p + "/applications",
-			handle: withProfile((*world).listApplications)},
-		{Operation: "Applications.Create", Method: post, Path: p + "/applications",
-			handle: withBoth((*world).createApplication), creates: true},
-		{Operation: "Applications.Get", Method: get, Path: p + "/applications/{application_id}",
-			handle: below("application", (*profile).application, (*world).getApplication)},
-		{Operation: "Applications.SetStatus", Method: post, Path: p + "/applications/{application_id}",
-			handle: belowWithObject("application", (*profile).application, (*world).setApplicationStatus)},
-		{Operation: "Applications.RevertDecision", Method: post,
-			Path:   p + "/applications/{application_id}/revert_decision",
-			handle: below("application", (*profile).application, (*world).revertDecision)},
-
-		{Operation: "Checks.List", Method: get, Path: p + "/checks",
-			handle: withProfile((*world).listChecks)},
-		{Operation: "Checks.Run", Method: post, Path: p + "/checks",
-			handle: withBoth((*world).runCheck), creates: true},
-		{Operation: "Checks.Get", Method: get, Path: p + "/checks/{check_id}",
-			handle: below("check", (*profile).check, (*world).getCheck)},
-		{Operation: "Checks.SetTasks", Method: post, Path: p + "/checks/{check_id}",
-			handle: belowWithObject("check", (*profile).check, (*world).setCheckTasks)},
-		{Operation: "Checks.Approve", Method: post, Path: p + "/checks/{check_id}/approve",
-			handle: below("check", (*profile).check, (*world).approveCheck)},
-		{Operation: "Checks.Reject", Method: post, Path: p + "/checks/{check_id}/reject",
-			handle: below("check", (*profile).check, (*world).rejectCheck)},
-
-		{Operation: "Tasks.List", Method: get, Path: p + "/tasks",
-			handle: withProfile((*world).listTasks)},
-		{Operation: "Tasks.Create", Method: post, Path: p + "/tasks",
-			handle: withBoth((*world).createTask), creates: true},
-		{Operation: "Tasks.Get", Method: get, Path: p + "/tasks/{task_id}",
-			handle: below("task", (*profile).task, (*world).getTask)},
-		{Operation: "Tasks.Update", Method: post, Path: p + "/tasks/{task_id}",
-			handle: belowWithObject("task", (*profile).task, (*world).updateTask)},
-		{Operation: "Tasks.Notes", Method: get, Path: p + "/tasks/{task_id}/notes",
-			handle: below("task", (*profile).task, (*world).listNotes)},
-		{Operation: "Tasks.AddNote", Method: post, Path: p + "/tasks/{task_id}/notes",
-			handle: belowWithObject("task", (*profile).task, (*world).addNote), creates: true},
-		{Operation: "Tasks.DeleteNote", Method: del, Path: p + "/tasks/{task_id}/notes/{note_id}",
-			handle: below("task", (*profile).task, (*world).deleteNote)},
-
-		{Operation: "Events.List", Method: get, Path: p + "/events",
-			handle: withProfile((*world).listEvents)},
-		{Operation: "Events.Create", Method: post, Path: p + "/events",
-			handle: withBoth((*world).createEvent), creates: true},
-		{Operation: "Events.Get", Method: get, Path: p + "/events/{event_id}",
-			handle: withProfile((*world).getEvent)},
-		{Operation: "Events.Update", Method: post, Path: p + "/events/{event_id}",
-			handle: withBoth((*world).updateEvent)},
-		{Operation: "Events.BulkUpdate", Method: post, Path: p + "/events/bulk_update",
-			handle: withProfile((*world).bulkUpdateEvents)},
-
-		{Operation: "Files.Upload", Method: post, Path: p + "/files",
-			handle: withProfile((*world).uploadFile), creates: true,
-			image: func(sw Switches) bool { return sw.ReadableFiles }},
-		{Operation: "Files.Get", Method: get, Path: p + "/files/{file_id}",
-			handle: below("file", (*profile).file, (*world).getFile)},
-		{Operation: "Files.Get", Method: post, Path: p + "/files/{file_id}",
-			handle: below("file", (*profile).file, (*world).getFile),
-			unless: func(sw Switches) bool { return sw.FileReadByPOST }},
-		{Operation: "Documents.ListImages", Method: get, Path: p + "/document_images",
-			handle: withProfile((*world).listImages), collect: true},
-		{Operation: "Documents.UploadImage", Method: post, Path: p + "/document_images",
-			handle: withProfile((*world).uploadImage), creates: true, collect: true,
-			image: func(sw Switches) bool { return sw.ReadableImages }},
-		{Operation: "Documents.GetImage", Method: get, Path: p + "/document_images/{document_image_id}",
-			handle: below("document_image", (*profile).image, (*world).getImage)},
-
-		{Operation: "Tags.Add", Method: post, Path: p + "/tags",
-			handle: withBoth((*world).addTag), creates: true},
-		{Operation: "Tags.Remove", Method: del, Path: p + "/tags/{tag_id}",
-			handle: withProfile((*world).removeTag)},
-		{Operation: "Tags.Search", Method: get, Path: "/tags/search/{term}",
-			handle: (*world).searchTags},
-
-		{Operation: "Audit.Items", Method: get, Path: p + "/audit-items",
-			handle: withProfile((*world).auditItems)},
-		{Operation: "Audit.PDFReport", Method: get, Path: p + "/audit/pdf_report",
-			handle: withProfile((*world).auditReport)},
-
-		{Operation: "Collect.Steps", Method: get, Path: p + "/collection_steps",
-			handle: withProfile((*world).getSteps), collect: true},
-		{Operation: "Collect.SetSteps", Method: post, Path: p + "/collection_steps",
-			handle: withProfile((*world).setSteps)},
-		{Operation: "Collect.CreateKey", Method: post, Path: "/api_keys/collect",
-			handle: withObject((*world).createCollectKey), creates: true},
-		{Operation: "Collect.CreateProfileKey", Method: post, Path: "/api_keys/collect/{profile_id}",
-			handle: (*world).createProfileKey, creates: true},
-
-		{Operation: "Search.Companies", Method: get, Path: "/search/companies",
-			handle: (*world).searchCompanies},
-		{Operation: "Search.Addresses", Method: get, Path: "/address/search",
-			handle: (*world).searchAddresses},
-		{Operation: "Search.FormatAddress", Method: get, Path: "/address/format",
-			handle: (*world).formatAddress},
-
-		{Operation: "WhoAmI", Method: get, Path: "/whoami",
-			handle: (*world).whoAmI},
-
-		{Operation: "Forms.CreateCustomerRequest", Method: post, Path: "/forms/profile/{profile_id}/customer_request",
-			handle: withBoth((*world).createCustomerRequest), creates: true, master: true},
-		{Operation: "Forms.CustomerRequest", Method: get, Path: "/forms/profile/{profile_id}/customer_request",
-			handle: withProfile((*world).latestCustomerRequest)},
-	}
 }
 
 // Operations returns the names of all operations, sorted.

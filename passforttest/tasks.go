@@ -6,6 +6,26 @@ import (
 	"time"
 )
 
+// taskRoutes are the operations on tasks and their notes.
+func taskRoutes() []*route {
+	return []*route{
+		{Operation: "Tasks.List", Method: get, Path: onProfile + "/tasks",
+			handle: withProfile((*world).listTasks)},
+		{Operation: "Tasks.Create", Method: post, Path: onProfile + "/tasks",
+			handle: withBoth((*world).createTask), creates: true},
+		{Operation: "Tasks.Get", Method: get, Path: onProfile + "/tasks/{task_id}",
+			handle: below("task", (*profile).task, (*world).getTask)},
+		{Operation: "Tasks.Update", Method: post, Path: onProfile + "/tasks/{task_id}",
+			handle: belowWithObject("task", (*profile).task, (*world).updateTask)},
+		{Operation: "Tasks.Notes", Method: get, Path: onProfile + "/tasks/{task_id}/notes",
+			handle: below("task", (*profile).task, (*world).listNotes)},
+		{Operation: "Tasks.AddNote", Method: post, Path: onProfile + "/tasks/{task_id}/notes",
+			handle: belowWithObject("task", (*profile).task, (*world).addNote), creates: true},
+		{Operation: "Tasks.DeleteNote", Method: del, Path: onProfile + "/tasks/{task_id}/notes/{note_id}",
+			handle: below("task", (*profile).task, (*world).deleteNote)},
+	}
+}
+
 type task struct {
 	ID           string        `json:"id"`
 	Type         string        `json:"type"`
