@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
@@ -33,6 +32,7 @@ func wellFormed(text []byte, names bool) (valid, sure bool) {
 type grammar struct {
 	text    []byte
 	level   int
+	escapes int                      // met so far
 	objects [maxLevels/64 + 1]uint64 // a bit for each level: whether it is an object
 
 	looks  bool // whether a name that appears twice in an object is looked for
@@ -139,11 +139,12 @@ func (g *grammar) valueEnded(at int) int {
 
 // name passes over a name, its colon and the space behind it.
 func (g *grammar) name(at int) int {
-	start := at
+	start, escapes := at, g.escapes
 	at = g.stringEnd(at)
 	if at < 0 {
 		return -1
 	}
+	g.unsure = g.unsure || g.escapes != escapes
 	if g.looks && !g.unsure {
 		g.note(span{start, at})
 	}
@@ -157,7 +158,7 @@ func (g *grammar) name(at int) int {
 // was there.
 func (g *grammar) note(at span) {
 	name := g.text[at.from:at.to]
-	if g.level > lookedLevels || g.known == lookedNames || bytes.IndexByte(name, '\\') >= 0 {
+	if g.level > lookedLevels || g.known == lookedNames {
 		g.unsure = true
 		return
 	}
@@ -174,7 +175,10 @@ func (g *grammar) note(at span) {
 }
 
 func (g *grammar) space(at int) int {
-	for at < len(g.text) && (g.text[at] == ' ' || g.text[at] == '\n' || g.text[at] == '\r' || g.text[at] == '\t') {
+	for at < len(g.text) {
+		if c := g.text[at]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			break
+		}
 		at++
 	}
 	return at
@@ -221,6 +225,7 @@ func special(eight uint64) uint64 {
 
 // escapeEnd returns the last byte of what follows a backslash, -1 if that is none.
 func (g *grammar) escapeEnd(at int) int {
+	g.escapes++
 	if at == len(g.text) {
 		return -1
 	}
