@@ -52,7 +52,7 @@ func measureJSON(ctx context.Context, s scale) ([]figure, error) {
 			return nil, err
 		}
 		got := t.ratios(fmt.Sprintf("Decode and encode a company of %d KB", size>>10), rivals...)
-		promised(got, v1, 1)
+		promised(got, v1, 0.75)
 		figures = append(figures, got...)
 	}
 	return figures, nil

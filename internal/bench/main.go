@@ -7,7 +7,8 @@
 //	go run -C internal/bench . -gate -run call
 //
 // -write puts the results into docs/figures.md and docs/figures.svg.
-// -gate fails when a promised ratio is missed in three runs of three.
+// -gate measures less, and fails when a promise is missed by more than its noise in
+// three runs of three.
 // Peers are net/http and encoding/json by hand, a client that oapi-codegen
 // generated from openapi.yaml, four well-known clients of other APIs, and reading an
 // image whole. All talk to servers
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pattern := flags.String("run", "", "measure only cases whose name matches this `expression`")
 	write := flags.Bool("write", false, "write docs/figures.md and docs/figures.svg")
-	gate := flags.Bool("gate", false, "measure up to three times, and fail when a promise is missed each time")
+	gate := flags.Bool("gate", false, "measure up to three times, and fail when a promise is missed by more than its noise each time")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			continue
 		}
 		if *gate {
-			if err := c.gate(ctx, full, stdout); err != nil {
+			if err := c.gate(ctx, gated, stdout); err != nil {
 				return err
 			}
 			continue
@@ -87,8 +88,8 @@ type benchCase struct {
 	measure func(context.Context, scale) ([]figure, error)
 }
 
-// gate measures until each promise was kept once, and fails when one was missed in
-// three runs of three.
+// gate measures until each promise was kept once, or missed by no more than its noise,
+// and fails when one was missed by more in three runs of three.
 func (c benchCase) gate(ctx context.Context, s scale, stdout io.Writer) error {
 	const runs = 3
 	missed := map[string]int{}
@@ -102,8 +103,9 @@ func (c benchCase) gate(ctx context.Context, s scale, stdout io.Writer) error {
 			name := fmt.Sprint(i, " ", f.what, " ", f.against)
 			switch {
 			case f.promise() == "" || missed[name] < 0:
-			case f.holds():
+			case !f.missed():
 				missed[name] = -1 // kept once
+				fmt.Fprintln(stdout, f)
 			default:
 				missed[name]++
 				again = true
@@ -151,6 +153,15 @@ var full = scale{
 	writers: 32, appends: 20,
 	waits: 1000, checkFor: 20 * time.Second,
 	profiles: 100_000,
+}
+
+// gated is what each run of CI has time for.
+var gated = scale{
+	rounds: 7, turns: 21, turn: 2 * time.Millisecond,
+	image:   50_000_000,
+	writers: 32, appends: 20,
+	waits: 100, checkFor: time.Second,
+	profiles: 40_000,
 }
 
 // smoke is just enough to see that every case works.

@@ -28,6 +28,16 @@ func (f figure) holds() bool {
 	return (f.atMost == 0 || f.value.median <= f.atMost) && (f.atLeast == 0 || f.value.median >= f.atLeast)
 }
 
+// between is the noise that the rounds of one run do not show: how far ratios are apart
+// on a machine that does nothing else and on one that does.
+const between = 1.15
+
+// missed reports whether the promise is not kept by more than the noise of the figure:
+// by none of its rounds.
+func (f figure) missed() bool {
+	return f.atMost > 0 && f.value.min > f.atMost*between || f.atLeast > 0 && f.value.max*between < f.atLeast
+}
+
 func (f figure) promise() string {
 	switch {
 	case f.atMost > 0:
@@ -128,7 +138,9 @@ func race(ctx context.Context, s scale, rivals ...rival) (times, error) {
 			if err != nil {
 				return nil, err
 			}
-			took = min(took, again)
+			if took = min(took, again); took > s.turn.Seconds() {
+				break // so that a turn is one run
+			}
 		}
 		runs[i] = max(1, int(s.turn.Seconds()/took))
 	}

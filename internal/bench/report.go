@@ -100,9 +100,9 @@ unknown members, but null, empty and absent look the same.
 what is held at once is less, and has tests of its own: ` + "`TestUploadMemory`" + ` and
 ` + "`TestDownloadMemory`" + `.
 
-Pages of a list are not read ahead by default. The last ratio shows the most that
-reading ahead can gain. It costs a second page of memory, a goroutine that lives
-between two steps of the loop, and a request more when a loop ends early.
+Pages of a list are not read ahead by default. The last ratio shows what
+` + "`ProfileListOptions.Ahead`" + ` gains. It costs up to five pages of memory, and requests
+in vain when a loop ends early.
 `)
 	for _, f := range r.figures {
 		if !f.holds() {

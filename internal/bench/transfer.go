@@ -97,7 +97,7 @@ func measureUpload(ctx context.Context, s scale) ([]figure, error) {
 	}
 	what := "Upload an image of " + megabytes(s.image)
 	figures, err := transferFigures(ctx, s, what, rivals)
-	promised(figures, rawUpload, 1.25)
+	promised(figures, rawUpload, 1.15)
 	promised(figures, naive, 0.25)
 	return figures, err
 }
@@ -168,7 +168,7 @@ func measureDownload(ctx context.Context, s scale) ([]figure, error) {
 	}
 	what := "Download an image of " + megabytes(s.image)
 	figures, err := transferFigures(ctx, s, what, rivals)
-	promised(figures, rawDownload, 1.5)
+	promised(figures, rawDownload, 1.1)
 	return figures, err
 }
 

@@ -32,7 +32,7 @@ func measureUpdates(ctx context.Context, s scale) ([]figure, error) {
 				clients = append(clients, sdkWriter(sim.Client()))
 			}
 			return func(i int) writer { return clients[i%len(clients)] }
-		}, 0},
+		}, 2.3},
 		{"by hand: read, change, write, again after a 412", func(sim *passforttest.Server) func(int) writer {
 			hand := byHand()
 			return func(int) writer { return handWriter(hand, sim.URL(), sim.APIKey()) }

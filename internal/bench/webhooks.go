@@ -68,7 +68,7 @@ func measureWebhooks(ctx context.Context, s scale) ([]figure, error) {
 		return nil, err
 	}
 	figures := t.ratios("Receive a batch of 100 webhooks of 20 KB", rivals...)
-	promised(figures, bare, 1.3)
+	promised(figures, bare, 0.3)
 	strangers, err := measureStrangers(ctx, s)
 	return append(figures, strangers...), err
 }
