@@ -53,8 +53,8 @@ func (i *Item) Note(ctx context.Context, note []byte) (first []byte, err error) 
 }
 
 // RunCheck returns a job that runs one check of a type on each profile, once. A check
-// costs money and the API does not know it again when it is repeated: so the checks
-// that are there are noted first, and a later try looks for one that is not on the
+// costs money and the API does not know it again when it is repeated: so the existing
+// checks are noted first, and a later try looks for one that is not on the
 // note. No other program may run checks of the type on the profile meanwhile.
 func RunCheck(client *passfort.Client, checkType passfort.CheckType) Job {
 	return func(ctx context.Context, item *Item) error {
@@ -121,7 +121,8 @@ var errUnknownKind = errors.New("this process has no such kind of job")
 
 // StartJob puts a job over all profiles of the account into the queue, and returns.
 // The processes that work do the rest: each profile that exists when its page is
-// listed has a record in the end. The same name again goes on with the same job, and
+// listed has a record in the end. One that moves to an earlier page meanwhile, because
+// others were deleted, may be missed: a job of another name finds it. The same name again goes on with the same job, and
 // fails if it is of another kind. A name is kept for as long as [Layout].Keep.
 func (f *Fleet) StartJob(ctx context.Context, name, kind string) error {
 	first := listing{Job: token(name), Kind: kind, Begun: time.Now()}
@@ -205,6 +206,7 @@ func (w *worker) page(ctx context.Context, msg jetstream.Msg) {
 		_ = msg.Ack()
 		return
 	case errors.Is(err, errUnreadable):
+		w.complain("a page of a job was dropped", err)
 		_ = msg.Term()
 		return
 	case !errors.Is(err, errQueueFull) && ctx.Err() == nil:
@@ -307,6 +309,7 @@ func (w *worker) item(ctx context.Context, msg jetstream.Msg) {
 	case errors.Is(err, errAlreadyDone):
 		w.counts.jobAgain.Add(1)
 	case errors.Is(err, errUnreadable):
+		w.complain("a profile of a job was dropped", err)
 		_ = msg.Term()
 		return
 	default:
@@ -335,10 +338,9 @@ func (w *worker) do(ctx context.Context, body []byte, tries uint64) error {
 		return errUnknownKind
 	}
 	item := &Item{Job: t.Job, Kind: t.Kind, ProfileID: t.ProfileID, Tries: tries, fleet: w.Fleet}
-	if tries > 1 {
-		if done, err := w.effect(ctx, item.effect()); err != nil || done != nil {
-			return cmp.Or(err, errAlreadyDone)
-		}
+	// A page that is listed late queues profiles anew that the engine no longer knows.
+	if done, err := w.effect(ctx, item.effect()); err != nil || done != nil {
+		return cmp.Or(err, errAlreadyDone)
 	}
 	result := outcome{Worker: w.name, Tries: tries}
 	if err := safely(func() error { return job(ctx, item) }); err != nil {

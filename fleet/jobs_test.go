@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -143,6 +145,53 @@ func TestJobRecordsWhatIsRefused(t *testing.T) {
 	var recorded outcome
 	require.NoError(t, json.Unmarshal(body, &recorded))
 	require.Equal(t, http.StatusNotFound, recorded.Status)
+}
+
+// A profile that is queued anew, when the engine has forgotten the first time, is not
+// worked on again.
+func TestARecordedProfileIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	f := madeFleet(t)
+	ran := 0
+	w := newWorker(t, f, WorkOptions{Jobs: map[string]Job{
+		"x": func(context.Context, *Item) error { ran++; return nil },
+	}})
+	body, err := json.Marshal(task{"job", "x", "p"})
+	require.NoError(t, err)
+	require.NoError(t, w.do(t.Context(), body, 1))
+	require.ErrorIs(t, w.do(t.Context(), body, 1), errAlreadyDone)
+	require.Equal(t, 1, ran)
+}
+
+// What no listing wrote is dropped, and the log says so. A queue that is missing is
+// logged too, but not at once: Repartition makes queues anew.
+func TestWhatJobsCannotReadIsLogged(t *testing.T) {
+	t.Parallel()
+	log := &notes{}
+	f := newFleet(t, dial(t, startServer(t).ClientURL(), quietLog()), Options{Name: "x", Log: log.logger()})
+	apply(t, f, testLayout())
+	for _, kind := range []string{"page", "item"} {
+		_, err := f.js.Publish(t.Context(), f.names.subject("jobs", kind, "a"), []byte("x"))
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w := newWorker(t, f, WorkOptions{})
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { w.runPages(ctx) })
+	running.Go(func() { w.runItems(ctx) })
+	eventually(t, "both are dropped", func() bool {
+		return strings.Contains(log.String(), "a page of a job was dropped") &&
+			strings.Contains(log.String(), "a profile of a job was dropped") && held(t, f, jobStream) == 0
+	})
+	require.NotContains(t, log.String(), "a queue cannot be read")
+	began := time.Now()
+	require.NoError(t, f.js.DeleteConsumer(t.Context(), f.names.stream(jobStream), itemsConsumer))
+	eventually(t, "the missing queue is logged", func() bool {
+		return strings.Contains(log.String(), "a queue cannot be read")
+	})
+	require.Greater(t, time.Since(began), goneFor*time.Second/2)
 }
 
 func TestListingGoesForwardOnly(t *testing.T) {

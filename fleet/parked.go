@@ -102,8 +102,11 @@ func (f *Fleet) ParkedEvent(ctx context.Context, id uint64) (*passfort.WebhookEv
 		return nil, err
 	}
 	m, err := readStored(msg.Data)
-	if err != nil || m.Parts == nil {
-		return &m.WebhookEvent, err
+	if err != nil {
+		return nil, err
+	}
+	if m.Parts == nil {
+		return &m.WebhookEvent, nil
 	}
 	body, err := f.getParts(ctx, m.Parts)
 	if err != nil {

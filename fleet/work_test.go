@@ -211,8 +211,9 @@ func TestParked(t *testing.T) {
 	e, err = f.ParkedEvent(t.Context(), all[2].ID)
 	require.NoError(t, err)
 	require.Equal(t, event(t, sized("big", "x", 9<<20)), e, "a large one is shown whole")
-	_, err = f.ParkedEvent(t.Context(), all[3].ID)
+	e, err = f.ParkedEvent(t.Context(), all[3].ID)
 	require.ErrorIs(t, err, errUnreadable)
+	require.Nil(t, e)
 
 	require.NoError(t, f.Replay(t.Context(), all[0].ID))
 	require.Equal(t, 1, held(t, f, webhookStream))
