@@ -28,18 +28,21 @@ func (s *Syncer) intend(ctx context.Context, m *Mapping, t *taken, after, sent V
 // withdraw forgets intents that certainly came to nothing: what another writer writes must
 // not be taken for them.
 func (s *Syncer) withdraw(ctx context.Context, t *taken, ids []int64) error {
-	// also while the service is being stopped
+	// Also while the service is being stopped.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
-	return s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
+	err := s.place.Tx(ctx, s.db, func(tx *sql.Tx) error {
 		for _, id := range ids {
 			if _, err := s.place.Exec(ctx, tx, `DELETE FROM {table:intents} WHERE id = ?`, id); err != nil {
 				return err
 			}
 		}
-		t.intents = slices.DeleteFunc(t.intents, func(i intent) bool { return slices.Contains(ids, i.id) })
 		return nil
 	})
+	if err == nil {
+		t.intents = slices.DeleteFunc(t.intents, func(i intent) bool { return slices.Contains(ids, i.id) })
+	}
+	return err
 }
 
 // putAside makes a customer wait whose profile is not at Passfort. What is to be sent is
@@ -116,7 +119,10 @@ func (s *Syncer) settle(ctx context.Context, i item, m *Mapping, t *taken, store
 		}
 		return s.finishIn(ctx, tx, i, t.changes, changes)
 	})
-	return conflicts, err
+	if err != nil {
+		return 0, err
+	}
+	return conflicts, nil
 }
 
 // settleIntents makes writes of the intents whose echo is still to come.
