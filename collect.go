@@ -38,7 +38,7 @@ func (s *CollectService) Steps(ctx context.Context, profileID string, opts ...Ca
 	return list[CollectionStep](ctx, s.road, "Collect.Steps", call{args: []string{profileID}, opts: opts})
 }
 
-// SetSteps replaces all steps and returns those that are there then; an empty
+// SetSteps replaces all steps and returns those of the profile then; an empty
 // list removes them. It may be repeated.
 func (s *CollectService) SetSteps(
 	ctx context.Context, profileID string, steps []CollectionStep, opts ...CallOption,

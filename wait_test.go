@@ -257,10 +257,10 @@ func TestWaitSaysWhy(t *testing.T) {
 			"connection refused", false},
 		{"no name", func() (*http.Response, error) { return nil, nameless }, nameless, 0,
 			"the host name was not resolved", false},
-		{"503 for ever", func() (*http.Response, error) { return answered(503, ""), nil }, nil, 503,
+		{"always 503", func() (*http.Response, error) { return answered(503, ""), nil }, nil, 503,
 			"503 Service Unavailable", false},
-		{"561 for ever", func() (*http.Response, error) { return answered(561, ""), nil }, nil, 561, "561", false},
-		{"HTML for ever", func() (*http.Response, error) {
+		{"always 561", func() (*http.Response, error) { return answered(561, ""), nil }, nil, 561, "561", false},
+		{"always HTML", func() (*http.Response, error) {
 			return answered(502, "<html>"), nil
 		}, nil, 502, "502", false},
 		{"untrusted", func() (*http.Response, error) { return nil, untrusted }, untrusted, 0,

@@ -91,9 +91,9 @@ func TestSetupAgain(t *testing.T) {
 		lines = append(lines, c.String())
 	}
 	require.Equal(t, []string{
-		"test_LARGE age: 100h0m0s -> for ever",
+		"test_LARGE age: 100h0m0s -> unlimited",
 		"test_EFFECTS age: 100h0m0s -> 1h0m0s   LESS SAFE",
-		"test_PARKED age: 100h0m0s -> for ever",
+		"test_PARKED age: 100h0m0s -> unlimited",
 		"test_LISTS age: 100h0m0s -> 1h0m0s   LESS SAFE",
 		"consumers ack wait: 1m0s -> 2m0s",
 	}, lines)
@@ -275,7 +275,7 @@ func TestStreamOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, dial(t, startServer(t).ClientURL(), quietLog()), Options{})
 	require.NoError(t, f.putStream(t.Context(), jetstream.StreamConfig{
-		Name: "test_WEBHOOKS", Subjects: []string{"somebody.else"},
+		Name: "test_WEBHOOKS", Subjects: []string{"another.program"},
 	}))
 	require.ErrorContains(t, f.Ready(t.Context()), "was not made by this package")
 	_, err := f.Plan(t.Context(), Layout{})

@@ -268,7 +268,7 @@ func (p *Plan) setAge(what string, have *time.Duration, want time.Duration) {
 
 func keptFor(d time.Duration) string {
 	if d <= 0 {
-		return "for ever"
+		return "unlimited"
 	}
 	return d.String()
 }

@@ -120,7 +120,7 @@ func TestReviewRunsChecksAgain(t *testing.T) {
 	require.Equal(t, "REQUIRES_MANUAL_TASK_COMPLETION", w.application(id)["flag"])
 
 	w.post("/profiles/"+id+"/tasks/"+tasks[1], `{"state":"COMPLETED_PASS"}`)
-	require.Equal(t, "APPROVED", w.application(id)["status"], "a product that approves by itself does so again")
+	require.Equal(t, "APPROVED", w.application(id)["status"], "a product that approves automatically does so again")
 	w.created("/profiles/"+id+"/tasks", `{"type":"INDIVIDUAL_VERIFY_IDENTITY","variant":{"alias":"default"}}`)
 	require.Equal(t, "IN_REVIEW", w.application(id)["status"])
 	w.srv.AdvanceClock(time.Minute)

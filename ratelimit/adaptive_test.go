@@ -131,7 +131,7 @@ func TestAdaptiveSlowsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		pace := ratelimit.NewAdaptive(10)
-		told := func(status, remaining int) {
+		heard := func(status, remaining int) {
 			info := passfort.AttemptInfo{CallInfo: passfort.CallInfo{Operation: "a"}, Attempt: 1, StatusCode: status}
 			if remaining >= 0 {
 				info.Quota = &passfort.Quota{Remaining: remaining}
@@ -145,14 +145,14 @@ func TestAdaptiveSlowsDown(t *testing.T) {
 		}
 		_, known := pace.Remaining("a")
 		require.False(t, known)
-		told(http.StatusOK, -1)
+		heard(http.StatusOK, -1)
 		require.Zero(t, wait(), "nothing is known")
-		told(http.StatusOK, 11)
+		heard(http.StatusOK, 11)
 		require.Zero(t, wait(), "enough is left")
-		told(http.StatusOK, 10)
+		heard(http.StatusOK, 10)
 		require.Zero(t, wait())
 		require.Positive(t, wait(), "the rest is for others")
-		told(http.StatusTooManyRequests, -1)
+		heard(http.StatusTooManyRequests, -1)
 		require.Positive(t, wait())
 		left, known := pace.Remaining("a")
 		require.True(t, known)

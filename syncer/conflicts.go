@@ -72,7 +72,7 @@ func (s *Syncer) Conflicts(ctx context.Context, all bool, after int64) (list []C
 // customer is gone; the conflict is then unchanged.
 func (s *Syncer) Resolve(ctx context.Context, id int64, by string, kept Kept) error {
 	if by == "" || kept != KeptTheirs && kept != KeptOurs {
-		return errors.New("syncer: a conflict is resolved by somebody, for ours or theirs")
+		return errors.New("syncer: no conflict is resolved without a name of who decided, for ours or theirs")
 	}
 	var entity, key, field, ours string
 	err := s.place.Row(ctx, s.db, []any{&entity, &key, &field, &ours},

@@ -16,7 +16,7 @@ func carefulProbes() []Probe {
 		{
 			Name:   "stale-status",
 			Tier:   TierCareful,
-			Asks:   "POST the collected data that is there with an ETag that is out of date",
+			Asks:   "POST the existing collected data with an ETag that is out of date",
 			Belief: "a write with a stale If-Match is refused with 412",
 			Page:   "docs/api/profiles.md#etags",
 			Means:  "two writers can overwrite each other: take turns yourself",
@@ -68,7 +68,7 @@ func carefulProbes() []Probe {
 			Tier:   TierCareful,
 			Asks:   "POST the same collected data back with its ETag",
 			Belief: "the ETag moves with every write",
-			Means:  "an ETag tells nothing of a write that changed nothing",
+			Means:  "an ETag says nothing of a write that changed nothing",
 			Page:   "docs/api/profiles.md#etags",
 			judge: func(s *session) judgement {
 				w, problem := s.echo()

@@ -145,9 +145,9 @@ func TestStrangersAreNotHeard(t *testing.T) {
 	message := func(event, secret string) string {
 		return `{"id":"1","event":"` + event + `","secret":"` + secret + `","timestamp":1,"data":{}}`
 	}
-	told := 0
+	reported := 0
 	l, err := verify.NewListener(verify.ListenOptions{Secrets: []string{secret}, Progress: func(int, []string) {
-		told++
+		reported++
 	}})
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -169,7 +169,7 @@ func TestStrangersAreNotHeard(t *testing.T) {
 		l.ServeHTTP(w, r)
 		require.Equal(t, c.status, w.Code, name)
 	}
-	require.Equal(t, 4, told)
+	require.Equal(t, 4, reported)
 	var b bytes.Buffer
 	require.NoError(t, l.Report().WriteJSON(&b))
 	require.NotContains(t, strings.ToUpper(b.String()), "ADA EXAMPLE")

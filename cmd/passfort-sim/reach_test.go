@@ -94,7 +94,7 @@ func TestComposeInProcesses(t *testing.T) {
 	require.NoError(t, err, out)
 	require.Contains(t, out, "made ")
 	out, err = user(t, "https://passfort-sim:"+port+"/4.0", addr)
-	require.Error(t, err, "nobody else trusts the authority")
+	require.Error(t, err, "no other client trusts the authority")
 	require.Contains(t, out, "certificate")
 	out, err = user(t, "https://another:"+port+"/4.0", addr, "SSL_CERT_FILE="+authority)
 	require.Error(t, err, "the certificate is for the names that were given")

@@ -69,7 +69,7 @@ func TestOperators(t *testing.T) {
 			"NATS_URL is not a URL"},
 		{"a wrong password", map[string]string{envEngine: withToken(s.ClientURL(), "hunter2")}, exitFailed,
 			[]string{"top"}, "the engine refused the login"},
-		{"nobody there", map[string]string{envEngine: "nats://127.0.0.1:1"}, exitFailed, []string{"top"},
+		{"nothing listens", map[string]string{envEngine: "nats://127.0.0.1:1"}, exitFailed, []string{"top"},
 			"there is no engine"},
 		{"an engine without JetStream", map[string]string{envEngine: bare.ClientURL()}, exitFailed, []string{"setup"},
 			"no JetStream"},
@@ -218,7 +218,7 @@ func TestConnectNamesNoPassword(t *testing.T) {
 		{"a port that is none", "nats://u:hunter2@127.0.0.1:x", "not a URL"},
 		{"a percent sign", "nats://u:hunter2%zz@127.0.0.1:1", "not a URL"},
 		{"wrong password", withToken(s.ClientURL(), "hunter2"), "refused the login"},
-		{"nobody there", "nats://u:hunter2@127.0.0.1:1", "no engine"},
+		{"nothing listens", "nats://u:hunter2@127.0.0.1:1", "no engine"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, _, err := join(row.url, testPrefix, "test", quietLog())

@@ -373,7 +373,7 @@ func runWorker(ctx context.Context, p *program, args []string) error {
 	flags.IntVar(&cfg.Items, "items", 4, "`number` of profiles of bulk jobs to work on at once")
 	flags.IntVar(&cfg.Reserve, "reserve", 500, "`requests` of the hourly quota that bulk jobs leave to others")
 	flags.Int64Var(&cfg.MaxDelivery, "max-delivery", 16<<20,
-		"`bytes` of the largest delivery; Passfort sends a larger one again for ever")
+		"`bytes` of the largest delivery; Passfort sends a larger one again and again")
 	flags.DurationVar(&cfg.ReadTimeout, "read-timeout", defaultReadTimeout, "`time` that a delivery may take to arrive")
 	isChild := flags.Bool("child", false, "stop when standard input ends")
 	if err := p.parse(flags, args); err != nil {

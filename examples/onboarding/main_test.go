@@ -254,7 +254,7 @@ func TestHelpfulErrors(t *testing.T) {
 			[]string{"Check PASSFORT_API_KEY"}},
 		"bad address": {nil, environment{"PASSFORT_BASE_URL": "api.example"}, passforttest.Fault{}, exitFailed,
 			[]string{"PASSFORT_BASE_URL"}},
-		"nobody there": {nil, environment{"PASSFORT_BASE_URL": "http://127.0.0.1:1/4.0"}, passforttest.Fault{},
+		"nothing listens": {nil, environment{"PASSFORT_BASE_URL": "http://127.0.0.1:1/4.0"}, passforttest.Fault{},
 			exitFailed, []string{"No answer came"}},
 		"unknown product": {nil, nil, passforttest.Fault{Operation: "Profiles.Create", Status: 400}, exitFailed,
 			[]string{"Failed: Create the profile", "-second-product"}},

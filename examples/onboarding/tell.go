@@ -318,9 +318,9 @@ func (o *onboarding) run(
 	case check.Done():
 	case mode == passfort.CheckModeSync:
 		c.FellBack = true
-		o.out.watch("The provider took too long for one call, so the check goes on by itself.")
+		o.out.watch("The provider took too long for one call, so the check goes on without it.")
 	default:
-		o.out.note("It goes on by itself.")
+		o.out.note("It goes on without this program.")
 	}
 	return check, nil
 }
@@ -339,7 +339,7 @@ func (o *onboarding) wait(ctx context.Context, c *customer, check *passfort.Chec
 	}
 	c.Checks = append(c.Checks, checkLine{check.ID, check.Type, check.State, check.Result, check.Decision})
 	if !check.Done() {
-		o.out.watch("The check is still %s after %s. It goes on by itself.", check.State, o.patience)
+		o.out.watch("The check is still %s after %s. It goes on without this program.", check.State, o.patience)
 		return nil
 	}
 	o.out.field("result", "%s, decision %s", check.Result, check.Decision)

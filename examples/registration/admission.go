@@ -23,7 +23,7 @@ type admission struct {
 
 	mu        sync.Mutex
 	addresses map[netip.Prefix]time.Time
-	everybody time.Time
+	together  time.Time
 }
 
 // rate lets burst pass at once and one more after each pause.
@@ -62,14 +62,14 @@ func (a *admission) mayRegister(r *http.Request) error {
 		a.forget(now)
 	}
 	afterEach, okEach := a.each.take(full, now)
-	afterAll, okAll := a.all.take(a.everybody, now)
+	afterAll, okAll := a.all.take(a.together, now)
 	switch {
 	case !okEach:
 		return &tooManyError{afterEach.Sub(now)}
 	case !okAll:
 		return &tooManyError{afterAll.Sub(now)}
 	}
-	a.everybody = afterAll
+	a.together = afterAll
 	if known || len(a.addresses) < maxAddresses {
 		a.addresses[address] = afterEach
 	}

@@ -182,7 +182,7 @@ func TestTheKindStays(t *testing.T) {
 		roles[p.Role]++
 	}
 	require.Equal(t, map[passfort.Role]int{passfort.RoleIndividualCustomer: 1, passfort.RoleCompanyCustomer: 1}, roles,
-		"what was refused binds nobody")
+		"what was refused binds no one")
 }
 
 func TestRefusals(t *testing.T) {

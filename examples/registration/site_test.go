@@ -58,7 +58,7 @@ var ticketInPage = regexp.MustCompile(`name="ticket" value="([A-Z0-9]+)"`)
 func TestTheSessionBeginsWithTheRegistration(t *testing.T) {
 	t.Parallel()
 	h := host(t)
-	const planted = "registration=planted-by-somebody-who-knows-it"
+	const planted = "registration=planted-by-another-who-knows-it"
 	answer, page := h.raw(http.MethodGet, "/", planted, nil)
 	require.Empty(t, cookieOf(answer))
 	form := url.Values{"kind": {"person"}, "ticket": ticketInPage.FindStringSubmatch(page)[1:]}
@@ -222,14 +222,14 @@ func TestAFloodOfRegistrations(t *testing.T) {
 		register := func(address string) int {
 			jar, err := cookiejar.New(nil)
 			require.NoError(t, err)
-			somebody := &http.Client{Jar: jar, Transport: &handed{to: h.site}}
+			visitor := &http.Client{Jar: jar, Transport: &handed{to: h.site}}
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				path := map[string]string{http.MethodGet: "/", http.MethodPost: "/register"}[method]
 				r, err := http.NewRequestWithContext(t.Context(), method, h.url+path, strings.NewReader("kind=person"))
 				require.NoError(t, err)
 				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 				r.Header.Set("X-Real-IP", address)
-				answer, err := somebody.Do(r)
+				answer, err := visitor.Do(r)
 				require.NoError(t, err)
 				require.NoError(t, answer.Body.Close())
 				if method == http.MethodPost {
@@ -254,7 +254,7 @@ func TestAFloodOfRegistrations(t *testing.T) {
 		}
 		require.Equal(t, 60, h.sim.Count("Profiles.Create"), "all together")
 		<-time.After(2 * time.Second)
-		require.Equal(t, http.StatusOK, register("203.0.113.5"), "nobody else is locked out for long")
+		require.Equal(t, http.StatusOK, register("203.0.113.5"), "no other visitor is locked out for long")
 	})
 }
 

@@ -68,7 +68,7 @@ func configure(args []string, getenv func(string) string, output io.Writer) (*co
 	f.BoolVar(&c.add, "import", false, "add a customer for each profile that has none, now and later")
 	f.BoolVar(&c.create, "create", false, "make a profile for each customer that has none")
 	f.DurationVar(&c.poll, "poll", time.Second, "how often to look for edits made by other processes")
-	f.DurationVar(&c.sweep, "sweep", 24*time.Hour, "how often to look for what no message told")
+	f.DurationVar(&c.sweep, "sweep", 24*time.Hour, "how often to look for what no message reported")
 	f.BoolVar(&c.sweepNow, "sweep-now", false, "do it now too, as after webhooks were off")
 	err := f.Parse(args)
 	switch {

@@ -63,7 +63,7 @@ func TestWhatIsRefusedAtStart(t *testing.T) {
 		args            []string
 	}{
 		{"a URL that is none", "postgres://u:Zqcanary@[::1", "not valid", nil},
-		{"nobody there", "postgres://u:Zqcanary@127.0.0.1:1/db?sslmode=disable", "cannot connect", nil},
+		{"nothing listens", "postgres://u:Zqcanary@127.0.0.1:1/db?sslmode=disable", "cannot connect", nil},
 		{"no pace", "", "must be positive", []string{"-poll", "0s"}},
 		{"sweeps without a pause", "", "must be positive", []string{"-sweep", "0s"}},
 	} {

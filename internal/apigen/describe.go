@@ -76,7 +76,7 @@ func (d *describer) description(version string) yaml.MapSlice {
 
 const docsURL = "https://github.com/passfort-go/passfort/blob/main/docs/api/"
 
-const about = `Written from public sources, and by nobody who could call the API: what a fact
+const about = `Written from public sources, without access to the API: what a fact
 rests on stands behind x-source, how sure it is behind x-certainty.
 
 - Objects may have more members than these, and may lack any that is not required.
@@ -132,7 +132,7 @@ func (d *describer) operation(op operation) yaml.MapSlice {
 	responses := object("200", d.success(s))
 	if s.etag == "write" {
 		responses = append(responses, yaml.MapItem{Key: "412", Value: object(
-			"description", "Somebody else wrote. The body is the latest data and the header its ETag, as a rule.",
+			"description", "Another writer came first. The body is the latest data and the header its ETag, as a rule.",
 			"headers", object("Etag", ref("headers", "ETag")), "content", d.content("EntityData"),
 		)})
 	}

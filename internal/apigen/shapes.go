@@ -43,7 +43,7 @@ var shapes = map[string]shape{
 	"Profiles.SetStatus": {summary: "Set the status of a profile", page: "profiles.md#status"},
 	"Profiles.Delete": {
 		body: "deletion", required: []string{"confirm_id"},
-		summary: "Delete a profile for ever", page: "profiles.md#delete-a-profile",
+		summary: "Delete a profile permanently", page: "profiles.md#delete-a-profile",
 	},
 
 	"Applications.List": {

@@ -190,7 +190,7 @@ func TestClientThatRetriesBelow(t *testing.T) {
 		for fault, arm := range map[string]passforttest.Fault{
 			"answer lost twice": {DropAfterWrite: true, Times: 2},
 			"503 twice":         {AfterWrite: true, Status: 503, Times: 2},
-			"lost for ever":     {DropAfterWrite: true, Times: -1},
+			"always lost":       {DropAfterWrite: true, Times: -1},
 		} {
 			t.Run(name+"/"+fault, func(t *testing.T) {
 				t.Parallel()

@@ -115,7 +115,7 @@ func TestHTTP2(t *testing.T) {
 		for _, always := range []bool{false, true} {
 			name := f.name
 			if always {
-				name += ", for ever"
+				name += ", always"
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -60,7 +60,7 @@ var serviceVerbs = map[string]string{
 	"Bulk":     "do the next word to several",
 	"Complete": "set a state that ends something",
 	"Create":   "make a resource that has an id",
-	"Delete":   "take away for ever",
+	"Delete":   "take away permanently",
 	"Download": "stream out",
 	"Format":   "ask the provider to spell out",
 	"Get":      "read one by its id",
@@ -75,7 +75,7 @@ var serviceVerbs = map[string]string{
 	"Set":      "write one thing, whatever it was before",
 	"Start":    "begin something with several calls",
 	"Submit":   "upload and create",
-	"Update":   "change something that is there",
+	"Update":   "change something existing",
 	"Upload":   "stream in",
 	"Wait":     "return when something has happened",
 }

@@ -424,7 +424,7 @@ func TestTwoUsersBehindACache(t *testing.T) {
 			require.NotContains(t, string(e.body), keys[1])
 		}
 	}
-	require.Positive(t, fromCache, "the cache does store what is everybody's")
+	require.Positive(t, fromCache, "the cache does store what is the same for all")
 	for _, v := range users {
 		v.quiet()
 	}
