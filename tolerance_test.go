@@ -2,17 +2,14 @@ package passfort_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"net"
 	"net/http"
 	"os"
 	"reflect"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/passfort-go/passfort"
+	"github.com/passfort-go/passfort/internal/growth"
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
@@ -305,113 +303,23 @@ func TestNumbersThatNoIntHolds(t *testing.T) {
 // No operation takes more than n log n allocations or bytes. It counts what the whole
 // process allocates, so it does not run beside others.
 func TestGrowth(t *testing.T) {
-	addresses := func(n int, street string) []byte {
-		var b bytes.Buffer
-		b.WriteString(`{"entity_type":"INDIVIDUAL","address_history":[`)
-		for i := range n {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, `{"address":{"type":"STRUCTURED","country":"GBR","route":"%s %d"},"start_date":null}`,
-				street, i)
-		}
-		b.WriteString(`]}`)
-		return b.Bytes()
-	}
-	decoded := func(text []byte) *passfort.EntityData {
-		e := new(passfort.EntityData)
-		require.NoError(t, e.UnmarshalJSON(text))
-		return e
-	}
-	for name, prepare := range map[string]func(n int) func(){
-		"decode": func(n int) func() {
-			text := addresses(n, "A")
-			return func() { decoded(text) }
-		},
-		"encode": func(n int) func() {
-			e := decoded(addresses(n, "A"))
-			return func() { _, _ = e.MarshalJSON() }
-		},
-		"encode what was changed": func(n int) func() {
-			e := decoded(addresses(n, "A"))
-			for i := range e.AddressHistory {
-				e.AddressHistory[i].StartDate = "2020-01-01"
-			}
-			return func() { _, _ = e.MarshalJSON() }
-		},
-		"encode a list with one element more and nulls": func(n int) func() {
-			text := bytes.ReplaceAll(addresses(n, "A"), []byte(`{"address"`), []byte(`null,{"address"`))
-			e := decoded(text)
-			e.AddressHistory = append(e.AddressHistory, e.AddressHistory[0])
-			return func() { _, _ = e.MarshalJSON() }
-		},
-		"encode a list of plain values with a null": func(n int) func() {
-			e := decoded([]byte(`{"entity_type":"INDIVIDUAL","personal_details":{"name":{"given_names":[null` +
-				strings.Repeat(`,"Alex"`, n) + `]}}}`))
-			e.PersonalDetails.Name.GivenNames = append(e.PersonalDetails.Name.GivenNames, "Sam")
-			return func() { _, _ = e.MarshalJSON() }
-		},
-		"unknown members": func(n int) func() {
-			return func() {
-				var u passfort.Unknown
-				for i := range n {
-					_ = u.Set(fmt.Sprint("m", i), i)
-				}
-				for i := range n {
-					_, _ = u.Get(fmt.Sprint("m", i))
-				}
-				for range u.All() {
-				}
-				for i := range n {
-					u.Delete(fmt.Sprint("m", i))
-				}
-			}
-		},
-		"changes": func(n int) func() {
-			c := passfort.CollectedDataChange{Old: decoded(addresses(n, "A")), New: decoded(addresses(n, "B"))}
-			return func() { require.Len(t, c.Changes(), n) }
-		},
-		"changes that are fewer": func(n int) func() {
-			c := passfort.CollectedDataChange{Old: decoded(addresses(n, "A")), New: decoded(addresses(n/2, "B"))}
-			return func() { require.NotEmpty(t, c.Changes()) }
-		},
-		"equal": func(n int) func() {
-			a, b := decoded(addresses(n, "A")), decoded(addresses(n, "A"))
-			return func() { require.Empty(t, (&passfort.CollectedDataChange{Old: a, New: b}).Changes()) }
-		},
-		"an error": func(n int) func() {
-			text := []byte(`{"errors":[` + strings.Repeat(`{"code":205,"message":"x","source":"y"},`, n) +
-				`{"code":205}]}`)
-			c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) {
-				return answered(400, string(text)), nil
-			}))
-			return func() { _, err := c.Profiles.Get(t.Context(), pid); _ = err.Error() }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cost := func(n int) (allocations, bytes float64) {
-				run := prepare(n)
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				run()
-				runtime.ReadMemStats(&after)
-				return float64(after.Mallocs - before.Mallocs), float64(after.TotalAlloc - before.TotalAlloc)
-			}
+	for _, c := range growth.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
 			sizes := []int{10, 100, 1000}
 			if os.Getenv("PASSFORT_LONG") != "" {
 				sizes = []int{10, 1000, 100_000}
 			}
-			_, _ = cost(1) // what is made once
-			var before [2]float64
-			for i, n := range sizes {
-				allocations, bytes := cost(n)
-				if i > 0 {
-					more := float64(n) / float64(sizes[i-1])
-					most := 1.5 * more * math.Log(float64(n)) / math.Log(float64(sizes[i-1]))
-					require.LessOrEqual(t, allocations, most*max(before[0], 1000), "allocations at %d", n)
-					require.LessOrEqual(t, bytes, most*max(before[1], 100_000), "bytes at %d", n)
-				}
-				before = [2]float64{allocations, bytes}
+			_, err := growth.Of(c, 1) // what is made once
+			require.NoError(t, err)
+			before, err := growth.Of(c, sizes[0])
+			require.NoError(t, err)
+			for i, n := range sizes[1:] {
+				cost, err := growth.Of(c, n)
+				require.NoError(t, err)
+				most := growth.Most(sizes[i], before, n)
+				require.LessOrEqual(t, cost.Allocations, most.Allocations, "allocations at %d", n)
+				require.LessOrEqual(t, cost.Bytes, most.Bytes, "bytes at %d", n)
+				before = cost
 			}
 		})
 	}

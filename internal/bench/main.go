@@ -6,7 +6,7 @@
 //	go run -C internal/bench . -write
 //	go run -C internal/bench . -gate -run call
 //
-// -write puts the results into docs/figures.md and docs/figures.svg.
+// -write puts the results into docs/figures.md and its pictures.
 // -gate measures less, and fails when a promise is missed by more than its noise in
 // three runs of three.
 // Peers are net/http and encoding/json by hand, a client that oapi-codegen
@@ -40,7 +40,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pattern := flags.String("run", "", "measure only cases whose name matches this `expression`")
-	write := flags.Bool("write", false, "write docs/figures.md and docs/figures.svg")
+	write := flags.Bool("write", false, "write docs/figures.md and its pictures")
 	gate := flags.Bool("gate", false, "measure up to three times, and fail when a promise is missed by more than its noise each time")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -132,6 +132,7 @@ var cases = []benchCase{
 	{"updates", measureUpdates},
 	{"waits", measureWaits},
 	{"listing", measureListing},
+	{"growth", measureGrowth},
 }
 
 // scale says how much work a measurement is.
@@ -145,6 +146,7 @@ type scale struct {
 	waits    int
 	checkFor time.Duration // how long a check takes
 	profiles int
+	elements int // of a list, a power of ten
 }
 
 var full = scale{
@@ -153,6 +155,7 @@ var full = scale{
 	writers: 32, appends: 20,
 	waits: 1000, checkFor: 20 * time.Second,
 	profiles: 100_000,
+	elements: 100_000,
 }
 
 // gated is what each run of CI has time for.
@@ -162,6 +165,7 @@ var gated = scale{
 	writers: 32, appends: 20,
 	waits: 100, checkFor: time.Second,
 	profiles: 40_000,
+	elements: 10_000,
 }
 
 // smoke is just enough to see that every case works.
@@ -171,4 +175,5 @@ var smoke = scale{
 	writers: 4, appends: 2,
 	waits: 10, checkFor: 50 * time.Millisecond,
 	profiles: 1000,
+	elements: 1000,
 }

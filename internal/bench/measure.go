@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"gonum.org/v1/plot/plotter"
 )
 
 // figure is one line of the results.
@@ -19,6 +21,7 @@ type figure struct {
 	atLeast float64
 	seen    string // the absolute values behind it
 	command string
+	curve   plotter.XYs // of a growth, which is drawn
 }
 
 func (f figure) ratio() bool { return f.unit == "" }

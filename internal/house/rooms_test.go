@@ -22,6 +22,7 @@ var mayKnow = map[string][]string{
 	"cmd/passfort":          {".", "verify"},
 	"internal/cases":        {"."},
 	"internal/poll":         {"internal/bounded"},
+	"internal/growth":       {"."},
 	"internal/soak":         {".", "passforttest"},
 	"cmd/passfort-sim":      {"internal/journal", "passforttest", "verify"},
 	"examples/onboarding":   {".", "passforttest"},
