@@ -1,9 +1,14 @@
 package passforttest_test
 
 import (
+	"context"
+	"io"
+	"log/slog"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,4 +183,36 @@ func TestNothingStartsAfterClose(t *testing.T) {
 		}
 		require.ErrorContains(t, err, "connection refused", name)
 	}
+}
+
+// slow is a log that takes its time.
+type slow struct {
+	slog.Handler
+	began chan struct{}
+	ended atomic.Bool
+}
+
+func (l *slow) Handle(context.Context, slog.Record) error {
+	close(l.began)
+	for range 100_000 {
+		runtime.Gosched()
+	}
+	l.ended.Store(true)
+	return nil
+}
+
+// Close returns when the calls under way have ended.
+func TestCloseWaitsForCalls(t *testing.T) {
+	t.Parallel()
+	log := &slow{Handler: slog.NewTextHandler(io.Discard, nil), began: make(chan struct{})}
+	srv := passforttest.NewServer(passforttest.WithLogger(slog.New(log)))
+	calling := make(chan error, 1)
+	go func() {
+		_, err := srv.Client().WhoAmI(t.Context())
+		calling <- err
+	}()
+	<-log.began
+	srv.Close()
+	require.True(t, log.ended.Load())
+	<-calling
 }

@@ -54,9 +54,8 @@ type lifetime struct {
 	running  sync.WaitGroup
 }
 
-// start runs do in a goroutine that Close waits for. It reports false, and runs nothing,
-// once Close was called.
-func (l *lifetime) start(do func()) bool {
+// hold makes Close wait for running.Done. It reports false once Close was called.
+func (l *lifetime) hold() bool {
 	l.starting.Lock()
 	defer l.starting.Unlock()
 	select {
@@ -64,8 +63,32 @@ func (l *lifetime) start(do func()) bool {
 		return false
 	default:
 	}
-	l.running.Go(do)
+	l.running.Add(1)
 	return true
+}
+
+// start runs do in a goroutine that Close waits for. It reports false, and runs nothing,
+// once Close was called.
+func (l *lifetime) start(do func()) bool {
+	if !l.hold() {
+		return false
+	}
+	go func() {
+		defer l.running.Done()
+		do()
+	}()
+	return true
+}
+
+// held lets Close wait for the calls of a handler.
+func (l *lifetime) held(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !l.hold() {
+			panic(http.ErrAbortHandler)
+		}
+		defer l.running.Done()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // end closes closed: nothing starts any more.
@@ -89,7 +112,7 @@ func New(opts ...Option) *Server {
 	}
 	s.recorder.init(cfg.recordLimit)
 	s.httpSrv = &http.Server{
-		Handler: s, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: headerLimit, ConnState: s.trackConn,
+		Handler: life.held(s), ReadHeaderTimeout: time.Minute, MaxHeaderBytes: headerLimit, ConnState: s.trackConn,
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	return s
@@ -117,8 +140,11 @@ func (s *Server) serve(l net.Listener) {
 	}
 }
 
-// Close stops the server, drops its connections and waits for everything it
-// started. It may be called more than once.
+// Close stops the server, drops its connections and waits for everything it started and
+// for the calls under way. Where the Server is the handler of a server of yours, close
+// that one first: calls from there are not waited for. Close may be called more than
+// once, but not by a function of DecideChecks or a slog.Handler of WithLogger, which a
+// call waits for.
 func (s *Server) Close() {
 	s.closing.Do(func() {
 		s.end()
