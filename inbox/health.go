@@ -58,7 +58,10 @@ func (b *Inbox) Pause(ctx context.Context) error {
 // Resume ends Pause.
 func (b *Inbox) Resume(ctx context.Context) error {
 	_, err := b.place.Exec(ctx, b.db, `DELETE FROM {table:state} WHERE name = 'paused'`)
-	b.Wake()
+	if err == nil {
+		b.Wake()
+		b.notify(ctx, "")
+	}
 	return err
 }
 

@@ -51,12 +51,12 @@ type Inbox struct {
 	name     string // of this Inbox among those that notify
 	wake     chan struct{}
 
-	saying sync.Mutex // held while a NOTIFY is under way
+	saying chan struct{} // is full while a NOTIFY is under way
 
 	mu        sync.Mutex
 	listening bool
 	owed      []claimed // what the database did not take back
-	unsaid    []string  // payloads for the next NOTIFY
+	next      *notification
 }
 
 // Option configures New.
@@ -110,8 +110,9 @@ func WithLease(d time.Duration) Option { return func(s *settings) { s.lease = d 
 // 5 minutes.
 func WithHandlerTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
-// WithPoll sets how often Run looks for messages that nothing woke it for. The
-// default is a second.
+// WithPoll sets how often Run looks for messages that nothing woke it for: those that
+// waited after a failure, those of a process that is gone, and, on SQLite or without
+// LISTEN, those that another process stored. The default is a second.
 func WithPoll(d time.Duration) Option { return func(s *settings) { s.poll = d } }
 
 // WithGrace sets how long Run lets handlers finish when its context ends. The
@@ -127,8 +128,8 @@ func WithKeepData(d time.Duration) Option { return func(s *settings) { s.keepDat
 func WithKeepKeys(d time.Duration) Option { return func(s *settings) { s.keepKeys = d } }
 
 // WithoutListen makes Run poll only. By default it takes one connection of the pool
-// for LISTEN, if the driver is pgx; behind a pooler of transactions that does not
-// work.
+// for LISTEN, if the driver is pgx and the pool may open more than one; behind a pooler
+// of transactions that does not work.
 func WithoutListen() Option { return func(s *settings) { s.listen = false } }
 
 // WithCheckInbox wakes the waits of this process for every message that any process
@@ -167,7 +168,10 @@ func New(db *sql.DB, dialect sqldb.Dialect, opts ...Option) (*Inbox, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	return &Inbox{db: db, place: place, settings: s, name: newOwner(), wake: make(chan struct{}, 1)}, nil
+	return &Inbox{
+		db: db, place: place, settings: s, name: newOwner(), wake: make(chan struct{}, 1),
+		saying: make(chan struct{}, 1), next: newNotification(),
+	}, nil
 }
 
 func (s *settings) problem(db *sql.DB) string {

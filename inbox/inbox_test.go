@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/passfort-go/passfort"
 	"github.com/passfort-go/passfort/inbox"
 	"github.com/passfort-go/passfort/inbox/sqldb"
 )
@@ -172,4 +174,59 @@ func TestManyFailures(t *testing.T) {
 		require.Equal(t, "1", b.one(t, fmt.Sprintf(`SELECT COUNT(*) FROM passfort_inbox_lanes WHERE ready_at > %d`,
 			time.Now().Add(30*time.Minute).UnixMilli())))
 	})
+}
+
+// Behind a pooler, pgx executes statements in other ways, of which some send no types.
+func TestEveryModeOfPGX(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"simple_protocol", "exec", "cache_describe", "describe_exec"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t)+"&default_query_exec_mode="+mode)
+			var log bytes.Buffer
+			box := b.inbox(t, inbox.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), inbox.WithTries(1),
+				inbox.WithKeepData(time.Hour))
+			plan, err := box.Plan(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, plan)
+			receive(t, box, 3, "p1", "p2", `it's \ é`)
+			receive(t, box, 3, "p1")
+			require.NoError(t, box.Pause(t.Context()))
+			stop := run(t, box, func(_ context.Context, _ *sql.Tx, m *inbox.Message) error {
+				if m.Tries == 0 && m.Event.ID == "m1" {
+					return errBroken
+				}
+				return nil
+			})
+			require.NoError(t, box.Resume(t.Context()))
+			empty(t, box)
+			parked, err := box.Parked(t.Context(), inbox.Selection{
+				ProfileID: "p1", Event: passfort.EventCheckCompleted, Before: time.Now().Add(time.Hour),
+			}, 0, 0)
+			require.NoError(t, err)
+			require.Len(t, parked, 1)
+			shown, err := box.Show(t.Context(), parked[0].ID)
+			require.NoError(t, err)
+			require.Equal(t, "p1", shown.Event.ProfileID)
+			n, err := box.Replay(t.Context(), inbox.Selection{IDs: []int64{parked[0].ID}})
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			empty(t, box)
+			n, err = box.Purge(t.Context(), inbox.Selection{ProfileID: "p2"})
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			n, err = box.Erase(t.Context(), "p1")
+			require.NoError(t, err)
+			require.Equal(t, 3, n)
+			_, err = box.Forget(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, sqldb.Place{Dialect: b.dialect}.Tx(t.Context(), b.db, func(tx *sql.Tx) error {
+				return box.Remember(t.Context(), tx, "before")
+			}))
+			stop()
+			for line := range strings.Lines(log.String()) {
+				require.Contains(t, line, "a message was parked")
+			}
+		})
+	}
 }

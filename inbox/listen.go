@@ -2,6 +2,8 @@ package inbox
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"time"
@@ -43,28 +45,43 @@ func (b *Inbox) newsOf(e *passfort.WebhookEvent) string {
 // notifyTime bounds a NOTIFY.
 const notifyTime = 3 * time.Second
 
-// notify wakes the other processes for a message that is committed; without it, they
-// would look at their next poll. PostgreSQL commits one transaction with a NOTIFY at a
-// time, so messages that are stored meanwhile share the next.
-func (b *Inbox) notify(ctx context.Context, e *passfort.WebhookEvent) {
+// notification is what one statement says to the other processes.
+type notification struct {
+	payloads []string
+	over     chan struct{} // is closed when it was said, or could not be
+}
+
+func newNotification() *notification { return &notification{over: make(chan struct{})} }
+
+// notify wakes the other processes for what is committed; without it, they would look at
+// their next poll. An empty payload only makes them look. PostgreSQL commits one transaction
+// with a NOTIFY at a time, so payloads that come meanwhile share the next, and no caller
+// waits for more than the one under way and the next.
+func (b *Inbox) notify(ctx context.Context, payload string) {
 	if b.place.Dialect != sqldb.PostgreSQL {
 		return
 	}
 	b.mu.Lock()
-	b.unsaid = append(b.unsaid, b.newsOf(e))
+	mine := b.next
+	mine.payloads = append(mine.payloads, payload)
 	b.mu.Unlock()
-	b.saying.Lock()
-	defer b.saying.Unlock()
-	b.mu.Lock()
-	payloads := b.unsaid
-	b.unsaid = nil
-	b.mu.Unlock()
-	if len(payloads) == 0 {
+	select {
+	case b.saying <- struct{}{}:
+		defer func() { <-b.saying }()
+	case <-mine.over:
 		return
 	}
+	b.mu.Lock()
+	if b.next != mine { // it was over just now
+		b.mu.Unlock()
+		return
+	}
+	b.next = newNotification()
+	b.mu.Unlock()
+	defer close(mine.over)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTime)
 	defer cancel()
-	list, err := json.Marshal(payloads)
+	list, err := json.Marshal(mine.payloads)
 	if err == nil {
 		_, err = b.db.ExecContext(ctx, `SELECT pg_notify($1, x) FROM json_array_elements_text($2::json) AS x`,
 			b.channel(), string(list))
@@ -74,7 +91,18 @@ func (b *Inbox) notify(ctx context.Context, e *passfort.WebhookEvent) {
 	}
 }
 
-func (b *Inbox) channel() string { return b.place.Table("news") }
+// maxChannel is the longest name of a channel of PostgreSQL, in bytes.
+const maxChannel = 63
+
+// channel returns the name of the channel, which is a hash if it would be too long.
+func (b *Inbox) channel() string {
+	name := b.place.Table("news")
+	if len(name) <= maxChannel {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "passfort_inbox_" + hex.EncodeToString(sum[:16])
+}
 
 // errNotPGX means that the driver cannot listen.
 var errNotPGX = errors.New("the driver is not pgx")

@@ -148,6 +148,9 @@ func (b *Inbox) Replay(ctx context.Context, s Selection) (int, error) {
 		return err
 	})
 	b.Wake()
+	if n > 0 {
+		b.notify(ctx, "")
+	}
 	return n, err
 }
 
@@ -195,7 +198,8 @@ func (b *Inbox) eachSelected(ctx context.Context, s Selection, do func(id int64,
 
 // Erase deletes everything that the inbox holds about a profile, pending and parked
 // messages too, and returns how many messages that were. A repeat of one of them is a
-// new message.
+// new message. It waits for a handler that is at a message of the profile, so such a
+// handler must not call it.
 func (b *Inbox) Erase(ctx context.Context, profileID string) (int, error) {
 	if profileID == "" {
 		return 0, ErrSelection

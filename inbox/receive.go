@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/passfort-go/passfort"
-	"github.com/passfort-go/passfort/inbox/sqldb"
 )
 
 // WebhookHandler returns the endpoint that stores every message and does nothing
@@ -48,6 +47,7 @@ func (b *Inbox) Commit(context.Context, string) error { return nil }
 func (b *Inbox) Receive(ctx context.Context, e *passfort.WebhookEvent) error {
 	start := time.Now()
 	stored, err := b.receive(ctx, e)
+	b.Wake() // whatever became of it: Run may have looked while the lane was locked
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,8 @@ func (b *Inbox) Receive(ctx context.Context, e *passfort.WebhookEvent) error {
 	outcome := OutcomeDuplicate
 	if stored {
 		outcome = OutcomeStored
-		b.Wake()
-		b.notify(ctx, e)
 	}
+	b.notify(ctx, b.newsOf(e))
 	b.observe(Result{Event: e.Event, Outcome: outcome, Duration: time.Since(start)})
 	return nil
 }
@@ -111,12 +110,6 @@ func (b *Inbox) receiveAtOnce(ctx context.Context, lane string, message []any) (
 		insertMessage + `SELECT ?, ?, ?, ?, ?, {now} FROM locked` + onceForEachKey
 	args := append([]any{lane, message[0]}, message...)
 	n, err := b.place.Exec(ctx, b.db, statement, args...)
-	if sqldb.Word(err) == "SQLSTATE 40001" { // the default of the database is not READ COMMITTED
-		err = b.place.Tx(ctx, b.db, func(tx *sql.Tx) (err error) {
-			n, err = b.place.Exec(ctx, tx, statement, args...)
-			return err
-		})
-	}
 	return n > 0, err
 }
 

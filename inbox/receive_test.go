@@ -161,25 +161,39 @@ func TestStoredThoughNobodyCanBeWoken(t *testing.T) {
 // A database whose default is another isolation refuses what two statements lock at once.
 func TestEveryIsolationReceives(t *testing.T) {
 	t.Parallel()
-	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t))
-	b.exec(t, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() ||
-		' SET default_transaction_isolation = serializable'; END $$`)
-	b = open(t, inbox.PostgreSQL, b.url)
-	box := b.inbox(t)
-	run(t, box, effect)
-	var receiving sync.WaitGroup
-	for n := range 8 {
-		receiving.Go(func() {
-			for i := range 50 {
-				if err := box.Receive(t.Context(), message("p1", 1000*n+i)); err != nil {
-					t.Errorf("receive: %v", err)
-				}
+	for _, level := range []string{"repeatable read", "serializable"} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t))
+			b.exec(t, `DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() ||
+				' SET default_transaction_isolation = "`+level+`"'; END $$`)
+			var logs [3]bytes.Buffer
+			var stops []func()
+			var box *inbox.Inbox
+			for i := range logs {
+				box = open(t, inbox.PostgreSQL, b.url).inbox(t,
+					inbox.WithLogger(slog.New(slog.NewTextHandler(&logs[i], nil))))
+				stops = append(stops, run(t, box, effect))
+			}
+			var receiving sync.WaitGroup
+			for n := range 8 {
+				receiving.Go(func() {
+					for i := range 50 {
+						if err := box.Receive(t.Context(), message("p"+strconv.Itoa(i%5), 1000*n+i)); err != nil {
+							t.Errorf("receive: %v", err)
+						}
+					}
+				})
+			}
+			receiving.Wait()
+			empty(t, box)
+			require.Len(t, b.effects(t), 400)
+			for i, stop := range stops {
+				stop()
+				require.Empty(t, logs[i].String())
 			}
 		})
 	}
-	receiving.Wait()
-	empty(t, box)
-	require.Len(t, b.effects(t), 400)
 }
 
 // A message that is received twice, also at once, leaves no lane without a message.

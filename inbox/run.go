@@ -16,9 +16,10 @@ import (
 
 // Handler handles a message. What it does in tx is committed together with the fact
 // that the message is handled, or not at all; it must not end tx. On SQLite no other
-// process can write while it runs, so it should be short there. An error, or a panic,
-// makes the message be tried again: see WithTries. An error that is ErrPark parks it
-// at once.
+// process can write while it runs, so it should be short there. On PostgreSQL it may call
+// Receive, Replay and Pause, but not Erase for the profile of m, which would wait for tx.
+// An error, or a panic, makes the message be tried again: see WithTries. An error that is
+// ErrPark parks it at once.
 type Handler func(ctx context.Context, tx *sql.Tx, m *Message) error
 
 // ErrPark parks a message without another try. Return it, or wrap it, from a Handler.
@@ -57,7 +58,7 @@ func (b *Inbox) Run(ctx context.Context, handle Handler) error {
 	defer cancel()
 	var helpers, running sync.WaitGroup
 	defer helpers.Wait()
-	if b.settings.listen && b.place.Dialect == PostgreSQL {
+	if b.settings.listen && b.place.Dialect == PostgreSQL && b.db.Stats().MaxOpenConnections != 1 {
 		helpers.Go(func() { b.listen(ctx) })
 	}
 	helpers.Go(func() { b.forgetHourly(ctx) })
@@ -70,8 +71,8 @@ func (b *Inbox) Run(ctx context.Context, handle Handler) error {
 	churns := sqldb.Churn(b.db)
 	var short atomic.Bool // of workers: there may be more lanes than were claimed
 	for pause, ticked := claimPause, false; ctx.Err() == nil; {
+		short.Store(true) // first: a worker that is not counted here sees it
 		n := len(free)
-		short.Store(true)
 		lanes, owner, err := b.claim(ctx, n)
 		if err != nil && ctx.Err() == nil {
 			b.settings.log.Error("inbox: cannot look for messages", "problem", sqldb.Word(err))
@@ -182,12 +183,19 @@ const claimTime = 5 * time.Second
 // seem to wait for longer than they can are taken at once.
 const clockSteps = 10 * time.Minute
 
+// heedSome is how many lanes heedClock makes ready at a time.
+const heedSome = 10_000
+
 // heedClock makes lanes ready that seem to wait for longer than any has to: the clock of
 // the database was set back.
 func (b *Inbox) heedClock(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, claimTime)
+	defer cancel()
 	longest := 2*max(b.settings.lease, b.settings.backoff[1]) + clockSteps
-	_, err := b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET ready_at = {now} WHERE ready_at > (SELECT {now} + ?)`,
-		longest.Milliseconds())
+	_, err := b.place.Exec(bounded, b.db, `UPDATE {table:lanes} SET ready_at = {now}
+		WHERE lane IN (WITH late AS MATERIALIZED (
+			SELECT lane FROM {table:lanes} WHERE ready_at > (SELECT {now} + ?)
+			ORDER BY ready_at DESC LIMIT ? {skip}) SELECT lane FROM late)`, longest.Milliseconds(), heedSome)
 	if err != nil && ctx.Err() == nil {
 		b.settings.log.Error("inbox: cannot look for messages", "problem", sqldb.Word(err))
 	}
@@ -208,18 +216,21 @@ func (b *Inbox) claim(ctx context.Context, n int) (lanes []lane, owner string, e
 		return nil, "", err
 	}
 	owner = newOwner()
-	err = b.place.Each(ctx, b.db, func(scan func(...any) error) error {
-		var l lane
-		err := scan(&l.name, &l.deaths)
-		lanes = append(lanes, l)
-		return err
-	}, `UPDATE {table:lanes} SET deaths = deaths + CASE WHEN owner = '' THEN 0 ELSE 1 END, owner = ?,
-		ready_at = {now} + ?
-		WHERE lane IN (WITH ready AS MATERIALIZED (
-			SELECT lane FROM {table:lanes} WHERE ready_at <= (SELECT {now})
-			AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused')
-			ORDER BY ready_at LIMIT ? {skip}) SELECT lane FROM ready)
-		RETURNING lane, deaths`, owner, b.settings.lease.Milliseconds(), n)
+	err = b.place.Statement(ctx, b.db, func(q sqldb.Querier) error {
+		lanes = nil
+		return b.place.Each(ctx, q, func(scan func(...any) error) error {
+			var l lane
+			err := scan(&l.name, &l.deaths)
+			lanes = append(lanes, l)
+			return err
+		}, `UPDATE {table:lanes} SET deaths = deaths + CASE WHEN owner = '' THEN 0 ELSE 1 END, owner = ?,
+			ready_at = {now} + ?
+			WHERE lane IN (WITH ready AS MATERIALIZED (
+				SELECT lane FROM {table:lanes} WHERE ready_at <= (SELECT {now})
+				AND NOT EXISTS (SELECT 1 FROM {table:state} WHERE name = 'paused')
+				ORDER BY ready_at LIMIT ? {skip}) SELECT lane FROM ready)
+			RETURNING lane, deaths`, owner, b.settings.lease.Milliseconds(), n)
+	})
 	if err != nil {
 		b.owe(claimed{owner: owner})
 		return nil, "", err
@@ -244,6 +255,7 @@ func (b *Inbox) work(stopping, working context.Context, handle Handler, l lane, 
 		switch {
 		case errors.Is(err, errNotOurs):
 			b.owe(claimed{l.name, owner}) // this process is late, not gone
+			b.Wake()                      // and gives it back
 			return
 		case err != nil:
 			if working.Err() == nil {
@@ -412,10 +424,10 @@ func (b *Inbox) call(ctx context.Context, handle Handler, tx *sql.Tx, m *Message
 	defer cancel()
 	var renewing sync.WaitGroup
 	defer renewing.Wait()
-	over := make(chan struct{})
-	defer close(over)
+	during, over := context.WithCancel(ctx)
+	defer over()                       // also a renewal that waits for a connection, which this transaction may have
 	if b.place.Dialect == PostgreSQL { // on SQLite no other process can take the lane: the transaction has written
-		renewing.Go(func() { b.renew(ctx, over, cancel, name, owner) })
+		renewing.Go(func() { b.renew(during, cancel, name, owner) })
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -425,14 +437,12 @@ func (b *Inbox) call(ctx context.Context, handle Handler, tx *sql.Tx, m *Message
 	return handle(ctx, tx, m)
 }
 
-// renew keeps the lease of a lane, and calls lost when another process has it.
-func (b *Inbox) renew(ctx context.Context, over <-chan struct{}, lost func(), name, owner string) {
+// renew keeps the lease of a lane until ctx ends, and calls lost when another process has it.
+func (b *Inbox) renew(ctx context.Context, lost func(), name, owner string) {
 	tick := time.NewTicker(b.settings.lease / 3)
 	defer tick.Stop()
 	for {
 		select {
-		case <-over:
-			return
 		case <-ctx.Done():
 			return
 		case <-tick.C:
@@ -521,6 +531,9 @@ func (b *Inbox) fail(ctx context.Context, name, owner string, m *Message, failur
 	})
 	if err == nil && result.Event != "" {
 		b.observe(result)
+	}
+	if result.Outcome == OutcomeParked {
+		b.Wake() // for the next message of the lane
 	}
 	return err
 }

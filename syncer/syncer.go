@@ -78,7 +78,9 @@ func WithWorkers(n int) Option { return func(s *settings) { s.workers = n } }
 // others. The default is 30 seconds. A process that works renews its lease.
 func WithLease(d time.Duration) Option { return func(s *settings) { s.lease = d } }
 
-// WithPoll sets how often Run looks for work. The default is a second.
+// WithPoll sets how often Run looks for work that nothing woke it for: edits, whichever
+// process made them, failures that waited, and what another process marked. The default is
+// a second.
 func WithPoll(d time.Duration) Option { return func(s *settings) { s.poll = d } }
 
 // WithGrace sets how long Run lets work finish when its context ends. The default is 10
@@ -276,7 +278,8 @@ func (s *Syncer) Check(ctx context.Context) error {
 // is asked whether it is ready.
 func (s *Syncer) Ready(ctx context.Context) error { return s.migrations().Check(ctx, s.db) }
 
-// Wake makes Run look for work now.
+// Wake makes Run of this process look for work now, not that of others. Call it after the
+// commit of an edit that should not wait for the poll.
 func (s *Syncer) Wake() {
 	select {
 	case s.wake <- struct{}{}:

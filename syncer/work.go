@@ -94,24 +94,35 @@ func (s *Syncer) claim(ctx context.Context, n int) (items []item, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
 	defer cancel()
 	owner := rand.Text()
-	err = s.place.Each(ctx, s.db, func(scan func(...any) error) error {
-		i := item{owner: owner}
-		err := scan(&i.entity, &i.key, &i.tries)
-		items = append(items, i)
-		return err
-	}, `UPDATE {table:work} SET owner = ?, ready_at = {now} + ?
-		WHERE (entity, customer_key) IN (WITH ready AS MATERIALIZED (
-			SELECT entity, customer_key FROM {table:work} WHERE ready_at <= (SELECT {now})
-			ORDER BY ready_at LIMIT ? {skip}) SELECT entity, customer_key FROM ready)
-		RETURNING entity, customer_key, tries`, owner, s.settings.lease.Milliseconds(), n)
+	err = s.place.Statement(ctx, s.db, func(q sqldb.Querier) error {
+		items = nil
+		return s.place.Each(ctx, q, func(scan func(...any) error) error {
+			i := item{owner: owner}
+			err := scan(&i.entity, &i.key, &i.tries)
+			items = append(items, i)
+			return err
+		}, `UPDATE {table:work} SET owner = ?, ready_at = {now} + ?
+			WHERE (entity, customer_key) IN (WITH ready AS MATERIALIZED (
+				SELECT entity, customer_key FROM {table:work} WHERE ready_at <= (SELECT {now})
+				ORDER BY ready_at LIMIT ? {skip}) SELECT entity, customer_key FROM ready)
+			RETURNING entity, customer_key, tries`, owner, s.settings.lease.Milliseconds(), n)
+	})
 	return items, err
 }
+
+// heedSome is how many customers heedClock makes ready at a time.
+const heedSome = 10_000
 
 // heedClock makes customers ready that seem to wait for longer than any has to: the clock
 // of the database was set back.
 func (s *Syncer) heedClock(ctx context.Context) {
-	_, err := s.place.Exec(ctx, s.db, `UPDATE {table:work} SET ready_at = {now} WHERE ready_at > (SELECT {now} + ?)`,
-		s.settings.longest.Milliseconds())
+	bounded, cancel := context.WithTimeout(ctx, claimTime)
+	defer cancel()
+	_, err := s.place.Exec(bounded, s.db, `UPDATE {table:work} SET ready_at = {now}
+		WHERE (entity, customer_key) IN (WITH late AS MATERIALIZED (
+			SELECT entity, customer_key FROM {table:work} WHERE ready_at > (SELECT {now} + ?)
+			ORDER BY ready_at DESC LIMIT ? {skip}) SELECT entity, customer_key FROM late)`,
+		s.settings.longest.Milliseconds(), heedSome)
 	if err != nil && ctx.Err() == nil {
 		s.settings.log.Error("syncer: cannot look for work", "problem", sqldb.Word(err))
 	}

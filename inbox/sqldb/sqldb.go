@@ -118,18 +118,36 @@ type Querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Exec executes a statement and returns how many rows it changed.
-func (p Place) Exec(ctx context.Context, q Querier, statement string, args ...any) (int64, error) {
-	result, err := q.ExecContext(ctx, p.SQL(statement), args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+// Exec executes a statement and returns how many rows it changed. On a *sql.DB it is a
+// Statement.
+func (p Place) Exec(ctx context.Context, q Querier, statement string, args ...any) (n int64, err error) {
+	err = p.Statement(ctx, q, func(q Querier) error {
+		result, err := q.ExecContext(ctx, p.SQL(statement), args...)
+		if err == nil {
+			n, err = result.RowsAffected()
+		}
+		return err
+	})
+	return n, err
 }
 
-// Row reads one row. The error is sql.ErrNoRows if there is none.
+// Row reads one row. The error is sql.ErrNoRows if there is none. On a *sql.DB it is a
+// Statement.
 func (p Place) Row(ctx context.Context, q Querier, into []any, statement string, args ...any) error {
-	return q.QueryRowContext(ctx, p.SQL(statement), args...).Scan(into...)
+	return p.Statement(ctx, q, func(q Querier) error {
+		return q.QueryRowContext(ctx, p.SQL(statement), args...).Scan(into...)
+	})
+}
+
+// Statement calls do, which executes one statement. A PostgreSQL whose default isolation is
+// not READ COMMITTED refuses one that meets another (SQLSTATE 40001): on a *sql.DB, do is
+// then called again, in a transaction of READ COMMITTED, and has to begin afresh.
+func (p Place) Statement(ctx context.Context, q Querier, do func(Querier) error) error {
+	err := do(q)
+	if db, ok := q.(*sql.DB); ok && p.Dialect == PostgreSQL && sqlState(err) == "40001" {
+		return p.Tx(ctx, db, func(tx *sql.Tx) error { return do(tx) })
+	}
+	return err
 }
 
 // Each calls row for each row of a result.
