@@ -11,7 +11,8 @@ import (
 type Compacter interface {
 	Journal
 	// Compact begins. Until the Compaction ends, what is appended goes to the
-	// old records as before, and to the end of the new ones as well.
+	// old records as before, and to the end of the new ones as well. Unlike Append it
+	// may wait for a disk: the server is not locked.
 	Compact() (Compaction, error)
 	// Holds sets how many bytes of what the journal held when it was opened are
 	// still needed, so that it knows when it is full.
@@ -45,16 +46,22 @@ const compactionStep = 2 * time.Millisecond
 // compact writes the state anew, a few profiles at a time. What changes meanwhile
 // is appended after it as whole profiles, so the last record of each is right. It takes
 // the lock.
-func (w *world) compact(c Compaction) {
+func (w *world) compact(j Compacter) {
+	defer func() {
+		w.mu.Lock()
+		w.compacting = false
+		w.changed()
+		w.mu.Unlock()
+	}()
+	c, err := j.Compact()
+	if err != nil {
+		return
+	}
 	committed := false
 	defer func() {
 		if !committed {
 			c.Abort()
 		}
-		w.mu.Lock()
-		w.compacting = false
-		w.changed()
-		w.mu.Unlock()
 	}()
 	first, queue := w.beginCompaction()
 	if c.Write(first) != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -216,4 +217,49 @@ func TestCompactionBesideCalls(t *testing.T) {
 	require.Equal(t, a, b)
 	again.Close()
 	require.NoError(t, file.Close())
+}
+
+// slowToCompact begins a compaction once a call was answered.
+type slowToCompact struct {
+	*keptFile
+	begins   sync.Once
+	answered chan struct{}
+	late     atomic.Bool
+}
+
+func (f *slowToCompact) Compact() (Compaction, error) {
+	f.begins.Do(func() {
+		select {
+		case <-f.answered:
+		case <-time.After(10 * time.Second):
+			f.late.Store(true)
+		}
+	})
+	return f.keptFile.Compact()
+}
+
+// No call waits while a compaction begins: it makes a file.
+func TestCompactionBeginsBesideCalls(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	file := &slowToCompact{keptFile: openKept(t, path), answered: make(chan struct{})}
+	file.small = true
+	s := New()
+	require.NoError(t, s.KeepIn(file))
+	person := string(encode(object{"role": "INDIVIDUAL_CUSTOMER", "collected_data": madeUpPerson(1)}))
+	id := idIn(t, ask(t, s, "POST", "/profiles", person))
+	close(file.answered)
+	require.NoError(t, s.Reset(), "waits for the compaction")
+	require.False(t, file.late.Load())
+	again := idIn(t, ask(t, s, "POST", "/profiles", person))
+	s.Close()
+	require.NoError(t, file.Close())
+
+	reopened := New()
+	t.Cleanup(reopened.Close)
+	kept := openKept(t, path)
+	t.Cleanup(func() { require.NoError(t, kept.Close()) })
+	require.NoError(t, reopened.KeepIn(kept))
+	require.Nil(t, reopened.world.state.Profiles[id])
+	require.NotNil(t, reopened.world.state.Profiles[again])
 }

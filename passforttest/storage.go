@@ -2,6 +2,7 @@ package passforttest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -47,7 +48,8 @@ func (s *Server) Snapshot() ([]byte, error) {
 // running go on. The server's own master key stays valid.
 func (s *Server) Restore(saved []byte) error {
 	var in snapshot
-	if err := decodeState(saved, &in); err != nil {
+	var flat bytes.Buffer // the data of profiles is sent as it is stored
+	if err := errors.Join(json.Compact(&flat, saved), decodeState(flat.Bytes(), &in)); err != nil {
 		return fmt.Errorf("passforttest: restore: %w", err)
 	}
 	if in.Format != snapshotFormat || in.State == nil {
@@ -400,19 +402,7 @@ func (w *world) shrink() {
 		_ = w.journal.Rewrite(w.records())
 		return
 	}
-	select {
-	case <-w.closed:
-		return
-	default:
-	}
-	begun, err := c.Compact()
-	switch {
-	case err != nil:
-	case w.start(func() { w.compact(begun) }):
-		w.compacting = true
-	default:
-		begun.Abort()
-	}
+	w.compacting = w.start(func() { w.compact(c) })
 }
 
 // globals returns a record with what is in every record.

@@ -351,6 +351,7 @@ type Replacement struct {
 	file *os.File
 	w    *bufio.Writer
 	size int64
+	kept int64  // of which are on the disk
 	tail []byte // frames that were appended to the journal since; its lock guards it
 }
 
@@ -358,32 +359,51 @@ type Replacement struct {
 // and, behind them, all that is appended until its Commit. The journal is used as
 // before meanwhile.
 func (j *File) Replace() (*Replacement, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.err != nil {
-		return nil, j.err
+	r := &Replacement{j: j, size: int64(len(header))}
+	if err := j.reserve(r); err != nil {
+		return nil, err
 	}
-	if j.replacing != nil {
-		return nil, errReplacing
-	}
-	f, err := create(j.path + ".new")
+	f, err := create(j.path + ".new") // Append does not wait for it
 	if err != nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.replacing = nil
 		j.after = j.size // not full again at once
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	r := &Replacement{j: j, file: f, w: bufio.NewWriterSize(f, 1<<20), size: int64(len(header))}
+	r.file, r.w = f, bufio.NewWriterSize(f, 1<<20)
 	_, _ = r.w.WriteString(header) // Commit gets the error
-	j.replacing = r
 	return r, nil
+}
+
+// reserve makes r the replacement that is under way.
+func (j *File) reserve(r *Replacement) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err == nil && j.replacing != nil {
+		return errReplacing
+	}
+	if j.err == nil {
+		j.replacing = r
+	}
+	return j.err
 }
 
 // Write adds a record.
 func (r *Replacement) Write(record []byte) error { return r.write(appendFrame(nil, record)) }
 
+// unsynced is how much of a replacement may wait for the disk. One sync of all of it
+// would hold up those of the journal.
+const unsynced = 4 << 20
+
 func (r *Replacement) write(frames []byte) error {
 	n, err := r.w.Write(frames)
 	r.size += int64(n)
-	return err
+	if err != nil || r.size-r.kept < unsynced {
+		return err
+	}
+	r.kept = r.size
+	return errors.Join(r.w.Flush(), r.file.Sync())
 }
 
 // tailAtOnce is how much may be left to write when those who wait for the disk have to
