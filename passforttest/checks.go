@@ -389,7 +389,7 @@ func (w *world) complete(p *profile, ch *check, o outcome) {
 	if o.Output == nil {
 		o.Output = w.outputFor(p, ch, o)
 	}
-	ch.Output = encode(o.Output)
+	ch.Output = compact(encode(o.Output)) // an Outcome may have JSON that is not
 	p.Modified = w.tick
 	w.audit(p, actor{}, "updated-check", object{"check_id": ch.ID})
 	w.emitBare(p, "CHECK_COMPLETED", ch.completion())

@@ -32,20 +32,24 @@ func member(body []byte, name string) json.RawMessage {
 // storable checks collected data and returns what is stored: what was sent,
 // but for the addresses and names that the server rewrites.
 func (w *world) storable(raw json.RawMessage) (json.RawMessage, summary, error) {
-	var sum summary
 	o, err := decodeObject(raw)
 	switch {
 	case err != nil && tooDeep(raw):
-		return nil, sum, invalid("collected data is nested too deep")
+		return nil, summary{}, invalid("collected data is nested too deep")
 	case err != nil:
-		return nil, sum, invalid("collected data is not a JSON object")
+		return nil, summary{}, invalid("collected data is not a JSON object")
 	}
+	return w.storableObject(raw, o)
+}
+
+// storableObject is storable for data that was decoded: raw is o, which it rewrites.
+func (w *world) storableObject(raw json.RawMessage, o object) (json.RawMessage, summary, error) {
 	raw = compact(raw)
 	addresses := w.rewriteAddresses(o)
 	if splitNames(o) || addresses {
 		raw = encode(o)
 	}
-	sum = summarise(o)
+	sum := summarise(o)
 	switch sum.EntityType {
 	case "INDIVIDUAL", "COMPANY":
 		return raw, sum, nil

@@ -121,7 +121,11 @@ func (s *Server) AddEvent(profileID string, data map[string]any) (string, error)
 	if err != nil {
 		return "", err
 	}
-	e, err := w.newEvent(object{"data": copyObject(data)})
+	own, err := decodeObject(encode(data))
+	if err != nil {
+		return "", err
+	}
+	e, err := w.newEvent(object{"data": own})
 	if err != nil {
 		return "", err
 	}

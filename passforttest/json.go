@@ -5,21 +5,111 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 	"unicode/utf8"
 )
 
 // object is one decoded or to-be-encoded JSON object.
 type object = map[string]any
 
-// encode returns v as compact JSON without HTML escapes.
-func encode(v any) []byte {
+// encode returns v as compact JSON without HTML escapes: the bytes of encoding/json.
+func encode(v any) []byte { return appendJSON(make([]byte, 0, sizeHint(v)), v) }
+
+// appendJSON appends v as JSON. What most answers are made of takes no reflection.
+func appendJSON(to []byte, v any) []byte {
+	switch v := v.(type) {
+	case nil:
+		return append(to, "null"...)
+	case bool:
+		return strconv.AppendBool(to, v)
+	case int:
+		return strconv.AppendInt(to, int64(v), 10)
+	case string:
+		if isPlain(v) {
+			return append(append(append(to, '"'), v...), '"')
+		}
+	case json.RawMessage: // stored, and compact
+		if v != nil {
+			return append(to, v...)
+		}
+	case object:
+		if v != nil {
+			return appendObject(to, v)
+		}
+	case []any:
+		if v != nil {
+			return appendList(to, v)
+		}
+	case []object:
+		if v != nil {
+			return appendList(to, v)
+		}
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		panic("passforttest: state cannot be encoded: " + err.Error())
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return append(to, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
+}
+
+func appendObject(to []byte, o object) []byte {
+	to = append(to, '{')
+	for i, name := range sortedKeys(o) {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = append(appendJSON(to, name), ':')
+		to = appendJSON(to, o[name])
+	}
+	return append(to, '}')
+}
+
+func appendList[T any](to []byte, l []T) []byte {
+	to = append(to, '[')
+	for i, e := range l {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = appendJSON(to, e)
+	}
+	return append(to, ']')
+}
+
+// isPlain reports whether a text is the same in JSON.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// sizeHint returns about how long v is as JSON.
+func sizeHint(v any) int {
+	const other = 16 // with the comma
+	n := other
+	switch v := v.(type) {
+	case string:
+		n = len(v) + len(`"",`)
+	case json.RawMessage:
+		n += len(v)
+	case object:
+		for name, e := range v {
+			n += len(name) + len(`"":`) + sizeHint(e)
+		}
+	case []any:
+		for _, e := range v {
+			n += sizeHint(e)
+		}
+	case []object:
+		for _, e := range v {
+			n += sizeHint(e)
+		}
+	}
+	return n
 }
 
 var errNotJSON = errors.New("not one JSON value")
@@ -131,11 +221,6 @@ func stringList(o object, key string) ([]string, bool) {
 		out = append(out, t)
 	}
 	return out, true
-}
-
-func copyObject(o object) object {
-	c, _ := decodeObject(encode(o))
-	return c
 }
 
 // orEmpty makes a nil list encode as [] rather than null.

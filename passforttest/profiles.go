@@ -53,10 +53,11 @@ func (w *world) createProfile(c *call, body object) (*reply, error) {
 	if entity == "" {
 		return nil, invalid("unknown role")
 	}
-	if child(body, "collected_data") == nil {
+	data := child(body, "collected_data")
+	if data == nil {
 		return nil, missing("collected_data")
 	}
-	raw, sum, err := w.storable(member(c.body, "collected_data"))
+	raw, sum, err := w.storableObject(member(c.body, "collected_data"), data)
 	if err != nil {
 		return nil, err
 	}

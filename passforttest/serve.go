@@ -302,11 +302,15 @@ func (s *Server) apply(x *exchange) (*reply, error) {
 	return rep, err
 }
 
+// bodyAtOnce is how much memory a body gets before it has arrived.
+const bodyAtOnce = 64 << 10
+
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.Body == nil {
 		return nil, nil
 	}
 	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0), bodyAtOnce)) + bytes.MinRead)
 	n, err := io.Copy(&b, io.LimitReader(r.Body, limit+1))
 	if err != nil {
 		return nil, invalid("the body could not be read")
@@ -349,6 +353,9 @@ func (s *Server) send(w http.ResponseWriter, x *exchange, a *answer) {
 	case f.Trickle > 0:
 		trickled(x.ctx, w, s.closed, a, f.Trickle)
 	default:
+		if a.stream == nil && len(a.body) > 0 {
+			h.Set("Content-Length", itoa(len(a.body)))
+		}
 		w.WriteHeader(a.status)
 		if a.stream != nil {
 			if err := a.stream(w); err != nil {
