@@ -230,7 +230,7 @@ type CustomerRequest struct {
 	Unknown Unknown `json:"-"`
 }
 
-// CustomerRequestState is the state of a customer request. Only the webhook has it
+// CustomerRequestState says how far a customer has come with a request. Only the webhook has it
 // (docs/api/customer-requests.md#states).
 //
 // A request holds one or more forms. Each form starts as SENT and ends as

@@ -149,7 +149,7 @@ const (
 	CompanyAddressTypeTradingAddress CompanyAddressType = "trading_address"
 )
 
-// CompanyAddress is an address of a company. Type may be missing.
+// CompanyAddress says what a company uses an address for. Type may be missing.
 type CompanyAddress struct {
 	Type    CompanyAddressType `json:"type"`
 	Address *Address           `json:"address"`

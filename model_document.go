@@ -193,7 +193,7 @@ type DocumentCheck struct {
 	Unknown Unknown `json:"-"`
 }
 
-// DocumentField is a field of a document.
+// DocumentField names what is printed on a document, such as the date of birth.
 type DocumentField string
 
 // Values of DocumentField. Others may appear at any time.

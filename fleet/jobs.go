@@ -122,8 +122,9 @@ var errUnknownKind = errors.New("this process has no such kind of job")
 // StartJob puts a job over all profiles of the account into the queue, and returns.
 // The processes that work do the rest: each profile that exists when its page is
 // listed has a record in the end. One that moves to an earlier page meanwhile, because
-// others were deleted, may be missed: a job of another name finds it. The same name again goes on with the same job, and
-// fails if it is of another kind. A name is kept for as long as [Layout].Keep.
+// others were deleted, may be missed: a job of another name finds it. The same name
+// again goes on with the same job, and fails if it is of another kind. A name is kept
+// for as long as [Layout].Keep.
 func (f *Fleet) StartJob(ctx context.Context, name, kind string) error {
 	first := listing{Job: token(name), Kind: kind, Begun: time.Now()}
 	kept, err := f.saveListing(ctx, first)

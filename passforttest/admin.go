@@ -232,7 +232,7 @@ type notes struct {
 	order []string
 }
 
-// pageNote is a note for one page.
+// pageNote is what an action of a person came to, for the page that it was begun on.
 type pageNote struct {
 	Page        string
 	Done, Error string

@@ -158,7 +158,7 @@ func (w *world) getCheck(_ *call, _ *profile, ch *check) (*reply, error) {
 	return ok(ch.wire()), nil
 }
 
-// runCheck runs a check. In sync mode it holds the answer until the provider is
+// runCheck begins a check and asks the provider. In sync mode it holds the answer until the provider is
 // done or the limit has passed.
 func (w *world) runCheck(c *call, p *profile, body object) (*reply, error) {
 	ch, until, err := w.startCheck(c, p, body)

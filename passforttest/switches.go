@@ -113,7 +113,7 @@ func (s *Server) SetSwitches(sw Switches) {
 	s.world.sw = sw
 }
 
-// ListOrder is the order of lists. None is documented (docs/api/basics.md#lists).
+// ListOrder says which row of a list comes first. None is documented (docs/api/basics.md#lists).
 type ListOrder int
 
 // The orders that the simulator knows.

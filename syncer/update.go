@@ -170,7 +170,8 @@ func (s *Syncer) remember(ctx context.Context, p *passfort.Profile, ref string, 
 		_, err := s.place.Exec(ctx, s.db, `DELETE FROM {table:strangers} WHERE profile_id = ?`, p.ID)
 		return err
 	}
-	_, err := s.place.Exec(ctx, s.db, `INSERT INTO {table:strangers} (profile_id, entity, customer_ref, modified, read_at)
+	_, err := s.place.Exec(ctx, s.db,
+		`INSERT INTO {table:strangers} (profile_id, entity, customer_ref, modified, read_at)
 		VALUES (?, ?, ?, ?, {now}) ON CONFLICT (profile_id) DO UPDATE SET entity = excluded.entity,
 		customer_ref = excluded.customer_ref, modified = excluded.modified, read_at = excluded.read_at`, p.ID,
 		string(entity), foldRef(ref), p.LastModifiedDate)

@@ -41,7 +41,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pattern := flags.String("run", "", "measure only cases whose name matches this `expression`")
 	write := flags.Bool("write", false, "write docs/figures.md and its pictures")
-	gate := flags.Bool("gate", false, "measure up to three times, and fail when a promise is missed by more than its noise each time")
+	gate := flags.Bool("gate", false,
+		"measure up to three times, and fail when a promise is missed by more than its noise each time")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -157,7 +157,8 @@ func changes(from, to []byte, least int) (func() error, error) {
 // refusal is a call that is refused with n reasons.
 func refusal(n int) (func() error, error) {
 	text := `{"errors":[` + strings.Repeat(`{"code":205,"message":"x","source":"y"},`, n) + `{"code":205}]}`
-	client, err := passfort.New("a-key-that-opens-nothing", passfort.WithHTTPClient(&http.Client{Transport: refusing(text)}))
+	client, err := passfort.New("a-key-that-opens-nothing",
+		passfort.WithHTTPClient(&http.Client{Transport: refusing(text)}))
 	return func() error {
 		_, err := client.Profiles.Get(context.Background(), "6a0a7a10-0000-4000-8000-000000000001")
 		if err == nil || err.Error() == "" {

@@ -14,13 +14,14 @@ import (
 )
 
 // placesToEdit are the files that are written by hand and name nearly every operation,
-// with the reason. Beside them an operation has a method in the file of its service, and
-// a route and a rule in the file of the simulator with its subject.
+// with the reason: one more is written into the first two. Beside them an operation has
+// a method in the file of its service, and a route and a rule in the file of the simulator
+// with its subject.
 var placesToEdit = map[string]string{
 	"operations.go":                   "the table",
 	"internal/cases/cases.go":         "the cases",
-	"internal/apigen/shapes.go":       "no place to edit: words of the description, where those of the method do not do",
-	"internal/apigen/traffic_test.go": "no place to edit: a walk that ends with the cases it did not come by",
+	"internal/apigen/shapes.go":       "words of the description, where those of the method do not do",
+	"internal/apigen/traffic_test.go": "a walk that ends with the cases it did not come by",
 }
 
 // No other file is a list of the operations, which one more would have to be added to.
@@ -84,7 +85,8 @@ func (s *TagsService) SetName(ctx context.Context, profileID, tagID, name string
 	})
 }
 `},
-	"internal/cases/cases.go": {"	return []Case{\n": `		{"Tags.List", func(ctx context.Context, c *passfort.Client, at World) error {
+	"internal/cases/cases.go": {"	return []Case{\n": `
+		{"Tags.List", func(ctx context.Context, c *passfort.Client, at World) error {
 			return failed(c.Tags.List(ctx, at.Profile))
 		}, "GET", "/profiles/" + pid + "/tags", "", "[]", false},
 		{"Tags.SetName", func(ctx context.Context, c *passfort.Client, at World) error {

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // What one may have to look at: lines of a file, and entries of the root.
 const (
 	longestFile = 550
+	widestLine  = 120 // columns, with a tab as 4
 	rootCode    = 37
 	rootTests   = 35
 	rootEntries = 95
@@ -29,6 +32,23 @@ func TestFilesAreShort(t *testing.T) {
 		}
 	}
 	require.Empty(t, long)
+}
+
+// No line of Go that a person writes is wider than a window beside another one.
+func TestLinesAreShort(t *testing.T) {
+	t.Parallel()
+	for _, file := range filesNamed(t, "*.go") {
+		text := readFile(t, file)
+		if strings.Contains(text, "DO NOT EDIT.") {
+			continue
+		}
+		number := 0
+		for line := range strings.Lines(text) {
+			number++
+			columns := utf8.RuneCountInString(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", "    "))
+			assert.LessOrEqual(t, columns, widestLine, "%s:%d", filepath.ToSlash(file), number)
+		}
+	}
 }
 
 // The root shows its plan to whoever lists it.

@@ -1,10 +1,17 @@
 package house_test
 
 import (
+	"cmp"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -77,4 +84,59 @@ func TestSourcesCanBeOpened(t *testing.T) {
 			require.NotRegexp(t, sheet, readFile(t, file), file)
 		}
 	}
+}
+
+// little are words that add nothing to a name.
+var little = strings.Fields("a an and are be for in is it its of on one or that the this to")
+
+// saysNothing reports whether the first sentence of a comment has only words of the
+// name that it is about.
+func saysNothing(name, comment string) bool {
+	rest, ofName := strings.CutPrefix(strings.Join(strings.Fields(comment), " "), name+" ")
+	sentence, _, _ := strings.Cut(rest+" ", ". ")
+	stem := func(word string) string { return strings.TrimRight(strings.ToLower(word), "es") }
+	var known []string
+	for _, word := range words(name) {
+		known = append(known, stem(word))
+	}
+	said := strings.FieldsFunc(sentence, func(r rune) bool { return !unicode.IsLetter(r) })
+	said = slices.DeleteFunc(said, func(word string) bool {
+		return slices.Contains(little, word) || slices.Contains(known, stem(word))
+	})
+	return ofName && len(said) == 0
+}
+
+// A comment says something that the name does not: "BankAccount is a bank account" goes.
+func TestCommentsSaySomething(t *testing.T) {
+	t.Parallel()
+	require.True(t, saysNothing("BankAccount", "BankAccount is a bank account."))
+	require.True(t, saysNothing("CompanyAddress", "CompanyAddress is an address of a company. Type may be missing."))
+	require.False(t, saysNothing("BankAccount", "BankAccount is an account that a person gave."))
+	commented := 0
+	for _, path := range filesNamed(t, "*.go") {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		require.NoError(t, err)
+		if ast.IsGenerated(file) {
+			continue
+		}
+		check := func(name *ast.Ident, doc *ast.CommentGroup) {
+			if doc != nil {
+				commented++
+				assert.False(t, saysNothing(name.Name, doc.Text()), "%s: %s", path, doc.Text())
+			}
+		}
+		for _, decl := range file.Decls {
+			switch decl := decl.(type) {
+			case *ast.FuncDecl:
+				check(decl.Name, decl.Doc)
+			case *ast.GenDecl:
+				for _, spec := range decl.Specs {
+					if spec, is := spec.(*ast.TypeSpec); is {
+						check(spec.Name, cmp.Or(spec.Doc, decl.Doc))
+					}
+				}
+			}
+		}
+	}
+	require.Greater(t, commented, 2000)
 }
