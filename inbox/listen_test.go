@@ -120,8 +120,9 @@ func TestHangingNotify(t *testing.T) {
 	}
 	reach := func(notifications int64, unsaid int) {
 		t.Helper()
-		require.Eventually(t, func() bool { return began.Load() == notifications && box.Unsaid() == unsaid }, time.Minute,
-			time.Millisecond)
+		require.Eventually(t, func() bool {
+			return began.Load() == notifications && box.Unsaid() == unsaid
+		}, time.Minute, time.Millisecond)
 	}
 	deliver(0)
 	reach(1, 0)
