@@ -115,7 +115,7 @@ func (r report) growthChart() ([]byte, error) {
 	canvas := vgsvg.New(vg.Points(960), vg.Points(640))
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
-	whole.Fill(whole.Rectangle.Path())
+	whole.Fill(whole.Path())
 	p.Draw(draw.Crop(whole, vg.Points(8), -vg.Points(32), vg.Points(8), -vg.Points(8)))
 	var b bytes.Buffer
 	_, err := canvas.WriteTo(&b)
