@@ -97,7 +97,7 @@ func readBytes(client *passfort.Client, hand *http.Client, url string) []rival {
 
 // measureCall reads a profile of about 2 KB.
 func measureCall(ctx context.Context, s scale) ([]figure, error) {
-	srv := profileServer(profileJSON(profileID, 2<<10))
+	srv := profileServer(profileJSON(profileID))
 	defer srv.Close()
 	client, err := passfort.New(apiKey, passfort.WithBaseURL(srv.URL))
 	if err != nil {

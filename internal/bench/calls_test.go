@@ -32,7 +32,7 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 //
 //	go test -C internal/bench -run '^$' -bench Call
 func BenchmarkCall(b *testing.B) {
-	profile := profileJSON(profileID, 2<<10)
+	profile := profileJSON(profileID)
 	srv := profileServer(profile)
 	defer srv.Close()
 	inMemory := &http.Client{Transport: memory(profile)}

@@ -16,7 +16,7 @@ const pageSize = 200
 
 // registry lists n profiles of about 2 KB, each page after the given latency.
 func registry(n int, latency time.Duration) *httptest.Server {
-	one := profileJSON("%ID", 2<<10)
+	one := profileJSON("%ID")
 	head, tail, _ := bytes.Cut(one, []byte("%ID"))
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))

@@ -133,6 +133,7 @@ var cases = []benchCase{
 	{"updates", measureUpdates},
 	{"waits", measureWaits},
 	{"listing", measureListing},
+	{"pool", measurePool},
 	{"growth", measureGrowth},
 }
 
@@ -148,6 +149,7 @@ type scale struct {
 	checkFor time.Duration // how long a check takes
 	profiles int
 	elements int // of a list, a power of ten
+	crowd    time.Duration
 }
 
 var full = scale{
@@ -157,6 +159,7 @@ var full = scale{
 	waits: 1000, checkFor: 20 * time.Second,
 	profiles: 100_000,
 	elements: 100_000,
+	crowd:    2 * time.Second,
 }
 
 // gated is what each run of CI has time for.
@@ -167,6 +170,7 @@ var gated = scale{
 	waits: 100, checkFor: time.Second,
 	profiles: 40_000,
 	elements: 10_000,
+	crowd:    time.Second,
 }
 
 // smoke is just enough to see that every case works.
@@ -177,4 +181,5 @@ var smoke = scale{
 	waits: 10, checkFor: 50 * time.Millisecond,
 	profiles: 1000,
 	elements: 1000,
+	crowd:    10 * time.Millisecond,
 }

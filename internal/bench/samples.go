@@ -44,10 +44,11 @@ func companyJSON(size int) []byte {
 		`]}}`)
 }
 
-func profileJSON(id string, size int) []byte {
+// profileJSON is a made-up profile of about 2 KB.
+func profileJSON(id string) []byte {
 	return []byte(`{"id":"` + id +
 		`","role":"COMPANY_CUSTOMER","display_name":"Sampleton Teapots Ltd","collected_data":` + string(
-		companyJSON(size),
+		companyJSON(2<<10),
 	) +
 		`,"applications":[{"id":"` + fileID + `","status":"APPLIED","flag":"AUTOMATING",` +
 		`"product":{"alias":"business_account"}}],"tasks":[]}`)
