@@ -145,3 +145,26 @@ func TestVisitsAreBounded(t *testing.T) {
 	require.Empty(t, off.Visits())
 	require.Empty(t, off.Requests())
 }
+
+// A request for another machine moves no clock.
+func TestMisdirectedRequestMovesNoClock(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := passforttest.NewClock(start)
+	clock.AutoAdvance(time.Hour)
+	srv := passforttest.NewServer(passforttest.WithClock(clock))
+	t.Cleanup(srv.Close)
+	for host, status := range map[string]int{
+		"rebound.example": http.StatusMisdirectedRequest, "localhost": http.StatusOK,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL()+"/whoami", nil)
+		require.NoError(t, err)
+		req.Host = host
+		req.Header.Set("apikey", srv.APIKey())
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, status, resp.StatusCode)
+	}
+	require.Equal(t, start.Add(time.Hour), clock.Now())
+}

@@ -138,7 +138,7 @@ func (rec *recorder) begin(
 		Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Header: r.Header,
 		Operation: operation, Time: now, Faulty: faulty,
 	}
-	if r.Body != nil && r.Body != http.NoBody {
+	if r.Body != http.NoBody {
 		r.Body = &recordedBody{ReadCloser: r.Body, rec: rec, entry: e, limit: bodyBytes}
 	}
 	rec.mu.Lock()

@@ -71,15 +71,15 @@ func (k kind) status() int {
 
 // ServeHTTP answers one API request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.misdirected(r) {
+		refuseMisdirected(w)
+		return
+	}
 	if c, is := s.cfg.clock.(*ManualClock); is {
 		c.tick()
 	}
 	if r.Body == nil { // a request that no server made
 		r.Body = http.NoBody
-	}
-	if s.misdirected(r) {
-		refuseMisdirected(w)
-		return
 	}
 	arriving := hurry(w, r)
 	rt, params, allow := s.routes.find(r.Method, r.URL.EscapedPath())
@@ -306,9 +306,6 @@ func (s *Server) apply(x *exchange) (*reply, error) {
 const bodyAtOnce = 64 << 10
 
 func readBody(r *http.Request, limit int64) ([]byte, error) {
-	if r.Body == nil {
-		return nil, nil
-	}
 	var b bytes.Buffer
 	b.Grow(int(min(max(r.ContentLength, 0), bodyAtOnce)) + bytes.MinRead)
 	n, err := io.Copy(&b, io.LimitReader(r.Body, limit+1))
