@@ -97,9 +97,12 @@ func (c *seeder) call(method, path string, body any) []byte {
 	req.Header.Set("apikey", c.s.APIKey())
 	resp, err := c.hc.Do(req)
 	require.NoError(c.t, err)
-	raw, err := io.ReadAll(resp.Body)
+	var answer bytes.Buffer
+	answer.Grow(int(max(resp.ContentLength, 0)) + bytes.MinRead)
+	_, err = answer.ReadFrom(resp.Body)
 	require.NoError(c.t, err)
 	require.NoError(c.t, resp.Body.Close())
+	raw := answer.Bytes()
 	require.Equal(c.t, http.StatusOK, resp.StatusCode, "%s %s: %s", method, path, raw)
 	took := int64(time.Since(began))
 	for was := c.longest.Load(); took > was && !c.longest.CompareAndSwap(was, took); was = c.longest.Load() {
