@@ -239,3 +239,34 @@ func TestOutcomesOfConstants(t *testing.T) {
 		require.Equal(t, want, string(check.Result)+" "+string(check.Decision))
 	}
 }
+
+// A fault may claim another length than its body has, or have a status without a body.
+func TestFaultsWithAnotherLength(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		fault  passforttest.Fault
+		length int64
+		cut    error
+	}{
+		"longer": {passforttest.Fault{Status: 200, Header: http.Header{"Content-Length": {"999"}}}, 999,
+			io.ErrUnexpectedEOF},
+		"as it is":     {passforttest.Fault{Status: 400, Body: []byte(`{"errors":[]}`)}, 13, nil},
+		"no content":   {passforttest.Fault{Status: 204, Body: []byte("none")}, 0, nil},
+		"not modified": {passforttest.Fault{Status: 304, Body: []byte("none")}, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			w.srv.Inject(row.fault)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.srv.URL()+"/whoami", http.NoBody)
+			require.NoError(t, err)
+			req.Header.Set("apikey", w.srv.APIKey())
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			defer func() { _ = resp.Body.Close() }()
+			require.Equal(t, row.length, resp.ContentLength)
+			_, err = io.ReadAll(resp.Body)
+			require.ErrorIs(t, err, row.cut)
+		})
+	}
+}

@@ -350,7 +350,7 @@ func (s *Server) send(w http.ResponseWriter, x *exchange, a *answer) {
 	case f.Trickle > 0:
 		trickled(x.ctx, w, s.closed, a, f.Trickle)
 	default:
-		if a.stream == nil && len(a.body) > 0 {
+		if a.stream == nil && len(a.body) > 0 && h.Get("Content-Length") == "" {
 			h.Set("Content-Length", itoa(len(a.body)))
 		}
 		w.WriteHeader(a.status)
