@@ -248,8 +248,9 @@ func TestFaultsWithAnotherLength(t *testing.T) {
 		length int64
 		cut    error
 	}{
-		"longer": {passforttest.Fault{Status: 200, Header: http.Header{"Content-Length": {"999"}}}, 999,
-			io.ErrUnexpectedEOF},
+		"longer": {passforttest.Fault{
+			Status: 200, Body: []byte(`{}`), Header: http.Header{"Content-Length": {"999"}},
+		}, 999, io.ErrUnexpectedEOF},
 		"as it is":     {passforttest.Fault{Status: 400, Body: []byte(`{"errors":[]}`)}, 13, nil},
 		"no content":   {passforttest.Fault{Status: 204, Body: []byte("none")}, 0, nil},
 		"not modified": {passforttest.Fault{Status: 304, Body: []byte("none")}, 0, nil},
