@@ -119,12 +119,12 @@ func (c *seeder) create(role string, data object, applications ...object) string
 	return made.ID
 }
 
-// seed creates n profiles with 32 callers, ten at a time: seven people and a company
+// seed creates n profiles with 64 callers, ten at a time: seven people and a company
 // with two.
 func (c *seeder) seed(n int) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range 32 {
+	for range 64 {
 		wg.Go(func() {
 			for i := next.Add(10) - 10; i < int64(n); i = next.Add(10) - 10 {
 				product := object{"product": object{"alias": "standard"}}

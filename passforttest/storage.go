@@ -246,6 +246,7 @@ func (s *Server) KeepIn(j Journal) error {
 		}
 	}
 	w.journal = j
+	w.keeping.Store(&j)
 	w.changes = changes{products: w.state.Products, flows: w.state.Flows}
 	w.commit()
 	return j.Sync()
@@ -429,15 +430,12 @@ func (w *world) records() iter.Seq[[]byte] {
 	}
 }
 
-// kept waits until everything that has happened is in the journal. It takes the lock.
+// kept waits until everything that has happened is in the journal. It needs no lock.
 func (w *world) kept() error {
-	w.mu.Lock()
-	j := w.journal
-	w.mu.Unlock()
-	if j == nil {
-		return nil
+	if j := w.keeping.Load(); j != nil {
+		return (*j).Sync()
 	}
-	return j.Sync()
+	return nil
 }
 
 // errNotKept refuses a call while the journal fails.
@@ -459,7 +457,7 @@ func (w *world) adopt(st *state, at time.Time, random []byte) error {
 		return err
 	}
 	if behind := at.Sub(w.clockNow()); behind > 0 {
-		w.offset += behind
+		w.offset.Add(int64(behind))
 	}
 	maps.DeleteFunc(st.Keys, func(_ string, k *keyInfo) bool { return k.Kind == keyMaster })
 	st.Keys[w.cfg.apiKey] = &keyInfo{Name: w.cfg.apiKeyName, Kind: keyMaster}

@@ -110,7 +110,7 @@ const (
 func (s *Server) SetSwitches(sw Switches) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
-	s.world.sw = sw
+	s.world.setSwitches(sw)
 }
 
 // ListOrder says which row of a list comes first. None is documented (docs/api/basics.md#lists).

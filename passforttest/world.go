@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -72,24 +73,27 @@ type world struct {
 	state      *state
 	roster     *roster
 	sw         Switches
-	offset     time.Duration
-	tick       time.Time // the time of what is being applied
+	published  atomic.Pointer[Switches] // sw, for who does not take the lock
+	offset     atomic.Int64             // of the clock, nanoseconds; changes under the lock
+	tick       time.Time                // the time of what is being applied
 	due        dueQueue
 	source     *mathrand.ChaCha8
 	random     *mathrand.Rand
 	moved      chan struct{} // closed and replaced whenever something changed
 	outcome    outcomes
-	journal    Journal // nil: the state is gone with the process
+	journal    Journal                 // nil: the state is gone with the process
+	keeping    atomic.Pointer[Journal] // journal, for who does not take the lock
 	compacting bool
 	changes    changes
 }
 
 func newWorld(cfg config, life *lifetime) *world {
 	w := &world{
-		lifetime: life, cfg: cfg.rules, out: newDeliveries(cfg, life), sw: cfg.switches, moved: make(chan struct{}),
+		lifetime: life, cfg: cfg.rules, out: newDeliveries(cfg, life), moved: make(chan struct{}),
 		state: newState(), roster: newRoster(), source: newSource(cfg.seed, forRules),
 	}
 	w.random = mathrand.New(w.source)
+	w.setSwitches(cfg.switches)
 	w.tick = w.clockNow()
 	w.configure()
 	w.state.Keys[cfg.apiKey] = &keyInfo{Name: cfg.apiKeyName, Kind: keyMaster}
@@ -141,11 +145,13 @@ func (w *world) change(do func(*world) error) error {
 	return do(w)
 }
 
-// switches returns the switches. It takes the lock.
-func (w *world) switches() Switches {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.sw
+// switches returns the switches. It needs no lock: a call asks more than once, and each
+// time it would wait behind all others.
+func (w *world) switches() Switches { return *w.published.Load() }
+
+func (w *world) setSwitches(sw Switches) {
+	w.sw = sw
+	w.published.Store(&sw)
 }
 
 // profile is one profile and everything below it.
@@ -484,19 +490,14 @@ func (c *ManualClock) skip(d time.Duration) {
 // Now returns the time of the simulated world: the clock plus everything
 // AdvanceClock added.
 func (s *Server) Now() time.Time {
-	s.world.mu.Lock()
-	defer s.world.mu.Unlock()
 	return s.world.clockNow()
 }
 
-func (w *world) clockNow() time.Time { return w.cfg.clock.Now().Add(w.offset).UTC() }
+// clockNow returns the time. It needs no lock.
+func (w *world) clockNow() time.Time { return w.cfg.clock.Now().Add(w.advanced()).UTC() }
 
-// advanced returns by how much the clock was moved. It takes the lock.
-func (w *world) advanced() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.offset
-}
+// advanced returns by how much the clock was moved. It needs no lock.
+func (w *world) advanced() time.Duration { return time.Duration(w.offset.Load()) }
 
 // AdvanceClock moves the server's time forward by d, on any Clock, and lets
 // everything happen that is due: checks complete, requests expire, webhooks
@@ -504,7 +505,7 @@ func (w *world) advanced() time.Duration {
 func (s *Server) AdvanceClock(d time.Duration) {
 	s.world.mu.Lock()
 	defer s.world.leave()
-	s.world.offset += d
+	s.world.offset.Add(int64(d))
 	s.world.settle()
 	s.world.changed()
 }
