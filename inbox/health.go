@@ -78,10 +78,10 @@ func (b *Inbox) Forget(ctx context.Context) (int, error) {
 		keep      time.Duration
 		always    bool
 	}{
-		{`UPDATE {table:messages} SET data = NULL WHERE id IN (SELECT id FROM {table:messages}
-			WHERE state = 1 AND data IS NOT NULL AND done_at < {now} - ? LIMIT ?)`, b.settings.keepData, true},
-		{`DELETE FROM {table:messages} WHERE id IN (SELECT id FROM {table:messages}
-			WHERE state = 1 AND done_at < {now} - ? LIMIT ?)`, b.settings.keepKeys, b.settings.keepKeys > 0},
+		{`UPDATE {table:messages} SET data = NULL WHERE ` +
+			unlocked(`state = 1 AND data IS NOT NULL AND done_at < {now} - ? LIMIT ?`), b.settings.keepData, true},
+		{`DELETE FROM {table:messages} WHERE ` + unlocked(`state = 1 AND done_at < {now} - ? LIMIT ?`),
+			b.settings.keepKeys, b.settings.keepKeys > 0},
 	} {
 		for step.always {
 			n, err := b.place.Exec(ctx, b.db, step.statement, step.keep.Milliseconds(), forgetSome)

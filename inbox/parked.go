@@ -155,14 +155,22 @@ func (b *Inbox) Replay(ctx context.Context, s Selection) (int, error) {
 }
 
 // Purge deletes parked messages and returns how many. A repeat of one that Passfort
-// sends is a new message.
+// sends is a new message. One that is being replayed is unchanged.
 func (b *Inbox) Purge(ctx context.Context, s Selection) (int, error) {
 	where, args, err := s.where()
 	if err != nil {
 		return 0, err
 	}
-	n, err := b.place.Exec(ctx, b.db, `DELETE FROM {table:messages} WHERE `+where, args...)
+	n, err := b.place.Exec(ctx, b.db, `DELETE FROM {table:messages} WHERE `+unlocked(where), args...)
 	return int(n), err
+}
+
+// unlocked is a condition for the messages that fit another one and that no other
+// transaction has locked. A statement that locks many waits for none: so no two wait for
+// each other.
+func unlocked(condition string) string {
+	return `id IN (WITH free AS MATERIALIZED (SELECT id FROM {table:messages} WHERE ` + condition +
+		` {skip}) SELECT id FROM free)`
 }
 
 // eachSelected calls do for each parked message that is selected.
@@ -204,6 +212,23 @@ func (b *Inbox) Erase(ctx context.Context, profileID string) (int, error) {
 	if profileID == "" {
 		return 0, ErrSelection
 	}
-	n, err := b.place.Exec(ctx, b.db, `DELETE FROM {table:messages} WHERE profile_id = ?`, storable(profileID))
-	return int(n), err
+	total, profile := 0, storable(profileID)
+	for {
+		n, err := b.place.Exec(ctx, b.db, `DELETE FROM {table:messages} WHERE `+unlocked(`profile_id = ?`), profile)
+		total += int(n)
+		if err != nil {
+			return total, err
+		}
+		var id int64 // the first of those that are locked
+		err = b.place.Row(ctx, b.db, []any{&id},
+			`SELECT COALESCE(MIN(id), 0) FROM {table:messages} WHERE profile_id = ?`, profile)
+		if err != nil || id == 0 {
+			return total, err
+		}
+		n, err = b.place.Exec(ctx, b.db, `DELETE FROM {table:messages} WHERE id = ?`, id)
+		total += int(n)
+		if err != nil {
+			return total, err
+		}
+	}
 }

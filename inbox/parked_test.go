@@ -3,6 +3,10 @@ package inbox_test
 import (
 	"context"
 	"database/sql"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,4 +137,81 @@ func TestHealth(t *testing.T) {
 		h.Oldest = 0
 		require.Equal(t, inbox.Health{Pending: 6, Retrying: 6, Profiles: 1, Parked: 5}, h)
 	})
+}
+
+// Whatever is done to the messages of some profiles at once, no two transactions wait for
+// each other.
+func TestNoDeadlock(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t))
+	b.db.SetMaxIdleConns(40)
+	handle := func(context.Context, *sql.Tx, *inbox.Message) error {
+		if rand.IntN(3) == 0 {
+			return inbox.ErrPark
+		}
+		return nil
+	}
+	box, other := b.inbox(t, inbox.WithKeepKeys(time.Millisecond)), b.inbox(t, inbox.WithKeepKeys(time.Millisecond))
+	run(t, box, handle)
+	run(t, other, handle)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	var calling sync.WaitGroup
+	var messages atomic.Int64
+	profile := func() string { return "p" + strconv.Itoa(rand.IntN(3)) }
+	for name, call := range map[string]func() error{
+		"Receive": func() error { return box.Receive(ctx, message(profile(), int(messages.Add(1)))) },
+		"Receive again": func() error {
+			return other.Receive(ctx, message(profile(), int(messages.Load())-rand.IntN(3)))
+		},
+		"Erase":  func() error { _, err := box.Erase(ctx, profile()); return err },
+		"Purge":  func() error { _, err := box.Purge(ctx, inbox.Selection{All: true}); return err },
+		"Replay": func() error { _, err := other.Replay(ctx, inbox.Selection{All: true}); return err },
+		"Forget": func() error { _, err := other.Forget(ctx); return err },
+	} {
+		for range 3 {
+			calling.Go(func() {
+				for ctx.Err() == nil {
+					if err := call(); err != nil && ctx.Err() == nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+			})
+		}
+	}
+	calling.Wait()
+	for _, profile := range []string{"p0", "p1", "p2"} {
+		_, err := box.Erase(t.Context(), profile)
+		require.NoError(t, err)
+	}
+	empty(t, box)
+	require.Equal(t, "0", b.one(t, `SELECT COUNT(*) FROM passfort_inbox_messages`))
+	require.Equal(t, "0", b.one(t, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
+}
+
+// What a handler is at is erased when it has ended, and nothing else waits for it.
+func TestEraseWaitsForAHandler(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t)) // SQLite has one writer
+	box := b.inbox(t)
+	receive(t, box, 3, "p1")
+	started, end := make(chan struct{}, 3), make(chan struct{})
+	run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error { started <- struct{}{}; <-end; return nil })
+	<-started
+	erased := make(chan int, 1)
+	go func() {
+		n, err := box.Erase(t.Context(), "p1")
+		if err != nil {
+			t.Errorf("erase: %v", err)
+		}
+		erased <- n
+	}()
+	require.Eventually(t, func() bool { return b.one(t, `SELECT COUNT(*) FROM passfort_inbox_messages`) == "1" },
+		time.Minute, time.Millisecond)
+	receive(t, box, 3, "p2")
+	require.Empty(t, erased)
+	close(end)
+	require.Equal(t, 3, <-erased)
+	empty(t, box)
+	require.Equal(t, "3", b.one(t, `SELECT COUNT(*) FROM passfort_inbox_messages`))
 }
