@@ -196,7 +196,9 @@ func TestEraseWaitsForAHandler(t *testing.T) {
 	box := b.inbox(t)
 	receive(t, box, 3, "p1")
 	started, end := make(chan struct{}, 3), make(chan struct{})
+	release := sync.OnceFunc(func() { close(end) })
 	run(t, box, func(context.Context, *sql.Tx, *inbox.Message) error { started <- struct{}{}; <-end; return nil })
+	t.Cleanup(release) // before what run waits for
 	<-started
 	erased := make(chan int, 1)
 	go func() {
@@ -210,7 +212,7 @@ func TestEraseWaitsForAHandler(t *testing.T) {
 		time.Minute, time.Millisecond)
 	receive(t, box, 3, "p2")
 	require.Empty(t, erased)
-	close(end)
+	release()
 	require.Equal(t, 3, <-erased)
 	empty(t, box)
 	require.Equal(t, "3", b.one(t, `SELECT COUNT(*) FROM passfort_inbox_messages`))
