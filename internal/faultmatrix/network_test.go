@@ -27,7 +27,8 @@ type wire struct {
 	*world
 	proxy    *toxiproxy.Proxy
 	tls      *httptest.Server
-	nameless atomic.Bool // names are not found
+	nameless atomic.Bool   // names are not found
+	left     chan struct{} // is closed when the client has left its connection
 }
 
 func wired(t *testing.T) *wire {
@@ -61,6 +62,10 @@ func (w *wire) client(t *testing.T, f fault, watch *watcher) *passfort.Client {
 		tr := &http.Transport{DialContext: w.dial}
 		t.Cleanup(tr.CloseIdleConnections)
 		options = append(options, passfort.WithHTTPClient(&http.Client{Transport: tr}))
+	case closedWhileIdle:
+		tr := passfort.DefaultTransport()
+		tr.DialContext = w.dialToLeave
+		options = append(options, passfort.WithHTTPClient(&http.Client{Transport: tr}))
 	case untrusted:
 		base = w.tls.URL + "/4.0"
 	case plainAnswer:
@@ -80,6 +85,24 @@ func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, err
 		return nil, errors.New("no name server")
 	}}
 	return (&net.Dialer{Resolver: empty}).DialContext(ctx, network, "no-such-host.invalid:443")
+}
+
+// dialToLeave notes when the client closes its connection.
+func (w *wire) dialToLeave(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	left := make(chan struct{})
+	w.left = left
+	return leaving{conn, sync.OnceFunc(func() { close(left) })}, err
+}
+
+type leaving struct {
+	net.Conn
+	left func()
+}
+
+func (c leaving) Close() error {
+	defer c.left()
+	return c.Conn.Close()
 }
 
 // toxics are the faults that the proxy makes.
@@ -145,12 +168,12 @@ func onTheNetwork(t *testing.T, f fault, always bool, found *results, class map[
 	}
 }
 
-// leaveIdle makes a connection and has it closed while empty uses it.
+// leaveIdle makes a connection, and returns when the client knows that it was closed.
 func (w *wire) leaveIdle(t *testing.T, c *passfort.Client) {
 	t.Helper()
 	_, err := c.WhoAmI(t.Context())
 	require.NoError(t, err)
 	w.proxy.Stop()
 	require.NoError(t, w.proxy.Start())
-	<-time.After(5 * time.Millisecond)
+	<-w.left
 }
