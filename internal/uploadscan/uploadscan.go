@@ -218,6 +218,9 @@ func (s *scanner) stream(sink *imageSink) error {
 		if i := bytes.IndexByte(chunk[:end], '\\'); i >= 0 {
 			end = i
 		}
+		if !sink.started && bytes.ContainsFunc(chunk[:end], isControl) { // Base64 has none anyway
+			return errJSON
+		}
 		if err := sink.write(chunk[:end]); err != nil {
 			return err
 		}
@@ -238,6 +241,9 @@ func (s *scanner) stream(sink *imageSink) error {
 		}
 	}
 }
+
+// isControl reports whether a character must be escaped in JSON.
+func isControl(r rune) bool { return r < ' ' }
 
 // escape handles what follows a backslash. Line breaks, which some encoders put
 // into Base64, are dropped.

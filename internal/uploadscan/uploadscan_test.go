@@ -60,6 +60,9 @@ func TestScanRefuses(t *testing.T) {
 		{"more after the padding", `{"data":"AA==AAAA"}`, "not valid Base64"},
 		{"half a group", `{"data":"AAA"}`, "not valid Base64"},
 		{"another scheme", `{"data":"data:image/gif,AAAA"}`, "not valid Base64"},
+		{"a control character in front", "{\"data\":\"data:image/g\x10;base64,R0lGODlh\"}", "not a JSON object"},
+		{"a line break in front", "{\"data\":\"data:image/gif;\nbase64,R0lGODlh\"}", "not a JSON object"},
+		{"a line break", "{\"data\":\"R0lG\nODlh\"}", "not a JSON object"},
 		{"data twice", `{"data":"AAAA","data":"AAAA"}`, "there twice"},
 		{"too large", `{"data":"` + large + `"}`, uploadscan.ErrSize.Error()},
 	} {
