@@ -126,6 +126,12 @@ that is no steeper than n log n needs twice as much, and little more, for twice 
 The same operations are held to it by ` + "`TestGrowth`" + `.
 
 ![The growth as curves](growth.svg)
+
+## Other figures
+
+Those of the simulator, with 100,000 profiles, are on [its page](simulator.md#figures).
+The inbox beside River, batches on a cluster, and the help of a second process are rows
+of [the proofs](proofs.md).
 `
 
 // chart draws the ratios as bars, with the smallest and the largest as a line.
