@@ -116,7 +116,7 @@ func (h *WebhookHandler) readBody(
 			return b.Bytes(), err
 		}
 	} else {
-		b.Grow(int(min(max(r.ContentLength, 0), 1<<20)) + bytes.MinRead)
+		b.Grow(int(min(max(r.ContentLength, 0), defaultWebhookBodyLimit)) + bytes.MinRead)
 	}
 	_, err := b.ReadFrom(body)
 	return b.Bytes(), err

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -213,11 +212,11 @@ func (s *secretScan) object(depth int) error {
 		isSecret := name.Kind() == '"' && name.String() == "secret"
 		switch kind := s.dec.PeekKind(); {
 		case isSecret && kind != '{' && kind != '[':
-			token, err := s.dec.ReadToken()
+			secret, err := s.dec.ReadValue()
 			if err != nil {
 				return err
 			}
-			state := s.secrets.token(token)
+			state := s.secrets.value(secret)
 			s.wrong, signed = s.wrong || state == secretWrong, signed || state == secretRight
 		case isSecret:
 			s.wrong = true
@@ -253,9 +252,7 @@ func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhoo
 	if header == secretMissing && !secrets.signed(body, true) {
 		return nil, ErrWebhookUnauthorized
 	}
-	r := webhookReader{
-		secrets: secrets, body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true)),
-	}
+	r := webhookReader{secrets: secrets, json: wire.NewReader(body)}
 	messages, err := r.delivery()
 	if err != nil && header == secretMissing {
 		return nil, ErrWebhookUnauthorized
@@ -271,12 +268,10 @@ func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhoo
 	return messages, nil
 }
 
-// webhookReader reads a body in one pass. Its errors are only compared with nil:
-// the texts of the decoder's may hold member names.
+// webhookReader reads a body in one pass.
 type webhookReader struct {
 	secrets secretSums
-	body    []byte
-	dec     *jsontext.Decoder
+	json    *wire.Reader
 }
 
 // maxWebhookMessages is how many messages a delivery may have.
@@ -284,25 +279,16 @@ const maxWebhookMessages = 20_000
 
 var errNoWebhook = errors.New("not a webhook")
 
-func (r *webhookReader) delivery() (messages []webhookMessage, err error) {
-	switch r.dec.PeekKind() {
+func (r *webhookReader) delivery() ([]webhookMessage, error) {
+	var messages []webhookMessage
+	isWebhook := false
+	switch r.json.Kind() {
 	case '{':
-		messages, err = r.envelopeOrBatch()
+		messages, isWebhook = r.envelopeOrBatch()
 	case '[':
-		var all bool
-		if messages, all, err = r.list(); err == nil && !all {
-			err = errNoWebhook
-		}
-	default:
-		err = errNoWebhook
+		messages, isWebhook, _ = r.list()
 	}
-	if err != nil {
-		return nil, err
-	}
-	if _, err = r.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, errNoWebhook
-	}
-	if len(messages) == 0 {
+	if !isWebhook || len(messages) == 0 || !r.json.Ended() {
 		return nil, errNoWebhook
 	}
 	return messages, nil
@@ -310,22 +296,20 @@ func (r *webhookReader) delivery() (messages []webhookMessage, err error) {
 
 // envelopeOrBatch reads the object a body consists of: a message if it has an
 // event, otherwise an object with exactly one array of messages.
-func (r *webhookReader) envelopeOrBatch() ([]webhookMessage, error) {
+func (r *webhookReader) envelopeOrBatch() (messages []webhookMessage, isWebhook bool) {
 	var batches [][]webhookMessage
-	m, isMessage, err := r.envelope(func() error {
-		list, all, err := r.list()
+	m := r.envelope(func() []byte {
+		list, all, text := r.list()
 		if all && len(list) > 0 {
 			batches = append(batches, list)
 		}
-		return err
+		return text
 	})
 	switch {
-	case err != nil:
-		return nil, err
-	case isMessage:
-		return []webhookMessage{m}, nil
+	case m.event.Event != "":
+		return []webhookMessage{m}, true
 	case len(batches) != 1:
-		return nil, errNoWebhook
+		return nil, false
 	}
 	// The object's own secret speaks for the messages that carry none; a wrong
 	// one is as wrong as a message's.
@@ -335,164 +319,93 @@ func (r *webhookReader) envelopeOrBatch() ([]webhookMessage, error) {
 			message.secret = m.secret
 		}
 	}
-	return batches[0], nil
+	return batches[0], true
 }
 
-// list reads an array, and reports whether all of its elements are messages.
-func (r *webhookReader) list() (messages []webhookMessage, all bool, err error) {
-	if _, err := r.dec.ReadToken(); err != nil {
-		return nil, false, err
-	}
+// list reads an array, and reports whether all of its elements are messages, and not
+// too many. It also returns its text.
+func (r *webhookReader) list() (messages []webhookMessage, all bool, text []byte) {
 	all = true
-	for {
-		switch r.dec.PeekKind() {
-		case ']':
-			_, err := r.dec.ReadToken()
-			return messages, all, err
-		case '{':
-			m, isMessage, err := r.envelope(nil)
-			if err != nil {
-				return nil, false, err
-			}
-			if len(messages) == maxWebhookMessages {
-				return nil, false, errNoWebhook
-			}
-			messages, all = append(messages, m), all && isMessage
-		default:
-			if _, err := r.dec.ReadValue(); err != nil {
-				return nil, false, err
-			}
-			all = false
+	text = r.json.Array(func() {
+		if all = all && r.json.Kind() == '{' && len(messages) < maxWebhookMessages; !all {
+			return
 		}
-	}
+		m := r.envelope(nil)
+		messages, all = append(messages, m), m.event.Event != ""
+	})
+	return messages, all, text
 }
 
-// envelope reads an object as a message, and reports whether it is one: whether
-// it names an event. onList, unless nil, reads the values that are arrays.
-func (r *webhookReader) envelope(onList func() error) (m webhookMessage, isMessage bool, err error) {
-	if _, err := r.dec.ReadToken(); err != nil {
-		return m, false, err
-	}
-	for r.dec.PeekKind() != '}' {
-		token, err := r.dec.ReadToken()
-		if err != nil {
-			return m, false, err
-		}
-		name := token.String()
-		kind := r.dec.PeekKind()
-		start := r.dec.InputOffset()
-		if name == "secret" && (kind == '{' || kind == '[') {
-			m.secret = secretWrong
-		}
+// envelope reads an object as a message, which it is if it names an event. OnList, unless
+// nil, reads the values that are arrays and returns their text.
+func (r *webhookReader) envelope(onList func() []byte) (m webhookMessage) {
+	r.json.Object(func(name string) {
 		switch {
-		case name == "data" && kind == '{':
-			err = r.data(&m.event)
-		case onList != nil && kind == '[':
-			err = onList()
-		case kind == '{' || kind == '[':
-			_, err = r.dec.ReadValue()
-		default:
-			if token, err = r.dec.ReadToken(); err != nil {
-				return m, false, err
-			}
-			switch name {
-			case "id":
-				m.event.ID = scalar(token)
-			case "event":
-				m.event.Event = EventName(textOf(token)).spelled()
-			case "timestamp":
-				m.event.Timestamp = unixTime(scalar(token))
-			case "secret":
-				m.secret = r.secrets.token(token)
-			}
+		case name == "secret":
+			m.secret = r.secrets.value(r.json.Value())
+		case name == "data":
+			m.event.Data = bytes.Clone(r.data(&m.event, onList))
+		case onList != nil && r.json.Kind() == '[':
+			onList()
+		case name == "id":
+			m.event.ID = scalar(r.json.Value())
+		case name == "event":
+			m.event.Event = EventName(wire.Text(r.json.Value())).spelled()
+		case name == "timestamp":
+			m.event.Timestamp = unixTime(scalar(r.json.Value()))
 		}
-		if err != nil {
-			return m, false, err
-		}
-		if name == "data" {
-			m.event.Data = bytes.Clone(bytes.TrimLeft(r.body[start:r.dec.InputOffset()], " \t\r\n:"))
-		}
-	}
-	if _, err := r.dec.ReadToken(); err != nil {
-		return m, false, err
-	}
+	})
 	m.key = m.event.Key()
-	return m, m.event.Event != "", nil
+	return m
 }
 
-// token checks the secret of a message. An empty one is as good as none.
-func (s secretSums) token(t jsontext.Token) secretState {
-	switch {
-	case t.Kind() == 'n':
-		return secretMissing
-	case t.Kind() != '"':
-		return secretWrong
-	case t.String() == "":
+// value checks the secret of a message. An empty one is as good as none.
+func (s secretSums) value(v []byte) secretState {
+	switch secret := wire.Text(v); {
+	case secret != "":
+		return s.check(secret)
+	case string(v) == "null" || string(v) == `""`:
 		return secretMissing
 	}
-	return s.check(t.String())
+	return secretWrong
 }
 
-// data reads the members that the data of all events have in common
-// (docs/api/webhooks.md#messages). One of another type than expected is left out.
-func (r *webhookReader) data(e *WebhookEvent) error {
-	if _, err := r.dec.ReadToken(); err != nil {
-		return err
+// data reads the data of a message, and of an object the members that those of all
+// events have in common (docs/api/webhooks.md#messages). One of another type than
+// expected is left out.
+func (r *webhookReader) data(e *WebhookEvent, onList func() []byte) []byte {
+	switch kind := r.json.Kind(); {
+	case kind == '[' && onList != nil:
+		return onList()
+	case kind != '{':
+		return r.json.Value()
 	}
-	for r.dec.PeekKind() != '}' {
-		quoted, err := r.dec.ReadValue()
-		if err != nil {
-			return err
-		}
-		name := string(quoted)
-		value, err := r.dec.ReadValue()
-		if err != nil {
-			return err
-		}
+	return r.json.Object(func(name string) {
 		switch name {
-		case `"profile_id"`:
-			e.ProfileID = unquoted(value)
-		case `"customer_ref"`:
-			e.CustomerRef = unquoted(value)
-		case `"user"`:
+		case "profile_id":
+			e.ProfileID = wire.Text(r.json.Value())
+		case "customer_ref":
+			e.CustomerRef = wire.Text(r.json.Value())
+		case "user":
 			var user User
-			if wire.Unmarshal(value, &user) == nil {
+			if wire.Unmarshal(r.json.Value(), &user) == nil {
 				e.User = &user
 			}
-		case `"apikey"`:
+		case "apikey":
 			var key APIKeyRef
-			if wire.Unmarshal(value, &key) == nil {
+			if wire.Unmarshal(r.json.Value(), &key) == nil {
 				e.APIKeyName = key.Name
 			}
 		}
-	}
-	_, err := r.dec.ReadToken()
-	return err
-}
-
-// unquoted returns the text of a string, "" for any other value.
-func unquoted(v jsontext.Value) string {
-	if v.Kind() != '"' {
-		return ""
-	}
-	text, _ := jsontext.AppendUnquote(nil, v) // the error is of text that is not Unicode
-	return string(text)
-}
-
-// textOf returns the text of a string, "" for any other token.
-func textOf(t jsontext.Token) string {
-	if t.Kind() != '"' {
-		return ""
-	}
-	return t.String()
+	})
 }
 
 // scalar returns the text of a string or the digits of a number.
-func scalar(t jsontext.Token) string {
-	if t.Kind() == '0' {
-		return t.String()
+func scalar(v []byte) string {
+	if len(v) > 0 && (v[0] == '-' || '0' <= v[0] && v[0] <= '9') {
+		return string(v)
 	}
-	return textOf(t)
+	return wire.Text(v)
 }
 
 // unixTime reads Unix seconds, leniently: what makes no sense is the zero time.

@@ -16,7 +16,7 @@ const (
 // the time. Strings need not be valid UTF-8.
 func Valid(text []byte) bool {
 	g := grammar{text: text}
-	return g.walk()
+	return g.whole()
 }
 
 // wellFormed is Valid and, if names are looked at, without a name that appears twice in
@@ -24,7 +24,7 @@ func Valid(text []byte) bool {
 // each character knows better than an unsure one.
 func wellFormed(text []byte, names bool) (valid, sure bool) {
 	g := grammar{text: text, looks: names}
-	valid = g.walk() && !g.twice
+	valid = g.whole() && !g.twice
 	return valid, !g.unsure && utf8.Valid(text)
 }
 
@@ -52,16 +52,20 @@ type scope struct {
 // span is a part of the text.
 type span struct{ from, to int }
 
-func (g *grammar) walk() bool {
-	at := g.space(0)
+// whole walks over the text.
+func (g *grammar) whole() bool { return g.value(g.space(0)) == len(g.text) }
+
+// value walks over the value at the given place and the space behind it.
+func (g *grammar) value(at int) int {
+	outer := g.level
 	for {
 		if at < 0 || at == len(g.text) {
-			return false
+			return -1
 		}
 		switch c := g.text[at]; c {
 		case '{', '[':
 			if g.level == maxLevels {
-				return false
+				return -1
 			}
 			g.begin(c == '{')
 			if at = g.space(at + 1); at == len(g.text) || g.text[at] == c+2 { // in ASCII
@@ -82,8 +86,8 @@ func (g *grammar) walk() bool {
 		default:
 			at = g.numberEnd(at)
 		}
-		if at = g.valueEnded(at); at < 0 || g.level == 0 {
-			return at == len(g.text)
+		if at = g.valueEnded(at, outer); at < 0 || g.level == outer {
+			return at
 		}
 	}
 }
@@ -101,12 +105,20 @@ func (g *grammar) begin(object bool) {
 	g.level++
 }
 
-// valueEnded closes what ends behind a value, and returns where the next value is, or
-// the end of the text if nothing is open.
-func (g *grammar) valueEnded(at int) int {
+// end closes the array or object that was opened last.
+func (g *grammar) end() {
+	g.level--
+	if g.level < lookedLevels {
+		g.known = g.scopes[g.level].names
+	}
+}
+
+// valueEnded closes what ends behind a value, down to the level outer, and returns
+// where the next value is, or what is behind the space at that level.
+func (g *grammar) valueEnded(at, outer int) int {
 	for at >= 0 {
 		at = g.space(at)
-		if g.level == 0 {
+		if g.level == outer {
 			return at
 		}
 		if at == len(g.text) {
@@ -119,10 +131,7 @@ func (g *grammar) valueEnded(at int) int {
 		}
 		switch g.text[at] {
 		case closing:
-			g.level = last
-			if last < lookedLevels {
-				g.known = g.scopes[last].names
-			}
+			g.end()
 			at++
 		case ',':
 			at = g.space(at + 1)
@@ -191,10 +200,16 @@ func (g *grammar) stringEnd(at int) int {
 		return -1
 	}
 	for at++; at < len(text); at++ {
-		for len(text)-at >= 8 {
-			found := special(binary.LittleEndian.Uint64(text[at:]))
-			at += bits.TrailingZeros64(found) / 8 // 8 if there is none
-			if found != 0 {
+		for len(text)-at >= 16 {
+			sixteen := text[at : at+16]
+			first := special(binary.LittleEndian.Uint64(sixteen))
+			second := special(binary.LittleEndian.Uint64(sixteen[8:]))
+			n := bits.TrailingZeros64(first)
+			if first == 0 {
+				n = 64 + bits.TrailingZeros64(second)
+			}
+			at += n / 8
+			if first|second != 0 {
 				break
 			}
 		}
@@ -216,11 +231,12 @@ func (g *grammar) stringEnd(at int) int {
 }
 
 // special finds the first of eight bytes that does not simply stand for itself in a
-// string: its highest bit is the lowest that is set.
+// string: its highest bit is the lowest that is set. A quote and what is below a space
+// are what is below 33 with its second bit turned.
 func special(eight uint64) uint64 {
 	const each = 0x0101010101010101
-	quote, backslash := eight^each*'"', eight^each*'\\'
-	return ((quote-each)&^quote | (backslash-each)&^backslash | (eight-each*' ')&^eight) & (each << 7)
+	control, backslash := (eight^each*2)-each*33, (eight^each*'\\')-each
+	return (control | backslash) &^ eight & (each << 7)
 }
 
 // escapeEnd returns the last byte of what follows a backslash, -1 if that is none.

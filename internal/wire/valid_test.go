@@ -49,11 +49,13 @@ func nearlyJSON() []string {
 }
 
 // What is valid is what encoding/json takes for it, and what is decoded is what
-// jsontext, which looks at every name, takes for it.
+// jsontext, which looks at every name, takes for it, as is what is read in parts.
 func TestValid(t *testing.T) {
 	t.Parallel()
 	for _, text := range nearlyJSON() {
 		requireSameGrammar(t, []byte(text))
+		requireSameGrammar(t, []byte(text+strings.Repeat(" ", 40))) // looked at sixteen bytes at a time
+		requireSameGrammar(t, []byte(`{"`+strings.Repeat("x", 40)+`":`+text+"}"))
 	}
 	require.True(t, wire.Valid([]byte(`{"a":[1,-2.5e3,true,null,"\u00e9"]}`)))
 	require.False(t, wire.Valid([]byte(`{"a":[1,-2.5e3,true,null,"\u00e9"}`)))
@@ -65,6 +67,11 @@ func requireSameGrammar(t *testing.T, text []byte) {
 	decoded := jsontext.Value(text).IsValid(jsontext.AllowInvalidUTF8(true))
 	var out any
 	require.Equal(t, decoded, wire.Unmarshal(text, &out) == nil, "%.200q", text)
+	for _, levels := range []int{0, 1, 3, 10_001} {
+		r := wire.NewReader(text)
+		readInto(r, levels)
+		require.Equal(t, decoded, r.Ended(), "%d: %.200q", levels, text)
+	}
 }
 
 func FuzzValid(f *testing.F) {
