@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -220,13 +221,25 @@ func startEngineProcess(t *testing.T, dir string, port int, sync string) *proces
 	return &process{cmd, strings.TrimSpace(line)}
 }
 
+// freePort returns a port for a server that is to start on it, or to come back to it.
+// Each call returns another one, outside of what the system gives to connections and to
+// servers that leave the choice to it: one of those may be given away before the server
+// listens. Processes begin at different ports.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	for range 1000 {
+		port := 10_000 + (os.Getpid()*64+int(portsTried.Add(1)))%20_000
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
+	require.Fail(t, "no port is free")
+	return 0
 }
+
+var portsTried atomic.Int64
 
 // eventually waits for something that other processes do. It looks less often
 // the longer that takes, because looking takes time from them.

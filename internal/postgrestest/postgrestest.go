@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -90,18 +91,30 @@ func begin() (*Server, error) {
 	if out, err := create.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it only finds a port
-	if err != nil {
-		return nil, err
-	}
-	if s.host, s.port, err = net.SplitHostPort(l.Addr().String()); err != nil {
-		return nil, err
-	}
-	if err := l.Close(); err != nil {
+	s.host = "127.0.0.1"
+	if s.port, err = freePort(s.host); err != nil {
 		return nil, err
 	}
 	return s, s.run()
 }
+
+// freePort returns a port for a server that is to start on it, and to come back to it
+// after a crash. It is outside of what the system gives to connections and to servers
+// that leave the choice to it: one of those may be given away before the server
+// listens. Each call returns another one, and processes begin at different ports.
+func freePort(host string) (port string, err error) {
+	for range 1000 {
+		port = strconv.Itoa(10_000 + (os.Getpid()*64+int(portsTried.Add(1)))%20_000)
+		l, failed := net.Listen("tcp", net.JoinHostPort(host, port)) //nolint:noctx // it only finds a port
+		if failed == nil {
+			return port, l.Close()
+		}
+		err = failed
+	}
+	return "", err
+}
+
+var portsTried atomic.Int64
 
 // asPostgres returns what lets a program run as the user postgres, who then owns
 // the directory: PostgreSQL refuses to run as root.
