@@ -122,7 +122,7 @@ type outage struct {
 	longest time.Duration
 }
 
-func (o *outage) answered(status int) {
+func (o *outage) answered(_ time.Time, status int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()

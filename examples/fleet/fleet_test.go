@@ -281,7 +281,7 @@ type lane struct {
 	pace     time.Duration // of a message; 0: none
 	repeats  bool          // send some of them more often than needed
 
-	answered   func(status int)
+	answered   func(sent time.Time, status int)
 	deliveries int
 }
 
@@ -290,7 +290,7 @@ func newLanes(url string, n, total, profiles int) []*lane {
 	lanes := make([]*lane, n)
 	for i := range lanes {
 		lanes[i] = &lane{
-			url: url, random: rand.New(rand.NewPCG(uint64(i), 7)), answered: func(int) {},
+			url: url, random: rand.New(rand.NewPCG(uint64(i), 7)), answered: func(time.Time, int) {},
 			client: &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}},
 		}
 	}
@@ -343,8 +343,9 @@ func (l *lane) deliver(ctx context.Context, batch []message) {
 	}
 	body.WriteByte(']')
 	for ctx.Err() == nil {
+		sent := time.Now()
 		status := l.post(ctx, body.Bytes())
-		l.answered(status)
+		l.answered(sent, status)
 		if status == http.StatusOK {
 			l.deliveries += len(batch)
 			return
