@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -223,7 +222,8 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-// TestRunStops ends the whole program while a page is being followed.
+// TestRunStops ends the whole program while a page is being followed. How soon it ends
+// is what TestServeEndsWithinASecond looks at.
 func TestRunStops(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
@@ -241,10 +241,8 @@ func TestRunStops(t *testing.T) {
 	h.get("/")
 	h.post("/register", url.Values{"kind": {"person"}}, http.StatusOK)
 	require.Equal(t, "open", h.follow().next())
-	asked := time.Now()
 	stop()
 	require.NoError(t, <-ended)
-	require.Less(t, time.Since(asked), time.Second)
 }
 
 // follow opens the stream of stages.

@@ -298,11 +298,9 @@ func TestTheSiteStops(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "event: stage\n", line)
 
-	asked := time.Now()
 	require.NoError(t, site.Process.Signal(os.Interrupt))
 	_, _ = io.Copy(io.Discard, events)
-	require.NoError(t, site.Wait())
-	require.Less(t, time.Since(asked), time.Second)
+	require.NoError(t, site.Wait(), "it ends on its own")
 }
 
 // cookieClient is a visitor without a browser.
