@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -119,16 +120,24 @@ func TestHTTP2(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				sim := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
-				t.Cleanup(sim.Close)
-				w := fill(t, sim, sim.Client())
-				server := newH2server(t, sim.Handler(), tls.NoClientCert)
-				for _, op := range operations() {
-					if f.isSilent() && always && op.Name != "Profiles.Get" && op.Name != "Checks.Run" {
-						continue // each attempt takes its time
+				all := func(t *testing.T, start func(*testing.T, http.Handler) *h2server) {
+					t.Helper()
+					sim := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
+					t.Cleanup(sim.Close)
+					w := fill(t, sim, sim.Client())
+					server := start(t, sim.Handler())
+					for _, op := range operations() {
+						overHTTP2(t, server, w, f, always, op, class[op.Name])
 					}
-					overHTTP2(t, server, w, f, always, op, class[op.Name])
 				}
+				if f.isSilent() {
+					synctest.Test(t, func(t *testing.T) { all(t, newH2bubble) })
+					return
+				}
+				all(t, func(t *testing.T, h http.Handler) *h2server {
+					t.Helper()
+					return newH2server(t, h, tls.NoClientCert)
+				})
 			})
 		}
 	}
@@ -143,7 +152,9 @@ func overHTTP2(t *testing.T, server *h2server, w *world, f h2fault, always bool,
 	server.trust(tr)
 	hc := &http.Client{Transport: tr}
 	if f.isSilent() {
-		hc.Timeout = 300 * time.Millisecond // of an attempt
+		hc.Timeout = 300 * time.Millisecond // of an attempt, by the clock of the bubble
+		defer synctest.Wait()
+		defer tr.CloseIdleConnections()
 	}
 	defer server.closeAll()
 	const most = 3
@@ -197,45 +208,48 @@ type wrapped struct{ http.RoundTripper }
 // one that can be cloned, one of golang.org/x/net/http2, and one that hides what it is.
 func TestSilentConnectionIsLeft(t *testing.T) {
 	t.Parallel()
-	for name, transport := range map[string]func(*http.Transport) http.RoundTripper{
-		"a plain one":   func(tr *http.Transport) http.RoundTripper { return tr },
-		"a wrapped one": func(tr *http.Transport) http.RoundTripper { return wrapped{tr} },
-		"one that x/net configured": func(tr *http.Transport) http.RoundTripper {
+	for name, transport := range map[string]func(*h2server, *http.Transport) http.RoundTripper{
+		"a plain one":   func(_ *h2server, tr *http.Transport) http.RoundTripper { return tr },
+		"a wrapped one": func(_ *h2server, tr *http.Transport) http.RoundTripper { return wrapped{tr} },
+		"one that x/net configured": func(_ *h2server, tr *http.Transport) http.RoundTripper {
 			//nolint:staticcheck // Deprecated, and still what many users' transports were made with.
 			if _, err := http2.ConfigureTransports(tr); err != nil {
 				panic(err)
 			}
 			return tr
 		},
-		"one of x/net": func(tr *http.Transport) http.RoundTripper {
+		"one of x/net": func(server *h2server, tr *http.Transport) http.RoundTripper {
 			//nolint:staticcheck // Deprecated, and still what many users' transports were made with.
-			return &http2.Transport{TLSClientConfig: tr.TLSClientConfig}
+			return &http2.Transport{TLSClientConfig: tr.TLSClientConfig, DialTLSContext: server.memory.dialTLS}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sim := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
-			t.Cleanup(sim.Close)
-			w := fill(t, sim, sim.Client())
-			server := newH2server(t, sim.Handler(), tls.NoClientCert)
-			tr := &http.Transport{ForceAttemptHTTP2: true}
-			server.trust(tr)
-			hc := &http.Client{Transport: transport(tr), Timeout: 300 * time.Millisecond}
-			c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"),
-				passfort.WithHTTPClient(hc), impatient())
-			require.NoError(t, err)
-			silence := first(false, func(st *h2stream) verdict { st.conn.silent.Store(true); return drop })
-			server.plan.Store(&silence)
-			_, err = c.Profiles.Get(t.Context(), w.Profile)
-			require.NoError(t, err, "the second attempt")
-			server.forget()
-			_, err = c.Checks.Run(t.Context(), w.Profile, &passfort.CheckRequest{
-				Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+			synctest.Test(t, func(t *testing.T) {
+				sim := passforttest.New(passforttest.WithSeed(1), passforttest.WithoutRateLimits())
+				t.Cleanup(sim.Close)
+				w := fill(t, sim, sim.Client())
+				server := newH2bubble(t, sim.Handler())
+				tr := &http.Transport{ForceAttemptHTTP2: true}
+				server.trust(tr)
+				hc := &http.Client{Transport: transport(server, tr), Timeout: time.Second} // of the bubble
+				c, err := passfort.New(sim.APIKey(), passfort.WithBaseURL("https://"+server.address+"/4.0"),
+					passfort.WithHTTPClient(hc), impatient())
+				require.NoError(t, err)
+				silence := first(false, func(st *h2stream) verdict { st.conn.silent.Store(true); return drop })
+				server.plan.Store(&silence)
+				_, err = c.Profiles.Get(t.Context(), w.Profile)
+				require.NoError(t, err, "the second attempt")
+				server.forget()
+				_, err = c.Checks.Run(t.Context(), w.Profile, &passfort.CheckRequest{
+					Type: passfort.CheckTypeIdentityCheck, Mode: passfort.CheckModeAsync,
+				})
+				require.True(t, err == nil || errors.Is(err, passfort.ErrOutcomeUnknown))
+				require.Equal(t, 1, server.forget(), "a write is sent once and never again")
+				_, err = c.WhoAmI(t.Context())
+				require.NoError(t, err, "the call after it")
+				hc.CloseIdleConnections()
 			})
-			require.True(t, err == nil || errors.Is(err, passfort.ErrOutcomeUnknown))
-			require.Equal(t, 1, server.forget(), "a write is sent once and never again")
-			_, err = c.WhoAmI(t.Context())
-			require.NoError(t, err, "the call after it")
 		})
 	}
 }

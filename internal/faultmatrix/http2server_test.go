@@ -27,6 +27,7 @@ type h2server struct {
 	tls     *tls.Config
 	address string
 	roots   *x509.CertPool
+	memory  *memory // of a bubble, nil: it listens on loopback
 
 	plan atomic.Pointer[func(*h2stream) verdict] // what happens to a request, nil: it is handled
 
@@ -69,14 +70,28 @@ type h2conn struct {
 // newH2server listens on loopback with a certificate of its own.
 func newH2server(t *testing.T, handler http.Handler, clientAuth tls.ClientAuthType) *h2server {
 	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return serveH2(t, handler, listener, clientAuth)
+}
+
+// newH2bubble is newH2server in a bubble.
+func newH2bubble(t *testing.T, handler http.Handler) *h2server {
+	t.Helper()
+	listener := newMemory()
+	s := serveH2(t, handler, listener, tls.NoClientCert)
+	s.memory = listener
+	return s
+}
+
+func serveH2(t *testing.T, handler http.Handler, listener net.Listener, clientAuth tls.ClientAuthType) *h2server {
+	t.Helper()
 	lender := httptest.NewUnstartedServer(handler)
 	lender.StartTLS()
 	certificate := lender.TLS.Certificates[0]
 	roots := x509.NewCertPool()
 	roots.AddCert(lender.Certificate())
 	lender.Close()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	s := &h2server{
 		handler: handler, address: listener.Addr().String(), roots: roots,
 		tls: &tls.Config{
@@ -133,9 +148,12 @@ func (s *h2server) closeAll() {
 	s.conns.Range(func(conn, _ any) bool { _ = conn.(net.Conn).Close(); return true })
 }
 
-// trust makes a transport trust the server.
+// trust makes a transport reach and trust the server.
 func (s *h2server) trust(tr *http.Transport) {
 	tr.TLSClientConfig = &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12, ServerName: "example.com"}
+	if s.memory != nil {
+		tr.DialContext = s.memory.dial
+	}
 }
 
 func (s *h2server) serve(conn net.Conn) {
