@@ -167,8 +167,18 @@ func TestNotSentIsRepeated(t *testing.T) {
 func TestServerGone(t *testing.T) {
 	t.Parallel()
 	s := serve(t, respond(200, `{"id":"x"}`))
-	c := newClient(t, s)
+	var gone atomic.Bool
+	transport := trusting(s.Server)
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if gone.Load() {
+			address = "127.0.0.1:1" // its own port may belong to the server of another test by now
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	c := newClient(t, s, passfort.WithHTTPClient(&http.Client{Transport: transport}))
 	require.NoError(t, failed(c.Profiles.Create(t.Context(), newProfile)), "to fill the pool with a connection")
+	gone.Store(true)
 	s.Close()
 	for _, op := range cases.All() {
 		err := op.Call(t.Context(), c, cases.Wire())
