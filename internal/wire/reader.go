@@ -10,19 +10,27 @@ import (
 // Reader reads a text that may be JSON in one pass: it steps into some values and
 // passes over the others. Behind a violation there is nothing more to read.
 type Reader struct {
-	g  grammar
-	at int // the next value; -1 behind a violation
+	g    grammar
+	at   int  // where the next value is, or what is behind one; -1 behind a violation
+	next bool // whether a value is to be read there
 }
 
 // NewReader returns a reader of text.
 func NewReader(text []byte) *Reader {
-	r := &Reader{g: grammar{text: text, looks: true}}
+	r := &Reader{g: grammar{text: text, looks: true}, next: true}
 	r.at = r.g.space(0)
 	return r
 }
 
 // Kind returns the first byte of the next value, 0 if there is none.
 func (r *Reader) Kind() byte {
+	if !r.next {
+		return 0
+	}
+	return r.peek()
+}
+
+func (r *Reader) peek() byte {
 	if r.at < 0 || r.at == len(r.g.text) {
 		return 0
 	}
@@ -31,13 +39,18 @@ func (r *Reader) Kind() byte {
 
 // Value passes over the next value and returns its text, nil if it is none.
 func (r *Reader) Value() []byte {
+	if !r.next {
+		return r.fail()
+	}
+	r.next = false
 	start := r.at
 	r.at = r.g.value(start)
 	return r.since(start)
 }
 
 // Object reads the object that is next and returns its text. It calls member with each
-// name, before its value, which it passes over if member did not read it.
+// name, before its value, which it passes over if member did not read it. To read another
+// value there is a violation.
 func (r *Reader) Object(member func(name string)) []byte { return r.compound('{', member) }
 
 // Array is Object for an array. Element has no name.
@@ -50,10 +63,11 @@ func (r *Reader) compound(opening byte, each func(name string)) []byte {
 	if r.Kind() != opening || g.level == maxLevels {
 		return r.fail()
 	}
+	r.next = false
 	closing := opening + 2 // in ASCII
 	g.begin(opening == '{')
 	r.at = g.space(start + 1)
-	for more := r.Kind() != closing; more; {
+	for more := r.peek() != closing; more; {
 		name := ""
 		if opening == '{' {
 			from := r.at
@@ -62,12 +76,12 @@ func (r *Reader) compound(opening byte, each func(name string)) []byte {
 			}
 			name = Text(bytes.TrimRight(g.text[from:r.at], " \t\r\n:"))
 		}
-		value := r.at
+		r.next = true
 		each(name)
-		if r.at == value {
+		if r.next {
 			r.Value()
 		}
-		switch r.Kind() {
+		switch r.peek() {
 		case closing:
 			more = false
 		case ',':
@@ -90,7 +104,7 @@ func (r *Reader) since(start int) []byte {
 }
 
 func (r *Reader) fail() []byte {
-	r.at = -1
+	r.at, r.next = -1, false
 	return nil
 }
 
@@ -98,7 +112,7 @@ func (r *Reader) fail() []byte {
 // was read to its end. Strings need not be valid UTF-8.
 func (r *Reader) Ended() bool {
 	switch {
-	case r.at != len(r.g.text) || r.g.twice:
+	case r.next || r.at != len(r.g.text) || r.g.twice:
 		return false
 	case r.g.unsure || !utf8.Valid(r.g.text):
 		return jsontext.Value(r.g.text).IsValid(jsontext.AllowInvalidUTF8(true))

@@ -50,6 +50,27 @@ func TestReader(t *testing.T) {
 	require.Nil(t, r.Value(), "nothing is behind a violation")
 	require.False(t, r.Ended())
 	require.Nil(t, wire.NewReader([]byte(`[]`)).Object(func(string) {}), "another kind than asked for")
+	require.False(t, wire.NewReader(nil).Ended(), "nothing was read")
+}
+
+// Who reads a second value where one is finds nothing, also where the text has two.
+func TestReaderReadsEachValueOnce(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{"a":1 2}`, `{"a":1{"b":2}}`, `{"a":[1][2]}`, `{"a":1}`, `{"a":1,"b":2}`} {
+		r := wire.NewReader([]byte(text))
+		require.Nil(t, r.Object(func(string) {
+			require.NotNil(t, r.Value())
+			require.Zero(t, r.Kind())
+			require.Nil(t, r.Value())
+		}), text)
+		require.False(t, r.Ended(), text)
+	}
+	for _, text := range []string{`1 2`, `[] []`, `{}`} {
+		r := wire.NewReader([]byte(text))
+		require.NotNil(t, r.Value())
+		require.Nil(t, r.Value())
+		require.False(t, r.Ended(), text)
+	}
 }
 
 func TestText(t *testing.T) {
