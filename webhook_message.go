@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/passfort-go/passfort/internal/wire"
 )
 
@@ -59,7 +57,8 @@ func ParseWebhook(h http.Header, body []byte, secrets ...string) ([]WebhookEvent
 // that no print form reaches: comparing hashes keeps the time independent of the
 // length of a secret.
 type secretSums struct {
-	check func(candidate string) secretState
+	check   func(candidate string) secretState
+	longest int // value of a body that may be one; it says nothing of shorter secrets
 }
 
 // secretState is what was found where a secret is expected.
@@ -75,6 +74,7 @@ func sumSecrets(secrets []string) (secretSums, error) {
 	if len(secrets) == 0 {
 		return secretSums{}, errors.New("passfort: webhooks need a secret")
 	}
+	longest := minLongestSecret
 	sums := make([][sha256.Size]byte, len(secrets))
 	for i, s := range secrets {
 		if strings.TrimSpace(s) == "" {
@@ -84,8 +84,9 @@ func sumSecrets(secrets []string) (secretSums, error) {
 			return secretSums{}, errors.New("passfort: a webhook secret " + problem)
 		}
 		sums[i] = sha256.Sum256([]byte(s))
+		longest = max(longest, len(`\u0000`)*len(s)+2) // all of it escaped, in quotes
 	}
-	return secretSums{func(candidate string) secretState {
+	return secretSums{longest: longest, check: func(candidate string) secretState {
 		sum := sha256.Sum256([]byte(candidate))
 		found := 0
 		for i := range sums {
@@ -100,6 +101,10 @@ func sumSecrets(secrets []string) (secretSums, error) {
 
 // minSecret is the shortest secret in bytes: one character can be guessed.
 const minSecret = 2
+
+// minLongestSecret keeps the bound of a value that may be a secret from saying how long
+// a usual one is.
+const minLongestSecret = 8 << 10
 
 // secretProblem says why a secret could never be received, or keeps no stranger out, or
 // returns "".
@@ -138,24 +143,22 @@ func (s secretSums) header(h http.Header) secretState {
 // it, or the object that holds them; of the beginning of one, at least one message
 // or that object. It keeps nothing of the body.
 func (s secretSums) signed(body []byte, whole bool) bool {
-	scan := secretScan{secrets: s, dec: jsontext.NewDecoder(bytes.NewBuffer(body),
-		jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
-	err := scan.value(0)
+	scan := secretScan{secrets: s, json: wire.NewReader(body)}
+	complete := scan.delivery() != nil
 	switch {
 	case scan.wrong, scan.unsigned && !scan.outer && scan.alone, !scan.right:
 		return false
 	case whole:
-		return err == nil && (scan.outer || !scan.unsigned)
-	default:
-		return err == nil || !errors.Is(err, errNoWebhook)
+		return complete && (scan.outer || !scan.unsigned)
 	}
+	return true
 }
 
 // secretScan looks for secrets where a delivery may have them: in the outermost
-// object, and in the objects of an array.
+// object, and in the objects of an array. What it reads is nil where the body is cut off.
 type secretScan struct {
 	secrets secretSums
-	dec     *jsontext.Decoder
+	json    *wire.Reader
 
 	right    bool // one was found
 	outer    bool // the outermost object has it
@@ -164,77 +167,45 @@ type secretScan struct {
 	wrong    bool
 }
 
-// value scans a value at a depth: 0 is the delivery, 1 what it holds.
-func (s *secretScan) value(depth int) error {
-	switch kind := s.dec.PeekKind(); {
-	case kind == '[' && depth < 2:
-		return s.list(depth)
-	case kind == '{':
-		return s.object(depth)
-	default:
-		return s.dec.SkipValue()
+func (s *secretScan) delivery() []byte {
+	switch s.json.Kind() {
+	case '[':
+		s.alone = true
+		return s.list()
+	case '{':
+		return s.object(true)
 	}
+	return s.json.Value()
 }
 
-func (s *secretScan) list(depth int) error {
-	s.alone = s.alone || depth == 0
-	if _, err := s.dec.ReadToken(); err != nil {
-		return err
-	}
-	for s.dec.PeekKind() != ']' {
-		if s.dec.PeekKind() != '{' {
-			if err := s.dec.SkipValue(); err != nil {
-				return err
-			}
-			continue
+func (s *secretScan) list() []byte {
+	return s.json.Array(func() {
+		if s.json.Kind() == '{' {
+			s.object(false)
 		}
-		if err := s.object(2); err != nil {
-			return err
-		}
-		if s.wrong || s.unsigned && s.alone {
-			return errNoWebhook
-		}
-	}
-	_, err := s.dec.ReadToken()
-	return err
+	})
 }
 
-func (s *secretScan) object(depth int) error {
-	if _, err := s.dec.ReadToken(); err != nil {
-		return err
-	}
+func (s *secretScan) object(outermost bool) []byte {
 	signed := false
-	for s.dec.PeekKind() != '}' {
-		name, err := s.dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		isSecret := name.Kind() == '"' && name.String() == "secret"
-		switch kind := s.dec.PeekKind(); {
-		case isSecret && kind != '{' && kind != '[':
-			secret, err := s.dec.ReadValue()
-			if err != nil {
-				return err
+	text := s.json.Object(func(name string) {
+		switch {
+		case name == "secret":
+			kind := s.json.Kind()
+			secret := s.json.Value()
+			if secret == nil && kind != '{' && kind != '[' {
+				return
 			}
 			state := s.secrets.value(secret)
 			s.wrong, signed = s.wrong || state == secretWrong, signed || state == secretRight
-		case isSecret:
-			s.wrong = true
-			return errNoWebhook
-		case depth == 0 && kind == '[':
-			err = s.list(1)
-		default:
-			err = s.dec.SkipValue()
+			s.right = s.right || signed
+			s.outer = s.outer || signed && outermost
+		case outermost && s.json.Kind() == '[':
+			s.list()
 		}
-		if err != nil {
-			return err
-		}
-		s.right = s.right || signed
-		s.outer = s.outer || signed && depth == 0
-	}
-	s.unsigned = s.unsigned || !signed && depth > 0
-	_, err := s.dec.ReadToken()
-	return err
+	})
+	s.unsigned = s.unsigned || text != nil && !signed && !outermost
+	return text
 }
 
 // webhookMessage is one message of a delivery.
@@ -361,6 +332,9 @@ func (r *webhookReader) envelope(onList func() []byte) (m webhookMessage) {
 
 // value checks the secret of a message. An empty one is as good as none.
 func (s secretSums) value(v []byte) secretState {
+	if len(v) > s.longest {
+		return secretWrong
+	}
 	switch secret := wire.Text(v); {
 	case secret != "":
 		return s.check(secret)

@@ -22,12 +22,17 @@ import (
 	"github.com/passfort-go/passfort"
 )
 
-// strangers are deliveries of 15 MiB without the header and without the secret.
+// strangers are deliveries of up to 15 MiB without the header and without the secret.
 func strangers() map[string]func() io.Reader {
 	const size = 15 << 20
 	repeated := func(begin, part string) func() io.Reader {
 		return func() io.Reader {
 			return io.LimitReader(io.MultiReader(strings.NewReader(begin), &endlessText{part: part}), size)
+		}
+	}
+	broken := func(begin, end string) func() io.Reader { // three times as long as Unicode
+		return func() io.Reader {
+			return strings.NewReader(begin + strings.Repeat("\xff", 1<<20-100) + end)
 		}
 	}
 	return map[string]func() io.Reader{
@@ -49,6 +54,10 @@ func strangers() map[string]func() io.Reader {
 		"wrong secrets":            repeated(`[`, `{"event":"X","secret":"wrong"},`),
 		"a right one in the data":  repeated(`{"data":{"secret":"s0"},"event":"`, `x`),
 		"white space":              repeated(``, ` `),
+		"a broken text as secret":  broken(`{"secret":"`, `"}`),
+		"a broken name":            broken(`{"`, `":1}`),
+		"a broken name, cut off":   broken(`{"`, `":1`+strings.Repeat(" ", 1<<20)),
+		"a broken name in a list":  broken(`[{"`, `":1}]`),
 	}
 }
 
@@ -281,6 +290,17 @@ func TestSecretsThatCannotBeReceived(t *testing.T) {
 		text := fmt.Sprintf(verb, h)
 		require.NotContains(t, text, "s0")
 		require.NotRegexp(t, `(0x[0-9a-f]{1,2}, ){8}`, text, "a hash")
+	}
+}
+
+// What a body may have as a secret is long enough for any secret, all of it escaped.
+func TestLongSecretInABody(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("s", 3000)
+	body := `{"event":"X","secret":"` + strings.Repeat(`\u0073`, 3000)
+	for end, expected := range map[string]error{`"}`: nil, `s"}`: passfort.ErrWebhookUnauthorized} {
+		_, err := passfort.ParseWebhook(http.Header{}, []byte(body+end), "s0", secret)
+		require.ErrorIs(t, err, expected, end)
 	}
 }
 

@@ -7,6 +7,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// longestName is how many bytes a name may have that a Reader hands out, in quotes: the
+// text of one that is not Unicode takes several times as many.
+const longestName = 1 << 10
+
 // Reader reads a text that may be JSON in one pass: it steps into some values and
 // passes over the others. Behind a violation there is nothing more to read.
 type Reader struct {
@@ -49,8 +53,8 @@ func (r *Reader) Value() []byte {
 }
 
 // Object reads the object that is next and returns its text. It calls member with each
-// name, before its value, which it passes over if member did not read it. To read another
-// value there is a violation.
+// name, "" for a very long one, before its value, which it passes over if member did not
+// read it. To read another value there is a violation.
 func (r *Reader) Object(member func(name string)) []byte { return r.compound('{', member) }
 
 // Array is Object for an array. Element has no name.
@@ -74,7 +78,9 @@ func (r *Reader) compound(opening byte, each func(name string)) []byte {
 			if r.at = g.name(from); r.at < 0 {
 				return nil
 			}
-			name = Text(bytes.TrimRight(g.text[from:r.at], " \t\r\n:"))
+			if quoted := bytes.TrimRight(g.text[from:r.at], " \t\r\n:"); len(quoted) <= longestName {
+				name = Text(quoted)
+			}
 		}
 		r.next = true
 		each(name)

@@ -53,6 +53,17 @@ func TestReader(t *testing.T) {
 	require.False(t, wire.NewReader(nil).Ended(), "nothing was read")
 }
 
+func TestReaderHandsOutNoVeryLongName(t *testing.T) {
+	t.Parallel()
+	for n, expected := range map[int]int{1022: 1022, 1023: 0} {
+		r := wire.NewReader([]byte(`{"` + strings.Repeat("x", n) + `":1}`))
+		met := -1
+		r.Object(func(name string) { met = len(name) })
+		require.Equal(t, expected, met)
+		require.True(t, r.Ended())
+	}
+}
+
 // Who reads a second value where one is finds nothing, also where the text has two.
 func TestReaderReadsEachValueOnce(t *testing.T) {
 	t.Parallel()
