@@ -262,35 +262,43 @@ func (r *webhookReader) delivery() ([]webhookMessage, error) {
 	if !isWebhook || len(messages) == 0 || !r.json.Ended() {
 		return nil, errNoWebhook
 	}
+	for i := range messages {
+		messages[i].key = messages[i].event.Key()
+	}
 	return messages, nil
 }
 
 // envelopeOrBatch reads the object a body consists of: a message if it has an
 // event, otherwise an object with exactly one array of messages.
 func (r *webhookReader) envelopeOrBatch() (messages []webhookMessage, isWebhook bool) {
-	var batches [][]webhookMessage
+	var batch []webhookMessage
+	batches := 0
 	m := r.envelope(func() []byte {
+		if batches > 1 { // no more than two are held at once
+			return r.json.Value()
+		}
 		list, all, text := r.list()
 		if all && len(list) > 0 {
-			batches = append(batches, list)
+			batch = list
+			batches++
 		}
 		return text
 	})
 	switch {
 	case m.event.Event != "":
 		return []webhookMessage{m}, true
-	case len(batches) != 1:
+	case batches != 1:
 		return nil, false
 	}
 	// The object's own secret speaks for the messages that carry none; a wrong
 	// one is as wrong as a message's.
-	for i := range batches[0] {
-		message := &batches[0][i]
+	for i := range batch {
+		message := &batch[i]
 		if m.secret == secretWrong || message.secret == secretMissing {
 			message.secret = m.secret
 		}
 	}
-	return batches[0], true
+	return batch, true
 }
 
 // list reads an array, and reports whether all of its elements are messages, and not
@@ -326,7 +334,6 @@ func (r *webhookReader) envelope(onList func() []byte) (m webhookMessage) {
 			m.event.Timestamp = unixTime(scalar(r.json.Value()))
 		}
 	})
-	m.key = m.event.Key()
 	return m
 }
 

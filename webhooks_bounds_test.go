@@ -247,6 +247,23 @@ func TestDeliveryOfTooManyMessages(t *testing.T) {
 	}
 }
 
+// What is no batch after all, because there are several, is not held: of 55 lists of
+// 20,000 messages no more than two.
+func TestManyBatchesHoldLittle(t *testing.T) {
+	measuresMemory(t)
+	list := strings.Repeat(`{"event":"X"},`, 19_999) + `{"event":"X"}`
+	var lists []string
+	for i := range 55 {
+		lists = append(lists, fmt.Sprintf(`"%d":[%s]`, i, list))
+	}
+	body := []byte("{" + strings.Join(lists, ",") + "}")
+	var err error
+	peak := peakHeap(func() { _, err = passfort.ParseWebhook(bearer("s0"), body, "s0") })
+	require.ErrorIs(t, err, passfort.ErrWebhookMalformed)
+	require.LessOrEqual(t, peak, int64(32<<20))
+	t.Logf("%d KiB", peak>>10)
+}
+
 // A message of one profile does not hide one of another with the same id, nor does
 // an id that looks like a hash. Keys of 0.1 are recognised.
 func TestKeysOfProfiles(t *testing.T) {
