@@ -62,14 +62,25 @@ func TestOneAtATimeForAProfile(t *testing.T) {
 		box, other := b.inbox(t), b.inbox(t)
 		var mu sync.Mutex
 		busy, most := map[string]bool{}, 0
+		together := make(chan struct{}) // closed when two profiles are at it at once
+		meet := sync.OnceFunc(func() { close(together) })
+		if b.dialect == inbox.SQLite {
+			meet() // it has one writer
+		}
 		handle := func(ctx context.Context, tx *sql.Tx, m *inbox.Message) error {
 			mu.Lock()
 			if busy[m.Event.ProfileID] {
 				t.Errorf("two messages of a profile at once")
 			}
 			busy[m.Event.ProfileID] = true
-			most = max(most, len(busy))
+			if most = max(most, len(busy)); most > 1 {
+				meet()
+			}
 			mu.Unlock()
+			select {
+			case <-together:
+			case <-time.After(10 * time.Second):
+			}
 			<-time.After(2 * time.Millisecond)
 			defer func() {
 				mu.Lock()
