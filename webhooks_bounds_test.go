@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -244,6 +245,40 @@ func TestDeliveryOfTooManyMessages(t *testing.T) {
 	for n, code := range map[int]int{20_000: 200, 20_001: 400} {
 		body := "[" + strings.Repeat(`{"id":"1","event":"X"},`, n-1) + `{"id":"1","event":"X"}]`
 		require.Equal(t, code, send(newHandler(t), delivery(t.Context(), body)).Code, n)
+	}
+}
+
+// After the first MiB of a delivery without the header more is read only if what came may
+// belong to a delivery with the secret: behind it this body fails.
+func TestRestOfABodyIsRead(t *testing.T) {
+	t.Parallel()
+	const first = 1 << 20
+	filled := func(begin, end string) string { // up to the end of the first MiB
+		return begin + strings.Repeat("x", first-len(begin)-len(end)) + end
+	}
+	const signed = `{"event":"X","secret":"s0"},`
+	for name, row := range map[string]struct {
+		body string
+		code int
+	}{
+		"a message without it":        {filled(`[`+signed+`{"event":"X"},{"event":"`, ""), http.StatusUnauthorized},
+		"a message with another one":  {filled(`[`+signed+`{"secret":"bad","event":"`, ""), http.StatusUnauthorized},
+		"a message with a list":       {filled(`[`+signed+`{"event":"`, `","secret":["s0`), http.StatusUnauthorized},
+		"none so far":                 {filled(`[{"event":"`, ""), http.StatusUnauthorized},
+		"the last message is cut off": {filled(`[`+signed+`{"event":"`, ""), http.StatusBadRequest},
+		"the secret is cut off":       {filled(`[`+signed+`{"event":"`, `","secret":"s`), http.StatusBadRequest},
+		"its name is cut off":         {filled(`[`+signed+`{"event":"`, `","sec`), http.StatusBadRequest},
+		"it may be around":            {filled(`{"l":[`+signed+`{"event":"X"},{"event":"`, ""), http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Len(t, row.body, first)
+			body := io.MultiReader(strings.NewReader(row.body), iotest.ErrReader(errors.New("the rest is read")))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
+			w := httptest.NewRecorder()
+			newHandler(t).ServeHTTP(w, r)
+			require.Equal(t, row.code, w.Code)
+		})
 	}
 }
 
