@@ -255,14 +255,10 @@ func (g *grammar) escapeEnd(at int) int {
 	if len(g.text)-at < 5 {
 		return -1
 	}
-	digits := g.text[at+1 : at+5]
-	for _, c := range digits {
+	for _, c := range g.text[at+1 : at+5] {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
 			return -1
 		}
-	}
-	if digits[0]|0x20 == 'd' && digits[1] > '7' { // half of a pair
-		g.unsure = true
 	}
 	return at + 4
 }

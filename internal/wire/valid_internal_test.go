@@ -34,3 +34,15 @@ func TestSpecialFindsTheFirst(t *testing.T) {
 		}
 	}
 }
+
+// An escape in a value, of half a pair too, leaves nothing to a slower reader.
+func TestWellFormedIsSure(t *testing.T) {
+	t.Parallel()
+	for text, expected := range map[string]bool{
+		`{"a":"\ud83d\ude00 \n"}`: true, `["\ud83d"]`: true, `{"\u0061":1}`: false, "[\"\xff\"]": false,
+	} {
+		valid, sure := wellFormed([]byte(text), true)
+		require.True(t, valid, text)
+		require.Equal(t, expected, sure, text)
+	}
+}
