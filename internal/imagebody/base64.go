@@ -21,11 +21,9 @@ func encodeBase64(dst, src []byte) {
 // decodeBase64 writes what the whole groups in src stand for to dst and returns
 // how many bytes that was. Only the last group may be padded.
 func decodeBase64(dst, src []byte) (int, error) {
-	if broken(src) {
-		return 0, ErrBadBase64
-	}
 	n, err := vector.StdEncoding.Decode(dst[:base64.StdEncoding.DecodedLen(len(src))], src)
-	if err != nil {
+	padded := len(src) - len(bytes.TrimRight(src, "="))
+	if err != nil || n != len(src)/4*3-padded { // a line break is skipped
 		return 0, ErrBadBase64
 	}
 	return n, nil
@@ -34,13 +32,8 @@ func decodeBase64(dst, src []byte) (int, error) {
 // decodeUnpadded is decodeBase64 for a last group without padding.
 func decodeUnpadded(dst, src []byte) (int, error) {
 	n, err := base64.RawStdEncoding.Decode(dst, src)
-	if err != nil || broken(src) {
+	if err != nil || n != base64.RawStdEncoding.DecodedLen(len(src)) {
 		return 0, ErrBadBase64
 	}
 	return n, nil
-}
-
-// broken reports whether there is a line break, which the decoders skip.
-func broken(src []byte) bool {
-	return bytes.IndexByte(src, '\n') >= 0 || bytes.IndexByte(src, '\r') >= 0
 }
