@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"github.com/passfort-go/passfort"
@@ -39,10 +40,15 @@ func fileServer(content []byte) *httptest.Server {
 	}))
 }
 
-// transfers are few and long, each on a connection of its own: some are fast
-// for as long as they last and some are slow.
+// transfers are long, each on a connection of its own: some are fast for as long as
+// they last and some are slow. Those that hold the image are longest.
 func (s scale) transfers() scale {
-	s.turns, s.rounds = min(s.turns, 3), min(s.rounds, 7)
+	s.turns, s.rounds = min(s.turns, 15), min(s.rounds, 7)
+	return s
+}
+
+func (s scale) long() scale {
+	s.turns = min(s.turns, 3)
 	return s
 }
 
@@ -173,13 +179,18 @@ func measureDownload(ctx context.Context, s scale) ([]figure, error) {
 }
 
 // transferFigures are the ratios of the times, and what each rival allocates
-// for one transfer.
+// for one transfer. The first two hold no image.
 func transferFigures(ctx context.Context, s scale, what string, rivals []rival) ([]figure, error) {
-	t, err := race(ctx, s, rivals...)
+	t, err := race(ctx, s, rivals[:2]...)
 	if err != nil {
 		return nil, err
 	}
-	figures := t.ratios(what, rivals...)
+	figures := t.ratios(what, rivals[:2]...)
+	long := slices.Delete(slices.Clone(rivals), 1, 2)
+	if t, err = race(ctx, s.long(), long...); err != nil {
+		return nil, err
+	}
+	figures = append(figures, t.ratios(what, long...)...)
 	for _, r := range rivals {
 		bytes, err := allocated(ctx, r)
 		if err != nil {
