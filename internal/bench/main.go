@@ -150,6 +150,7 @@ type scale struct {
 	profiles int
 	elements int // of a list, a power of ten
 	crowd    time.Duration
+	round    func() // before each round; nil: nothing
 }
 
 var full = scale{

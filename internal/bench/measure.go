@@ -149,6 +149,9 @@ func race(ctx context.Context, s scale, rivals ...rival) (times, error) {
 	}
 	out := make(times, len(rivals))
 	for range s.rounds {
+		if s.round != nil {
+			s.round()
+		}
 		runtime.GC()
 		turns := make([][]float64, len(rivals))
 		for turn := range s.turns {
