@@ -36,7 +36,8 @@ var (
 // The body may be one message, an array of messages, or an object with one array of messages
 // (docs/api/webhooks.md#messages). Anything else, an empty batch and a member that appears twice
 // are ErrWebhookMalformed. Text that is not Unicode, a name cut inside an emoji say, is read with
-// U+FFFD for what is broken. The events share no memory with body.
+// U+FFFD for what is broken. An id, a reference or a user of over 64 KiB is left out of the event,
+// and stays in its Data if it was there. The events share no memory with body.
 func ParseWebhook(h http.Header, body []byte, secrets ...string) ([]WebhookEvent, error) {
 	sums, err := sumSecrets(secrets)
 	if err != nil {
@@ -327,11 +328,11 @@ func (r *webhookReader) envelope(onList func() []byte) (m webhookMessage) {
 		case onList != nil && r.json.Kind() == '[':
 			onList()
 		case name == "id":
-			m.event.ID = scalar(r.json.Value())
+			m.event.ID = scalar(r.part())
 		case name == "event":
-			m.event.Event = EventName(wire.Text(r.json.Value())).spelled()
+			m.event.Event = EventName(wire.Text(r.part())).spelled()
 		case name == "timestamp":
-			m.event.Timestamp = unixTime(scalar(r.json.Value()))
+			m.event.Timestamp = unixTime(scalar(r.part()))
 		}
 	})
 	return m
@@ -353,7 +354,7 @@ func (s secretSums) value(v []byte) secretState {
 
 // data reads the data of a message, and of an object the members that those of all
 // events have in common (docs/api/webhooks.md#messages). One of another type than
-// expected is left out.
+// expected, and a very long one, is left out.
 func (r *webhookReader) data(e *WebhookEvent, onList func() []byte) []byte {
 	switch kind := r.json.Kind(); {
 	case kind == '[' && onList != nil:
@@ -364,21 +365,34 @@ func (r *webhookReader) data(e *WebhookEvent, onList func() []byte) []byte {
 	return r.json.Object(func(name string) {
 		switch name {
 		case "profile_id":
-			e.ProfileID = wire.Text(r.json.Value())
+			e.ProfileID = wire.Text(r.part())
 		case "customer_ref":
-			e.CustomerRef = wire.Text(r.json.Value())
+			e.CustomerRef = wire.Text(r.part())
 		case "user":
 			var user User
-			if wire.Unmarshal(r.json.Value(), &user) == nil {
+			if wire.Unmarshal(r.part(), &user) == nil {
 				e.User = &user
 			}
 		case "apikey":
 			var key APIKeyRef
-			if wire.Unmarshal(r.json.Value(), &key) == nil {
+			if wire.Unmarshal(r.part(), &key) == nil {
 				e.APIKeyName = key.Name
 			}
 		}
 	})
+}
+
+// longestPart is how many bytes a part of a message may have that is read for the caller.
+// What is longer takes many times as much memory.
+const longestPart = 64 << 10
+
+// part passes over the next value and returns its text, nil if it is too long.
+func (r *webhookReader) part() []byte {
+	part := r.json.Value()
+	if len(part) > longestPart {
+		return nil
+	}
+	return part
 }
 
 // scalar returns the text of a string or the digits of a number.

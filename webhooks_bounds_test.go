@@ -299,6 +299,44 @@ func TestManyBatchesHoldLittle(t *testing.T) {
 	t.Logf("%d KiB", peak>>10)
 }
 
+// A part of a message of over 64 KiB is in its data alone: to read it takes many times
+// as much memory.
+func TestLongPartsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	quoted := func(n int) string { return `"` + strings.Repeat("1", n-2) + `"` }
+	for name, row := range map[string]struct {
+		body func(part string) string
+		read func(passfort.WebhookEvent) string
+	}{
+		"id": {func(part string) string { return `{"event":"X","id":` + part + `}` },
+			func(e passfort.WebhookEvent) string { return e.ID }},
+		"profile": {func(part string) string { return `{"event":"X","data":{"profile_id":` + part + `}}` },
+			func(e passfort.WebhookEvent) string { return e.ProfileID }},
+		"reference": {func(part string) string { return `{"event":"X","data":{"customer_ref":` + part + `}}` },
+			func(e passfort.WebhookEvent) string { return e.CustomerRef }},
+		"key": {func(part string) string {
+			return `{"event":"X","data":{"apikey":{"name":"` + part[len(`{"name":"}`):] + `}}}`
+		},
+			func(e passfort.WebhookEvent) string { return e.APIKeyName }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n, empty := range map[int]bool{64 << 10: false, 64<<10 + 1: true} {
+				body := row.body(quoted(n))
+				events, err := passfort.ParseWebhook(bearer("s0"), []byte(body), "s0")
+				require.NoError(t, err)
+				require.Len(t, events, 1)
+				require.Equal(t, empty, row.read(events[0]) == "", n)
+				require.True(t, len(events[0].Data) == 0 || strings.Contains(body, string(events[0].Data)))
+			}
+		})
+	}
+	for n, expected := range map[int]error{64 << 10: nil, 64<<10 + 1: passfort.ErrWebhookMalformed} {
+		_, err := passfort.ParseWebhook(bearer("s0"), []byte(`{"event":`+quoted(n)+`}`), "s0")
+		require.ErrorIs(t, err, expected, "a name of an event that is left out is none")
+	}
+}
+
 // A message of one profile does not hide one of another with the same id, nor does
 // an id that looks like a hash. Keys of 0.1 are recognised.
 func TestKeysOfProfiles(t *testing.T) {
