@@ -35,9 +35,9 @@ var (
 //
 // The body may be one message, an array of messages, or an object with one array of messages
 // (docs/api/webhooks.md#messages). Anything else, an empty batch and a member that appears twice
-// are ErrWebhookMalformed. Text that is not Unicode, a name cut inside an emoji say, is read with
-// U+FFFD for what is broken. An id, a reference or a user of over 64 KiB is left out of the event,
-// and stays in its Data if it was there. The events share no memory with body.
+// are ErrWebhookMalformed, as is an id, or the name of an event, of over 64 KiB; a reference or a
+// user of that size is in the Data of the event alone. Text that is not Unicode, a name cut inside
+// an emoji say, is read with U+FFFD for what is broken. The events share no memory with body.
 func ParseWebhook(h http.Header, body []byte, secrets ...string) ([]WebhookEvent, error) {
 	sums, err := sumSecrets(secrets)
 	if err != nil {
@@ -244,6 +244,7 @@ func parseWebhook(secrets secretSums, header secretState, body []byte) ([]webhoo
 type webhookReader struct {
 	secrets secretSums
 	json    *wire.Reader
+	refused bool // an id was too long: without it two messages could pass for one
 }
 
 // maxWebhookMessages is how many messages a delivery may have.
@@ -260,7 +261,7 @@ func (r *webhookReader) delivery() ([]webhookMessage, error) {
 	case '[':
 		messages, isWebhook, _ = r.list()
 	}
-	if !isWebhook || len(messages) == 0 || !r.json.Ended() {
+	if !isWebhook || len(messages) == 0 || r.refused || !r.json.Ended() {
 		return nil, errNoWebhook
 	}
 	for i := range messages {
@@ -328,7 +329,10 @@ func (r *webhookReader) envelope(onList func() []byte) (m webhookMessage) {
 		case onList != nil && r.json.Kind() == '[':
 			onList()
 		case name == "id":
-			m.event.ID = scalar(r.part())
+			id := r.json.Value()
+			if r.refused = r.refused || len(id) > longestPart; !r.refused {
+				m.event.ID = scalar(id)
+			}
 		case name == "event":
 			m.event.Event = EventName(wire.Text(r.part())).spelled()
 		case name == "timestamp":
