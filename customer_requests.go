@@ -33,8 +33,8 @@ func (s *FormsService) CreateCustomerRequest(
 	if c.problem == "" {
 		c.body = params.body()
 	}
-	c.accept = func(body []byte) (err error) {
-		out, err = s.decode("Forms.CreateCustomerRequest", body)
+	c.accept = func(doc wire.Document) (err error) {
+		out, err = s.decode("Forms.CreateCustomerRequest", doc.Text())
 		return err
 	}
 	c.verify = func() error {
@@ -58,8 +58,8 @@ func (s *FormsService) CustomerRequest(
 	var out *CustomerRequest
 	_, err := s.road.do(ctx, "Forms.CustomerRequest", call{
 		args: []string{profileID}, opts: opts,
-		accept: func(body []byte) (err error) {
-			out, err = s.decode("Forms.CustomerRequest", body)
+		accept: func(doc wire.Document) (err error) {
+			out, err = s.decode("Forms.CustomerRequest", doc.Text())
 			return err
 		},
 	})

@@ -474,23 +474,23 @@ const (
 )
 
 // refusals returns the error items of a 2xx answer that refuses the call.
-func (r errorsRule) refusals(body []byte) []ErrorDetail {
-	if !bytes.Contains(body, []byte(`"errors"`)) || body[0] == '[' {
+func (r errorsRule) refusals(doc wire.Document) []ErrorDetail {
+	if !doc.Has() {
 		return nil
 	}
-	var answer struct {
+	var found struct {
 		ID        string          `json:"id"`
 		Companies json.RawMessage `json:"companies"`
 		Errors    json.RawMessage `json:"errors"`
 	}
-	if wire.Unmarshal(body, &answer) != nil {
+	if wire.Unmarshal(doc.Text(), &found) != nil {
 		return nil
 	}
-	hasCompanies := bytes.ContainsAny(answer.Companies, "{") // an array that is not empty
-	if r == errorsUnlessID && answer.ID != "" || r == errorsUnlessResults && hasCompanies {
+	hasCompanies := bytes.ContainsAny(found.Companies, "{") // an array that is not empty
+	if r == errorsUnlessID && found.ID != "" || r == errorsUnlessResults && hasCompanies {
 		return nil
 	}
-	return errorItems(answer.Errors)
+	return errorItems(found.Errors)
 }
 
 // errorItems decodes the value of "errors": a list, one bare object, or a text.

@@ -64,13 +64,13 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 	out := new(T)
 	cl := r.call(opts)
 	room := 2 * c.road.settings.maxAnswer
-	cl.accept = func(body []byte) error {
-		valid := wire.Valid(body)
-		if raw, ok := any(out).(*json.RawMessage); ok && valid {
+	cl.accept = func(doc wire.Document) error {
+		body := doc.Text()
+		if raw, ok := any(out).(*json.RawMessage); ok && doc.Valid() {
 			*raw = body
 			return nil
 		}
-		if valid && int64(len(body))+wire.Cost(body, reflect.TypeFor[T]()) > room {
+		if doc.Valid() && int64(len(body))+wire.Cost(body, reflect.TypeFor[T]()) > room {
 			return wire.ErrSize
 		}
 		if json.Unmarshal(body, out) != nil {
@@ -78,7 +78,7 @@ func Do[T any](ctx context.Context, c *Client, r Request, opts ...CallOption) (*
 		}
 		return nil
 	}
-	if _, err := c.road.sendTo(ctx, r.operation(), "/"+strings.TrimPrefix(r.Path, "/"), cl); err != nil {
+	if _, err := c.road.sendTo(ctx, r.operation(), r.path(), cl); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -100,7 +100,7 @@ func DoTo(ctx context.Context, c *Client, r Request, w io.Writer, opts ...CallOp
 	cl.consume = content.consume
 	cl.header = http.Header{"Accept": {"*/*"}}
 	maps.Copy(cl.header, r.Header)
-	_, err := c.road.sendTo(ctx, r.operation(), "/"+strings.TrimPrefix(r.Path, "/"), cl)
+	_, err := c.road.sendTo(ctx, r.operation(), r.path(), cl)
 	if settings.capture != nil {
 		*settings.capture = got
 	}
@@ -123,6 +123,13 @@ func (r Request) operation() operation {
 		op.method = "?" // it would be printed
 	}
 	return op
+}
+
+func (r Request) path() string {
+	if strings.HasPrefix(r.Path, "/") {
+		return r.Path
+	}
+	return "/" + r.Path
 }
 
 func (r Request) call(opts []CallOption) call {

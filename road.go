@@ -52,7 +52,7 @@ type call struct {
 	consume func(status int, h http.Header, r io.Reader) ([]byte, error)
 
 	// accept decodes a success that is more than its out.
-	accept func(body []byte) error
+	accept func(doc wire.Document) error
 
 	// verify finds what is wrong with a decoded success.
 	verify func() error
@@ -69,23 +69,26 @@ type answer struct {
 }
 
 // do makes one call. Every error it returns is an *Error.
-func (r *road) do(ctx context.Context, name string, c call) (*answer, error) {
+func (r *road) do(ctx context.Context, name string, c call) (answer, error) {
 	return r.send(ctx, operationNamed(name), c)
 }
 
-func (r *road) send(ctx context.Context, op operation, c call) (*answer, error) {
+func (r *road) send(ctx context.Context, op operation, c call) (answer, error) {
 	path, problem := expand(op.route, c.args)
 	c.problem = cmp.Or(c.problem, problem)
 	return r.sendTo(ctx, op, path, c)
 }
 
 // sendTo makes one call of a path below the base URL.
-func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*answer, error) {
+func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (answer, error) {
 	settings := settingsOf(c.opts)
-	began := time.Now()
 	info := CallInfo{Operation: op.name, Method: op.method, Route: op.route}
 	if ctx == nil {
-		return nil, failure(info, op, &transport.Result{Err: inputError("the context is nil")})
+		return answer{}, failure(info, op, &transport.Result{Err: inputError("the context is nil")})
+	}
+	var began time.Time
+	if r.isWatched() {
+		began = time.Now()
 	}
 	if r.observer != nil {
 		ctx = r.observer.CallStarted(ctx, info)
@@ -113,12 +116,14 @@ func (r *road) sendTo(ctx context.Context, op operation, path string, c call) (*
 	if err != nil {
 		err.RequestID = r.requestID(res.Header)
 	}
-	r.ended(ctx, info, res, time.Since(began), err)
+	if r.isWatched() {
+		r.ended(ctx, info, res, time.Since(began), err)
+	}
 	if err != nil {
 		c.upload.rewind()
-		return nil, err
+		return answer{}, err
 	}
-	return &answer{header: res.Header, body: res.Body}, nil
+	return answer{header: res.Header, body: res.Body}, nil
 }
 
 // attempt builds the request and gives it to the transport.
@@ -184,7 +189,7 @@ func (r *road) attempt(
 	if r.limiter != nil && op.rateLimited {
 		tc.Admit = func(ctx context.Context) error { return r.limiter.Wait(ctx, op.name) }
 	}
-	if r.observer != nil || r.logger != nil {
+	if r.isWatched() {
 		info := CallInfo{Operation: op.name, Method: op.method, Route: op.route}
 		tc.Done = func(a transport.Attempt) { r.attempted(ctx, info, a) }
 	}
@@ -219,14 +224,15 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		}
 		return unreadable(info, op, res, "the answer is empty")
 	}
-	if details := op.errors.refusals(body); len(details) > 0 {
+	doc := wire.Look(body, "errors", c.out != nil)
+	if details := op.errors.refusals(doc); len(details) > 0 {
 		err := newError(info, res)
 		err.Errors = details
 		err.Outcome = outcomeOf(op, res, OutcomeRejected)
 		return err
 	}
 	if c.accept != nil {
-		if err := c.accept(body); err != nil {
+		if err := c.accept(doc); err != nil {
 			failed := unreadable(info, op, res, describe(err))
 			failed.cause = err
 			return failed
@@ -234,7 +240,7 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		return nil
 	}
 	if c.out == nil {
-		if !wire.Valid(body) {
+		if !doc.Valid() {
 			return unreadable(info, op, res, "the answer is not JSON")
 		}
 		return nil
@@ -242,12 +248,12 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 	// Text and value together take up at most twice the limit, which with what the
 	// collector has not freed yet is four times.
 	room := 2*r.settings.maxAnswer - int64(len(body))
-	err := wire.UnmarshalWithin(body, c.out, r.drift.reporter(op.name), room)
+	err := doc.Unmarshal(c.out, r.drift.reporter(op.name), room)
 	if errors.Is(err, wire.ErrSyntax) && c.header.Get("If-Match") == "" && op.name != "CollectedData.Get" {
 		// What goes back as a whole has to be whole. All else is read without the
 		// numbers that JSON does not have.
 		if plain, odd := wire.WithoutOddNumbers(body); odd {
-			err = wire.UnmarshalWithin(plain, c.out, r.drift.reporter(op.name), room)
+			err = wire.Look(plain, "", true).Unmarshal(c.out, r.drift.reporter(op.name), room)
 		}
 	}
 	if err != nil {
@@ -367,6 +373,9 @@ func printedID(id string) string {
 	}
 	return id
 }
+
+// isWatched reports whether calls and attempts are observed or logged.
+func (r *road) isWatched() bool { return r.observer != nil || r.logger != nil }
 
 func (r *road) attempted(ctx context.Context, info CallInfo, a transport.Attempt) {
 	made := AttemptInfo{

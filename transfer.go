@@ -273,8 +273,8 @@ func (c *rawContent) consume(_ int, h http.Header, r io.Reader) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if body := bytes.TrimSpace(start); len(body) > 0 && wire.Valid(body) && len(errorsRefuse.refusals(body)) > 0 {
-		return body, nil
+	if len(errorsRefuse.refusals(wire.Look(start, "errors", false))) > 0 {
+		return start, nil
 	}
 	if err := c.check(start, h); err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 // limit headers also stand on answers that refuse nothing, so they count on a
 // 429 alone: first the time until one call is allowed, then the time until the
 // bucket is full.
-func askedWait(status int, h http.Header, now time.Time) time.Duration {
+func askedWait(status int, h http.Header, now func() time.Time) time.Duration {
 	if status/100 == 2 {
 		return 0
 	}
@@ -47,12 +47,12 @@ func QuotaOf(h http.Header) *Quota {
 	return &Quota{Remaining: remaining, Reset: seconds(h.Get("X-RateLimit-Reset-Secs"))}
 }
 
-func retryAfter(value string, now time.Time) time.Duration {
+func retryAfter(value string, now func() time.Time) time.Duration {
 	if wait := seconds(value); wait > 0 {
 		return wait
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return at.Sub(now)
+		return at.Sub(now())
 	}
 	return 0
 }

@@ -49,7 +49,7 @@ func TestAskedWait(t *testing.T) {
 			for name, value := range row.header {
 				h.Set(name, value)
 			}
-			require.Equal(t, row.want, askedWait(row.status, h, now))
+			require.Equal(t, row.want, askedWait(row.status, h, func() time.Time { return now }))
 		})
 	}
 }

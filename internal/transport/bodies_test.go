@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
@@ -312,6 +313,36 @@ func TestRedirects(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Each attempt and each hop has the call's header once, and the cookies of a jar.
+func TestHeaderOfEachRequest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got []http.Header
+		note := func(next turn) turn {
+			return func(req *http.Request) reply {
+				got = append(got, req.Header.Clone())
+				return next(req)
+			}
+		}
+		s := &server{turns: []turn{
+			note(answer(503, "", "Set-Cookie", "way=2")), note(answer(503, "")),
+			note(answer(307, "", "Location", "/4.0/elsewhere")), note(answer(200, "{}")),
+		}}
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		own := http.Header{"Apikey": {"k"}, "Cookie": {"own=1"}}
+		c := transport.New(&http.Client{Transport: s, Jar: jar}, policy)
+		res := c.Do(t.Context(), &transport.Call{
+			Class: transport.Safe, Method: http.MethodGet, URL: address, Header: own, MaxBody: 8,
+		})
+		require.Equal(t, 200, res.Status)
+		both := http.Header{"Apikey": {"k"}, "Cookie": {"own=1; way=2"}}
+		hop := both.Clone()
+		hop.Set("Referer", address)
+		require.Equal(t, []http.Header{own, both, both, hop}, got)
+		require.Equal(t, http.Header{"Apikey": {"k"}, "Cookie": {"own=1"}}, own)
+	})
 }
 
 func TestRedirectsWithoutEnd(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -28,7 +29,7 @@ type exchange struct {
 	pool   *pool
 	over   func(http.RoundTripper) http.RoundTripper
 	policy Policy
-	call   *Call
+	call   Call
 	began  time.Time
 	free   freeRepeat
 	before error // how the attempt before the last one ended
@@ -55,7 +56,6 @@ func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) 
 	if err != nil {
 		return nil, err
 	}
-	req.Header = x.call.Header
 	if body := x.call.Body; body != nil {
 		open := func() (io.ReadCloser, error) { return http.NoBody, nil } // SetBody looks for a length
 		next := func() (io.Reader, error) { return open() }
@@ -86,7 +86,10 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Response == nil { // not the next hop of a redirect
 		x.result.Attempts++
 	}
-	began := time.Now()
+	var began time.Time
+	if x.call.Done != nil {
+		began = time.Now()
+	}
 	resp, err := x.attempt(req)
 	x.result.Err = err
 	if x.call.Done != nil {
@@ -130,6 +133,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		sender = x.over(base)
 	}
 	traced := req.WithContext(httptrace.WithClientTrace(ctx, way.trace(x.pool.h1.Load())))
+	traced.Header = x.header(req.Header)
 	withoutRedirects(traced, base)
 	body := metered(traced)
 	traced.GetBody = x.reopen(body)
@@ -142,7 +146,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		x.pool.h1.Store(resp.ProtoMajor == 1)
 		x.result.Sent, x.result.Cut = Yes, way.isTraced() && body.cut()
 		x.result.Status, x.result.Header = resp.StatusCode, resp.Header
-		x.result.Asked = askedWait(resp.StatusCode, resp.Header, time.Now())
+		x.result.Asked = askedWait(resp.StatusCode, resp.Header, time.Now)
 		err = x.read(resp)
 	} else if cut := body.seal() && way.isTraced(); !cut && !way.neverLeft(err) {
 		x.result.Sent = Maybe
@@ -168,6 +172,22 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		err = cause
 	}
 	return nil, named(WithoutAddress(err))
+}
+
+// header returns the header of an attempt: that of the call and what http.Client added,
+// the cookies of a jar or the referrer of a redirect. http.Client does not get the call's,
+// which it would copy each time for a redirect that rarely comes.
+func (x *exchange) header(added http.Header) http.Header {
+	if len(added) == 0 {
+		return x.call.Header
+	}
+	whole := maps.Clone(added)
+	maps.Copy(whole, x.call.Header)
+	if cookies := slices.Concat(x.call.Header["Cookie"], added["Cookie"]); len(cookies) > 0 {
+		whole["Cookie"] = []string{strings.Join(cookies, "; ")}
+	}
+	clear(added) // the next attempt has the same request
+	return whole
 }
 
 // reopen returns what opens the body of a request anew, for net/http to send it

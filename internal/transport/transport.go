@@ -177,7 +177,7 @@ func (c *Client) Do(ctx context.Context, call *Call) *Result {
 	if ctx.Err() != nil {
 		return &Result{Err: ended(ctx, nil)}
 	}
-	x := &exchange{pool: c.pool, over: c.over, policy: c.policy, call: call, began: time.Now()}
+	x := &exchange{pool: c.pool, over: c.over, policy: c.policy, call: *call, began: time.Now()}
 	if call.Most > 0 {
 		x.policy.MaxAttempts = call.Most
 	}

@@ -23,6 +23,8 @@ type way struct {
 	plain  bool                    // net/http alone is below
 	unseen bool                    // no hook reports the header fields
 
+	hooks httptrace.ClientTrace
+
 	mu      sync.Mutex
 	traced  bool // the transport calls the hooks
 	stopped bool // the request was about to be sent again
@@ -65,7 +67,7 @@ func (t *try) sent() bool {
 // alone is below and the server is known to speak HTTP/1, it is left out, and a
 // stream counts as sent once it has a connection.
 func (w *way) trace(h1 bool) *httptrace.ClientTrace {
-	hooks := &httptrace.ClientTrace{
+	w.hooks = httptrace.ClientTrace{
 		GetConn:      func(string) { w.another(nil) },
 		GotConn:      func(info httptrace.GotConnInfo) { w.another(&info) },
 		WroteHeaders: func() { w.note(func(t *try) { t.fields = true }) },
@@ -75,11 +77,11 @@ func (w *way) trace(h1 bool) *httptrace.ClientTrace {
 		GotFirstResponseByte: func() { w.note(func(t *try) { t.answered = true }) },
 	}
 	if w.unseen = w.plain && h1; !w.unseen {
-		hooks.WroteHeaderField = func(name string, _ []string) {
+		w.hooks.WroteHeaderField = func(name string, _ []string) {
 			w.note(func(t *try) { t.fields, t.h2 = true, t.h2 || strings.HasPrefix(name, ":") })
 		}
 	}
-	return hooks
+	return &w.hooks
 }
 
 // another notes that the request is about to get a connection, or has got one,

@@ -43,48 +43,7 @@ func UnmarshalJSON(data []byte, v any) error {
 // UnmarshalReporting is Unmarshal that calls report, if it is not nil, with every
 // difference between the document and the model.
 func UnmarshalReporting(data []byte, v any, report func(Drift)) error {
-	return UnmarshalWithin(data, v, report, 0)
-}
-
-// checkedNames is up to which size of a document a name that appears twice is an
-// error: to find it takes many times as much memory.
-const checkedNames = 4 << 20
-
-// UnmarshalWithin is UnmarshalReporting of a document whose value may take up about
-// room bytes, 0 for any number. If it would take more the error is ErrSize.
-func UnmarshalWithin(data []byte, v any, report func(Drift), room int64) error {
-	checked := int64(checkedNames)
-	if room > 0 {
-		checked = min(checked, room/32)
-	}
-	names := int64(len(data)) <= checked
-	valid, sure := wellFormed(data, names)
-	broken := false
-	if !sure {
-		twice := jsontext.AllowDuplicateNames(!names)
-		broken = !jsontext.Value(data).IsValid(twice)
-		valid = !broken || jsontext.Value(data).IsValid(twice, jsontext.AllowInvalidUTF8(true))
-	}
-	if !valid {
-		return ErrSyntax
-	}
-	target := reflect.ValueOf(v).Elem()
-	target.SetZero()
-	d := decoder{data: data, broken: broken, report: report, room: room}
-	c := codecOf(target.Type())
-	d.space()
-	if c.kind == kindStruct && d.data[d.pos] != '{' {
-		return ErrShape
-	}
-	got := d.value(c, target)
-	switch {
-	case d.full():
-		target.SetZero()
-		return ErrSize
-	case got == misfit:
-		return ErrShape
-	}
-	return nil
+	return Look(data, "", true).Unmarshal(v, report, 0)
 }
 
 // fit says how well a typed value stands for the JSON it was decoded from.

@@ -21,7 +21,7 @@ type Reader struct {
 
 // NewReader returns a reader of text.
 func NewReader(text []byte) *Reader {
-	r := &Reader{g: grammar{text: text, looks: true}, next: true}
+	r := &Reader{g: grammar{text: text, names: new(names)}, next: true}
 	r.at = r.g.space(0)
 	return r
 }
@@ -118,9 +118,9 @@ func (r *Reader) fail() []byte {
 // was read to its end. Strings need not be valid UTF-8.
 func (r *Reader) Ended() bool {
 	switch {
-	case r.next || r.at != len(r.g.text) || r.g.twice:
+	case r.next || r.at != len(r.g.text) || r.g.names.twice:
 		return false
-	case r.g.unsure || !utf8.Valid(r.g.text):
+	case r.g.names.unsure || !utf8.Valid(r.g.text):
 		return jsontext.Value(r.g.text).IsValid(jsontext.AllowInvalidUTF8(true))
 	}
 	return true

@@ -3,7 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math/bits"
-	"unicode/utf8"
+	"strings"
 )
 
 const (
@@ -12,41 +12,31 @@ const (
 	lookedNames  = 96     // of all objects that are open
 )
 
-// Valid reports whether text is one JSON value, as json.Valid does, in a fraction of
-// the time. Strings need not be valid UTF-8.
-func Valid(text []byte) bool {
-	g := grammar{text: text}
-	return g.whole()
-}
-
-// wellFormed is Valid and, if names are looked at, without a name that appears twice in
-// an object. It reports whether it is sure: a reader that unescapes names and looks at
-// each character knows better than an unsure one.
-func wellFormed(text []byte, names bool) (valid, sure bool) {
-	g := grammar{text: text, looks: names}
-	valid = g.whole() && !g.twice
-	return valid, !g.unsure && utf8.Valid(text)
-}
-
 // grammar walks over a text that may be JSON. A place of -1 is a violation.
 type grammar struct {
 	text    []byte
 	level   int
-	escapes int                      // met so far
-	objects [maxLevels/64 + 1]uint64 // a bit for each level: whether it is an object
+	objects uint64   // a bit for each of the 64 innermost levels: whether it is an object
+	outside []uint64 // what objects was at the levels 64, 128 and so on
+	escapes int      // met so far
+	names   *names   // nil: they are not looked at
+	wanted  string   // a name
+	has     bool     // the outermost object has it, or has a name with an escape
+}
 
-	looks  bool // whether a name that appears twice in an object is looked for
-	twice  bool // there was one
-	unsure bool
+// names are those of the objects that are open.
+type names struct {
+	twice  bool // a name appears twice in an object
+	unsure bool // perhaps one does
 	scopes [lookedLevels]scope
-	names  [lookedNames]span // of what is open
-	known  int               // how many of names
+	open   [lookedNames]span
+	known  int // how many of open
 }
 
 // scope is an object whose end was not met yet.
 type scope struct {
-	names int    // where its names begin
-	seen  uint64 // a bit for each of them, which others may share
+	from int    // where its names begin
+	seen uint64 // a bit for each of them, which others may share
 }
 
 // span is a part of the text.
@@ -57,26 +47,28 @@ func (g *grammar) whole() bool { return g.value(g.space(0)) == len(g.text) }
 
 // value walks over the value at the given place and the space behind it.
 func (g *grammar) value(at int) int {
-	outer := g.level
+	text, outer := g.text, g.level
+	closing := byte(0) // of what is open
 	for {
-		if at < 0 || at == len(g.text) {
+		if at < 0 || at == len(text) {
 			return -1
 		}
-		switch c := g.text[at]; c {
+		switch c := text[at]; c {
+		case '"':
+			at = g.stringEnd(at)
 		case '{', '[':
 			if g.level == maxLevels {
 				return -1
 			}
 			g.begin(c == '{')
-			if at = g.space(at + 1); at == len(g.text) || g.text[at] == c+2 { // in ASCII
+			closing = c + 2 // in ASCII
+			if at = g.space(at + 1); at == len(text) || text[at] == closing {
 				break
 			}
 			if c == '{' {
 				at = g.name(at)
 			}
 			continue
-		case '"':
-			at = g.stringEnd(at)
 		case 't':
 			at = g.word(at, "true")
 		case 'f':
@@ -86,76 +78,71 @@ func (g *grammar) value(at int) int {
 		default:
 			at = g.numberEnd(at)
 		}
-		if at = g.valueEnded(at, outer); at < 0 || g.level == outer {
-			return at
+		for {
+			if at < 0 {
+				return -1
+			}
+			if at = g.space(at); g.level == outer {
+				return at
+			}
+			if at == len(text) {
+				return -1
+			}
+			if text[at] == ',' {
+				break
+			}
+			if text[at] != closing {
+				return -1
+			}
+			at, closing = at+1, g.end()
+		}
+		if at = g.space(at + 1); closing == '}' {
+			at = g.name(at)
 		}
 	}
 }
 
 // begin opens an array or object.
 func (g *grammar) begin(object bool) {
-	word, bit := g.level/64, uint64(1)<<(g.level%64)
-	g.objects[word] &^= bit
-	if object {
-		g.objects[word] |= bit
+	if g.level > 0 && g.level%64 == 0 {
+		g.outside = append(g.outside, g.objects)
 	}
-	if g.level < lookedLevels {
-		g.scopes[g.level] = scope{names: g.known}
+	g.objects <<= 1
+	if object {
+		g.objects |= 1
+	}
+	if g.names != nil {
+		g.names.begin(g.level)
 	}
 	g.level++
 }
 
-// end closes the array or object that was opened last.
-func (g *grammar) end() {
+// end closes the array or object that was opened last, and returns what closes the one
+// around it.
+func (g *grammar) end() (closing byte) {
 	g.level--
-	if g.level < lookedLevels {
-		g.known = g.scopes[g.level].names
+	g.objects >>= 1
+	if g.level > 0 && g.level%64 == 0 {
+		last := len(g.outside) - 1
+		g.objects, g.outside = g.outside[last], g.outside[:last]
 	}
-}
-
-// valueEnded closes what ends behind a value, down to the level outer, and returns
-// where the next value is, or what is behind the space at that level.
-func (g *grammar) valueEnded(at, outer int) int {
-	for at >= 0 {
-		at = g.space(at)
-		if g.level == outer {
-			return at
-		}
-		if at == len(g.text) {
-			return -1
-		}
-		last := g.level - 1
-		closing := byte(']')
-		if g.objects[last/64]>>(last%64)&1 != 0 {
-			closing = '}'
-		}
-		switch g.text[at] {
-		case closing:
-			g.end()
-			at++
-		case ',':
-			at = g.space(at + 1)
-			if closing == '}' {
-				at = g.name(at)
-			}
-			return at
-		default:
-			return -1
-		}
+	if g.names != nil {
+		g.names.end(g.level)
 	}
-	return at
+	if g.objects&1 != 0 {
+		return '}'
+	}
+	return ']'
 }
 
 // name passes over a name, its colon and the space behind it.
 func (g *grammar) name(at int) int {
 	start, escapes := at, g.escapes
-	at = g.stringEnd(at)
-	if at < 0 {
+	if at = g.stringEnd(at); at < 0 {
 		return -1
 	}
-	g.unsure = g.unsure || g.escapes != escapes
-	if g.looks && !g.unsure {
-		g.note(span{start, at})
+	if g.level == 1 || g.names != nil {
+		g.note(span{start, at}, g.escapes == escapes)
 	}
 	if at = g.space(at); at == len(g.text) || g.text[at] != ':' {
 		return -1
@@ -163,31 +150,57 @@ func (g *grammar) name(at int) int {
 	return g.space(at + 1)
 }
 
+// note looks at a name in quotes.
+func (g *grammar) note(at span, plain bool) {
+	if g.level == 1 && (!plain || string(g.text[at.from+1:at.to-1]) == g.wanted) {
+		g.has = true
+	}
+	if g.names != nil {
+		g.names.note(g.text, at, g.level, plain)
+	}
+}
+
+func (n *names) begin(level int) {
+	if level < lookedLevels {
+		n.scopes[level] = scope{from: n.known}
+	}
+}
+
+func (n *names) end(level int) {
+	if level < lookedLevels {
+		n.known = n.scopes[level].from
+	}
+}
+
 // note adds a name in quotes to those of the object that is open, and looks whether it
 // was there.
-func (g *grammar) note(at span) {
-	name := g.text[at.from:at.to]
-	if g.level > lookedLevels || g.known == lookedNames {
-		g.unsure = true
+func (n *names) note(text []byte, at span, level int, plain bool) {
+	if n.unsure = n.unsure || !plain || level > lookedLevels || n.known == lookedNames; n.unsure {
 		return
 	}
-	object := &g.scopes[g.level-1]
+	name := text[at.from:at.to]
+	object := &n.scopes[level-1]
 	bit := uint64(1) << ((uint(len(name)) + 7*uint(name[1]) + 31*uint(name[len(name)-2])) % 64)
 	if object.seen&bit != 0 {
-		for _, other := range g.names[object.names:g.known] {
-			g.twice = g.twice || string(g.text[other.from:other.to]) == string(name)
+		for _, other := range n.open[object.from:n.known] {
+			n.twice = n.twice || string(text[other.from:other.to]) == string(name)
 		}
 	}
 	object.seen |= bit
-	g.names[g.known] = at
-	g.known++
+	n.open[n.known] = at
+	n.known++
 }
 
+// space passes over the space at the given place. Mostly there is none.
 func (g *grammar) space(at int) int {
-	for at < len(g.text) {
-		if c := g.text[at]; c > ' ' || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
-			break
-		}
+	if at < len(g.text) && g.text[at] > ' ' {
+		return at
+	}
+	return g.spaceEnd(at)
+}
+
+func (g *grammar) spaceEnd(at int) int {
+	for at < len(g.text) && strings.IndexByte(" \n\r\t", g.text[at]) >= 0 {
 		at++
 	}
 	return at
@@ -199,7 +212,26 @@ func (g *grammar) stringEnd(at int) int {
 	if at == len(text) || text[at] != '"' {
 		return -1
 	}
-	for at++; at < len(text); at++ {
+	at++
+	for len(text)-at >= 8 {
+		found := special(binary.LittleEndian.Uint64(text[at : at+8]))
+		if found == 0 {
+			at += 8
+			continue
+		}
+		if at += bits.TrailingZeros64(found) >> 3; text[at] == '"' {
+			return at + 1
+		}
+		break
+	}
+	return g.restEnd(at)
+}
+
+// restEnd is stringEnd from a place inside the string: of one that has escapes, or is
+// at the end of the text.
+func (g *grammar) restEnd(at int) int {
+	text := g.text
+	for ; at < len(text); at++ {
 		for len(text)-at >= 16 {
 			sixteen := text[at : at+16]
 			first := special(binary.LittleEndian.Uint64(sixteen))
