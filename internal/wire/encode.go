@@ -85,6 +85,9 @@ func appendStruct(dst []byte, c *codec, v reflect.Value) ([]byte, error) {
 	if h != nil && len(h.Kept) == 1 && h.Kept[0].Field == wholeValue && h.Count == 0 && isBare(c, v) {
 		return append(dst, h.Kept[0].Raw...), nil
 	}
+	if cap(dst)-len(dst) < 512 { // append alone grows a long text by a quarter
+		dst = slices.Grow(dst, len(dst)+512)
+	}
 	dst = append(dst, '{')
 	start := len(dst)
 	for at := range c.fields {
