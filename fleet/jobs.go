@@ -95,10 +95,41 @@ type listing struct {
 	Job    string    `json:"job"`
 	Kind   string    `json:"kind"`
 	Begun  time.Time `json:"begun"`
+	Page   int       `json:"page"` // how many were listed
 	Offset int       `json:"offset"`
 	Listed int       `json:"listed"`
 	Total  int       `json:"total"` // as the API counts; it may change
 	Done   bool      `json:"done"`
+	// Last are the ids of the page before. They are not kept when the page is listed.
+	Last []string `json:"last,omitempty"`
+	// Hidden reports whether the page before had profiles that the key may not see.
+	Hidden bool `json:"hidden,omitempty"`
+}
+
+// after reports whether no profile between the page before and this one was missed: one
+// of those listed before is on it. Where profiles are hidden there may be none of them,
+// so what is left is the count, which falls when profiles before the page are gone.
+func (l *listing) after(page *passfort.ProfilePage) bool {
+	switch {
+	case slices.ContainsFunc(page.Results, l.has):
+		return true
+	case l.Hidden || hides(page):
+		return fell(l, page) <= 0
+	default:
+		return len(l.Last) == 0
+	}
+}
+
+func (l *listing) has(p passfort.Profile) bool { return slices.Contains(l.Last, p.ID) }
+
+func hides(page *passfort.ProfilePage) bool { return page.Hidden != nil && *page.Hidden > 0 }
+
+// fell returns by how much the count is smaller than with the page before.
+func fell(l *listing, page *passfort.ProfilePage) int {
+	if page.Count == nil {
+		return 0
+	}
+	return l.Total - *page.Count
 }
 
 // task is a profile of a job in the queue.
@@ -120,11 +151,11 @@ type outcome struct {
 var errUnknownKind = errors.New("this process has no such kind of job")
 
 // StartJob puts a job over all profiles of the account into the queue, and returns.
-// The processes that work do the rest: each profile that exists when its page is
-// listed has a record in the end. One that moves to an earlier page meanwhile, because
-// others were deleted, may be missed: a job of another name finds it. The same name
-// again goes on with the same job, and fails if it is of another kind. A name is kept
-// for as long as [Layout].Keep.
+// The processes that work do the rest: each profile that exists from now until all are
+// listed has a record in the end, also one that moves to an earlier page because others
+// were deleted. That needs a list which keeps its order, which Passfort does not promise.
+// The same name again goes on with the same job, and fails if it is of another kind. A
+// name is kept for as long as [Layout].Keep.
 func (f *Fleet) StartJob(ctx context.Context, name, kind string) error {
 	first := listing{Job: token(name), Kind: kind, Begun: time.Now()}
 	kept, err := f.saveListing(ctx, first)
@@ -134,7 +165,7 @@ func (f *Fleet) StartJob(ctx context.Context, name, kind string) error {
 	if kept.Kind != kind {
 		return errors.New("fleet: there is a job of this name and of another kind")
 	}
-	if kept.Offset > 0 || kept.Done {
+	if kept.Page > 0 || kept.Done {
 		return nil
 	}
 	return f.enqueuePage(ctx, first)
@@ -147,13 +178,14 @@ func (f *Fleet) enqueuePage(ctx context.Context, l listing) error {
 	}
 	msg := &nats.Msg{Subject: f.names.subject("jobs", "page", l.Job), Data: body}
 	_, err = f.publish(ctx, "store a page of a job", msg,
-		jetstream.WithMsgID(fmt.Sprintf("%s/page/%d", l.Job, l.Offset)))
+		jetstream.WithMsgID(fmt.Sprintf("%s/page/%d", l.Job, l.Page)))
 	return err
 }
 
 // saveListing records how far a job was listed, unless it is known to be further: a
 // process that was thought dead may come late. It returns what is recorded then.
 func (f *Fleet) saveListing(ctx context.Context, l listing) (listing, error) {
+	l.Last = nil
 	body, err := json.Marshal(l)
 	if err != nil {
 		return l, err
@@ -163,7 +195,7 @@ func (f *Fleet) saveListing(ctx context.Context, l listing) (listing, error) {
 		if err != nil && !errors.Is(err, ErrNoJob) {
 			return l, err
 		}
-		if err == nil && (known.Done || known.Offset >= l.Offset && !l.Done) {
+		if err == nil && (known.Done || known.Page >= l.Page && !l.Done) {
 			return known, nil
 		}
 		err = f.commitAfter(ctx, &nats.Msg{Subject: f.names.subject("lists", l.Job), Data: body}, sequence)
@@ -234,31 +266,73 @@ func (w *worker) list(ctx context.Context, body []byte) error {
 	if int64(info.State.Msgs)+pageSize > w.queue { //nolint:gosec // the engine keeps it below the queue's bound
 		return errQueueFull
 	}
-	page, err := w.Client.Profiles.List(ctx, &passfort.ProfileListOptions{Limit: pageSize, Offset: at.Offset})
+	page, offset, err := w.pageAfter(ctx, &at)
 	if err != nil {
 		return err
 	}
-	if err := w.enqueueItems(ctx, at, page.Results); err != nil {
+	ids := make([]string, len(page.Results))
+	for i := range page.Results {
+		ids[i] = page.Results[i].ID
+	}
+	fresh := slices.DeleteFunc(page.Results, at.has)
+	if err := w.enqueueItems(ctx, at, fresh); err != nil {
 		return err
 	}
 	next := at
-	next.Offset += pageSize
-	next.Listed += len(page.Results)
+	next.Page++
+	next.Listed += len(fresh)
+	next.Hidden = hides(page)
+	if len(ids) > 0 {
+		next.Last = ids
+	}
+	places := pageSize
+	if page.Limit != nil && *page.Limit > overlap && *page.Limit < pageSize {
+		places = *page.Limit
+	}
+	next.Offset = offset + places - overlap
 	if page.Count != nil {
 		next.Total = *page.Count
+		next.Done = offset+places >= *page.Count
+	} else {
+		next.Done = len(fresh) == 0 && len(ids) < places && !next.Hidden
 	}
-	if page.Count == nil && len(page.Results) == 0 || page.Count != nil && next.Offset >= *page.Count {
-		next.Done = true
-	} else if err := w.enqueuePage(ctx, next); err != nil {
-		return err
+	if !next.Done {
+		if err := w.enqueuePage(ctx, next); err != nil {
+			return err
+		}
 	}
 	_, err = w.saveListing(ctx, next)
 	return err
 }
 
+// pageAfter reads the page that follows the one before. The API pages by position: when
+// profiles were deleted, those behind them have moved up, and it reads from further up,
+// if need be from the first.
+func (w *worker) pageAfter(ctx context.Context, at *listing) (page *passfort.ProfilePage, offset int, err error) {
+	offset = at.Offset
+	for back := leastBack; ; back *= 2 {
+		page, err = w.Client.Profiles.List(ctx, &passfort.ProfileListOptions{Limit: pageSize, Offset: offset})
+		if err != nil {
+			return nil, 0, err
+		}
+		if page.Count != nil && *page.Count < 0 {
+			page.Count = nil // it wrapped around at the server
+		}
+		if offset == 0 || at.after(page) {
+			return page, offset, nil
+		}
+		offset = max(0, offset-max(back, fell(at, page)))
+	}
+}
+
 const (
 	// pageSize is the largest page the API gives.
 	pageSize = 200
+	// overlap is how many places of a page are on the next one too: a profile that is
+	// still there shows that nothing moved.
+	overlap = 1
+	// leastBack is how many places the list is read again where something moved.
+	leastBack = 25
 	// pageTimeout is how long the engine may take to confirm the profiles of one.
 	pageTimeout = 30 * time.Second
 )
@@ -363,7 +437,7 @@ type JobStatus struct {
 	Kind  string
 	Begun time.Time
 	// Listed is how many profiles were put into the queue, Total how many the API
-	// counts, which may change.
+	// counts, which may change. Listed may count some twice if many were deleted.
 	Listed, Total int
 	// Recorded is how many profiles are done, or refused for good.
 	Recorded int

@@ -197,8 +197,8 @@ func TestWhatJobsCannotReadIsLogged(t *testing.T) {
 func TestListingGoesForwardOnly(t *testing.T) {
 	t.Parallel()
 	f := madeFleet(t)
-	save := func(offset int, done bool) {
-		_, err := f.saveListing(t.Context(), listing{Job: "job", Offset: offset, Listed: offset, Done: done})
+	save := func(page, offset int, done bool) {
+		_, err := f.saveListing(t.Context(), listing{Job: "job", Page: page, Offset: offset, Done: done})
 		require.NoError(t, err)
 	}
 	at := func() listing {
@@ -206,15 +206,17 @@ func TestListingGoesForwardOnly(t *testing.T) {
 		require.NoError(t, err)
 		return l
 	}
-	save(0, false)
-	save(400, false)
-	save(200, false)
-	require.Equal(t, 400, at().Offset, "a late process does not set it back")
-	save(600, true)
-	save(400, false)
-	save(600, false)
+	save(0, 0, false)
+	save(2, 398, false)
+	save(1, 199, false)
+	require.Equal(t, 2, at().Page, "a late process does not set it back")
+	save(3, 373, false)
+	require.Equal(t, 373, at().Offset, "a listing that read pages again gets on")
+	save(4, 572, true)
+	save(3, 373, false)
+	save(4, 572, false)
 	require.True(t, at().Done)
-	require.Equal(t, 600, at().Offset)
+	require.Equal(t, 572, at().Offset)
 }
 
 func TestListingWaitsWhenTheQueueIsFull(t *testing.T) {
