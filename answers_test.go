@@ -38,6 +38,10 @@ func answerShapes() map[string]func() io.Reader {
 		"unknown members":      func() io.Reader { return &members{} },
 		"the same member":      repeated(`{`, `"id":"x",`),
 		"the same unknown one": repeated(`{`, `"x":0,`),
+		"the same one behind many": func() io.Reader {
+			many := io.LimitReader(&members{}, 1001)
+			return io.MultiReader(many, strings.NewReader(`":0,`), &endlessText{part: `"x":0,`})
+		},
 		"members of a map": func() io.Reader {
 			return io.MultiReader(strings.NewReader(`{"custom_fields_data":`), &members{})
 		},
@@ -96,7 +100,7 @@ func TestAnswersHoldLittle(t *testing.T) {
 		delete(calls, "CollectedData.Get")
 	}
 	quickly := []string{"numbers", "nulls", "empty objects", "unknown members", "members of a map", "one text",
-		"errors"}
+		"errors", "the same one behind many"}
 	for name, shape := range answerShapes() {
 		if os.Getenv("PASSFORT_LONG") == "" && !slices.Contains(quickly, name) {
 			continue

@@ -150,6 +150,48 @@ func TestStrangersHoldLittle(t *testing.T) {
 	}
 }
 
+// What is received with the right secret makes the process hold at most four times its
+// text, though each name in it is another one, which are compared.
+func TestDeliveriesHoldLittle(t *testing.T) {
+	measuresMemory(t)
+	const size = 15 << 20
+	many := closed(io.MultiReader(strings.NewReader(`{"event":"X","data":`), &members{}), size)
+	messages := strings.Repeat(`{"event":"X","data":{"profile_id":"p"}},`, 19_999)
+	for name, row := range map[string]struct {
+		body string
+		code int
+	}{
+		"names":                 {many, http.StatusOK},
+		"one of them twice":     {strings.Replace(many, `"data":{`, `"data":{"\u0039":1,`, 1), http.StatusBadRequest},
+		"names and broken text": {strings.Replace(many, `"X"`, "\"\xff\"", 1), http.StatusOK},
+		"messages": {`[` + messages + `{"event":"X","data":{"a":"` + strings.Repeat("\xff", size-len(messages)) +
+			`"}}]`, http.StatusOK},
+	} {
+		for _, announced := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/length announced %v", name, announced), func(t *testing.T) {
+				h := newHandler(t, passfort.WithWebhookStore(forgetful{}))
+				var code int
+				peak := peakHeap(func() {
+					r := delivery(context.Background(), row.body)
+					if !announced {
+						r.ContentLength = -1
+					}
+					code = send(h, r).Code
+				})
+				require.Equal(t, row.code, code)
+				require.LessOrEqual(t, peak, int64(4*size))
+				t.Logf("%d KiB", peak>>10)
+			})
+		}
+	}
+}
+
+// forgetful is a store that keeps nothing.
+type forgetful struct{}
+
+func (forgetful) Seen(context.Context, string) (bool, error) { return false, nil }
+func (forgetful) Commit(context.Context, string) error       { return nil }
+
 // A hundred of them at once hold at most 64 MiB, and a delivery with the header is
 // served beside them.
 func TestManyStrangers(t *testing.T) {

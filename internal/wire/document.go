@@ -3,13 +3,7 @@ package wire
 import (
 	"reflect"
 	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
-
-// checkedNames is up to which size of a document a name that appears twice is an
-// error: to find it takes many times as much memory.
-const checkedNames = 4 << 20
 
 // Document is a text that may be JSON and was looked through once.
 type Document struct {
@@ -24,7 +18,7 @@ type Document struct {
 // looks for names that appear twice in an object, which matter to Unmarshal alone.
 func Look(text []byte, member string, unique bool) Document {
 	g := grammar{text: text, wanted: member}
-	if !unique || len(text) > checkedNames {
+	if !unique {
 		valid := g.whole()
 		return Document{text: text, valid: valid, has: g.has}
 	}
@@ -48,23 +42,13 @@ func (d Document) Has() bool { return d.valid && d.has }
 // Unmarshal is UnmarshalReporting of the text, whose value may take up about room bytes,
 // 0 for any number. If it would take more the error is ErrSize.
 func (d Document) Unmarshal(v any, report func(Drift), room int64) error {
-	checked := int64(checkedNames)
-	if room > 0 {
-		checked = min(checked, room/32)
-	}
-	names := int64(len(d.text)) <= checked
-	valid, broken := d.valid && (!names || !d.twice), false
-	if names && d.unsure || !utf8.Valid(d.text) {
-		twice := jsontext.AllowDuplicateNames(!names)
-		broken = !jsontext.Value(d.text).IsValid(twice)
-		valid = !broken || jsontext.Value(d.text).IsValid(twice, jsontext.AllowInvalidUTF8(true))
-	}
-	if !valid {
+	unicode := utf8.Valid(d.text)
+	if !d.valid || d.twice || (d.unsure || !unicode) && hasTwice(d.text) {
 		return ErrSyntax
 	}
 	target := reflect.ValueOf(v).Elem()
 	target.SetZero()
-	dec := decoder{data: d.text, broken: broken, report: report, room: room}
+	dec := decoder{data: d.text, broken: !unicode, report: report, room: room}
 	c := codecOf(target.Type())
 	dec.space()
 	if c.kind == kindStruct && dec.data[dec.pos] != '{' {

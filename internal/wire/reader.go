@@ -121,7 +121,7 @@ func (r *Reader) Ended() bool {
 	case r.next || r.at != len(r.g.text) || r.g.names.twice:
 		return false
 	case r.g.names.unsure || !utf8.Valid(r.g.text):
-		return jsontext.Value(r.g.text).IsValid(jsontext.AllowInvalidUTF8(true))
+		return !hasTwice(r.g.text)
 	}
 	return true
 }

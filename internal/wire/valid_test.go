@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -95,6 +96,41 @@ func requireSameMember(t *testing.T, text []byte) {
 		require.True(t, has || !is, "%.200q", text)
 		require.True(t, !has || is || isObject && bytes.IndexByte(text, '\\') >= 0, "%.200q", text)
 	}
+}
+
+// A name that appears twice is found however it is spelled, in large objects and deep
+// ones, as jsontext finds it.
+func TestNamesThatAppearTwice(t *testing.T) {
+	t.Parallel()
+	pieces := []string{
+		"", "", "", "a", `\u0061`, "/", `\/`, `\n`, `\u000A`, `\\`, `\u005c`, `\"`, `\u0022`, "é", `\u00e9`, "\xff",
+		"\xe2\x82", "\ufffd", `\ufffd`, "😀", `\ud83d\ude00`, `\uD83D`, `\ude00`, `\ud83d\u0061`, `\t`,
+		`\b\f\r`, `\u0008\u000c\u000d`,
+	}
+	next := rand.New(rand.NewPCG(1, 2))
+	found := map[bool]int{}
+	for range 4000 {
+		object := &strings.Builder{}
+		fmt.Fprint(object, `{"x":[{"a":1},{"a":{"b":1}}],"b":1`)
+		if next.IntN(2) == 0 {
+			for i := range 100 {
+				fmt.Fprintf(object, `,"%d":1`, i)
+			}
+		}
+		for range next.IntN(10) {
+			fmt.Fprintf(object, `, "%s%s" :1`, pieces[next.IntN(len(pieces))], pieces[next.IntN(5)])
+		}
+		levels := next.IntN(30)
+		text := []byte(strings.Repeat(`{"a":[`, levels) + object.String() + "}" + strings.Repeat(`]}`, levels))
+		unique := jsontext.Value(text).IsValid(jsontext.AllowInvalidUTF8(true))
+		found[unique]++
+		var out any
+		require.Equal(t, unique, wire.Unmarshal(text, &out) == nil, "%q", text)
+		r := wire.NewReader(text)
+		r.Value()
+		require.Equal(t, unique, r.Ended(), "%q", text)
+	}
+	require.Greater(t, min(found[true], found[false]), 500)
 }
 
 func FuzzValid(f *testing.F) {
