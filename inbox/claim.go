@@ -43,10 +43,10 @@ type lane struct {
 // empty if the answer to a claim was lost: then it is all lanes of the owner.
 type claimed struct{ lane, owner string }
 
-func (b *Inbox) owe(c claimed) {
+func (b *Inbox) owe(c ...claimed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.owed = append(b.owed, c)
+	b.owed = append(b.owed, c...)
 }
 
 // repay gives back what release, or a claim whose answer was lost, left behind: this
@@ -58,21 +58,44 @@ func (b *Inbox) repay(ctx context.Context) error {
 	b.owed = nil
 	b.mu.Unlock()
 	for i, c := range owed {
-		n, err := b.place.Exec(ctx, b.db,
-			`UPDATE {table:lanes} SET owner = '', ready_at = {now} WHERE owner = ? AND ? IN ('', lane)`, c.owner,
-			c.lane)
-		if err == nil && n == 0 {
-			_, err = b.place.Exec(ctx, b.db,
-				`UPDATE {table:lanes} SET deaths = deaths - 1 WHERE lane = ? AND deaths > 0`, c.lane)
-		}
-		if err != nil {
-			b.mu.Lock()
-			b.owed = append(b.owed, owed[i:]...)
-			b.mu.Unlock()
+		repaid, err := b.giveBack(ctx, c)
+		switch {
+		case err != nil:
+			b.owe(owed[i:]...)
 			return err
+		case !repaid:
+			b.owe(c)
 		}
 	}
 	return nil
+}
+
+// giveBack reports whether all is given back: what another transaction locks is not, as
+// waiting for it would hold up all other lanes.
+func (b *Inbox) giveBack(ctx context.Context, c claimed) (repaid bool, err error) {
+	for _, step := range []struct {
+		change, which string
+		args          []any
+	}{
+		{`owner = '', ready_at = {now}`, `owner = ? AND ? IN ('', lane)`, []any{c.owner, c.lane}},
+		{`deaths = deaths - 1`, `lane = ? AND deaths > 0`, []any{c.lane}},
+	} {
+		n, err := b.place.Exec(ctx, b.db, `UPDATE {table:lanes} SET `+step.change+`
+			WHERE lane IN (WITH free AS MATERIALIZED (SELECT lane FROM {table:lanes} WHERE `+step.which+
+			` {skip}) SELECT lane FROM free)`, step.args...)
+		if err != nil {
+			return false, err
+		}
+		var locked int64
+		if n == 0 || c.lane == "" {
+			err = b.place.Row(ctx, b.db, []any{&locked}, `SELECT COUNT(*) FROM {table:lanes} WHERE `+step.which,
+				step.args...)
+		}
+		if err != nil || locked > 0 || n > 0 {
+			return err == nil && locked == 0, err
+		}
+	}
+	return true, nil
 }
 
 // claimTime bounds a claim, also while the process is being stopped.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -89,6 +91,68 @@ func TestLockedLane(t *testing.T) {
 	require.Eventually(t, func() bool { return len(b.effects(t)) == 5 }, 30*time.Second, 10*time.Millisecond)
 	require.NoError(t, tx.Rollback())
 	empty(t, box) // the clock was set back: they are looked at
+}
+
+// A lane that is to be given back and that another transaction locks holds up no other,
+// and is given back when it can be.
+func TestOwedLaneIsLocked(t *testing.T) {
+	t.Parallel()
+	b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t)) // SQLite locks no row
+	for _, test := range []struct{ name, taken string }{
+		{"still this process's", ""},
+		{"taken by another one", `UPDATE passfort_inbox_lanes SET owner = 'another', deaths = 2 WHERE lane = 'p0'`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var once sync.Once
+			person := make(chan *sql.Tx, 1)
+			box := b.faulty(t, false, func(statement string) (lost bool) {
+				if !strings.Contains(statement, "SET owner = '', deaths = 0") {
+					return false
+				}
+				once.Do(func() {
+					lost = true
+					if test.taken != "" {
+						b.exec(t, test.taken)
+					}
+					tx, err := b.db.BeginTx(context.Background(), nil)
+					if err == nil {
+						_, err = tx.ExecContext(t.Context(), `SELECT * FROM passfort_inbox_lanes FOR UPDATE`)
+					}
+					if err != nil {
+						t.Errorf("lock: %v", err)
+					}
+					person <- tx
+				})
+				return lost
+			}).inbox(t, inbox.WithLease(time.Hour))
+			receive(t, box, 1, "p0")
+			stop := run(t, box, func(ctx context.Context, tx *sql.Tx, m *inbox.Message) error {
+				if m.Event.ProfileID == "p0" && len(person) == 0 {
+					return state("57P01")
+				}
+				return effect(ctx, tx, m)
+			})
+			defer stop()
+			require.Eventually(t, func() bool { return len(person) == 1 }, 30*time.Second, time.Millisecond)
+			receive(t, box, 5, "p1")
+			require.Eventually(t, func() bool {
+				return b.one(t, `SELECT COUNT(*) FROM effects WHERE message_key LIKE 'p1/%'`) == "5"
+			}, 30*time.Second, 10*time.Millisecond)
+			require.Equal(t, "1", b.one(t, `SELECT COUNT(*) FROM passfort_inbox_lanes`))
+			require.NoError(t, (<-person).Rollback())
+			if test.taken != "" {
+				require.Eventually(t, func() bool {
+					return b.one(t, `SELECT CAST(deaths AS TEXT) || owner FROM passfort_inbox_lanes`) == "1another"
+				}, 30*time.Second, 10*time.Millisecond)
+				b.exec(t, `UPDATE passfort_inbox_lanes SET owner = '', ready_at = 0`)
+			}
+			person <- nil
+			empty(t, box)
+			stop()
+			b.exec(t, `DELETE FROM effects`)
+			b.exec(t, `DELETE FROM passfort_inbox_messages`)
+		})
+	}
 }
 
 // A pool with few connections is slow and no more: no handler waits for itself.

@@ -86,6 +86,46 @@ func TestWokenByReplayAndResume(t *testing.T) {
 	}
 }
 
+// A process that stops leaves lanes that others would only see when they poll: one with
+// further messages, and one whose handler did not end in its grace.
+func TestWokenByAStop(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		messages int
+		handle   func(stopping, ctx context.Context) error
+	}{
+		{"between two messages", 2, func(stopping, _ context.Context) error { <-stopping.Done(); return nil }},
+		{"after a message that is parked", 2, func(stopping, _ context.Context) error {
+			<-stopping.Done()
+			return inbox.ErrPark
+		}},
+		{"within a message", 1, func(_, ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, inbox.PostgreSQL, postgres.Get(t).Database(t)) // SQLite has no NOTIFY
+			other := open(t, inbox.PostgreSQL, b.url).inbox(t, inbox.WithLease(time.Hour),
+				inbox.WithGrace(100*time.Millisecond), inbox.WithBackoff(time.Hour, time.Hour))
+			receive(t, other, test.messages, "p1")
+			stopping, stop := context.WithCancel(t.Context())
+			defer stop()
+			started, stopped := make(chan struct{}), make(chan error, 1)
+			go func() {
+				stopped <- other.Run(stopping, func(ctx context.Context, _ *sql.Tx, _ *inbox.Message) error {
+					close(started)
+					return test.handle(stopping, ctx)
+				})
+			}()
+			<-started
+			_, handled := sleepy(t, b)
+			stop()
+			require.NoError(t, <-stopped)
+			within(t, handled)
+		})
+	}
+}
+
 // PostgreSQL refuses a NOTIFY whose channel has a long name.
 func TestWokenUnderLongNames(t *testing.T) {
 	t.Parallel()

@@ -87,6 +87,9 @@ func (b *Inbox) Run(ctx context.Context, handle Handler) error {
 					}
 				}()
 				b.work(ctx, working, handle, l, owner)
+				if ctx.Err() != nil {
+					b.notify(ctx, "") // this process takes no more of the lane
+				}
 			})
 		}
 		short.Store(len(lanes) == n || err != nil)
@@ -132,7 +135,11 @@ func (b *Inbox) work(stopping, working context.Context, handle Handler, l lane, 
 				b.settings.log.Error("inbox: the database failed, the message is handled again", "problem",
 					sqldb.Word(err))
 			}
-			b.release(l.name, owner, b.settings.backoff[0])
+			pause := b.settings.backoff[0]
+			if working.Err() != nil {
+				pause = 0 // it is this process that ends
+			}
+			b.release(l.name, owner, pause)
 			return
 		case !more:
 			return
