@@ -115,6 +115,9 @@ func (s *ChecksService) Wait(
 	defer stop()
 	plan := s.road.waits.plan(options, wake)
 	plan.Precise = true
+	if inbox := options.inbox(); inbox != nil {
+		plan.Trust = &inbox.checks
+	}
 	ran, _ := s.ran.get(checkID)
 	plan.Began, plan.Heard = ran.began, ran.heard
 	plan.Known = func() poll.Sample { return s.road.waits.checks.Of(ran.kind) }
@@ -133,11 +136,11 @@ func (s *ChecksService) Wait(
 		ended.Check, ended.waitedFor = last, "check"
 		return last, ended
 	}
-	if least, most, known := plan.Took(); known {
-		s.road.waits.checks.Add(ran.kind, poll.Within(least, most, last.took()))
+	if took, known := plan.Took(last.took()); known {
+		s.road.waits.checks.Add(ran.kind, took)
 	}
 	if inbox := options.inbox(); inbox != nil && plan.Missed() {
-		inbox.pulse.doubt()
+		inbox.pulse.Doubt()
 	}
 	return last, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -521,4 +522,27 @@ func TestStateOfNamedSequences(t *testing.T) {
 	require.False(t, passfort.CustomerRequestState("CANCELLED").Known())
 	require.False(t, passfort.CustomerRequestState("CANCELLED").Terminal())
 	require.False(t, passfort.CustomerRequestStateSent.Terminal())
+}
+
+// An inbox that is given nothing makes the first wait late, and no other one.
+func TestStateThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := inMemory(t, func(w http.ResponseWriter) { fmt.Fprint(w, `{"id":"ID","is_completed":true}`) })
+		inbox := passfort.NewCheckInbox()
+		wait := func(want passfort.CustomerRequestState, after time.Duration) {
+			began := time.Now()
+			got, err := client.Forms.Wait(t.Context(), "profile-1", &passfort.WaitOptions{Inbox: inbox})
+			require.NoError(t, err)
+			require.Equal(t, want, got.State)
+			require.Equal(t, after, time.Since(began))
+		}
+		wait("", 10*time.Second)
+		wait("", 0)
+		inbox.Completed("c1") // they arrive again
+		time.AfterFunc(3*time.Second, func() {
+			inbox.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateExpired)
+		})
+		wait(passfort.CustomerRequestStateExpired, 3*time.Second)
+	})
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -370,34 +369,4 @@ func TestCheckInboxConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestPulse(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var p pulse
-		require.False(t, p.live())
-		p.beat()
-		p.beat()
-		require.False(t, p.live(), "one burst says nothing of the next one")
-		<-time.After(10 * time.Second) // of the bubble
-		p.beat()
-		require.True(t, p.live())
-		<-time.After(30 * time.Second)
-		require.True(t, p.live(), "three times as long as the gap before")
-		<-time.After(time.Second)
-		require.False(t, p.live())
-		p.beat()
-		require.True(t, p.live())
-		p.doubt()
-		require.False(t, p.live())
-		p.beat()
-		require.True(t, p.live())
-		for range 200 {
-			<-time.After(300 * time.Millisecond)
-			p.beat()
-		}
-		<-time.After(2 * time.Second)
-		require.False(t, p.live(), "the gaps of late count")
-	})
 }

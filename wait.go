@@ -23,7 +23,8 @@ type WaitOptions struct {
 	// pause, and the pauses grow by half each time. Every pause has jitter.
 	MinInterval time.Duration
 	// MaxInterval bounds every pause. By default that is 30 s, or a tenth of what has
-	// passed since the wait began if that is more, up to 10 minutes.
+	// passed since the wait began if that is more, up to 10 minutes. If the context has
+	// a deadline, the last question is asked half a second before it.
 	MaxInterval time.Duration
 	// Inbox ends the pauses when a webhook arrives. While it delivers, a wait asks
 	// little on its own: see CheckInbox.
@@ -77,7 +78,7 @@ func newWaits() *waits { return &waits{checks: poll.NewMemory()} }
 func (w *waits) plan(o *WaitOptions, wake <-chan struct{}) *poll.Plan {
 	plan := &poll.Plan{Pace: o.pace(), Wake: wake, Crowd: &w.crowd}
 	if inbox := o.inbox(); inbox != nil {
-		plan.Live = inbox.live
+		plan.Live, plan.Trust = inbox.pulse.Live, &inbox.others
 	}
 	return plan
 }
@@ -235,7 +236,10 @@ type CheckInbox struct {
 	made     sync.Once
 	signals  *signals // by check id
 	requests *requestNews
-	pulse    pulse
+
+	pulse  poll.Pulse
+	checks poll.Trust // that the news of checks come in time
+	others poll.Trust // that those of profiles do
 }
 
 const rememberedChecks = 10_000
@@ -256,7 +260,7 @@ func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
 	if b == nil {
 		return nil
 	}
-	b.pulse.beat()
+	b.pulse.Beat()
 	if c, err := e.CheckCompleted(); err == nil {
 		b.Completed(c.Check.ID)
 	}
@@ -273,7 +277,7 @@ func (b *CheckInbox) Deliver(_ context.Context, e *WebhookEvent) error {
 func (b *CheckInbox) Completed(checkID string) {
 	if b != nil && checkID != "" {
 		b.make()
-		b.pulse.beat()
+		b.pulse.Beat()
 		b.signals.send(checkID)
 	}
 }
@@ -284,58 +288,9 @@ func (b *CheckInbox) Completed(checkID string) {
 func (b *CheckInbox) RequestChanged(profileID, requestID string, state CustomerRequestState) {
 	if b != nil && profileID != "" {
 		b.make()
-		b.pulse.beat()
+		b.pulse.Beat()
 		b.requests.add(profileID, requestID, state)
 	}
-}
-
-// live reports whether a webhook can be expected for what happens now.
-func (b *CheckInbox) live() bool { return b.pulse.live() }
-
-// pulse says whether something that arrives now and then still does.
-type pulse struct {
-	mu      sync.Mutex
-	last    time.Time     // the last arrival
-	longest time.Duration // about the longest gap of late, 0 before the first
-	doubted bool          // something did not arrive
-}
-
-// The gaps of a pulse.
-const (
-	oneBurst  = 250 * time.Millisecond // what arrives within it is one arrival
-	leastLive = time.Second
-	mostLive  = time.Hour
-)
-
-// beat notes an arrival.
-func (p *pulse) beat() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.doubted = false
-	now := time.Now()
-	gap := now.Sub(p.last)
-	switch {
-	case p.last.IsZero():
-	case gap < oneBurst:
-		return
-	default:
-		p.longest = max(gap, p.longest*19/20)
-	}
-	p.last = now
-}
-
-// live reports whether the last gap, and so far this one, are no longer than usual.
-func (p *pulse) live() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.longest > 0 && !p.doubted && time.Since(p.last) <= min(max(leastLive, 3*p.longest), mostLive)
-}
-
-// doubt notes that something did not arrive.
-func (p *pulse) doubt() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.doubted = true
 }
 
 // subscribe returns a channel that gets a value when the check is completed, at
@@ -403,6 +358,7 @@ func (n *requestNews) heard(key string) requestHeard {
 // requestListener follows the news of one profile for a wait.
 type requestListener struct {
 	news      *requestNews // nil: no webhooks
+	pulse     *poll.Pulse
 	profileID string
 	wake      <-chan struct{}
 	settled   int // news up to this number is about something else
@@ -416,7 +372,7 @@ func (b *CheckInbox) listen(profileID string) (l *requestListener, cancel func()
 		return l, func() {}
 	}
 	b.make()
-	l.news = b.requests
+	l.news, l.pulse = b.requests, &b.pulse
 	l.wake, cancel = b.requests.signals.subscribe(profileID)
 	l.settled = l.number()
 	return l, cancel
@@ -448,13 +404,18 @@ func (l *requestListener) state(requestID string) CustomerRequestState {
 // which is completed.
 const stateGrace = 10 * time.Second
 
-// await returns the state of a completed request once it is known.
+// await returns the state of a completed request once it is known. It does not wait
+// for a webhook if none has come since one did not.
 func (l *requestListener) await(ctx context.Context, requestID string) CustomerRequestState {
 	if l.news == nil {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, stateGrace)
-	defer cancel()
+	grace := stateGrace
+	if l.pulse.Doubted() {
+		grace = 0
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
 	for {
 		state := l.state(requestID)
 		if state != "" {
@@ -464,6 +425,9 @@ func (l *requestListener) await(ctx context.Context, requestID string) CustomerR
 		case <-l.wake:
 		case <-ctx.Done():
 			return ""
+		case <-timer.C:
+			l.pulse.Doubt()
+			return l.state(requestID)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 // Package bounded has a map that holds only so much.
 package bounded
 
+import "slices"
+
 // Map is a map that drops its oldest key when it is full.
 type Map[V any] struct {
 	limit  int
@@ -38,17 +40,23 @@ func (m *Map[V]) Put(key string, value V) {
 		m.values[key] = entry[V]{value, old.number}
 		return
 	}
-	for len(m.values) >= m.limit || len(m.order) >= 2*m.limit {
+	for len(m.values) >= m.limit {
 		oldest := m.order[0]
 		m.order = m.order[1:]
-		if m.values[oldest.key].number == oldest.number {
+		if m.stands(oldest) {
 			delete(m.values, oldest.key)
 		}
+	}
+	if len(m.order) >= 2*m.limit { // at least every second one was removed
+		m.order = slices.DeleteFunc(m.order, func(a aged) bool { return !m.stands(a) })
 	}
 	m.number++
 	m.values[key] = entry[V]{value, m.number}
 	m.order = append(m.order, aged{key, m.number})
 }
+
+// stands reports whether a place in the order is that of the key today.
+func (m *Map[V]) stands(a aged) bool { return m.values[a.key].number == a.number }
 
 // Remove drops a key.
 func (m *Map[V]) Remove(key string) { delete(m.values, key) }

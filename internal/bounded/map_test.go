@@ -24,3 +24,20 @@ func TestBoundedMap(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 2, b)
 }
+
+// A key stays while there is room, however often others come and go.
+func TestOthersThatComeAndGo(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{2, 3, 100} {
+		m := New[int](limit)
+		m.Put("kept", 1)
+		for i := range 10_000 {
+			m.Put("gone", i)
+			m.Remove("gone")
+			require.LessOrEqual(t, len(m.order), 2*limit)
+		}
+		kept, ok := m.Get("kept")
+		require.True(t, ok, limit)
+		require.Equal(t, 1, kept)
+	}
+}

@@ -23,7 +23,7 @@ const (
 // millisecond for each.
 func (c *Crowd) spread(now time.Time) time.Duration {
 	switch since := now.Sub(c.second); {
-	case since >= 2*time.Second || since < 0:
+	case since >= 2*time.Second:
 		c.second, c.now, c.before = now, 0, 0
 	case since >= time.Second:
 		c.second, c.now, c.before = c.second.Add(time.Second), 0, c.now

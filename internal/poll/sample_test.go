@@ -124,12 +124,12 @@ func (l load) run(ctx context.Context) map[string][]seen {
 					return false, nil
 				})
 				late := float64(time.Since(began)-d) / float64(d)
-				if least, most, ok := plan.Took(); ok {
-					about := time.Duration(0)
-					if l.known {
-						about = d.Truncate(time.Second)
-					}
-					memory.Add(kind, poll.Within(least, most, about))
+				about := time.Duration(0)
+				if l.known {
+					about = d.Truncate(time.Second)
+				}
+				if took, ok := plan.Took(about); ok {
+					memory.Add(kind, took)
 				}
 				mu.Lock()
 				defer mu.Unlock()
@@ -345,6 +345,20 @@ func TestMemoryIsBounded(t *testing.T) {
 	require.Equal(t, time.Minute, m.Of("kept")[0])
 	require.Empty(t, m.Of("0"), "the one that was not used for longest is gone")
 	require.Len(t, m.Of("999"), 1)
+}
+
+// What is waited for rarely is learnt beside what is waited for all the time.
+func TestRareKindIsLearnt(t *testing.T) {
+	t.Parallel()
+	m := poll.NewMemory()
+	for range 20 {
+		m.Add("rare", time.Minute)
+		for range 1000 {
+			m.Add("busy", time.Second)
+		}
+	}
+	require.Len(t, m.Of("rare"), 20)
+	require.Len(t, m.Of("busy"), 128)
 }
 
 func TestWithin(t *testing.T) {
