@@ -61,7 +61,7 @@ func (w *world) rewriteAddress(a object) bool {
 		}
 		return true
 	case "STRUCTURED":
-		if _, there := a["original_structured_address"]; there || !w.sw.OriginalStructuredAddress {
+		if _, there := a["original_structured_address"]; there || !w.switches().OriginalStructuredAddress {
 			return false
 		}
 		a["original_structured_address"] = maps.Clone(a)

@@ -206,7 +206,7 @@ func (w *world) applicationWire(p *profile, a *application) object {
 		if t == nil {
 			continue
 		}
-		if w.sw.RequiredTaskIsVariant {
+		if w.switches().RequiredTaskIsVariant {
 			id = t.VariantID
 		}
 		required = append(required, object{
@@ -279,9 +279,9 @@ func (w *world) changeStatus(p *profile, a *application, status string, by actor
 		return missing("status")
 	case !slices.Contains([]string{"APPLIED", "APPROVED", "IN_REVIEW", "REJECTED", "CANCELLED"}, status):
 		return invalid("unknown application status")
-	case a.Status == status && w.sw.RepeatedDecisionRefused && status == "APPROVED":
+	case a.Status == status && w.switches().RepeatedDecisionRefused && status == "APPROVED":
 		return refuse(wrong, CodeEntityAlreadyApproved, "the application is already approved")
-	case a.Status == status && w.sw.RepeatedDecisionRefused && status == "REJECTED":
+	case a.Status == status && w.switches().RepeatedDecisionRefused && status == "REJECTED":
 		return refuse(wrong, CodeEntityAlreadyRejected, "the application is already rejected")
 	case a.Status == status:
 		return nil
@@ -323,7 +323,7 @@ func (w *world) revertDecision(c *call, p *profile, a *application) (*reply, err
 	}
 	by := byKey(c)
 	w.audit(p, by, "revert-decision", nil)
-	if w.sw.RevertCreatesApplication {
+	if w.switches().RevertCreatesApplication {
 		again := *a
 		again.ID = w.newID()
 		again.History = slices.Clone(a.History)

@@ -55,7 +55,7 @@ func ok(v any) *reply { return &reply{body: encode(v)} }
 
 // nothing answers a call that has no result.
 func (w *world) nothing() *reply {
-	if w.sw.EmptyBodies {
+	if w.switches().EmptyBodies {
 		return &reply{}
 	}
 	return ok(nil)

@@ -260,7 +260,7 @@ func (w *world) wantedCheck(p *profile, body object) (*check, error) {
 		if result == "" {
 			return nil, missing("result")
 		}
-		if known := resultsOf(ch.Type); !w.sw.Lenient && known != nil && !slices.Contains(known, result) {
+		if known := resultsOf(ch.Type); !w.switches().Lenient && known != nil && !slices.Contains(known, result) {
 			return nil, refuseProblems([]problem{{"/result", "is not a result of this type of check"}})
 		}
 		ch.Outcome = w.finished(ch.Type, outcome{Result: text(body, "result"), Output: body["output_data"]})

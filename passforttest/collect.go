@@ -84,7 +84,7 @@ func (w *world) stepsChanged(p *profile, had bool, by actor) {
 				w.instruct(p, ch, false)
 			}
 		}
-		if w.sw.DeprecatedEvents {
+		if w.switches().DeprecatedEvents {
 			w.emit(p, by, "COLLECTION_STEPS_COMPLETED", object{})
 		}
 	}

@@ -141,7 +141,7 @@ func (w *world) nextVersion() int64 {
 
 func (w *world) etag(p *profile) string {
 	quote := `"`
-	if w.sw.SingleQuotedETags {
+	if w.switches().SingleQuotedETags {
 		quote = "'"
 	}
 	ms := strconv.FormatInt(p.Version%1000+1000, 10)[1:]
@@ -185,11 +185,11 @@ func (w *world) replaceCollectedData(c *call, p *profile) (*reply, error) {
 func (w *world) overtaken(p *profile) *reply {
 	rep := w.dataReply(p)
 	rep.kind = stale
-	if w.sw.PreconditionWithoutETag {
+	if w.switches().PreconditionWithoutETag {
 		rep.etag = ""
 	}
-	if w.sw.PreconditionEnvelope {
-		rep.body = envelope(w.sw, ErrorObject{
+	if w.switches().PreconditionEnvelope {
+		rep.body = envelope(w.switches(), ErrorObject{
 			Code: CodeConstraintsNotSatisfied, Message: "the ETag does not match", Source: "API",
 		})
 	}
@@ -203,7 +203,7 @@ func (w *world) storeData(p *profile, raw json.RawMessage, sum summary, by actor
 	p.Data, p.Summary = raw, sum
 	p.Version, p.Modified = w.nextVersion(), w.tick
 	w.audit(p, by, "replace-collected-data", nil)
-	event := w.sw.CollectedDataEvent
+	event := w.switches().CollectedDataEvent
 	if event == "" {
 		event = "COLLECTED_DATA_UPDATED"
 	}

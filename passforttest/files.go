@@ -108,7 +108,7 @@ func (w *world) uploadFile(c *call, p *profile) (*reply, error) {
 func fileWire(f *image) object { return object{"id": f.ID, "name": f.Name, "decrypted_data": ""} }
 
 func (w *world) getFile(_ *call, _ *profile, f *image) (*reply, error) {
-	if !w.sw.ReadableFiles || f.Content == nil {
+	if !w.switches().ReadableFiles || f.Content == nil {
 		return ok(fileWire(f)), nil
 	}
 	return withContent(object{"id": f.ID, "name": f.Name}, "", f.Content), nil
@@ -225,7 +225,7 @@ func (w *world) getImage(c *call, _ *profile, i *image) (*reply, error) {
 	if i.Document != "" {
 		o["document_type"], o["document_category"] = i.DocType, i.Category
 	}
-	if !w.sw.ReadableImages || i.Content == nil {
+	if !w.switches().ReadableImages || i.Content == nil {
 		o["encrypted_data"] = object{}
 		return ok(o), nil
 	}

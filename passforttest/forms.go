@@ -207,7 +207,7 @@ func (w *world) createCustomerRequest(c *call, p *profile, body object) (*reply,
 	w.review(p)
 	o := r.wire()
 	o["apikey"] = key
-	if w.sw.RequestKeyObject {
+	if w.switches().RequestKeyObject {
 		o["apikey"] = object{"name": info.Name, "key": key, "expiry": dateTime(r.Expires)}
 	}
 	return ok(o), nil

@@ -220,9 +220,9 @@ func (w *world) listProfiles(c *call) (*reply, error) {
 func (w *world) wantedProfiles(q string, categories []string, offset, limit int) ([]*profile, int) {
 	var found []*profile
 	switch all := q == "" && categories == nil; {
-	case all && w.sw.ListOrder == OldestFirst:
+	case all && w.switches().ListOrder == OldestFirst:
 		return w.roster.page(offset, limit), w.roster.count
-	case all && w.sw.ListOrder == NewestFirst:
+	case all && w.switches().ListOrder == NewestFirst:
 		last := w.roster.count - offset
 		page := w.roster.page(max(0, last-limit), min(limit, max(0, last)))
 		slices.Reverse(page)
@@ -275,7 +275,7 @@ func (w *world) setProfileStatus(p *profile, status string, by actor) {
 	}
 	p.Status = status
 	w.audit(p, by, "profile-status-changed", object{"status": status})
-	if w.sw.DeprecatedEvents {
+	if w.switches().DeprecatedEvents {
 		w.emit(p, by, "PROFILE_STATUS_CHANGED", object{"new_status": status})
 	}
 	w.review(p)

@@ -13,7 +13,7 @@ func (w *world) review(p *profile) {
 		if a.Hidden {
 			continue
 		}
-		if a.Status == "APPROVED" && !w.sw.ApprovedStays && p.hasOpenTask(a) {
+		if a.Status == "APPROVED" && !w.switches().ApprovedStays && p.hasOpenTask(a) {
 			w.reopen(p, a)
 		}
 		w.setFlag(p, a)
@@ -54,7 +54,7 @@ func (w *world) reopen(p *profile, a *application) {
 func (w *world) approvesAutomatically(p *profile, a *application) bool {
 	product := w.product(a)
 	return product.AutoApprove && len(product.EscalateTo) == 0 && a.Flag == "READY_FOR_DECISION" &&
-		(a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened && !w.sw.ReviewByHand) &&
+		(a.Status == "APPLIED" || a.Status == "IN_REVIEW" && a.Reopened && !w.switches().ReviewByHand) &&
 		len(w.blockers(p, a)) == 0
 }
 
@@ -182,7 +182,7 @@ func (w *world) concludes(p *profile, ch *check) {
 		}
 		switch {
 		case slices.Contains(pass, ch.Decision):
-			if !t.screened() || !p.hasOpenMatch() || w.sw.OpenMatchesPass {
+			if !t.screened() || !p.hasOpenMatch() || w.switches().OpenMatchesPass {
 				w.setTaskState(p, t, "COMPLETED_PASS", actor{})
 			}
 		case slices.Contains(t.FailOn, ch.Decision):

@@ -266,7 +266,7 @@ func (s *Server) receive(x *exchange) (err error) {
 func (s *Server) receiveImage(x *exchange) error {
 	keep := false
 	err := s.world.change(func(w *world) error {
-		keep = x.route.image(w.sw)
+		keep = x.route.image(w.switches())
 		_, err := w.profileOf(&x.call)
 		return err
 	})

@@ -62,11 +62,7 @@ func (s *Server) Restore(saved []byte) error {
 	if err := w.adopt(in.State, in.Time, in.Random); err != nil {
 		return fmt.Errorf("passforttest: restore: %w", err)
 	}
-	if w.journal == nil {
-		return nil
-	}
-	w.changes = changes{}
-	return w.journal.Rewrite(w.records())
+	return w.rewrite()
 }
 
 // Reset makes the server like a new one: no profiles, keys, tags, charges, faults,
@@ -87,11 +83,16 @@ func (s *Server) Reset() error {
 	w.configure()
 	w.outcome.queued = nil
 	w.out.reset()
+	return w.rewrite()
+}
+
+// rewrite puts the state, which is another one, in place of all records.
+func (w *world) rewrite() error {
 	w.changes = changes{}
-	if w.journal == nil {
-		return nil
+	if j := w.journal(); j != nil {
+		return j.Rewrite(w.records())
 	}
-	return w.journal.Rewrite(w.records())
+	return nil
 }
 
 // refresh brings a saved profile to its form in memory: a check shares the data of the
@@ -245,7 +246,6 @@ func (s *Server) KeepIn(j Journal) error {
 			}
 		}
 	}
-	w.journal = j
 	w.keeping.Store(&j)
 	w.changes = changes{products: w.state.Products, flows: w.state.Flows}
 	w.commit()
@@ -369,7 +369,8 @@ func (w *world) addTagName(name string) {
 // commit appends what changed since the last time.
 func (w *world) commit() {
 	w.reindex()
-	if w.journal == nil {
+	j := w.journal()
+	if j == nil {
 		w.changes = changes{}
 		return
 	}
@@ -388,19 +389,19 @@ func (w *world) commit() {
 	}
 	slices.SortFunc(r.Profiles, func(a, b *profile) int { return a.Created.Compare(b.Created) })
 	w.changes = changes{}
-	w.journal.Append(encode(r))
-	w.shrink()
+	j.Append(encode(r))
+	w.shrink(j)
 }
 
 // shrink writes the journal anew if it is full, beside the calls if it can do that.
 // Sync returns the error of a journal that fails.
-func (w *world) shrink() {
-	if w.compacting || !w.journal.Full() {
+func (w *world) shrink(j Journal) {
+	if w.compacting || !j.Full() {
 		return
 	}
-	c, can := w.journal.(Compacter)
+	c, can := j.(Compacter)
 	if !can {
-		_ = w.journal.Rewrite(w.records())
+		_ = j.Rewrite(w.records())
 		return
 	}
 	w.compacting = w.start(func() { w.compact(c) })
@@ -430,10 +431,19 @@ func (w *world) records() iter.Seq[[]byte] {
 	}
 }
 
+// journal returns where the state is kept, nil if it is gone with the process. It needs
+// no lock.
+func (w *world) journal() Journal {
+	if j := w.keeping.Load(); j != nil {
+		return *j
+	}
+	return nil
+}
+
 // kept waits until everything that has happened is in the journal. It needs no lock.
 func (w *world) kept() error {
-	if j := w.keeping.Load(); j != nil {
-		return (*j).Sync()
+	if j := w.journal(); j != nil {
+		return j.Sync()
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ const (
 func (s *Server) SetSwitches(sw Switches) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
-	s.world.setSwitches(sw)
+	s.world.sw.Store(&sw)
 }
 
 // ListOrder says which row of a list comes first. None is documented (docs/api/basics.md#lists).
@@ -125,7 +125,7 @@ const (
 
 // ordered returns a list in the order of the switch.
 func ordered[T any](w *world, l []T) []T {
-	switch w.sw.ListOrder {
+	switch w.switches().ListOrder {
 	case NewestFirst:
 		l = slices.Clone(l)
 		slices.Reverse(l)

@@ -125,7 +125,7 @@ func (t *task) complete() bool { return t.State != "INCOMPLETE" }
 func (w *world) taskWire(t *task) object {
 	o := object{
 		"id": t.ID, "type": t.Type, "variant": t.variantWire(), "state": t.State, "is_complete": t.complete(),
-		"is_expired": t.Expired || w.sw.ExpiredInWindow &&
+		"is_expired": t.Expired || w.switches().ExpiredInWindow &&
 			t.Next != "", "is_skipped": false, "is_deleted": t.Deleted, "creation_date": dateTime(t.Created),
 		"check_ids": orEmpty(t.Checks), "form_instance_ids": orEmpty(t.Forms), "needs_check_automation": false,
 	}
@@ -296,7 +296,7 @@ func (w *world) setTaskState(p *profile, t *task, state string, by actor) {
 	}
 	w.audit(p, by, action, object{"task_id": t.ID})
 	w.emit(p, by, "TASK_STATE_CHANGED", object{"task": t.short(), "new_state": state})
-	if w.sw.DeprecatedEvents {
+	if w.switches().DeprecatedEvents {
 		w.emit(p, by, "TASK_IS_COMPLETE_CHANGED", object{"task": t.short(), "is_complete": t.complete()})
 	}
 }

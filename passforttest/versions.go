@@ -121,7 +121,7 @@ func (w *world) shortenExpiry(p *profile) {
 
 func (w *world) expireAt(p *profile, t *task, at time.Time, period, before time.Duration) {
 	t.WillExpire, t.NoticeAt = at, time.Time{}
-	if before > 0 && before < period && !w.sw.VersionsAtExpiry {
+	if before > 0 && before < period && !w.switches().VersionsAtExpiry {
 		t.NoticeAt = at.Add(-before)
 	}
 	w.scheduleExpiry(p.ID, t)

@@ -276,8 +276,8 @@ type settingRow struct{ Name, Value string }
 func (w *world) settings(v *settingsView) {
 	w.enter()
 	defer w.leave()
-	v.Rows = append(v.Rows, settingRow{"Kept in a file", yesNo(w.journal != nil)})
-	v.Switches = switchRows(w.sw)
+	v.Rows = append(v.Rows, settingRow{"Kept in a file", yesNo(w.journal() != nil)})
+	v.Switches = switchRows(w.switches())
 	v.Products, v.Flows = indented(encode(orEmpty(w.state.Products))), indented(encode(orEmpty(w.state.Flows)))
 	for _, name := range slices.Sorted(maps.Keys(w.outcome.queued)) {
 		v.Outcomes = append(v.Outcomes, fmt.Sprintf("%s: %d", name, len(w.outcome.queued[name])))

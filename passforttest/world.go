@@ -72,8 +72,7 @@ type world struct {
 	mu         sync.Mutex
 	state      *state
 	roster     *roster
-	sw         Switches
-	published  atomic.Pointer[Switches] // sw, for who does not take the lock
+	sw         atomic.Pointer[Switches] // changes under the lock
 	offset     atomic.Int64             // of the clock, nanoseconds; changes under the lock
 	tick       time.Time                // the time of what is being applied
 	due        dueQueue
@@ -81,8 +80,7 @@ type world struct {
 	random     *mathrand.Rand
 	moved      chan struct{} // closed and replaced whenever something changed
 	outcome    outcomes
-	journal    Journal                 // nil: the state is gone with the process
-	keeping    atomic.Pointer[Journal] // journal, for who does not take the lock
+	keeping    atomic.Pointer[Journal] // changes under the lock
 	compacting bool
 	changes    changes
 }
@@ -93,7 +91,7 @@ func newWorld(cfg config, life *lifetime) *world {
 		state: newState(), roster: newRoster(), source: newSource(cfg.seed, forRules),
 	}
 	w.random = mathrand.New(w.source)
-	w.setSwitches(cfg.switches)
+	w.sw.Store(&w.cfg.switches)
 	w.tick = w.clockNow()
 	w.configure()
 	w.state.Keys[cfg.apiKey] = &keyInfo{Name: cfg.apiKeyName, Kind: keyMaster}
@@ -147,12 +145,7 @@ func (w *world) change(do func(*world) error) error {
 
 // switches returns the switches. It needs no lock: a call asks more than once, and each
 // time it would wait behind all others.
-func (w *world) switches() Switches { return *w.published.Load() }
-
-func (w *world) setSwitches(sw Switches) {
-	w.sw = sw
-	w.published.Store(&sw)
-}
+func (w *world) switches() Switches { return *w.sw.Load() }
 
 // profile is one profile and everything below it.
 type profile struct {
