@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,6 +27,7 @@ func answerShapes() map[string]func() io.Reader {
 	}
 	return map[string]func() io.Reader{
 		"numbers":              repeated(`[`, `0,`),
+		"odd numbers":          repeated(`[`, `NaN,`),
 		"nulls":                repeated(`[`, `null,`),
 		"empty objects":        repeated(`[`, `{},`),
 		"empty lists":          repeated(`[`, `[],`),
@@ -99,8 +101,8 @@ func TestAnswersHoldLittle(t *testing.T) {
 		delete(calls, "Profiles.List")
 		delete(calls, "CollectedData.Get")
 	}
-	quickly := []string{"numbers", "nulls", "empty objects", "unknown members", "members of a map", "one text",
-		"errors", "the same one behind many"}
+	quickly := []string{"numbers", "odd numbers", "nulls", "empty objects", "unknown members", "members of a map",
+		"one text", "errors", "the same one behind many"}
 	for name, shape := range answerShapes() {
 		if os.Getenv("PASSFORT_LONG") == "" && !slices.Contains(quickly, name) {
 			continue
@@ -135,6 +137,32 @@ func TestAnswersHoldLittle(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The header of an answer, which takes many times its text as names and values, may have
+// 256 KiB, over HTTP/2 too.
+func TestHeaderOfAnAnswerHasALimit(t *testing.T) {
+	t.Parallel()
+	for size, fits := range map[int]bool{200 << 10: true, 300 << 10: false, 3 << 20: false} {
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			for i := range size / 1000 {
+				w.Header().Set(fmt.Sprintf("X-%d", i), strings.Repeat("x", 960))
+			}
+			respond(200, `{"id":"p"}`)(w, r)
+		})
+		c := newClient(t, s)
+		err := failed(c.Profiles.Get(t.Context(), pid))
+		require.Equal(t, fits, err == nil, "%d: %v", size, err)
+		if fits {
+			continue
+		}
+		if !overHTTP2() { // where the connection ends
+			require.ErrorIs(t, err, passfort.ErrAnswerTooLarge)
+			require.ErrorContains(t, err, "the header of the answer is larger than the limit")
+			require.Len(t, s.seen(), 1, "it would be as large again")
+		}
+		require.ErrorIs(t, failed(c.Profiles.Create(t.Context(), newProfile)), passfort.ErrOutcomeUnknown)
 	}
 }
 
@@ -401,4 +429,46 @@ func TestOddJSON(t *testing.T) {
 	_, err := newClient(t, serve(t, respond(400, "\xef\xbb\xbf"+
 		`{"errors":[{"code":201}]}`))).Profiles.Create(t.Context(), newProfile)
 	require.ErrorIs(t, err, passfort.CodeInvalidInputData)
+}
+
+// A refusal with status 200 is one however its JSON is odd, whatever the operation
+// answers with. One whose errors stand twice may be none, and is no success.
+func TestRefusalsInOddJSON(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	calls := map[string]func(context.Context, *passfort.Client) error{
+		"a write": func(ctx context.Context, c *passfort.Client) error {
+			return failed(c.Applications.SetStatus(ctx, pid, oid, passfort.ApplicationStatusApproved))
+		},
+		"a bare write": func(ctx context.Context, c *passfort.Client) error { return c.Checks.Approve(ctx, pid, oid) },
+		"Do": func(ctx context.Context, c *passfort.Client) error {
+			return failed(passfort.Do[map[string]any](ctx, c, passfort.Request{Method: "POST", Path: "/x"}))
+		},
+		"DoTo": func(ctx context.Context, c *passfort.Client) error {
+			return failed(passfort.DoTo(ctx, c, passfort.Request{Method: "POST", Path: "/x"}, &out))
+		},
+	}
+	for name, row := range map[string]struct {
+		body    string
+		outcome passfort.Outcome
+	}{
+		"a mark":      {"\xef\xbb\xbf" + `{"errors":[{"code":201}]}`, passfort.OutcomeRejected},
+		"odd numbers": {`{"errors":[{"code":201,"info":{"score":NaN}}]}`, passfort.OutcomeRejected},
+		"both":        {"\xef\xbb\xbf" + `{"errors":[{"code":201}],"score":-Infinity}`, passfort.OutcomeRejected},
+		"an escape":   {`{"\u0065rrors":[{"code":201}]}`, passfort.OutcomeRejected},
+		"twice":       {`{"errors":[],"errors":[{"code":201}]}`, passfort.OutcomeUnknown},
+		"the other":   {`{"errors":[{"code":201}],"\u0065rrors":[]}`, passfort.OutcomeUnknown},
+	} {
+		for call, send := range calls {
+			err := send(t.Context(), newClient(t, serve(t, respond(200, row.body))))
+			var failure *passfort.Error
+			require.ErrorAs(t, err, &failure, "%s: %s", name, call)
+			require.Equal(t, row.outcome, failure.Outcome, "%s: %s", name, call)
+			require.Equal(t, row.outcome == passfort.OutcomeRejected, errors.Is(err, passfort.CodeInvalidInputData))
+		}
+	}
+	require.Zero(t, out.Len())
+	refused := respond(400, `{"errors":[{"code":201,"info":{"score":NaN}}]}`)
+	require.ErrorIs(t, failed(newClient(t, serve(t, refused)).Profiles.Get(t.Context(), pid)),
+		passfort.CodeInvalidInputData)
 }

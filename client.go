@@ -179,8 +179,9 @@ func idleConnections(hc *http.Client) int {
 //	hc := &http.Client{Transport: passfort.DefaultTransport()}
 //
 // Beside what http.DefaultTransport has, it keeps up to 1,024 idle connections
-// to the API for 90 s, finds a dead HTTP/2 connection by pings within 25 s, and
-// sees whether a request left, so that fewer outcomes are unknown.
+// to the API for 90 s, finds a dead HTTP/2 connection by pings within 25 s, takes
+// headers of answers up to 256 KiB, and sees whether a request left, so that fewer
+// outcomes are unknown.
 func DefaultTransport() *http.Transport { return transport.Default() }
 
 // headerWith returns what makes the header of a request. The key is kept in the

@@ -473,24 +473,25 @@ const (
 	errorsUnlessResults                   // only without "companies": the search had errors
 )
 
-// refusals returns the error items of a 2xx answer that refuses the call.
-func (r errorsRule) refusals(doc wire.Document) []ErrorDetail {
+// refusals returns the error items of a 2xx answer that refuses the call. An error means
+// that a name appears twice in an answer that may.
+func (r errorsRule) refusals(doc wire.Document) ([]ErrorDetail, error) {
 	if !doc.Has() {
-		return nil
+		return nil, nil
 	}
 	var found struct {
 		ID        string          `json:"id"`
 		Companies json.RawMessage `json:"companies"`
 		Errors    json.RawMessage `json:"errors"`
 	}
-	if wire.Unmarshal(doc.Text(), &found) != nil {
-		return nil
+	if err := wire.Unmarshal(doc.Text(), &found); err != nil {
+		return nil, err
 	}
 	hasCompanies := bytes.ContainsAny(found.Companies, "{") // an array that is not empty
 	if r == errorsUnlessID && found.ID != "" || r == errorsUnlessResults && hasCompanies {
-		return nil
+		return nil, nil
 	}
-	return errorItems(found.Errors)
+	return errorItems(found.Errors), nil
 }
 
 // errorItems decodes the value of "errors": a list, one bare object, or a text.
@@ -530,7 +531,8 @@ func refusedWith(body []byte) []ErrorDetail {
 	var answer struct {
 		Errors json.RawMessage `json:"errors"`
 	}
-	if wire.Unmarshal(body, &answer) != nil {
+	_, plain := lookForErrors(body, true)
+	if plain.Unmarshal(&answer, nil, 0) != nil {
 		return nil
 	}
 	return errorItems(answer.Errors)

@@ -224,8 +224,17 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		}
 		return unreadable(info, op, res, "the answer is empty")
 	}
-	doc := wire.Look(body, "errors", c.out != nil)
-	if details := op.errors.refusals(doc); len(details) > 0 {
+	notRead := func(cause error) *Error {
+		err := unreadable(info, op, res, describe(cause))
+		err.cause = cause
+		return err
+	}
+	doc, plain := lookForErrors(body, c.out != nil)
+	details, err := op.errors.refusals(plain)
+	if err != nil {
+		return notRead(err)
+	}
+	if len(details) > 0 {
 		err := newError(info, res)
 		err.Errors = details
 		err.Outcome = outcomeOf(op, res, OutcomeRejected)
@@ -233,9 +242,7 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 	}
 	if c.accept != nil {
 		if err := c.accept(doc); err != nil {
-			failed := unreadable(info, op, res, describe(err))
-			failed.cause = err
-			return failed
+			return notRead(err)
 		}
 		return nil
 	}
@@ -248,24 +255,30 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 	// Text and value together take up at most twice the limit, which with what the
 	// collector has not freed yet is four times.
 	room := 2*r.settings.maxAnswer - int64(len(body))
-	err := doc.Unmarshal(c.out, r.drift.reporter(op.name), room)
-	if errors.Is(err, wire.ErrSyntax) && c.header.Get("If-Match") == "" && op.name != "CollectedData.Get" {
-		// What goes back as a whole has to be whole. All else is read without the
-		// numbers that JSON does not have.
-		if plain, odd := wire.WithoutOddNumbers(body); odd {
-			err = wire.Look(plain, "", true).Unmarshal(c.out, r.drift.reporter(op.name), room)
-		}
+	if c.header.Get("If-Match") == "" && op.name != "CollectedData.Get" {
+		doc = plain // what goes back as a whole has to be whole
 	}
-	if err != nil {
-		failed := unreadable(info, op, res, describe(err))
-		failed.cause = err
-		return failed
+	if err := doc.Unmarshal(c.out, r.drift.reporter(op.name), room); err != nil {
+		return notRead(err)
 	}
 	r.drift.lookIntoChecks(op.name, c.out)
 	if made, ok := c.out.(identified); ok && op.class == transport.Once && made.identity() == "" {
 		return unreadable(info, op, res, "the answer has no id")
 	}
 	return nil
+}
+
+// lookForErrors looks through an answer. If it is no JSON, plain is without the numbers
+// that JSON does not have.
+func lookForErrors(body []byte, unique bool) (doc, plain wire.Document) {
+	doc = wire.Look(body, "errors", unique)
+	if doc.Valid() {
+		return doc, doc
+	}
+	if text, odd := wire.WithoutOddNumbers(body); odd {
+		return doc, wire.Look(text, "errors", unique)
+	}
+	return doc, doc
 }
 
 // identified is a resource that the API gives an id when it is made. Without

@@ -11,7 +11,6 @@ import (
 
 	"github.com/passfort-go/passfort/internal/imagebody"
 	"github.com/passfort-go/passfort/internal/transport"
-	"github.com/passfort-go/passfort/internal/wire"
 )
 
 // WithImageLimit sets the largest file or document image in bytes that is sent, for accounts whose
@@ -273,8 +272,10 @@ func (c *rawContent) consume(_ int, h http.Header, r io.Reader) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if len(errorsRefuse.refusals(wire.Look(start, "errors", false))) > 0 {
-		return start, nil
+	text := bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")) // RFC 8259, 8.1
+	_, plain := lookForErrors(text, false)
+	if details, err := errorsRefuse.refusals(plain); len(details) > 0 || err != nil {
+		return text, nil //nolint:nilerr // the road finds it in the text
 	}
 	if err := c.check(start, h); err != nil {
 		return nil, err

@@ -69,6 +69,9 @@ func Decode(r io.Reader, w io.Writer, o DecodeOptions) (Result, error) {
 	if d.metaLimit <= 0 {
 		d.metaLimit = DefaultMetaLimit
 	}
+	if mark, _ := d.in.Peek(3); string(mark) == "\xef\xbb\xbf" { // RFC 8259, 8.1
+		_, _ = d.in.Discard(3)
+	}
 	err := d.object()
 	result := Result{Content: d.content, Written: d.image.written, MediaType: d.image.mediaType}
 	if err == nil {

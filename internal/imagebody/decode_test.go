@@ -98,6 +98,9 @@ func TestDecode(t *testing.T) {
 			in: `{"encrypted_data":{"k":["]}\""]},"decrypted_data":""}`, meta: `{"encrypted_data":{"k":["]}\""]}}`,
 			content: imagebody.Empty,
 		},
+		"byte order mark": {
+			in: "\xef\xbb\xbf" + `{"decrypted_data":"QQ"}`, out: "A", content: imagebody.Present,
+		},
 		"another case is another name": {in: `{"Decrypted_Data":"?"}`, meta: `{"Decrypted_Data":"?"}`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -298,6 +298,7 @@ func TestRedirects(t *testing.T) {
 		{"read, other host", transport.Safe, "https://other.example/4.0", 307, 1},
 		{"read, other port", transport.Safe, "https://api.example:8443/4.0", 307, 1},
 		{"read, in the clear", transport.Safe, "http://api.example/4.0", 307, 1},
+		{"read, as somebody", transport.Safe, "https://kim:pass@api.example/4.0/elsewhere", 307, 1},
 		{"write once", transport.Once, "/4.0/elsewhere", 307, 1},
 		{"conditional write", transport.Conditional, "/4.0/elsewhere", 307, 1},
 		{"write that may be repeated", transport.Idempotent, "/4.0/elsewhere", 307, 1},

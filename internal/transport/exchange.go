@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -71,11 +74,11 @@ func (x *exchange) request(ctx context.Context) (*retryablehttp.Request, error) 
 // noRedirect returns a redirect as the answer that it is.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// sameHost lets a read follow to the same host and scheme, and returns every other
-// redirect as the answer that it is.
+// sameHost lets a read follow to the same host and scheme, without a user and a password
+// of the redirect's own, and returns every other one as the answer that it is.
 func sameHost(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
-	if len(via) <= 3 && req.URL.Scheme == first.Scheme && req.URL.Host == first.Host {
+	if len(via) <= 3 && req.URL.Scheme == first.Scheme && req.URL.Host == first.Host && req.URL.User == nil {
 		return nil
 	}
 	return http.ErrUseLastResponse
@@ -105,6 +108,9 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 	x.result.Status, x.result.Header, x.result.Body, x.result.Asked = 0, nil, nil, 0
 	x.result.Sent, x.result.Paused = No, false
+	if req.Response != nil { // which answered the hop before
+		x.result.Sent = Maybe
+	}
 	if x.call.Admit != nil {
 		if err := x.call.Admit(req.Context()); err != nil {
 			closeBody(req)
@@ -133,7 +139,7 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		sender = x.over(base)
 	}
 	traced := req.WithContext(httptrace.WithClientTrace(ctx, way.trace(x.pool.h1.Load())))
-	traced.Header = x.header(req.Header)
+	traced.Header = x.header(req)
 	withoutRedirects(traced, base)
 	body := metered(traced)
 	traced.GetBody = x.reopen(body)
@@ -177,12 +183,16 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 // header returns the header of an attempt: that of the call and what http.Client added,
 // the cookies of a jar or the referrer of a redirect. http.Client does not get the call's,
 // which it would copy each time for a redirect that rarely comes.
-func (x *exchange) header(added http.Header) http.Header {
-	if len(added) == 0 {
+func (x *exchange) header(req *http.Request) http.Header {
+	added := req.Header
+	if len(added) == 0 && req.Response == nil {
 		return x.call.Header
 	}
 	whole := maps.Clone(added)
 	maps.Copy(whole, x.call.Header)
+	if req.Response != nil && req.Body == nil { // a redirect may leave the body out
+		delete(whole, "Content-Type")
+	}
 	if cookies := slices.Concat(x.call.Header["Cookie"], added["Cookie"]); len(cookies) > 0 {
 		whole["Cookie"] = []string{strings.Join(cookies, "; ")}
 	}
@@ -216,53 +226,87 @@ func (x *exchange) read(resp *http.Response) error {
 		_ = resp.Body.Close()
 		resp.Body = http.NoBody
 	}()
-	if err := unpack(resp); err != nil {
-		return err
+	if resp.StatusCode < http.StatusOK { // net/http leaves the connection to whoever reads its body
+		return errNotFinal
 	}
 	success := resp.StatusCode/100 == 2
+	whole := success || resp.StatusCode == http.StatusPreconditionFailed
+	if err := unpack(resp); err != nil && whole {
+		return err
+	}
 	if success && x.call.Consume != nil {
 		var err error
 		x.result.Body, err = x.call.Consume(resp.StatusCode, resp.Header, resp.Body)
 		return err
 	}
 	limit := x.call.MaxBody
-	if !success && resp.StatusCode != http.StatusPreconditionFailed {
+	if !whole {
 		limit = maxErrorBody
 	}
 	body, err := readAll(resp, limit, !success)
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // RFC 8259, 8.1
 	x.result.Body = body
-	if success || resp.StatusCode == http.StatusPreconditionFailed {
+	if whole {
 		return err
 	}
 	return nil // a refusal is a refusal, however much of its text arrived
 }
 
+// maxCodings is how many compressions of an answer are undone. Each holds memory.
+const maxCodings = 3
+
 // unpack undoes the compression of an answer. net/http does so only if it asked
-// for it, and a gateway may compress unasked.
+// for it, and a gateway may compress unasked. What it does not know stays as it is. After
+// an error there is no body.
 func unpack(resp *http.Response) error {
-	var body io.Reader
-	var err error
-	switch strings.ToLower(resp.Header.Get("Content-Encoding")) {
-	case "gzip", "x-gzip":
-		body, err = gzip.NewReader(resp.Body)
-	case "deflate":
-		body, err = zlib.NewReader(resp.Body)
-	default:
+	named := resp.Header.Values("Content-Encoding")
+	if len(named) == 0 {
 		return nil
 	}
-	if errors.Is(err, io.EOF) { // nothing to unpack
-		body, err = http.NoBody, nil
+	var openers []func(io.Reader) (io.Reader, error)
+	for coding := range strings.SplitSeq(strings.ToLower(strings.Join(named, ",")), ",") {
+		switch strings.TrimSpace(coding) {
+		case "gzip", "x-gzip":
+			openers = append(openers, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })
+		case "deflate":
+			openers = append(openers, inflate)
+		case "identity", "":
+		default:
+			return nil
+		}
 	}
-	if err != nil {
-		return err
+	if len(openers) > maxCodings {
+		return nil
+	}
+	body, err := io.Reader(resp.Body), error(nil)
+	for _, open := range slices.Backward(openers) {
+		if body, err = open(body); err != nil {
+			body = http.NoBody
+			break
+		}
+	}
+	if err == io.EOF { //nolint:errorlint // nothing to unpack
+		err = nil
 	}
 	resp.Body, resp.ContentLength = struct {
 		io.Reader
 		io.Closer
 	}{body, resp.Body}, -1
 	resp.Header.Del("Content-Encoding")
-	return nil
+	return err
+}
+
+// inflate undoes "deflate", which some send without the frame of zlib.
+func inflate(r io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReader(r)
+	start, err := buffered.Peek(2)
+	if err != nil && len(start) == 0 {
+		return nil, err
+	}
+	if len(start) == 2 && start[0]&0x0f == 8 && binary.BigEndian.Uint16(start)%31 == 0 { // RFC 1950, 2.2
+		return zlib.NewReader(buffered)
+	}
+	return flate.NewReader(buffered), nil
 }
 
 const (
@@ -299,7 +343,7 @@ func readAll(resp *http.Response, limit int64, cut bool) ([]byte, error) {
 		got, err = resp.Body.Read(whole[len(whole) : len(whole)+int(room)])
 		whole, total = whole[:len(whole)+got], total+int64(got)
 	}
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { // one that is wrapped is no end of a body
 		err = nil
 	}
 	if total > limit && !cut {
@@ -439,6 +483,10 @@ func closeBody(req *http.Request) {
 		_ = req.Body.Close()
 	}
 }
+
+// errNotFinal ends an attempt whose answer is none. A connection that speaks another
+// protocol from now on may still bring one.
+var errNotFinal error = &Reason{text: "the answer is not a final one", lasting: true}
 
 // errAgain ends an attempt whose request was about to be sent again from below.
 var errAgain = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)

@@ -55,7 +55,8 @@ func (p *pool) closeIdle() {
 // Default returns the transport that is used unless the caller brings one: the
 // standard one with connections that count what is written to them, enough of
 // them kept for the one host that a client talks to, pings that find a dead
-// HTTP/2 connection, and a buffer that a whole chunk of an image fits into.
+// HTTP/2 connection, a buffer that a whole chunk of an image fits into, and no room
+// for a header that takes more memory than an answer.
 func Default() *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
@@ -67,7 +68,8 @@ func Default() *http.Transport {
 	t.MaxIdleConns = 0
 	t.MaxIdleConnsPerHost = 1024
 	t.IdleConnTimeout = 90 * time.Second
-	t.WriteBufferSize = 33 << 10 // net/http copies 32 KiB at a time
+	t.MaxResponseHeaderBytes = 256 << 10 // held as names and values they take 12 times as much
+	t.WriteBufferSize = 33 << 10         // net/http copies 32 KiB at a time
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second}
 	return t
 }

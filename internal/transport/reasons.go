@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -61,6 +62,12 @@ func named(err error) error {
 		return lasting("TLS with the server failed (" + op.Err.Error() + ")")
 	case errors.As(err, &record), text == "http: server gave HTTP response to HTTPS client":
 		return lasting("the server speaks plain HTTP where the base URL says https")
+	case strings.Contains(text, "net/http: server response headers exceeded"),
+		text == "http2: response header list larger than advertised limit":
+		return &Reason{
+			text: "the header of the answer is larger than the limit", lasting: true,
+			cause: fmt.Errorf("%w: %w", ErrBodyTooLarge, err),
+		}
 	case plainToTLS(text):
 		return lasting("the server speaks TLS where the base URL says http")
 	case errors.As(err, &op) && strings.HasPrefix(op.Op, "socks ") &&
