@@ -52,9 +52,9 @@ func (s *ProfilesService) List(
 // The API pages by position. A profile that moves to the next page, because others
 // were created, is yielded once. When the count falls, because profiles were
 // deleted, All goes back by as many places, so that a loop may delete what it
-// lists; if more than 1,000 went between two pages the error is ErrPagesMoved, as
-// some may have been missed. A page that repeats the one before is an error too: the
-// server ignores the offset.
+// lists; if more than 1,000, or twice what is read ahead, went between two pages the
+// error is ErrPagesMoved, as some may have been missed. A page that repeats the one
+// before is an error too: the server ignores the offset.
 //
 // With ProfileListOptions.Ahead pages are read while the loop is busy with the ones
 // before, in the same order and with the same checks.
@@ -89,7 +89,8 @@ func (s *ProfilesService) Pages(
 	}
 	first.Limit = cmp.Or(first.Limit, maxProfilesPerPage)
 	return func(yield func(*ProfilePage, error) bool) {
-		at := pages{options: first, yielded: bounded.New[struct{}](rememberedProfiles)}
+		at := pages{options: first, remembered: max(rememberedProfiles, 2*(first.Ahead+1)*first.Limit)}
+		at.yielded = bounded.New[struct{}](at.remembered)
 		if place := first.Checkpoint; place != nil {
 			offset, count := place.at.Place()
 			at.options.Offset, at.count = max(offset, first.Offset), count
@@ -155,17 +156,18 @@ var ErrPagesMoved = errors.New("passfort: profiles were deleted between two page
 var errPageAgain = fmt.Errorf("passfort: the server returned the page before again: %w", wire.ErrShape)
 
 // rememberedProfiles is how many of the profiles that were yielded last All
-// remembers.
+// remembers at least, and twice as many as are read ahead.
 const rememberedProfiles = 1000
 
 // pages is where All stands.
 type pages struct {
-	options ProfileListOptions // of the next page
-	yielded *bounded.Map[struct{}]
-	before  []string // the ids of the page before
-	count   *int     // as the page before said
-	moved   bool     // profiles before this page are gone: it is read again from further up
-	end     bool
+	options    ProfileListOptions // of the next page
+	remembered int                // how many were yielded last and are known
+	yielded    *bounded.Map[struct{}]
+	before     []string // the ids of the page before
+	count      *int     // as the page before said
+	moved      bool     // profiles before this page are gone: it is read again from further up
+	end        bool
 }
 
 // turn takes a page: it decides what of it is new, and where the next one begins.
@@ -177,7 +179,7 @@ func (p *pages) turn(got *ProfilePage) error {
 	}
 	if p.count != nil && count != nil && *count < *p.count {
 		fell := *p.count - *count
-		if fell > rememberedProfiles {
+		if fell > p.remembered {
 			return ErrPagesMoved
 		}
 		p.count, p.before, p.moved = count, nil, true
@@ -243,8 +245,9 @@ type pagesAhead struct {
 	service *ProfilesService
 	opts    []CallOption
 
-	queue   []pageAhead     // in order
-	reading context.Context //nolint:containedctx // of the queue
+	queue   []pageAhead        // in order
+	next    ProfileListOptions // of the page after those
+	reading context.Context    //nolint:containedctx // of the queue
 	cancel  context.CancelFunc
 	under   sync.WaitGroup
 }
@@ -270,29 +273,38 @@ func (a *pagesAhead) page(at *pages) (*ProfilePage, error) {
 	if len(a.queue) > 0 && !a.queue[0].options.samePage(&at.options) {
 		a.stop() // the places of the list moved
 	}
-	next := at.options
-	if n := len(a.queue); n > 0 {
-		next = a.queue[n-1].options.following()
+	if len(a.queue) == 0 {
+		a.next = at.options
+		a.read()
 	}
-	for len(a.queue) == 0 || len(a.queue) < at.options.Ahead && next.Offset < *at.count {
-		a.read(next)
-		next = next.following()
-	}
+	a.fill(at)
 	read := <-a.queue[0].got
 	a.queue = a.queue[1:]
+	if read.err == nil {
+		a.fill(at) // while the loop is busy with this page
+	}
 	if capture := settingsOf(a.opts).capture; capture != nil {
 		*capture = read.response
 	}
 	return read.page, read.err
 }
 
-// read begins to read a page.
-func (a *pagesAhead) read(options ProfileListOptions) {
+// fill begins to read pages until there are enough, or no more of the list.
+func (a *pagesAhead) fill(at *pages) {
+	for len(a.queue) < at.options.Ahead && a.next.Offset < *at.count {
+		a.read()
+	}
+}
+
+// read begins to read the next page.
+func (a *pagesAhead) read() {
 	if a.cancel == nil {
 		a.reading, a.cancel = context.WithCancel(a.ctx)
 	}
-	ctx, next := a.reading, pageAhead{options, make(chan pageRead, 1)}
+	ctx, options := a.reading, a.next
+	next := pageAhead{options, make(chan pageRead, 1)}
 	a.queue = append(a.queue, next)
+	a.next = options.following()
 	a.under.Go(func() {
 		var read pageRead
 		opts := append(slices.Clip(a.opts), CaptureResponse(&read.response))
@@ -400,8 +412,9 @@ type ProfileListOptions struct {
 	// Checkpoint lets All and Pages go on where a walk before came to, and leave out
 	// what was handled. Use it with the same query and categories.
 	Checkpoint *Checkpoint `url:"-"`
-	// Ahead is how many pages All reads at once, at most 16; 0 reads one when it is
-	// needed. So many pages are held in memory, beside the one of the loop. The first
+	// Ahead is how many pages All reads at once, at most 16, while the loop is busy with
+	// another one; 0 reads one when it is needed. So many pages are held in memory, beside
+	// the one of the loop, and while they are decoded the text of theirs. The first
 	// page is read alone, and where the server does not count the matches all are.
 	Ahead int `url:"-"`
 }

@@ -418,12 +418,13 @@ func TestAllProfilesAheadStops(t *testing.T) {
 		for _, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: 4}) {
 			require.NoError(t, err)
 			if n++; n == 201 { // of the second page, with four more under way
+				<-time.After(time.Millisecond) // of the bubble
 				break
 			}
 		}
-		require.Equal(t, 100*time.Millisecond, time.Since(began))
+		require.Equal(t, 101*time.Millisecond, time.Since(began))
 		require.Zero(t, server.now.Load())
-		require.EqualValues(t, 5, server.asked.Load())
+		require.EqualValues(t, 6, server.asked.Load())
 
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -439,15 +440,19 @@ func TestAllProfilesAheadStops(t *testing.T) {
 		require.ErrorIs(t, failure, context.Canceled)
 		require.Zero(t, server.now.Load())
 
-		// A slow loop holds four pages ahead, and no more.
-		server.asked.Store(0)
-		for _, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: 4}) {
-			require.NoError(t, err)
-			if <-time.After(time.Second); server.asked.Load() >= 5 {
-				require.EqualValues(t, 5, server.asked.Load())
-				break
+		// A slow loop over the second page holds those ahead of it, and no more.
+		for _, ahead := range []int{1, 4, 16} {
+			server.asked.Store(0)
+			n = 0
+			for _, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Ahead: ahead}) {
+				require.NoError(t, err)
+				if n++; n == 400 {
+					<-time.After(time.Minute)
+					require.EqualValues(t, 2+ahead, server.asked.Load())
+					require.Zero(t, server.now.Load())
+					break
+				}
 			}
-			n++
 		}
 	})
 }
@@ -522,18 +527,22 @@ func TestAllProfilesAheadOfOddServers(t *testing.T) {
 	}
 }
 
-// A loop that deletes what it lists misses nothing of what was there.
+// A loop that deletes what it lists misses nothing of what was there, however many
+// pages are ahead.
 func TestAllProfilesAheadWhileTheyAreDeleted(t *testing.T) {
 	t.Parallel()
-	shelf := newShelf(450)
-	c := newClient(t, serve(t, shelf.ServeHTTP))
-	seen := map[string]int{}
-	for profile, err := range c.Profiles.All(t.Context(), &passfort.ProfileListOptions{Limit: 20, Ahead: 4}) {
-		require.NoError(t, err)
-		seen[profile.ID]++
-		shelf.mu.Lock()
-		shelf.ids = slices.DeleteFunc(shelf.ids, func(id string) bool { return id == profile.ID })
-		shelf.mu.Unlock()
+	for ahead, n := range map[int]int{1: 450, 4: 450, 16: 5000} {
+		shelf := newShelf(n)
+		c := newClient(t, serve(t, shelf.ServeHTTP))
+		seen := map[string]int{}
+		options := passfort.ProfileListOptions{Limit: n / 25, Ahead: ahead}
+		for profile, err := range c.Profiles.All(t.Context(), &options) {
+			require.NoError(t, err)
+			seen[profile.ID]++
+			shelf.mu.Lock()
+			shelf.ids = slices.DeleteFunc(shelf.ids, func(id string) bool { return id == profile.ID })
+			shelf.mu.Unlock()
+		}
+		require.Len(t, seen, n)
 	}
-	require.Len(t, seen, 450)
 }
