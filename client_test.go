@@ -306,6 +306,8 @@ func TestRedirectsKeepTheKeyHere(t *testing.T) {
 	c, err := passfort.New(testKey, passfort.WithBaseURL(secure.URL), passfort.WithHTTPClient(secure.Client()))
 	require.NoError(t, err)
 	require.ErrorContains(t, failed(c.Profiles.Get(t.Context(), pid)), "a redirect that is not followed")
+	c = newClient(t, serve(t, respond(http.StatusNotModified, "")))
+	require.NotContains(t, failed(c.Profiles.Get(t.Context(), pid)).Error(), "redirect")
 }
 
 func TestCertificateIsNotAccepted(t *testing.T) {

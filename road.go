@@ -297,7 +297,7 @@ func failure(info CallInfo, op operation, res *transport.Result) *Error {
 		err.Errors = refusedWith(res.Body)
 	}
 	switch {
-	case res.Status/100 == 3:
+	case res.Status/100 == 3 && res.Status != http.StatusNotModified:
 		err.problem = "a redirect that is not followed, so that the key stays with this host"
 	case res.Status == http.StatusBadRequest &&
 		bytes.HasPrefix(res.Body, []byte("Client sent an HTTP request to an HTTPS server")):

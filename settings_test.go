@@ -240,6 +240,20 @@ func TestWireDump(t *testing.T) {
 	}
 }
 
+// A transport that gives no body, or no answer, is dumped too.
+func TestWireDumpOfNothing(t *testing.T) {
+	t.Parallel()
+	for shown, resp := range map[string]*http.Response{
+		"<-- 404 ": {StatusCode: http.StatusNotFound}, "<-- no answer after": nil,
+	} {
+		var dump bytes.Buffer
+		c := clientOn(t, roundTrip(func(*http.Request) (*http.Response, error) { return resp, nil }),
+			passfort.WithWireDump(&dump))
+		require.Error(t, c.Profiles.Delete(t.Context(), pid, ""))
+		require.Equal(t, 1, strings.Count(dump.String(), shown))
+	}
+}
+
 // A dump of an image does not hold the image.
 func TestWireDumpOfAnImage(t *testing.T) {
 	t.Parallel()

@@ -334,7 +334,9 @@ func (d *deliveries) post(ctx context.Context, to endpoint, batch []*Webhook, sh
 		return 0
 	}
 	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	if resp.StatusCode >= http.StatusOK { // after 101 nothing would end the reading
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	}
 	return resp.StatusCode
 }
 

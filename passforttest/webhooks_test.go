@@ -187,6 +187,36 @@ func TestDeliveryIsRetried(t *testing.T) {
 	require.Empty(t, w.srv.PendingWebhooks())
 }
 
+// A receiver that switches to another protocol is left, and sent the message again.
+func TestDeliveryToAnotherProtocol(t *testing.T) {
+	t.Parallel()
+	w := start(t, passforttest.WithWebhookBackoff(time.Microsecond, time.Millisecond))
+	left := make(chan error, 1)
+	first := true
+	in := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if !first {
+			return
+		}
+		first = false
+		conn, _, err := rw.(http.Hijacker).Hijack()
+		if err != nil {
+			left <- err
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+		_, err = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+		left <- err
+	}))
+	t.Cleanup(in.Close)
+	w.srv.SetWebhook(in.URL, "s", false)
+	w.srv.EnableWebhooks("TASK_CREATED")
+	w.person()
+	require.NoError(t, <-left)
+	require.NoError(t, w.srv.WaitWebhooks(t.Context()))
+	require.Equal(t, 2, w.srv.DeliveredWebhooks()[0].Attempts)
+}
+
 func TestBatches(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

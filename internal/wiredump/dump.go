@@ -59,11 +59,14 @@ func (t *dumper) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = &tee{ReadCloser: body, kept: sent}
 	}
 	resp, err := t.base.RoundTrip(req)
-	if err != nil {
+	if err != nil || resp == nil {
 		t.write(req, sent, func(b *bytes.Buffer) {
 			fmt.Fprintf(b, "<-- no answer after %v\n", time.Since(began).Round(time.Millisecond))
 		})
 		return nil, err
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
 	}
 	received := &kept{}
 	resp.Body = &tee{ReadCloser: resp.Body, kept: received, done: func() {
