@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -125,10 +126,13 @@ func TestDomain(t *testing.T) {
 	})
 	conn := dial(t, leaf.ClientURL(), quietLog())
 	f := newFleet(t, conn, Options{Domain: "hub"})
-	eventually(t, "the leaf node has joined", func() bool { return hub.NumLeafNodes() == 1 })
+	eventually(t, "the leaf node has joined, and heard of the domain", func() bool {
+		return errors.Is(f.Ready(t.Context()), ErrNoFleet)
+	})
 	apply(t, f, testLayout())
 	work(t, f, WorkOptions{})
-	require.Equal(t, 200, post(t, newFront(t, f), message(1, 1)))
+	front := newFront(t, f)
+	eventually(t, "it has heard of the stream", func() bool { return post(t, front, message(1, 1)) == 200 })
 	eventually(t, "it is handled", func() bool { return held(t, f, effectStream) == 1 })
 	there := newFleet(t, dial(t, hub.ClientURL(), quietLog()), Options{})
 	require.NoError(t, there.Ready(t.Context()), "the streams are at the hub")
