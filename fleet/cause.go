@@ -33,6 +33,8 @@ func Cause(err error) string {
 		return "no fleet of this prefix"
 	case errors.Is(err, ErrMessage):
 		return "the message is at fault"
+	case errors.Is(err, errNoOrder):
+		return "the list keeps no order"
 	case errors.Is(err, errUnknownKind):
 		return "unknown kind of job"
 	case errors.Is(err, ErrDenied), errors.Is(err, nats.ErrPermissionViolation):

@@ -99,6 +99,7 @@ type listing struct {
 	Offset int       `json:"offset"`
 	Listed int       `json:"listed"`
 	Total  int       `json:"total"` // as the API counts; it may change
+	Most   int       `json:"most"`  // profiles that there were, as far as is known
 	Done   bool      `json:"done"`
 	// Last are the ids of the page before. They are not kept when the page is listed.
 	Last []string `json:"last,omitempty"`
@@ -153,9 +154,10 @@ var errUnknownKind = errors.New("this process has no such kind of job")
 // StartJob puts a job over all profiles of the account into the queue, and returns.
 // The processes that work do the rest: each profile that exists from now until all are
 // listed has a record in the end, also one that moves to an earlier page because others
-// were deleted. That needs a list which keeps its order, which Passfort does not promise.
-// The same name again goes on with the same job, and fails if it is of another kind. A
-// name is kept for as long as [Layout].Keep.
+// were deleted. That needs a list which keeps its order, which Passfort does not promise:
+// where it does not, the job ends all the same, and the log says so. The same name again
+// goes on with the same job, and fails if it is of another kind. A name is kept for as
+// long as [Layout].Keep.
 func (f *Fleet) StartJob(ctx context.Context, name, kind string) error {
 	first := listing{Job: token(name), Kind: kind, Begun: time.Now()}
 	kept, err := f.saveListing(ctx, first)
@@ -178,7 +180,7 @@ func (f *Fleet) enqueuePage(ctx context.Context, l listing) error {
 	}
 	msg := &nats.Msg{Subject: f.names.subject("jobs", "page", l.Job), Data: body}
 	_, err = f.publish(ctx, "store a page of a job", msg,
-		jetstream.WithMsgID(fmt.Sprintf("%s/page/%d", l.Job, l.Page)))
+		jetstream.WithMsgID(fmt.Sprintf("%s/pages/%d", l.Job, l.Page)))
 	return err
 }
 
@@ -290,8 +292,9 @@ func (w *worker) list(ctx context.Context, body []byte) error {
 		places = *page.Limit
 	}
 	next.Offset = offset + places - overlap
+	next.Most = max(at.Most, offset+places)
 	if page.Count != nil {
-		next.Total = *page.Count
+		next.Total, next.Most = *page.Count, max(at.Most, *page.Count)
 		next.Done = offset+places >= *page.Count
 	} else {
 		next.Done = len(fresh) == 0 && len(ids) < places && !next.Hidden
@@ -304,6 +307,10 @@ func (w *worker) list(ctx context.Context, body []byte) error {
 	_, err = w.saveListing(ctx, next)
 	return err
 }
+
+// errNoOrder: far more profiles were listed than there are, so that reading again from
+// further up may have no end.
+var errNoOrder = errors.New("the list of profiles keeps no order")
 
 // pageAfter reads the page that follows the one before. The API pages by position: when
 // profiles were deleted, those behind them have moved up, and it reads from further up,
@@ -319,6 +326,10 @@ func (w *worker) pageAfter(ctx context.Context, at *listing) (page *passfort.Pro
 			page.Count = nil // it wrapped around at the server
 		}
 		if offset == 0 || at.after(page) {
+			return page, offset, nil
+		}
+		if at.Listed > 2*at.Most {
+			w.complain("a job may miss profiles", errNoOrder)
 			return page, offset, nil
 		}
 		offset = max(0, offset-max(back, fell(at, page)))
