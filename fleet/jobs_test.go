@@ -219,6 +219,27 @@ func TestListingGoesForwardOnly(t *testing.T) {
 	require.Equal(t, 572, at().Offset)
 }
 
+func TestJobsInTheSmallestQueue(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, dial(t, startServer(t).ClientURL(), quietLog()), Options{Name: "x"})
+	layout := testLayout()
+	layout.JobQueue = leastQueue
+	apply(t, f, layout)
+	work(t, f, WorkOptions{Client: newRoll(500).client(t), Jobs: map[string]Job{
+		"x": func(context.Context, *Item) error { return nil },
+	}})
+	jobs := []string{"one", "two"}
+	for _, job := range jobs {
+		require.NoError(t, f.StartJob(t.Context(), job, "x"))
+	}
+	for _, job := range jobs {
+		eventually(t, "it is finished", func() bool {
+			s, err := f.Job(t.Context(), job)
+			return err == nil && s.Finished && s.Recorded == 500
+		})
+	}
+}
+
 func TestListingWaitsWhenTheQueueIsFull(t *testing.T) {
 	t.Parallel()
 	f := madeFleet(t)

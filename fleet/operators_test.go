@@ -56,7 +56,7 @@ func TestSetupAgain(t *testing.T) {
 		{"parked messages removed sooner", Layout{ParkedKeep: time.Hour}, "", "LARGE age from 100h0m0s"},
 		{"a negative count", Layout{Replicas: -1}, "Replicas", ""},
 		{"too many partitions", Layout{Partitions: 5000}, "1 to 1024", ""},
-		{"a queue smaller than a page", Layout{JobQueue: 10}, "at least 200", ""},
+		{"a queue without room for a page beside its task", Layout{JobQueue: 200}, "at least 400", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			plan, err := f.Plan(t.Context(), row.layout)

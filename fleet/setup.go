@@ -24,6 +24,10 @@ const MaxPartitions = 1024
 // leastAckWait is the shortest [Layout].AckWait that a busy machine keeps.
 const leastAckWait = 300 * time.Millisecond
 
+// leastQueue is the smallest [Layout].JobQueue: the tasks to list the next page of each
+// job are in the queue too, and leave room for a page.
+const leastQueue = 2 * pageSize
+
 // Layout is how the streams of a fleet are made. All processes read it from there.
 //
 // A value that is zero keeps what exists; where nothing exists yet it means the default.
@@ -49,7 +53,7 @@ type Layout struct {
 	// 4 GiB.
 	StoreBytes int64
 	// JobQueue bounds the profiles that wait in the queue of jobs. The default is
-	// 20,000, the least 200.
+	// 20,000, the least 400.
 	JobQueue int64
 	// Force accepts what makes an existing fleet less safe.
 	Force bool
@@ -76,8 +80,8 @@ func (l Layout) check() error {
 		return errors.New("fleet: a time is negative")
 	case l.StoreBytes < 0:
 		return errors.New("fleet: StoreBytes is negative")
-	case l.JobQueue != 0 && l.JobQueue < pageSize:
-		return fmt.Errorf("fleet: JobQueue is at least %d", pageSize)
+	case l.JobQueue != 0 && l.JobQueue < leastQueue:
+		return fmt.Errorf("fleet: JobQueue is at least %d", leastQueue)
 	}
 	return nil
 }
