@@ -472,3 +472,29 @@ func TestRefusalsInOddJSON(t *testing.T) {
 	require.ErrorIs(t, failed(newClient(t, serve(t, refused)).Profiles.Get(t.Context(), pid)),
 		passfort.CodeInvalidInputData)
 }
+
+// A success that comes before all of an image was sent is none that can be relied on.
+func TestAnswerBeforeTheWholeBody(t *testing.T) {
+	t.Parallel()
+	for name, reads := range map[string]bool{"nothing is read": false, "all is read": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if reads {
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+				respond(200, `{"id":"f"}`)(w, r)
+			}))
+			image := append([]byte("%PDF-1.7\n"), make([]byte, 24<<20)...) // more than buffers on the way hold
+			_, err := newClient(t, &server{Server: s}).Files.Upload(t.Context(), pid, &passfort.FileUpload{
+				Name: "scan", Body: bytes.NewReader(image),
+			})
+			if reads {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, passfort.ErrOutcomeUnknown)
+			require.ErrorContains(t, err, "before all of the request was sent")
+		})
+	}
+}

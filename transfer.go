@@ -167,7 +167,7 @@ func (u *upload) release(ctx context.Context) {
 func (u *upload) finish(ctx context.Context, res *transport.Result) {
 	u.release(ctx)
 	if err := u.source.Err(); err != nil && (res.Err != nil || res.Status/100 == 2) {
-		if res.Err != nil && !res.Lost {
+		if res.Status/100 != 2 && !res.Lost {
 			res.Sent = transport.No
 		}
 		res.Err = imageProblem(err)

@@ -154,6 +154,9 @@ func (x *exchange) attempt(req *http.Request) (*http.Response, error) {
 		x.result.Status, x.result.Header = resp.StatusCode, resp.Header
 		x.result.Asked = askedWait(resp.StatusCode, resp.Header, time.Now)
 		err = x.read(resp)
+		if err == nil && resp.StatusCode/100 == 2 && way.isTraced() && body.cut() && x.call.Body.Replayable != nil {
+			err = errEarly
+		}
 	} else if cut := body.seal() && way.isTraced(); !cut && !way.neverLeft(err) {
 		x.result.Sent = Maybe
 	}
@@ -487,6 +490,11 @@ func closeBody(req *http.Request) {
 // errNotFinal ends an attempt whose answer is none. A connection that speaks another
 // protocol from now on may still bring one.
 var errNotFinal error = &Reason{text: "the answer is not a final one", lasting: true}
+
+// errEarly ends an attempt that succeeded although the end of what it streams was never
+// handed over: what the server has is not what it was to get. Of a small body it may not
+// have wanted any, and have answered before that was read.
+var errEarly error = &Reason{text: "the answer came before all of the request was sent"}
 
 // errAgain ends an attempt whose request was about to be sent again from below.
 var errAgain = fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
