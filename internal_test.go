@@ -370,3 +370,39 @@ func TestCheckInboxConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Lists of ids that the API made long take no longer than reading them: with a look at
+// each for each this would take minutes.
+func TestLongListsOfIDs(t *testing.T) {
+	t.Parallel()
+	const n = 200_000
+	ids, back := make([]string, n), make([]string, n)
+	for i := range ids {
+		ids[i], back[n-1-i] = fmt.Sprint("a", i), fmt.Sprint("a", i)
+	}
+	require.True(t, sameSet(ids, back))
+	require.False(t, sameSet(ids, append(back[1:], "b")))
+	company := NewCompany()
+	link := AssociateLink{
+		ProfileID: "p", EntityType: EntityTypeIndividual, Role: AssociatedRoleDirector, TaskVariantIDs: ids,
+	}
+	for range 2 {
+		entity, err := company.LinkAssociate(link)
+		require.NoError(t, err)
+		require.Len(t, entity.TaskVariantIDs, n)
+	}
+}
+
+// Two ids are the same in one form exactly when sameID takes them for the same.
+func TestFoldedIDs(t *testing.T) {
+	t.Parallel()
+	ids := []string{
+		"A", "a", "K", "k", "\u212a", "S", "s", "\u017f", "\u00e5", "\u212b", "\u00c5", "\xff", "\ufffd", "1",
+	}
+	for _, a := range ids {
+		for _, b := range ids {
+			require.Equal(t, sameID(a+"x", b+"X"), folded(a+"x") == folded(b+"X"), "%q %q", a, b)
+		}
+	}
+	require.Equal(t, folded("F1E2-ABCD"), folded("f1e2-abcd"))
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // AssociatedEntity is a person or company related to a company (docs/api/companies.md#associates).
@@ -215,8 +216,10 @@ func (v *AssociatedEntity) relationAs(role AssociatedRole) AssociateRelationship
 // Roles returns the roles of the relationships, each once.
 func (a Associate) Roles() []AssociatedRole {
 	var roles []AssociatedRole
+	seen := map[AssociatedRole]bool{"": true}
 	for _, r := range a.Relationships {
-		if r.AssociatedRole != "" && !slices.Contains(roles, r.AssociatedRole) {
+		if !seen[r.AssociatedRole] {
+			seen[r.AssociatedRole] = true
 			roles = append(roles, r.AssociatedRole)
 		}
 	}
@@ -224,7 +227,11 @@ func (a Associate) Roles() []AssociatedRole {
 }
 
 // Has reports whether the associate has the role, now or formerly.
-func (a Associate) Has(role AssociatedRole) bool { return slices.Contains(a.Roles(), role) }
+func (a Associate) Has(role AssociatedRole) bool {
+	return role != "" && slices.ContainsFunc(a.Relationships, func(r AssociateRelationship) bool {
+		return r.AssociatedRole == role
+	})
+}
 
 // Current reports whether any relationship holds: one that does not say that it
 // has ended.
@@ -288,20 +295,31 @@ func (a Associate) Data() *EntityData {
 // associate id. Names are not compared.
 func (a Associate) Same(b Associate) bool {
 	x, y := a.Entity, b.Entity
-	return x == y ||
-		sameID(a.ProfileID(), b.ProfileID()) ||
-		sameID(x.AssociateID, y.AssociateID) ||
-		slices.ContainsFunc(x.resolverIDs(), func(id string) bool {
-			return slices.ContainsFunc(y.resolverIDs(), func(other string) bool { return sameID(id, other) })
-		})
+	if x == y || sameID(a.ProfileID(), b.ProfileID()) || sameID(x.AssociateID, y.AssociateID) {
+		return true
+	}
+	has := setOf(y.resolverIDs(), folded)
+	return slices.ContainsFunc(x.resolverIDs(), func(id string) bool { return has[folded(id)] })
 }
 
 func (v *AssociatedEntity) resolverIDs() []string {
-	return append(slices.Clone(v.MergedResolverIDs), v.ResolverID)
+	all := append(slices.Clone(v.MergedResolverIDs), v.ResolverID)
+	return slices.DeleteFunc(all, func(id string) bool { return id == "" })
 }
 
 // sameID compares two UUIDs, whose case means nothing (docs/api/basics.md#values).
 func sameID(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
+
+// folded is a form of an id that sameID takes for the same.
+func folded(id string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, id)
+}
 
 // AssociateLink says which profile is to be linked to a company, and as what.
 type AssociateLink struct {
@@ -335,8 +353,10 @@ func (v *EntityData) LinkAssociate(link AssociateLink) (*AssociatedEntity, error
 	if problem != "" {
 		return nil, inputError(problem)
 	}
+	has := setOf(entity.TaskVariantIDs, folded)
 	for _, id := range link.TaskVariantIDs {
-		if !slices.ContainsFunc(entity.TaskVariantIDs, func(has string) bool { return sameID(has, id) }) {
+		if !has[folded(id)] || id == "" { // an empty id is none, and like no other
+			has[folded(id)] = true
 			entity.TaskVariantIDs = append(entity.TaskVariantIDs, id)
 		}
 	}
@@ -351,10 +371,8 @@ func (v *EntityData) linked(link AssociateLink) (entity *AssociatedEntity, probl
 	case link.EntityType == "":
 		return nil, "the entity type of the associate is empty"
 	}
-	for a := range v.Associates() {
-		if a.Has(link.Role) && sameID(a.ProfileID(), link.ProfileID) {
-			return a.Entity, ""
-		}
+	if entity := v.associateOf(link); entity != nil {
+		return entity, ""
 	}
 	for _, l := range v.associateLists() {
 		if l.role != link.Role {
@@ -367,6 +385,26 @@ func (v *EntityData) linked(link AssociateLink) (entity *AssociatedEntity, probl
 		return &(*l.list)[len(*l.list)-1], ""
 	}
 	return nil, "collected data has no list for the role of the associate"
+}
+
+// associateOf returns the associate that is linked in the role already, nil if there
+// is none. It looks at the profile first, as that of almost every one is another.
+func (v *EntityData) associateOf(link AssociateLink) *AssociatedEntity {
+	linked := func(list []AssociatedEntity, in AssociatedRole) *AssociatedEntity {
+		for i := range list {
+			p, as := list[i].LinkedProfile, Associate{Relationships: list[i].Relationships}
+			if p != nil && sameID(p.ID, link.ProfileID) && (in == link.Role || as.Has(link.Role)) {
+				return &list[i]
+			}
+		}
+		return nil
+	}
+	for _, l := range v.associateLists() {
+		if entity := linked(*l.list, l.role); entity != nil {
+			return entity
+		}
+	}
+	return linked(v.AssociatedEntities, "none")
 }
 
 // OwnershipStructure holds who owns a company.

@@ -295,6 +295,8 @@ func (v *EntityData) ValidateFor(checks ...CheckType) []Problem {
 type problems struct {
 	at    string
 	found []Problem
+	noted map[string]bool // the pointers of found that once has looked at
+	looks int             // how many those are
 }
 
 func (p *problems) add(pointer, text string) {
@@ -303,7 +305,13 @@ func (p *problems) add(pointer, text string) {
 
 // once adds a problem where there is none.
 func (p *problems) once(pointer, text string) {
-	if !slices.ContainsFunc(p.found, func(other Problem) bool { return other.Pointer == p.at+pointer }) {
+	if p.noted == nil {
+		p.noted = map[string]bool{}
+	}
+	for ; p.looks < len(p.found); p.looks++ {
+		p.noted[p.found[p.looks].Pointer] = true
+	}
+	if !p.noted[p.at+pointer] {
 		p.add(pointer, text)
 	}
 }

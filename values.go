@@ -414,5 +414,15 @@ func (p *problems) members(v reflect.Value) {
 func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
 
 func sameSet(a, b []string) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
+	has := setOf(b, func(s string) string { return s })
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(s string) bool { return !has[s] })
+}
+
+// setOf returns what has one of the forms of a list.
+func setOf(list []string, form func(string) string) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, s := range list {
+		set[form(s)] = true
+	}
+	return set
 }

@@ -85,6 +85,26 @@ func Cases() []Case {
 		}},
 		{"equal", func(n int) (func() error, error) { return changes(addresses(n, "A"), addresses(n, "A"), 0) }},
 		{"an error", refusal},
+		{"problems", func(n int) (func() error, error) {
+			var e passfort.EntityData
+			err := e.UnmarshalJSON(bytes.ReplaceAll(addresses(n, "A"), []byte("GBR"), []byte("UK")))
+			return func() error {
+				if found := len(e.Validate()); found != n {
+					return fmt.Errorf("%d problems where there are %d", found, n)
+				}
+				return nil
+			}, err
+		}},
+		{"links of associates", links},
+		{"ids of associates", func(n int) (func() error, error) {
+			a, b := associate(0, n), associate(n, n)
+			return func() error {
+				if a.Same(b) || !a.Same(a) || len(a.Roles()) != n {
+					return errors.New("an associate is taken for another one")
+				}
+				return nil
+			}, nil
+		}},
 	}
 }
 
@@ -152,6 +172,49 @@ func changes(from, to []byte, least int) (func() error, error) {
 		}
 		return nil
 	}, nil
+}
+
+// links links n associates, each twice, in up to a thousand calls.
+func links(n int) (func() error, error) {
+	return func() error {
+		company := passfort.NewCompany()
+		variants := make([]string, n)
+		for i := range variants {
+			variants[i] = fmt.Sprint("variant", i)
+		}
+		for i := range 2 * min(n, 1000) {
+			_, err := company.LinkAssociate(passfort.AssociateLink{
+				ProfileID: fmt.Sprint("p", i/2), EntityType: passfort.EntityTypeIndividual,
+				Role: passfort.AssociatedRoleDirector, TaskVariantIDs: variants[:n/min(n, 1000)],
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if linked := len(company.Officers.Directors); linked != min(n, 1000) {
+			return fmt.Errorf("%d associates are linked", linked)
+		}
+		_, err := company.LinkAssociate(passfort.AssociateLink{
+			ProfileID: "p0", EntityType: passfort.EntityTypeIndividual,
+			Role: passfort.AssociatedRoleDirector, TaskVariantIDs: variants,
+		})
+		if has := len(company.Officers.Directors[0].TaskVariantIDs); has != n {
+			return fmt.Errorf("%d task variants of %d", has, n)
+		}
+		return err
+	}, nil
+}
+
+// associate is one that was merged of n, with as many roles.
+func associate(from, n int) passfort.Associate {
+	a := passfort.Associate{Entity: &passfort.AssociatedEntity{}}
+	for i := range n {
+		a.Entity.MergedResolverIDs = append(a.Entity.MergedResolverIDs, fmt.Sprint("resolver", from+i))
+		a.Relationships = append(a.Relationships, passfort.AssociateRelationship{
+			AssociatedRole: passfort.AssociatedRole(fmt.Sprint("ROLE_", i)),
+		})
+	}
+	return a
 }
 
 // refusal is a call that is refused with n reasons.
