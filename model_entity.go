@@ -293,14 +293,14 @@ func (v *EntityData) ValidateFor(checks ...CheckType) []Problem {
 
 // problems collects what is wrong below the place where it stands.
 type problems struct {
-	at    string
+	at    []byte // a pointer, made a text only for a problem
 	found []Problem
 	noted map[string]bool // the pointers of found that once has looked at
 	looks int             // how many those are
 }
 
 func (p *problems) add(pointer, text string) {
-	p.found = append(p.found, Problem{p.at + pointer, text})
+	p.found = append(p.found, Problem{string(p.at) + pointer, text})
 }
 
 // once adds a problem where there is none.
@@ -311,17 +311,17 @@ func (p *problems) once(pointer, text string) {
 	for ; p.looks < len(p.found); p.looks++ {
 		p.noted[p.found[p.looks].Pointer] = true
 	}
-	if !p.noted[p.at+pointer] {
+	if !p.noted[string(p.at)+pointer] {
 		p.add(pointer, text)
 	}
 }
 
 // in runs what checks a member.
 func (p *problems) in(pointer string, check func()) {
-	was := p.at
-	p.at += pointer
+	was := len(p.at)
+	p.at = append(p.at, pointer...)
 	check()
-	p.at = was
+	p.at = p.at[:was]
 }
 
 func (p *problems) entity(v *EntityData) {

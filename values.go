@@ -350,6 +350,9 @@ func (p *problems) walk(v reflect.Value) {
 	case reflect.Pointer:
 		p.walk(v.Elem())
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return // JSON that is kept raw
+		}
 		for i := range v.Len() {
 			p.in("/"+strconv.Itoa(i), func() { p.walk(v.Index(i)) })
 		}

@@ -95,6 +95,19 @@ func Cases() []Case {
 				return nil
 			}, err
 		}},
+		{"problems of associates of associates", func(n int) (func() error, error) {
+			top := passfort.NewCompany()
+			for at := top; n > 0; n-- {
+				at.AssociatedEntities = []passfort.AssociatedEntity{{ImmediateData: passfort.NewCompany()}}
+				at = at.AssociatedEntities[0].ImmediateData
+			}
+			return func() error {
+				if found := top.Validate(); len(found) > 0 {
+					return fmt.Errorf("%d problems where there are none", len(found))
+				}
+				return nil
+			}, nil
+		}},
 		{"links of associates", links},
 		{"ids of associates", func(n int) (func() error, error) {
 			a, b := associate(0, n), associate(n, n)
