@@ -105,7 +105,7 @@ func New(apiKey string, opts ...Option) (*Client, error) {
 		logger:    s.logger,
 		observer:  s.observer,
 		limiter:   s.limiter,
-		drift:     newDriftFilter(s.drift),
+		drift:     newDriftFilter(s.drift, s.calls.maxAnswer/2),
 		waits:     newWaits(),
 		settings:  s.calls,
 	}), nil

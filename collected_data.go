@@ -330,9 +330,9 @@ func (s *CollectedDataService) latest(
 	}
 	if failed.StatusCode == http.StatusPreconditionFailed {
 		refusal := failed.answer()
-		data := &CollectedData{ETag: refusal.header.Get("Etag")}
-		if data.ETag != "" && len(failed.Errors) == 0 && wire.Unmarshal(refusal.body, &data.EntityData) == nil &&
-			data.EntityType != "" {
+		data, doc := &CollectedData{ETag: refusal.header.Get("Etag")}, wire.Look(refusal.body, "", true)
+		if data.ETag != "" && len(failed.Errors) == 0 &&
+			doc.Unmarshal(&data.EntityData, nil, s.road.room(doc)) == nil && data.EntityType != "" {
 			got := &version{etag: data.ETag, raw: refusal.body, data: data}
 			if before == nil || data.ETag != before.etag || !wire.Equal(got.raw, before.raw) {
 				return got, nil

@@ -33,8 +33,9 @@ func (s *FormsService) CreateCustomerRequest(
 	if c.problem == "" {
 		c.body = params.body()
 	}
+	c.unique = true
 	c.accept = func(doc wire.Document) (err error) {
-		out, err = s.decode("Forms.CreateCustomerRequest", doc.Text())
+		out, err = s.decode("Forms.CreateCustomerRequest", doc)
 		return err
 	}
 	c.verify = func() error {
@@ -57,9 +58,9 @@ func (s *FormsService) CustomerRequest(
 ) (*CustomerRequest, error) {
 	var out *CustomerRequest
 	_, err := s.road.do(ctx, "Forms.CustomerRequest", call{
-		args: []string{profileID}, opts: opts,
+		args: []string{profileID}, opts: opts, unique: true,
 		accept: func(doc wire.Document) (err error) {
-			out, err = s.decode("Forms.CustomerRequest", doc.Text())
+			out, err = s.decode("Forms.CustomerRequest", doc)
 			return err
 		},
 	})
@@ -401,16 +402,24 @@ func (e RegistrationError) MarshalJSON() ([]byte, error) { return jsonText(&e), 
 // at the top or in an object, under the names the API uses for them elsewhere.
 // What is a request of its own goes before what is in it. Keys in other places
 // than their own are taken away from there, so that Secrets alone hold them.
-func (s *FormsService) decode(name string, body []byte) (*CustomerRequest, error) {
+func (s *FormsService) decode(operation string, doc wire.Document) (*CustomerRequest, error) {
 	out := new(CustomerRequest)
-	if err := wire.UnmarshalReporting(body, out, s.road.drift.reporter(operationNamed(name).name)); err != nil {
+	room := s.road.room(doc)
+	if err := doc.Unmarshal(out, s.road.drift.reporter(operation), room); err != nil {
 		return nil, err
 	}
-	out.lift(body)
+	out.lift(doc.Text())
 	for _, name := range []string{"customer_request", "request", "data"} {
 		raw, _ := out.Unknown.Get(name)
 		var inner CustomerRequest
-		if len(raw) == 0 || raw[0] != '{' || wire.Unmarshal(raw, &inner) != nil {
+		if len(raw) == 0 || raw[0] != '{' {
+			continue
+		}
+		err := wire.Look(raw, "", true).Unmarshal(&inner, nil, max(1, room-2*int64(len(raw))))
+		if errors.Is(err, wire.ErrSize) {
+			return nil, err
+		}
+		if err != nil {
 			continue
 		}
 		inner.lift(raw)
@@ -449,29 +458,42 @@ func (v *CustomerRequest) adopt(other *CustomerRequest) {
 
 // lift fills empty fields from members of other names or types of v's object.
 func (v *CustomerRequest) lift(object []byte) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(object, &members) != nil {
+	var members struct {
+		ID                json.RawMessage `json:"id"`
+		CustomerRequestID json.RawMessage `json:"customer_request_id"`
+		RequestID         json.RawMessage `json:"request_id"`
+		APIKey            json.RawMessage `json:"api_key"`
+		Key               json.RawMessage `json:"key"`
+		IsCompleted       json.RawMessage `json:"is_completed"`
+	}
+	if wire.Unmarshal(object, &members) != nil {
 		return
 	}
-	for _, name := range []string{"id", "customer_request_id", "request_id"} {
+	type member struct {
+		name  string
+		value json.RawMessage
+	}
+	for _, id := range []member{
+		{"id", members.ID}, {"customer_request_id", members.CustomerRequestID}, {"request_id", members.RequestID},
+	} {
 		if v.ID == "" {
-			if v.ID = text(members[name]); v.ID != "" {
-				v.Unknown.Delete(name)
+			if v.ID = text(id.value); v.ID != "" {
+				v.Unknown.Delete(id.name)
 			}
 		}
 	}
-	for _, name := range []string{"api_key", "key"} {
+	for _, found := range []member{{"api_key", members.APIKey}, {"key", members.Key}} {
 		var key Secret
-		if json.Unmarshal(members[name], &key) != nil {
+		if json.Unmarshal(found.value, &key) != nil {
 			continue
 		}
-		v.Unknown.Delete(name)
+		v.Unknown.Delete(found.name)
 		if v.APIKey.IsZero() {
 			v.APIKey = key
 		}
 	}
 	if v.IsCompleted == nil {
-		if done, err := strconv.ParseBool(strings.ToLower(text(members["is_completed"]))); err == nil {
+		if done, err := strconv.ParseBool(strings.ToLower(text(members.IsCompleted))); err == nil {
 			v.IsCompleted = &done
 		}
 	}

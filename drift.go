@@ -2,6 +2,7 @@ package passfort
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 
@@ -55,15 +56,16 @@ const maxDrift = 10_000
 // driftFilter reports each difference once.
 type driftFilter struct {
 	report func(Drift)
+	room   int64 // that a value may take up which is decoded to look for differences
 	mu     sync.Mutex
 	seen   map[Drift]bool
 }
 
-func newDriftFilter(report func(Drift)) *driftFilter {
+func newDriftFilter(report func(Drift), room int64) *driftFilter {
 	if report == nil {
 		return nil
 	}
-	return &driftFilter{report: report, seen: map[Drift]bool{}}
+	return &driftFilter{report: report, room: max(room, 1), seen: map[Drift]bool{}}
 }
 
 // reporter returns what the decoder reports to, nil without a reporter.
@@ -82,17 +84,18 @@ func (f *driftFilter) reporter(operation string) func(wire.Drift) {
 }
 
 // look reports what is different in JSON that the model keeps raw: it is
-// decoded into as, which is not used for anything else.
+// decoded into as, which is not used for anything else. What would take more than the
+// room is looked into up to there.
 func (f *driftFilter) look(operation, at string, raw json.RawMessage, as any) {
 	if f == nil || len(raw) == 0 || string(raw) == "null" || as == nil {
 		return
 	}
 	tell := f.reporter(operation)
-	err := wire.UnmarshalReporting(raw, as, func(d wire.Drift) {
+	err := wire.Look(raw, "", true).Unmarshal(as, func(d wire.Drift) {
 		d.Pointer = at + d.Pointer
 		tell(d)
-	})
-	if err != nil {
+	}, f.room)
+	if err != nil && !errors.Is(err, wire.ErrSize) {
 		tell(wire.Drift{Pointer: at, Kind: wire.TypeChanged})
 	}
 }

@@ -500,21 +500,27 @@ func errorItems(raw json.RawMessage) []ErrorDetail {
 	if items, is := wire.First(raw, keptErrors); is {
 		var list []ErrorDetail
 		for _, item := range items {
-			var detail ErrorDetail
-			if wire.Unmarshal(item, &detail) == nil {
+			if detail, is := errorItem(item); is {
 				list = append(list, detail)
 			}
 		}
 		return list
 	}
-	var one ErrorDetail
-	if wire.Unmarshal(raw, &one) == nil && !isEmptyObject(raw) {
+	if one, is := errorItem(raw); is && !isEmptyObject(raw) {
 		return []ErrorDetail{one}
 	}
 	if message := text(raw); message != "" && raw[0] == '"' {
 		return []ErrorDetail{{Message: message}}
 	}
 	return nil
+}
+
+// errorItem decodes an object. One that would take many times the memory of its text is
+// an item without anything in it.
+func errorItem(raw json.RawMessage) (detail ErrorDetail, is bool) {
+	room := int64(len(raw)) + 64<<10
+	err := wire.Look(raw, "", true).Unmarshal(&detail, nil, room)
+	return detail, err == nil || errors.Is(err, wire.ErrSize)
 }
 
 const (

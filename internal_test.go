@@ -222,7 +222,7 @@ func TestNewsworthyEventNames(t *testing.T) {
 func TestDriftIsBounded(t *testing.T) {
 	t.Parallel()
 	reported := 0
-	f := newDriftFilter(func(Drift) { reported++ })
+	f := newDriftFilter(func(Drift) { reported++ }, 1<<20)
 	for i := range maxDrift + 10 {
 		f.tell(Drift{Pointer: fmt.Sprint(i)})
 		f.tell(Drift{Pointer: fmt.Sprint(i)})

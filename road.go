@@ -51,8 +51,10 @@ type call struct {
 	// decoded into out, or without an out only looked through for a refusal.
 	consume func(status int, h http.Header, r io.Reader) ([]byte, error)
 
-	// accept decodes a success that is more than its out.
+	// accept decodes a success that is more than its out. If unique is set, names that
+	// appear twice were looked for.
 	accept func(doc wire.Document) error
+	unique bool
 
 	// verify finds what is wrong with a decoded success.
 	verify func() error
@@ -229,7 +231,7 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		err.cause = cause
 		return err
 	}
-	doc, plain := lookForErrors(body, c.out != nil)
+	doc, plain := lookForErrors(body, c.out != nil || c.unique)
 	details, err := op.errors.refusals(plain)
 	if err != nil {
 		return notRead(err)
@@ -252,13 +254,10 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 		}
 		return nil
 	}
-	// Text and value together take up at most twice the limit, which with what the
-	// collector has not freed yet is four times.
-	room := 2*r.settings.maxAnswer - int64(len(body))
 	if c.header.Get("If-Match") == "" && op.name != "CollectedData.Get" {
 		doc = plain // what goes back as a whole has to be whole
 	}
-	if err := doc.Unmarshal(c.out, r.drift.reporter(op.name), room); err != nil {
+	if err := doc.Unmarshal(c.out, r.drift.reporter(op.name), r.room(doc)); err != nil {
 		return notRead(err)
 	}
 	r.drift.lookIntoChecks(op.name, c.out)
@@ -267,6 +266,10 @@ func (r *road) decode(info CallInfo, op operation, c call, res *transport.Result
 	}
 	return nil
 }
+
+// room is how much the value of an answer may take up. Text and value together take up
+// at most twice the limit, which with what the collector has not freed yet is four times.
+func (r *road) room(doc wire.Document) int64 { return 2*r.settings.maxAnswer - int64(len(doc.Text())) }
 
 // lookForErrors looks through an answer. If it is no JSON, plain is without the numbers
 // that JSON does not have.

@@ -212,12 +212,15 @@ func (e *WebhookEvent) namesKey() bool {
 // to the event.
 var ErrWrongEvent = errors.New("passfort: the webhook is about another event")
 
+// maxPayload is how much memory the value of an event's data may take up.
+const maxPayload = 128 << 20
+
 // payload decodes the data of an event that must have one of the names.
 func (e *WebhookEvent) payload(v any, names ...EventName) error {
 	if !slices.Contains(names, e.Event.canonical()) {
 		return ErrWrongEvent
 	}
-	if err := wire.Unmarshal(e.Data, v); err != nil {
+	if err := wire.Look(e.Data, "", true).Unmarshal(v, nil, maxPayload); err != nil {
 		return ErrWebhookMalformed // the cause may tell personal data
 	}
 	return nil

@@ -184,7 +184,7 @@ func NewWebhookHandler(secrets []string, opts ...WebhookOption) (*WebhookHandler
 	}
 	h := &WebhookHandler{
 		settings: s,
-		drift:    newDriftFilter(s.drift),
+		drift:    newDriftFilter(s.drift, s.bodyLimit),
 		handlers: map[EventName][]webhookFunc{},
 		inFlight: map[string]*flight{},
 		failures: bounded.New[int](rememberedFailures),

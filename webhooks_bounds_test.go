@@ -186,6 +186,29 @@ func TestDeliveriesHoldLittle(t *testing.T) {
 	}
 }
 
+// The value of the data of a message may take up 128 MiB, however little text that is, and
+// to look for what is new in it no more than its text.
+func TestPayloadsHoldLittle(t *testing.T) {
+	measuresMemory(t)
+	const size = 15 << 20
+	begin := `{"event":"COLLECTED_DATA_CHANGED","data":{"new_data":{"officers":{"directors":[`
+	body := closed(io.MultiReader(strings.NewReader(begin), &endlessText{part: `{"data":{}},`}), size)
+	reported := 0
+	h := newHandler(t, passfort.WithWebhookStore(forgetful{}),
+		passfort.WithWebhookDriftReporter(func(passfort.Drift) { reported++ }))
+	peak := peakHeap(func() { require.Equal(t, http.StatusOK, send(h, delivery(t.Context(), body)).Code) })
+	require.LessOrEqual(t, peak, int64(4*size))
+	require.NotZero(t, reported)
+	t.Logf("%d KiB", peak>>10)
+
+	events, err := passfort.ParseWebhook(bearer("s0"), []byte(body), "s0")
+	require.NoError(t, err)
+	peak = peakHeap(func() { err = failed(events[0].CollectedDataChange()) })
+	require.ErrorIs(t, err, passfort.ErrWebhookMalformed)
+	require.LessOrEqual(t, peak, int64(160<<20))
+	t.Logf("%d KiB", peak>>10)
+}
+
 // forgetful is a store that keeps nothing.
 type forgetful struct{}
 

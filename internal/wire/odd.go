@@ -6,7 +6,7 @@ import "bytes"
 // -Infinity, which some encoders write although JSON does not have them, and
 // reports whether there were any.
 func WithoutOddNumbers(text []byte) (plain []byte, odd bool) {
-	out := make([]byte, 0, len(text)+8)
+	out := make([]byte, 0, len(text)+bytes.Count(text, []byte("NaN"))) // null is longer
 	inside := false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
