@@ -499,3 +499,28 @@ func TestWaitForACheckOfAnotherProcess(t *testing.T) {
 		}
 	})
 }
+
+// A check whose webhook is late says nothing of that of a request: the wait for its state
+// lasts as long as ever.
+func TestStateAfterALateWebhook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		client := inMemory(t, func(w http.ResponseWriter) {
+			state := "RUNNING"
+			if time.Since(began) > 5*time.Second {
+				state = "COMPLETE"
+			}
+			fmt.Fprintf(w, `{"id":"ID","state":%q,"is_completed":true}`, state)
+		})
+		options := &passfort.WaitOptions{Inbox: passfort.NewCheckInbox()}
+		_, err := client.Checks.Wait(t.Context(), "profile-1", "ID", options)
+		require.NoError(t, err)
+		time.AfterFunc(3*time.Second, func() {
+			options.Inbox.RequestChanged("profile-1", "ID", passfort.CustomerRequestStateExpired)
+		})
+		got, err := client.Forms.Wait(t.Context(), "profile-1", options)
+		require.NoError(t, err)
+		require.Equal(t, passfort.CustomerRequestStateExpired, got.State)
+	})
+}

@@ -150,9 +150,9 @@ func (s *FormsService) open(ctx context.Context, profileID string, opts []CallOp
 //
 // With an Inbox that gets EventCustomerRequestChanged, a webhook ends the pause, and the result has
 // the State in it. As the answer of the API can be faster than the webhook, Wait then gives
-// it up to 10 seconds, the time between two batches (docs/api/webhooks.md#delivery), but not after
-// one that did not come until others do; State is empty if nothing came, or if what came before the
-// wait does not say which request it is about.
+// it up to 10 seconds, the time between two batches (docs/api/webhooks.md#delivery), but after it did
+// so in vain only once webhooks come again; State is empty if nothing came, or if what came before
+// the wait does not say which request it is about.
 func (s *FormsService) Wait(
 	ctx context.Context, profileID string, options *WaitOptions, opts ...CallOption,
 ) (*CustomerRequest, error) {

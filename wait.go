@@ -405,13 +405,13 @@ func (l *requestListener) state(requestID string) CustomerRequestState {
 const stateGrace = 10 * time.Second
 
 // await returns the state of a completed request once it is known. It does not wait
-// for a webhook if none has come since one did not.
+// for a webhook if none has come since another wait did so in vain.
 func (l *requestListener) await(ctx context.Context, requestID string) CustomerRequestState {
 	if l.news == nil {
 		return ""
 	}
 	grace := stateGrace
-	if l.pulse.Doubted() {
+	if l.pulse.Silent() {
 		grace = 0
 	}
 	timer := time.NewTimer(grace)
@@ -426,7 +426,7 @@ func (l *requestListener) await(ctx context.Context, requestID string) CustomerR
 		case <-ctx.Done():
 			return ""
 		case <-timer.C:
-			l.pulse.Doubt()
+			l.pulse.Silence()
 			return l.state(requestID)
 		}
 	}

@@ -12,6 +12,7 @@ type Pulse struct {
 	last    time.Time     // the last arrival
 	longest time.Duration // about the longest gap of late, 0 before the first
 	doubted bool          // something did not arrive
+	silent  bool          // nor did it after a while
 }
 
 // The gaps of a pulse.
@@ -25,7 +26,7 @@ const (
 func (p *Pulse) Beat() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.doubted = false
+	p.doubted, p.silent = false, false
 	now := time.Now()
 	gap := now.Sub(p.last)
 	switch {
@@ -45,18 +46,25 @@ func (p *Pulse) Live() bool {
 	return p.longest > 0 && !p.doubted && time.Since(p.last) <= min(max(leastLive, 3*p.longest), mostLive)
 }
 
-// Doubt notes that something did not arrive.
+// Doubt notes that something did not arrive. It may only be late.
 func (p *Pulse) Doubt() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.doubted = true
 }
 
-// Doubted reports whether nothing has arrived since something did not.
-func (p *Pulse) Doubted() bool {
+// Silence notes that something did not arrive however long it was waited for.
+func (p *Pulse) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.doubted
+	p.doubted, p.silent = true, true
+}
+
+// Silent reports whether nothing has arrived since Silence.
+func (p *Pulse) Silent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.silent
 }
 
 // Trust says whether the ends of waits come with a wake-up, and not after a question
