@@ -24,7 +24,8 @@ type WaitOptions struct {
 	MinInterval time.Duration
 	// MaxInterval bounds every pause. By default that is 30 s, or a tenth of what has
 	// passed since the wait began if that is more, up to 10 minutes. If the context has
-	// a deadline, the last question is asked half a second before it.
+	// a deadline, the last question is asked half a second before it, and up to two
+	// seconds sooner where many waits began together.
 	MaxInterval time.Duration
 	// Inbox ends the pauses when a webhook arrives. While it delivers, a wait asks
 	// little on its own: see CheckInbox.
@@ -227,8 +228,8 @@ func (e WaitError) MarshalJSON() ([]byte, error) { return jsonText(&e), nil }
 // the check or request and looks. While webhooks arrive, whatever they are about,
 // waits rely on it and ask only as a safety net: after 10 s, or when half and 95 of
 // 100 checks of the kind would be done. When they have been missing for three times as
-// long as they lately did, or a check ended without one, waits ask as they do
-// without an inbox.
+// long as they lately did, or what was waited for ended without one or before it,
+// waits ask as they do without an inbox until others come in time.
 //
 // A nil CheckInbox never wakes anyone, the zero value is an empty one. It is safe
 // for concurrent use.

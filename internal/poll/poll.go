@@ -50,6 +50,7 @@ type Plan struct {
 	overdue bool          // the last question was due before the wait
 	took    time.Duration // the last question
 	final   bool          // the next question is the last one before the end of ctx
+	apart   time.Duration // from the others of the crowd
 }
 
 // afterWake is how many questions follow a precise wake-up that a question denied.
@@ -65,8 +66,8 @@ func (p *Plan) Until(ctx context.Context, ask func() (done bool, err error)) err
 	}
 	p.overdue = len(p.Wake) > 0 || !next.After(p.start)
 	// A crowd is spread also where what it waits for is due at one moment.
-	apart := max(0, next.Sub(p.start)) + p.Crowd.join(p.start)
-	next = p.start.Add(min(apart, p.Pace.Long))
+	p.apart = p.Crowd.join(p.start)
+	next = p.start.Add(min(max(0, next.Sub(p.start))+p.apart, p.Pace.Long))
 	for {
 		if err := p.rest(ctx, p.before(ctx, next)); err != nil {
 			return err
@@ -110,7 +111,7 @@ func (p *Plan) before(ctx context.Context, next time.Time) time.Time {
 		return next
 	}
 	end, ok := ctx.Deadline()
-	look := end.Add(-max(lastLook, 2*p.took))
+	look := end.Add(-max(lastLook, 2*p.took) - p.apart) // a crowd may have one end
 	if !ok || next.Before(end) || time.Until(look) < p.Pace.Min {
 		return next
 	}
@@ -140,9 +141,10 @@ func (p *Plan) rest(ctx context.Context, then time.Time) (err error) {
 	return nil
 }
 
-// A storm of wake-ups: a few are followed at once, and then one in each calm.
+// A storm of wake-ups: as many as there may be of one application are followed at once,
+// and then one in each calm.
 const (
-	burst = 5
+	burst = 20
 	calm  = 500 * time.Millisecond
 )
 

@@ -15,30 +15,67 @@ import (
 
 func live() bool { return true }
 
-// A storm of news costs a few questions and then one in half a second, and the last
-// of it is followed.
+// A storm of news costs as many questions as the news of one application and then one in
+// half a second, and the last of it is followed.
 func TestStormOfWakeUps(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		began, asked := time.Now(), 0
-		wake := make(chan struct{}, 1)
-		plan := &poll.Plan{Pace: client, Wake: wake, Live: live}
-		go func() {
-			for range 1000 {
-				<-time.After(time.Millisecond) // of the bubble
-				select {
-				case wake <- struct{}{}:
-				default:
-				}
-			}
-		}()
-		require.NoError(t, plan.Until(t.Context(), func() (bool, error) {
-			asked++
-			plan.Heard = time.Now()
-			return time.Since(began) >= time.Second, nil
-		}))
-		require.LessOrEqual(t, time.Since(began), 1500*time.Millisecond)
-		require.LessOrEqual(t, asked, 9)
-	})
+	t.Parallel()
+	for storm, most := range map[time.Duration]int{time.Second: 24, time.Minute: 142} {
+		t.Run(storm.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				began, asked := time.Now(), 0
+				wake := make(chan struct{}, 1)
+				plan := &poll.Plan{Pace: client, Wake: wake, Live: live}
+				go func() {
+					for time.Since(began) < storm {
+						<-time.After(time.Millisecond) // of the bubble
+						select {
+						case wake <- struct{}{}:
+						default:
+						}
+					}
+				}()
+				require.NoError(t, plan.Until(t.Context(), func() (bool, error) {
+					asked++
+					plan.Heard = time.Now()
+					return time.Since(began) >= storm, nil
+				}))
+				require.LessOrEqual(t, time.Since(began), storm+500*time.Millisecond)
+				require.LessOrEqual(t, asked, most)
+			})
+		})
+	}
+}
+
+// The news of one application, 20 within seconds, are followed within 100 ms.
+func TestNewsOfAnApplication(t *testing.T) {
+	t.Parallel()
+	for _, gap := range []time.Duration{0, 50, 100, 200, 300} {
+		gap *= time.Millisecond
+		t.Run(gap.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				wake := make(chan struct{}, 1)
+				plan := &poll.Plan{Pace: client, Wake: wake, Live: live}
+				last := time.Now().Add(3*time.Second + 20*gap)
+				go func() {
+					<-time.After(3 * time.Second) // of the bubble
+					for range 20 {
+						<-time.After(gap)
+						select {
+						case wake <- struct{}{}:
+						default:
+						}
+					}
+				}()
+				require.NoError(t, plan.Until(t.Context(), func() (bool, error) {
+					is := !time.Now().Before(last)
+					<-time.After(50 * time.Millisecond)
+					plan.Heard = time.Now()
+					return is, nil
+				}))
+				require.LessOrEqual(t, time.Since(last), 150*time.Millisecond, "with the question")
+			})
+		})
+	}
 }
 
 // News that come one at a time are followed at once, whatever their number.
@@ -239,4 +276,37 @@ func TestLastLook(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Waits that began together and end together do not look together for the last time.
+func TestLastLookOfACrowd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		began, crowd := time.Now(), &poll.Crowd{}
+		late, asked := map[time.Duration]int{}, 0 // questions in the last minute, by 100 ms
+		for range 1000 {
+			wg.Go(func() {
+				plan := &poll.Plan{Pace: client, Crowd: crowd, Began: began, Heard: began, Live: live}
+				err := plan.Until(ctx, func() (bool, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					plan.Heard = time.Now()
+					if at := time.Since(began); at > 59*time.Minute {
+						late[at.Truncate(100*time.Millisecond)]++
+						asked++
+					}
+					return false, nil
+				})
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			})
+		}
+		wg.Wait()
+		require.GreaterOrEqual(t, asked, 1000)
+		for at, questions := range late {
+			require.LessOrEqual(t, questions, 400, at)
+		}
+	})
 }
