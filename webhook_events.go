@@ -1,6 +1,7 @@
 package passfort
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -411,7 +412,8 @@ func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error)
 	}
 	var request struct{ Unknown Unknown }
 	if raw, ok := c.Unknown.Get("customer_request"); ok {
-		_ = wire.Unmarshal(raw, &request) // not an object: nothing to find in it
+		// Not an object, or far too large: nothing to find in it.
+		_ = wire.Look(raw, "", true).Unmarshal(&request, nil, maxPayload)
 	}
 	c.RequestID = request.Unknown.string("id")
 	for _, name := range []string{"customer_request_id", "request_id"} {
@@ -475,16 +477,20 @@ func (e *WebhookEvent) EventsChanged() (*EventsChanged, error) {
 	if err := e.payload(&c, EventEventsCreated, EventEventsUpdated); err != nil {
 		return nil, err
 	}
-	for _, raw := range c.Unknown.All() {
-		var list []json.RawMessage
-		if json.Unmarshal(raw, &list) != nil {
-			list = []json.RawMessage{raw}
+	look := func(item []byte) {
+		if !bytes.HasPrefix(item, []byte("{")) {
+			return
 		}
-		for _, item := range list {
-			var f WebhookFinding
-			if wire.Unmarshal(item, &f) == nil && f.EventType != "" {
-				c.Findings = append(c.Findings, f)
-			}
+		var f WebhookFinding
+		if wire.Look(item, "", true).Unmarshal(&f, nil, maxPayload) == nil && f.EventType != "" {
+			c.Findings = append(c.Findings, f)
+		}
+	}
+	for _, raw := range c.Unknown.All() {
+		if r := wire.NewReader(raw); r.Kind() == '[' {
+			r.Array(func() { look(r.Value()) })
+		} else {
+			look(raw)
 		}
 	}
 	if len(c.Findings) == 0 {

@@ -201,12 +201,26 @@ func TestPayloadsHoldLittle(t *testing.T) {
 	require.NotZero(t, reported)
 	t.Logf("%d KiB", peak>>10)
 
-	events, err := passfort.ParseWebhook(bearer("s0"), []byte(body), "s0")
-	require.NoError(t, err)
-	peak = peakHeap(func() { err = failed(events[0].CollectedDataChange()) })
-	require.ErrorIs(t, err, passfort.ErrWebhookMalformed)
-	require.LessOrEqual(t, peak, int64(160<<20))
-	t.Logf("%d KiB", peak>>10)
+	made := func(begin string, rest io.Reader) string {
+		return closed(io.MultiReader(strings.NewReader(begin), rest), size)
+	}
+	for _, row := range []struct {
+		body    string
+		payload func(*passfort.WebhookEvent) error
+	}{
+		{body, func(e *passfort.WebhookEvent) error { return failed(e.CollectedDataChange()) }},
+		{made(`{"event":"EVENTS_CREATED","data":{"events":[`, &endlessText{part: `0,`}),
+			func(e *passfort.WebhookEvent) error { return failed(e.EventsChanged()) }},
+		{made(`{"event":"CUSTOMER_REQUEST_CHANGED","data":{"customer_request":`, &members{}),
+			func(e *passfort.WebhookEvent) error { return failed(e.CustomerRequestChanged()) }},
+	} {
+		events, err := passfort.ParseWebhook(bearer("s0"), []byte(row.body), "s0")
+		require.NoError(t, err)
+		peak = peakHeap(func() { err = row.payload(&events[0]) })
+		require.ErrorIs(t, err, passfort.ErrWebhookMalformed)
+		require.LessOrEqual(t, peak, int64(160<<20))
+		t.Logf("%s: %d KiB", events[0].Event, peak>>10)
+	}
 }
 
 // forgetful is a store that keeps nothing.
