@@ -105,7 +105,9 @@ func (g *grammar) value(at int) int {
 // begin opens an array or object.
 func (g *grammar) begin(object bool) {
 	if g.level > 0 && g.level%64 == 0 {
-		g.outside = append(g.outside, g.objects)
+		outer := make([]uint64, len(g.outside)+1) // append would take g.names to the heap
+		outer[copy(outer, g.outside)] = g.objects
+		g.outside = outer
 	}
 	g.objects <<= 1
 	if object {

@@ -149,5 +149,6 @@ func TestValidAsksForNoMemory(t *testing.T) {
 	text := []byte(`{"a":[` + strings.TrimSuffix(strings.Repeat(`{"name":"Robin","n":1.5},`, 1000), ",") + `]}`)
 	require.Zero(t, testing.AllocsPerRun(10, func() {
 		require.True(t, isValid(text))
+		require.True(t, wire.Look(text, "errors", true).Valid(), "with its names")
 	}))
 }
