@@ -53,8 +53,10 @@ func (s *ProfilesService) List(
 // were created, is yielded once. When the count falls, because profiles were
 // deleted, All goes back by as many places, so that a loop may delete what it
 // lists; if more than 1,000, or twice what is read ahead, went between two pages the
-// error is ErrPagesMoved, as some may have been missed. A page that repeats the one
-// before is an error too: the server ignores the offset.
+// error is ErrPagesMoved, as some may have been missed. Where others delete profiles and
+// create as many between two pages, the count does not show it, and as many may be
+// missed; a job of module fleet misses none. A page that repeats the one before is an
+// error too: the server ignores the offset.
 //
 // With ProfileListOptions.Ahead pages are read while the loop is busy with the ones
 // before, in the same order and with the same checks.
