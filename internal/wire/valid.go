@@ -105,9 +105,14 @@ func (g *grammar) value(at int) int {
 // begin opens an array or object.
 func (g *grammar) begin(object bool) {
 	if g.level > 0 && g.level%64 == 0 {
-		outer := make([]uint64, len(g.outside)+1) // append would take g.names to the heap
-		outer[copy(outer, g.outside)] = g.objects
-		g.outside = outer
+		n := len(g.outside)
+		if n == cap(g.outside) { // append would take g.names to the heap
+			outer := make([]uint64, n, 2*n+1)
+			copy(outer, g.outside)
+			g.outside = outer
+		}
+		g.outside = g.outside[:n+1]
+		g.outside[n] = g.objects
 	}
 	g.objects <<= 1
 	if object {

@@ -152,3 +152,12 @@ func TestValidAsksForNoMemory(t *testing.T) {
 		require.True(t, wire.Look(text, "errors", true).Valid(), "with its names")
 	}))
 }
+
+// Nor does a level that is left and entered again and again.
+func TestValidAsksForLittleMemoryBetweenLevels(t *testing.T) {
+	const levels = 100 * 64
+	deep := strings.Repeat("[", levels) + strings.Repeat("[],", 1000) + "1" + strings.Repeat("]", levels)
+	require.LessOrEqual(t, testing.AllocsPerRun(10, func() {
+		require.True(t, isValid([]byte(deep)))
+	}), 10.0)
+}
