@@ -131,9 +131,9 @@ func (s *CollectedDataService) Update(
 	if ctx == nil {
 		return nil, s.road.refuse("CollectedData.Replace", "the context is nil")
 	}
-	now, end := s.turns.take(ctx, profileID)
+	now, turn := s.turns.take(ctx, profileID)
 	var left *version // for the update that waits
-	defer func() { end(left) }()
+	defer func() { turn.end(left) }()
 	if now == nil {
 		var err error
 		if now, err = s.read(ctx, profileID, opts); err != nil {
@@ -179,6 +179,7 @@ func (s *CollectedDataService) Update(
 			return nil, conflict(latest, false, err)
 		}
 		now = latest
+		turn.raced()
 		if _, stopped := poll.Pause(ctx, racePause(race, took), nil); stopped != nil {
 			return nil, errors.Join(conflict(latest, false, err), stopped)
 		}
@@ -456,15 +457,23 @@ type turns struct {
 type line struct {
 	turn    chan *version // holds one while the turn is free: what was stored last, or nil
 	waiting int           // how many wait or have the turn
-	moved   atomic.Int64  // how many turns have ended or were not waited for
+	moved   atomic.Int64  // how many turns have ended, raced or were not waited for
 }
 
 // patience is how long an update waits while the line stands still.
 const patience = time.Second
 
-// take waits for the turn of a profile, and returns how to end it. If a write that
-// began since then stored a version, that is returned too.
-func (t *turns) take(ctx context.Context, profileID string) (stored *version, end func(*version)) {
+// turn is the place of one update in a line.
+type turn struct {
+	turns     *turns
+	line      *line
+	profileID string
+	has       bool // it came, and was not gone ahead of
+}
+
+// take waits for the turn of a profile. If a write that began since then stored a
+// version, that is returned too.
+func (t *turns) take(ctx context.Context, profileID string) (stored *version, taken *turn) {
 	came := time.Now()
 	t.mu.Lock()
 	if t.lines == nil {
@@ -483,16 +492,26 @@ func (t *turns) take(ctx context.Context, profileID string) (stored *version, en
 	if stored != nil && stored.asked.Before(came) {
 		stored = nil
 	}
-	return stored, func(left *version) {
-		if has {
-			l.moved.Add(1)
-			l.turn <- left
-		}
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if l.waiting--; l.waiting == 0 {
-			delete(t.lines, profileID)
-		}
+	return stored, &turn{t, l, profileID, has}
+}
+
+// raced notes that a write lost a race: an update that races stands not still.
+func (n *turn) raced() {
+	if n.has {
+		n.line.moved.Add(1)
+	}
+}
+
+// end gives the turn to the next update, with what was stored.
+func (n *turn) end(left *version) {
+	if n.has {
+		n.line.moved.Add(1)
+		n.line.turn <- left
+	}
+	n.turns.mu.Lock()
+	defer n.turns.mu.Unlock()
+	if n.line.waiting--; n.line.waiting == 0 {
+		delete(n.turns.lines, n.profileID)
 	}
 }
 

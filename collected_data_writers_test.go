@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -172,6 +173,64 @@ func TestUpdateInsideAnUpdate(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 10*time.Millisecond, time.Since(start))
 	})
+}
+
+// An update that races keeps its turn: the others of its Client do not join the race,
+// however long it takes.
+func TestManyWritersInSeveralProcesses(t *testing.T) {
+	t.Parallel()
+	for clients, most := range map[int]float64{1: 1.1, 4: 1.7, 8: 2.3} {
+		t.Run(fmt.Sprint(clients), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const writers, each = 32, 20
+				var mu sync.Mutex
+				requests, version := 0, 0
+				data := []byte(`{"entity_type":"COMPANY"}`)
+				var all []*passfort.Client
+				for range clients {
+					all = append(all, clientOn(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+						<-time.After(10 * time.Millisecond) // of the bubble, on the way there and back
+						defer func() { <-time.After(10 * time.Millisecond) }()
+						mu.Lock()
+						defer mu.Unlock()
+						requests++
+						status := http.StatusOK
+						switch {
+						case r.Method == http.MethodGet:
+						case r.Header.Get("If-Match") != fmt.Sprint(version):
+							status = http.StatusPreconditionFailed
+						default:
+							version++
+							var err error
+							if data, err = io.ReadAll(r.Body); err != nil {
+								return nil, err
+							}
+						}
+						return answered(status, string(data), "Etag", fmt.Sprint(version)), nil
+					})))
+				}
+				var wg sync.WaitGroup
+				for i := range writers {
+					wg.Go(func() {
+						for n := range each {
+							_, err := all[i%clients].CollectedData.Update(t.Context(), pid,
+								func(d *passfort.EntityData) error {
+									return d.Unknown.Set(fmt.Sprint(i, "_", n), true)
+								})
+							assert.NoError(t, err)
+						}
+					})
+				}
+				wg.Wait()
+				require.Equal(t, writers*each, version)
+				var d passfort.EntityData
+				require.NoError(t, d.UnmarshalJSON(data))
+				require.Equal(t, writers*each, d.Unknown.Len())
+				require.LessOrEqual(t, float64(requests)/(writers*each), most)
+			})
+		})
+	}
 }
 
 func TestConcurrentWritersLoseNothing(t *testing.T) {

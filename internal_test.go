@@ -195,16 +195,16 @@ func TestLinesOfUpdatesAreForgotten(t *testing.T) {
 	_, first := queue.take(t.Context(), "a")
 	_, other := queue.take(t.Context(), "b")
 	require.Len(t, queue.lines, 2)
-	second := make(chan func(*version))
+	second := make(chan *turn)
 	go func() {
-		_, end := queue.take(t.Context(), "a")
-		second <- end
+		_, taken := queue.take(t.Context(), "a")
+		second <- taken
 	}()
-	first(nil)
-	end := <-second
-	other(nil)
+	first.end(nil)
+	taken := <-second
+	other.end(nil)
 	require.Len(t, queue.lines, 1)
-	end(nil)
+	taken.end(nil)
 	require.Empty(t, queue.lines)
 }
 
