@@ -261,6 +261,9 @@ func (w *worker) list(ctx context.Context, body []byte) error {
 	if err := json.Unmarshal(body, &at); err != nil {
 		return errUnreadable
 	}
+	if at.Page == 0 { // an older version, beside this one too, counts no pages
+		at.Page = at.Offset / (pageSize - overlap)
+	}
 	info, err := w.info(ctx, jobStream)
 	if err != nil {
 		return err

@@ -345,3 +345,25 @@ func TestPageOfAnOlderVersion(t *testing.T) {
 	require.False(t, now.Done)
 	require.Equal(t, []int{200}, r.offsets)
 }
+
+// Nor does one that runs beside this version stop a job: what it queues counts no pages.
+func TestOlderVersionBesideThisOne(t *testing.T) {
+	t.Parallel()
+	f := madeFleet(t)
+	r := newRoll(1500)
+	w := listWorker(t, f, r)
+	require.NoError(t, w.StartJob(t.Context(), "job", "x"))
+	for range 4 {
+		msg, err := w.last(t.Context(), jobStream, w.names.subject("jobs", "page", "job"))
+		require.NoError(t, err)
+		require.NoError(t, w.list(t.Context(), msg.Data))
+		next, err := w.last(t.Context(), jobStream, w.names.subject("jobs", "page", "job"))
+		require.NoError(t, err)
+		require.NotEqual(t, msg.Sequence, next.Sequence, "the next page is queued")
+		var at listing
+		require.NoError(t, json.Unmarshal(next.Data, &at))
+		older := fmt.Appendf(nil, `{"job":"job","kind":"x","offset":%d,"listed":%d}`, at.Offset+pageSize, at.Listed)
+		_, err = w.js.Publish(t.Context(), w.names.subject("jobs", "page", "job"), older)
+		require.NoError(t, err)
+	}
+}
