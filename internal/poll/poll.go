@@ -111,11 +111,15 @@ func (p *Plan) before(ctx context.Context, next time.Time) time.Time {
 		return next
 	}
 	end, ok := ctx.Deadline()
-	look := end.Add(-max(lastLook, 2*p.took) - p.apart) // a crowd may have one end
-	if !ok || next.Before(end) || time.Until(look) < p.Pace.Min {
+	latest := end.Add(-max(lastLook, 2*p.took))
+	look := latest.Add(-p.apart) // a crowd may have one end
+	if !ok || next.Before(end) || time.Until(latest) < p.Pace.Min || p.asked.After(look) {
 		return next
 	}
 	p.final = true
+	if soonest := time.Now().Add(p.Pace.Min); look.Before(soonest) {
+		return soonest
+	}
 	return look
 }
 

@@ -310,3 +310,27 @@ func TestLastLookOfACrowd(t *testing.T) {
 		}
 	})
 }
+
+// Waits of a crowd whose context ends before their turn ask once all the same.
+func TestCrowdWithLittleTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		crowd := &poll.Crowd{}
+		for range 5000 {
+			wg.Go(func() {
+				asked := 0
+				plan := &poll.Plan{Pace: client, Crowd: crowd}
+				err := plan.Until(ctx, func() (bool, error) {
+					asked++
+					plan.Heard = time.Now()
+					return false, nil
+				})
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Contains(t, []int{1, 2, 3}, asked)
+			})
+		}
+		wg.Wait()
+	})
+}
