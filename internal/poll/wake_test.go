@@ -49,8 +49,8 @@ func TestStormOfWakeUps(t *testing.T) {
 // The news of one application, 20 within seconds, are followed within 100 ms.
 func TestNewsOfAnApplication(t *testing.T) {
 	t.Parallel()
-	for _, gap := range []time.Duration{0, 50, 100, 200, 300} {
-		gap *= time.Millisecond
+	for _, ms := range []int{0, 50, 100, 200, 300} {
+		gap := time.Duration(ms) * time.Millisecond
 		t.Run(gap.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				wake := make(chan struct{}, 1)
