@@ -495,7 +495,7 @@ func (t *turns) take(ctx context.Context, profileID string) (stored *version, ta
 	return stored, &turn{t, l, profileID, has}
 }
 
-// raced notes that a write lost a race: an update that races stands not still.
+// raced notes that a write lost a race: the line does not stand still meanwhile.
 func (n *turn) raced() {
 	if n.has {
 		n.line.moved.Add(1)
