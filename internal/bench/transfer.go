@@ -43,7 +43,7 @@ func fileServer(content []byte) *httptest.Server {
 // transfers are long, each on a connection of its own: some are fast for as long as
 // they last and some are slow. Those that hold the image are longest.
 func (s scale) transfers() scale {
-	s.turns, s.rounds = min(s.turns, 15), min(s.rounds, 7)
+	s.turns = min(s.turns, 15)
 	return s
 }
 

@@ -8,7 +8,7 @@ import (
 
 // rawSize is how much of the image is held at once: whole groups of three, and
 // as much as fills the buffer net/http copies with.
-const rawSize = 24 << 10
+const rawSize = 3 * 8 << 10
 
 // body is one pass over a source. It encodes straight into the buffer it is
 // given; the only buffer of its own holds raw image bytes. Close may be called
