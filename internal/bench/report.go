@@ -72,7 +72,7 @@ func (r report) page() []byte {
 
 Each ratio is the SDK's time in proportion to its peer's: 1 is the same, less is
 better. Both run in one process, in turn, against a server in the same process;
-the figure is the median of %d rounds (fewer for images), with the smallest and
+the figure is the median of %d rounds, with the smallest and
 the largest. "Seen" has the median time of each side, from which the median of the
 ratios does not follow. A peer called "by hand" is what one writes without the SDK. The
 generated client is what oapi-codegen makes of
