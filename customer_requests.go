@@ -415,7 +415,7 @@ func (s *FormsService) decode(operation string, doc wire.Document) (*CustomerReq
 		if len(raw) == 0 || raw[0] != '{' {
 			continue
 		}
-		err := wire.Look(raw, "", true).Unmarshal(&inner, nil, max(1, room-2*int64(len(raw))))
+		err := wire.UnmarshalWithin(raw, &inner, nil, max(1, room-2*int64(len(raw))))
 		if errors.Is(err, wire.ErrSize) {
 			return nil, err
 		}

@@ -91,7 +91,7 @@ func (f *driftFilter) look(operation, at string, raw json.RawMessage, as any) {
 		return
 	}
 	tell := f.reporter(operation)
-	err := wire.Look(raw, "", true).Unmarshal(as, func(d wire.Drift) {
+	err := wire.UnmarshalWithin(raw, as, func(d wire.Drift) {
 		d.Pointer = at + d.Pointer
 		tell(d)
 	}, f.room)

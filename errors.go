@@ -519,7 +519,7 @@ func errorItems(raw json.RawMessage) []ErrorDetail {
 // an item without anything in it.
 func errorItem(raw json.RawMessage) (detail ErrorDetail, is bool) {
 	room := int64(len(raw)) + 64<<10
-	err := wire.Look(raw, "", true).Unmarshal(&detail, nil, room)
+	err := wire.UnmarshalWithin(raw, &detail, nil, room)
 	return detail, err == nil || errors.Is(err, wire.ErrSize)
 }
 

@@ -390,21 +390,21 @@ func (v *EntityData) linked(link AssociateLink) (entity *AssociatedEntity, probl
 // associateOf returns the associate that is linked in the role already, nil if there
 // is none. It looks at the profile first, as that of almost every one is another.
 func (v *EntityData) associateOf(link AssociateLink) *AssociatedEntity {
-	linked := func(list []AssociatedEntity, in AssociatedRole) *AssociatedEntity {
+	linked := func(list []AssociatedEntity, inRole bool) *AssociatedEntity {
 		for i := range list {
 			p, as := list[i].LinkedProfile, Associate{Relationships: list[i].Relationships}
-			if p != nil && sameID(p.ID, link.ProfileID) && (in == link.Role || as.Has(link.Role)) {
+			if p != nil && sameID(p.ID, link.ProfileID) && (inRole || as.Has(link.Role)) {
 				return &list[i]
 			}
 		}
 		return nil
 	}
 	for _, l := range v.associateLists() {
-		if entity := linked(*l.list, l.role); entity != nil {
+		if entity := linked(*l.list, l.role == link.Role); entity != nil {
 			return entity
 		}
 	}
-	return linked(v.AssociatedEntities, "none")
+	return linked(v.AssociatedEntities, false)
 }
 
 // OwnershipStructure holds who owns a company.

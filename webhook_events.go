@@ -221,7 +221,7 @@ func (e *WebhookEvent) payload(v any, names ...EventName) error {
 	if !slices.Contains(names, e.Event.canonical()) {
 		return ErrWrongEvent
 	}
-	if err := wire.Look(e.Data, "", true).Unmarshal(v, nil, maxPayload); err != nil {
+	if err := wire.UnmarshalWithin(e.Data, v, nil, maxPayload); err != nil {
 		return ErrWebhookMalformed // the cause may tell personal data
 	}
 	return nil
@@ -413,7 +413,7 @@ func (e *WebhookEvent) CustomerRequestChanged() (*CustomerRequestChanged, error)
 	var request struct{ Unknown Unknown }
 	if raw, ok := c.Unknown.Get("customer_request"); ok {
 		// Not an object, or far too large: nothing to find in it.
-		_ = wire.Look(raw, "", true).Unmarshal(&request, nil, maxPayload)
+		_ = wire.UnmarshalWithin(raw, &request, nil, maxPayload)
 	}
 	c.RequestID = request.Unknown.string("id")
 	for _, name := range []string{"customer_request_id", "request_id"} {
@@ -482,7 +482,7 @@ func (e *WebhookEvent) EventsChanged() (*EventsChanged, error) {
 			return
 		}
 		var f WebhookFinding
-		if wire.Look(item, "", true).Unmarshal(&f, nil, maxPayload) == nil && f.EventType != "" {
+		if wire.UnmarshalWithin(item, &f, nil, maxPayload) == nil && f.EventType != "" {
 			c.Findings = append(c.Findings, f)
 		}
 	}

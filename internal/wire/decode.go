@@ -43,7 +43,13 @@ func UnmarshalJSON(data []byte, v any) error {
 // UnmarshalReporting is Unmarshal that calls report, if it is not nil, with every
 // difference between the document and the model.
 func UnmarshalReporting(data []byte, v any, report func(Drift)) error {
-	return Look(data, "", true).Unmarshal(v, report, 0)
+	return UnmarshalWithin(data, v, report, 0)
+}
+
+// UnmarshalWithin is UnmarshalReporting of a document whose value may take up about
+// room bytes, 0 for any number. If it would take more the error is ErrSize.
+func UnmarshalWithin(data []byte, v any, report func(Drift), room int64) error {
+	return Look(data, "", true).Unmarshal(v, report, room)
 }
 
 // fit says how well a typed value stands for the JSON it was decoded from.

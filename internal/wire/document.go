@@ -39,8 +39,7 @@ func (d Document) Text() []byte { return d.text }
 // with an escape is not read.
 func (d Document) Has() bool { return d.valid && d.has }
 
-// Unmarshal is UnmarshalReporting of the text, whose value may take up about room bytes,
-// 0 for any number. If it would take more the error is ErrSize.
+// Unmarshal is UnmarshalWithin of the text.
 func (d Document) Unmarshal(v any, report func(Drift), room int64) error {
 	unicode := utf8.Valid(d.text)
 	if !d.valid || d.twice || (d.unsure || !unicode) && hasTwice(d.text) {
