@@ -19,7 +19,8 @@ type FilesService struct{ road *road }
 // sent, except that an image of unknown size is broken off at the limit.
 //
 // It is sent once: after ErrOutcomeUnknown the file may be stored, and nothing
-// knows. A body that fails, shrinks or grows on the way breaks the request off,
+// knows. A success that comes before all of the image was sent is such an outcome.
+// A body that fails, shrinks or grows on the way breaks the request off,
 // and the outcome is OutcomeNotSent: nothing is stored.
 //
 // When Upload returns it reads the body no more, unless a Read is stuck. After
